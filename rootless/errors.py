@@ -1,0 +1,96 @@
+"""The tree of errors that a person or a program can meet.
+
+    RootlessError                     exit status 125
+    +-- UsageError                    a flag, reference or value cannot be understood
+    +-- NotFound                      a thing named does not exist
+    |   +-- ImageNotFound
+    |   +-- ContainerNotFound
+    |   `-- VolumeNotFound
+    +-- Conflict                      a name is taken, a thing is in use or in the wrong state
+    +-- HostError                     this host cannot do what was asked
+    +-- StorageError                  layers, archives, disk
+    |   `-- DigestMismatch
+    +-- RegistryError                 a registry refused, stalled or lied
+    +-- RuntimeFailure                the launch of a container failed
+    |   +-- CommandNotExecutable      exit status 126
+    |   `-- CommandNotFound           exit status 127
+    `-- Interrupted                   exit status 130
+
+The message is one sentence in lower case that contains the offending value; ``hint`` is a second
+one with the remedy.  This module is loaded by every command, so it imports nothing.
+"""
+
+from __future__ import annotations
+
+
+class RootlessError(Exception):
+    """Base of all errors raised on purpose.  ``str(error)`` is the sentence."""
+
+    exit_code = 125
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(RootlessError):
+    """A flag, a reference or a value cannot be understood."""
+
+
+class NotFound(RootlessError):
+    """A thing that was named does not exist."""
+
+
+class ImageNotFound(NotFound):
+    """No image has this name or id."""
+
+
+class ContainerNotFound(NotFound):
+    """No container has this name or id."""
+
+
+class VolumeNotFound(NotFound):
+    """No volume has this name."""
+
+
+class Conflict(RootlessError):
+    """A name is taken, or a thing is in use or in a state that forbids the request."""
+
+
+class HostError(RootlessError):
+    """This host cannot do what was asked; the hint names what its administrator can do."""
+
+
+class StorageError(RootlessError):
+    """Layers, archives or the disk failed."""
+
+
+class DigestMismatch(StorageError):
+    """Content does not have the digest or the size that was promised."""
+
+
+class RegistryError(RootlessError):
+    """A registry refused, stalled or lied."""
+
+
+class RuntimeFailure(RootlessError):
+    """A container could not be launched."""
+
+
+class CommandNotExecutable(RuntimeFailure):
+    """The command exists and cannot be executed."""
+
+    exit_code = 126
+
+
+class CommandNotFound(RuntimeFailure):
+    """The command does not exist in the container."""
+
+    exit_code = 127
+
+
+class Interrupted(RootlessError):
+    """The person pressed ^C."""
+
+    exit_code = 130
