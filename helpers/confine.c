@@ -1,0 +1,341 @@
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+static unsigned long number(const char *text)
+{
+    return strtoul(text, NULL, 10);
+}
+
+static int capabilities(uint64_t inheritable)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &head, data) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = (uint32_t)(inheritable >> (32 * i)) & data[i].permitted;
+    }
+    return (int)syscall(SYS_capset, &head, data);
+}
+
+static int do_root_ids(const struct record *r)
+{
+    /* the supplementary groups of the caller would survive as unmapped ids and go on granting access */
+    if (r->argc && r->argv[0][0] == '1' && setgroups(0, NULL) < 0)
+        return -1;
+    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        return -1;
+    /* changing ids clears the dumpable flag, and then /proc/PID/ns of this process would belong to
+     * root and slirp4netns could not join */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return 0;
+}
+
+/* /proc is the container's own by now; a mount of the image's making over it must not be able to
+ * redirect the write, so every link is refused and the file system is checked to be procfs. */
+static int do_sysctl(struct plan *plan, const struct record *r)
+{
+    char path[256];
+    int length = snprintf(path, sizeof path, "/proc/sys/%s", r->argv[0]);
+    if (length >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    struct open_how how = {.flags = O_WRONLY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_IN_ROOT};
+    plan->failing = r->argv[0];
+    int fd = (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);
+    if (fd < 0)
+        return -1;
+    struct statfs status;
+    int failed = fstatfs(fd, &status);
+    if (!failed && status.f_type != PROC_SUPER_MAGIC) {
+        errno = ELOOP;
+        failed = -1;
+    }
+    if (!failed && write(fd, r->argv[1], r->length[1]) < 0)
+        failed = -1;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return failed;
+}
+
+static int do_loopback(void)
+{
+    struct ifreq request = {.ifr_name = "lo"};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    int failed = ioctl(fd, SIOCSIFFLAGS, &request);
+    close(fd);
+    return failed;
+}
+
+static int do_wait_network(struct plan *plan)
+{
+    char answer = 0;
+    if (send(plan->ctl, "N", 1, 0) != 1 || recv(plan->ctl, &answer, 1, 0) != 1 || answer != 'n') {
+        errno = ENETUNREACH;
+        return -1;
+    }
+    return 0;
+}
+
+static int send_descriptor(int socket, int fd)
+{
+    char kind = 'C', space[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec data = {&kind, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(control), &fd, sizeof fd);
+    return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
+}
+
+static int do_tty(struct plan *plan, const struct record *r)
+{
+    int master = plan_open_in_root(plan, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    struct stat status;
+    struct statfs system;
+    int unlocked = 0;
+    if (master < 0)
+        return -1;
+    /* an image could hold a file of this name; only a pseudo-terminal multiplexer of a devpts will do */
+    if (fstat(master, &status) < 0 || fstatfs(master, &system) < 0)
+        return -1;
+    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(5, 2) || system.f_type != DEVPTS_SUPER_MAGIC) {
+        errno = ENOTTY;
+        return -1;
+    }
+    if (ioctl(master, TIOCSPTLCK, &unlocked) < 0)
+        return -1;
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0)
+        return -1;
+    struct winsize size = {.ws_row = (unsigned short)number(r->argv[0]), .ws_col = (unsigned short)number(r->argv[1])};
+    if (size.ws_row)
+        ioctl(master, TIOCSWINSZ, &size);
+    if (r->argc > 3 && r->argv[3][0])
+        if (fchown(slave, (uid_t)number(r->argv[3]), (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM)
+            return -1;
+    if (r->argv[2][0] == '1') {
+        /* bound from the descriptor, because the name /dev/pts/N could by now be another's (CVE-2025-52565) */
+        int tree = (int)syscall(SYS_open_tree, slave, "", AT_EMPTY_PATH | 1 | O_CLOEXEC);
+        int to = plan_open_in_root(plan, "/dev/console", O_PATH);
+        if (tree < 0 || to < 0 || syscall(SYS_move_mount, tree, "", to, "", 0x44) < 0)
+            return -1;
+        close(tree);
+        close(to);
+    }
+    plan->failing = "terminal";
+    if (send_descriptor(plan->ctl, master) < 0)
+        return -1;
+    close(master);
+    if (setsid() < 0 && errno != EPERM)
+        return -1;
+    if (ioctl(slave, TIOCSCTTY, 0) < 0)
+        return -1;
+    for (int fd = 0; fd < 3; fd++)
+        if (dup2(slave, fd) < 0)
+            return -1;
+    return 0;
+}
+
+static int do_cwd(struct plan *plan, const struct record *r)
+{
+    const char *path = r->argv[0];
+    if (chdir(path) < 0) {
+        if (errno != ENOENT || r->argv[1][0] != '1')
+            return -1;
+        char part[4096];
+        snprintf(part, sizeof part, "%s", path);
+        for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
+            if (slash)
+                *slash = 0;
+            if (mkdir(part, 0755) < 0 && errno != EEXIST)
+                return -1;
+            if (!slash)
+                break;
+            *slash = '/';
+        }
+        if (chdir(path) < 0)
+            return -1;
+    }
+    /* a descriptor of the host that leaked in could be the working directory, by /proc/self/fd/N
+     * (CVE-2024-21626); the kernel marks such a place as unreachable from our root */
+    char where[4096];
+    plan->failing = path;
+    if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/') {
+        errno = ENOENT;
+        return -1;
+    }
+    return 0;
+}
+
+static int do_bounding(uint64_t keep)
+{
+    for (int cap = 0; cap < 64; cap++) {
+        if (keep >> cap & 1)
+            continue;
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+            if (errno == EINVAL)
+                return 0;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int do_user(const struct record *r)
+{
+    static gid_t groups[RECORD_ARGS];
+    size_t count = 0;
+    for (uint32_t i = 3; i < r->argc; i++)
+        groups[count++] = (gid_t)number(r->argv[i]);
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return -1;
+    if (r->argv[2][0] == '1' && setgroups(count, groups) < 0)
+        return -1;
+    gid_t gid = (gid_t)number(r->argv[1]);
+    uid_t uid = (uid_t)number(r->argv[0]);
+    if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+        return -1;
+    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+    return capabilities(0);
+}
+
+static int do_caps(const struct record *r)
+{
+    uint64_t inheritable = strtoull(r->argv[0], NULL, 16), ambient = strtoull(r->argv[1], NULL, 16);
+    if (capabilities(inheritable) < 0)
+        return -1;
+    for (int cap = 0; cap < 64; cap++)
+        if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+            return -1;
+    return 0;
+}
+
+static int do_seccomp(const struct record *r)
+{
+    struct sock_fprog program = {
+        .len = (unsigned short)(r->length[1] / sizeof(struct sock_filter)),
+        .filter = (struct sock_filter *)(void *)r->argv[1],
+    };
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, number(r->argv[0]), &program) < 0 ? -1 : 0;
+}
+
+/* A container with one id has nobody but root.  A program that insists on running as another user
+ * gets a namespace of its own in which that one id has the wanted number. */
+static int do_nest(struct plan *plan, const struct record *r)
+{
+    char map[64];
+    plan->failing = r->argv[0];
+    int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (proc < 0 || unshare(CLONE_NEWUSER) < 0)
+        return -1;
+    snprintf(map, sizeof map, "%s 0 1", r->argv[0]);
+    if (plan_write(proc, "setgroups", "deny") < 0 || plan_write(proc, "uid_map", map) < 0)
+        return -1;
+    snprintf(map, sizeof map, "%s 0 1", r->argv[1]);
+    if (plan_write(proc, "gid_map", map) < 0)
+        return -1;
+    close(proc);
+    return 0;
+}
+
+static int do_rlimit(const struct record *r)
+{
+    struct rlimit limit = {strtoull(r->argv[1], NULL, 10), strtoull(r->argv[2], NULL, 10)};
+    return setrlimit((int)number(r->argv[0]), &limit);
+}
+
+int do_confine_op(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argc ? r->argv[0] : "";
+    switch (r->op) {
+    case OP_ROOT_IDS:
+        return do_root_ids(r);
+    case OP_SYSCTL:
+        return do_sysctl(plan, r);
+    case OP_HOSTNAME:
+        return sethostname(r->argv[0], r->length[0]);
+    case OP_DOMAINNAME:
+        return setdomainname(r->argv[0], r->length[0]);
+    case OP_LOOPBACK:
+        return do_loopback();
+    case OP_WAIT_NETWORK:
+        return do_wait_network(plan);
+    case OP_RLIMIT:
+        return do_rlimit(r);
+    case OP_UMASK:
+        umask((mode_t)strtoul(r->argv[0], NULL, 8));
+        return 0;
+    case OP_OOM_SCORE:
+        return plan_write(AT_FDCWD, "/proc/self/oom_score_adj", r->argv[0]);
+    case OP_TTY:
+        return do_tty(plan, r);
+    case OP_SETSID:
+        return setsid() < 0 && errno != EPERM ? -1 : 0;
+    case OP_CWD:
+        return do_cwd(plan, r);
+    case OP_BOUNDING:
+        return do_bounding(strtoull(r->argv[0], NULL, 16));
+    case OP_USER:
+        return do_user(r);
+    case OP_CAPS:
+        return do_caps(r);
+    case OP_NO_NEW_PRIVS:
+        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case OP_SECCOMP:
+        return do_seccomp(r);
+    case OP_NEST:
+        return do_nest(plan, r);
+    case OP_PDEATHSIG: {
+        struct pollfd monitor = {.fd = plan->ctl, .events = POLLIN};
+        if (prctl(PR_SET_PDEATHSIG, number(r->argv[0]), 0, 0, 0) < 0)
+            return -1;
+        /* the parent may have died before the signal was asked for; getppid() is 0 in a new pid
+         * namespace, so the closed channel tells */
+        if (plan->ctl >= 0 && poll(&monitor, 1, 0) == 1 && monitor.revents & POLLHUP)
+            _exit(125);
+        return 0;
+    }
+    case OP_CGROUP_JOIN:
+        return plan_write(AT_FDCWD, r->argv[0], "0");
+    default:
+        return OP_UNKNOWN_HERE;
+    }
+}

@@ -1,0 +1,231 @@
+/* Walks a launch plan: the only program that runs between clone and exec.
+ *
+ *   rootless-launch CTL PLAN     started by the monitor, descriptors as numbers
+ *   rootless-launch - FILE       `rootless exec` without a terminal: enters, forks, waits, mirrors
+ *
+ * The first operation that fails is reported as (index, errno, op, path); nothing is retried. */
+#define _GNU_SOURCE
+#include "confine.h"
+#include "mounts.h"
+#include "sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fail(struct plan *plan, const struct record *r, int error)
+{
+    const char *path = plan->failing ? plan->failing : "";
+    if (plan->ctl >= 0) {
+        struct { uint32_t kind, index, error, op; char path[256]; } report = {'F', r->index, (uint32_t)error, r->op, ""};
+        snprintf(report.path, sizeof report.path, "%s", path);
+        send(plan->ctl, &report, 16 + strlen(report.path), MSG_NOSIGNAL);
+        _exit(125);
+    }
+    if (r->op == OP_EXEC) {
+        dprintf(2, "error: cannot run \"%s\" in the container: %s\n", path, strerror(error));
+        _exit(error == ENOENT ? 127 : 126);
+    }
+    dprintf(2, "error: cannot enter the container: operation %u (%s): %s\n", r->op, path, strerror(error));
+    _exit(125);
+}
+
+static pid_t forwarded;
+
+static void forward(int number)
+{
+    if (forwarded > 0)
+        kill(forwarded, number);
+}
+
+/* The way of `exec` without a monitor: this process stays outside the container's pid namespace,
+ * passes signals on and ends as the command ends. */
+static void mirror(pid_t child)
+{
+    int status;
+    forwarded = child;
+    for (int number = 1; number < 32; number++)
+        if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGPIPE &&
+            number != SIGTSTP && number != SIGTTIN && number != SIGTTOU && number != SIGSEGV)
+            signal(number, forward);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            _exit(125);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static int same_process(const char *pid, const char *start)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%s/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (length <= 0)
+        return 0;
+    text[length] = 0;
+    char *at = strrchr(text, ')'); /* the name of the program may hold anything, also ")" */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at && strncmp(at + 1, start, strlen(start)) == 0 && at[1 + strlen(start)] == ' ';
+}
+
+static int do_join(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argv[0];
+    int target = (int)syscall(SYS_pidfd_open, atoi(r->argv[0]), 0);
+    if (target < 0)
+        return -1;
+    if (!same_process(r->argv[0], r->argv[1])) {
+        errno = ESRCH;
+        return -1;
+    }
+    /* from here to exec this process can be seen from inside: not dumpable, nobody in there may look
+     * at its descriptors or its memory (CVE-2016-9962) */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (setns(target, (int)strtoul(r->argv[2], NULL, 10)) < 0)
+        return -1;
+    close(target);
+    if (plan->root != AT_FDCWD)
+        close(plan->root);
+    plan->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (plan->ctl < 0) {
+        pid_t child = fork();
+        if (child > 0)
+            mirror(child);
+        return child < 0 ? -1 : 0;
+    }
+    /* with the monitor, the process inside becomes the monitor's own child and this one goes away */
+    struct clone_args how = {.flags = CLONE_PARENT};
+    long child = syscall(SYS_clone3, &how, sizeof how);
+    if (child > 0) {
+        struct { uint32_t kind, pid; } told = {'P', (uint32_t)child};
+        send(plan->ctl, &told, sizeof told, MSG_NOSIGNAL);
+        _exit(0);
+    }
+    return child < 0 ? -1 : 0;
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    for (int number = 1; number < 65; number++)
+        if (number != SIGKILL && number != SIGSTOP && number != 32 && number != 33 && number != 34)
+            signal(number, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static const char *variable(char **environment, const char *name)
+{
+    size_t length = strlen(name);
+    for (; environment && *environment; environment++)
+        if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+            return *environment + length + 1;
+    return NULL;
+}
+
+static int do_exec(struct plan *plan, const struct record *r)
+{
+    static char *none[] = {NULL};
+    char **environment = plan->environment ? plan->environment : none, path[4096];
+    char *const *argv = r->argv;
+    plan->failing = argv[0];
+    reset_signals();
+    /* nothing of the host's may be left open: a directory would be a way out (CVE-2024-21626) */
+    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        return -1;
+    if (!argv[0][0]) {
+        errno = ENOENT;
+        return -1;
+    }
+    if (strchr(argv[0], '/')) {
+        execve(argv[0], argv, environment);
+        return -1;
+    }
+    const char *search = variable(environment, "PATH");
+    int error = ENOENT;
+    for (const char *from = search ? search : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; from;) {
+        const char *colon = strchr(from, ':');
+        int length = colon ? (int)(colon - from) : (int)strlen(from);
+        snprintf(path, sizeof path, "%.*s/%s", length, length ? from : ".", argv[0]);
+        execve(path, argv, environment);
+        if (errno != ENOENT && errno != ENOTDIR)
+            error = errno;
+        from = colon ? colon + 1 : NULL;
+    }
+    errno = error;
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1};
+    struct records all;
+    static struct record r;
+    if (argc != 3)
+        return 125;
+    int file, direct = strcmp(argv[1], "-") == 0;
+    if (direct) {
+        if (!is_sealed()) {
+            extern char **environ;
+            exec_sealed("/proc/self/exe", argv, environ);
+            dprintf(2, "error: cannot copy the launcher into memory: %s\n", strerror(errno));
+            return 125;
+        }
+        file = open(argv[2], O_RDONLY | O_CLOEXEC);
+        unlink(argv[2]);
+    } else {
+        plan.ctl = atoi(argv[1]);
+        file = atoi(argv[2]);
+        fcntl(plan.ctl, F_SETFD, FD_CLOEXEC);
+    }
+    r.op = 0;
+    if (records_read(&all, file) < 0)
+        fail(&plan, &r, errno);
+    close(file);
+    for (int more; (more = records_next(&all, &r)) != 0;) {
+        int done;
+        errno = 0;
+        plan.failing = "";
+        if (more < 0) {
+            errno = EBADMSG;
+            fail(&plan, &r, errno);
+        }
+        if (r.op == OP_ENV) {
+            /* the strings stay where they are; only the list of pointers is copied */
+            plan.environment = malloc((r.argc + 1) * sizeof *r.argv);
+            done = plan.environment ? 0 : -1;
+            if (!done)
+                memcpy(plan.environment, r.argv, (r.argc + 1) * sizeof *r.argv);
+        } else if (r.op == OP_EXEC) {
+            done = do_exec(&plan, &r);
+        } else if (r.op == OP_JOIN) {
+            done = do_join(&plan, &r);
+        } else {
+            done = do_confine_op(&plan, &r);
+            if (done == OP_UNKNOWN_HERE)
+                done = do_mount_op(&plan, &r);
+            if (done == OP_UNKNOWN_HERE) {
+                errno = ENOSYS;
+                done = -1;
+            }
+        }
+        if (done < 0)
+            fail(&plan, &r, errno);
+    }
+    errno = ENOEXEC;
+    fail(&plan, &r, errno);
+}

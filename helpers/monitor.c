@@ -1,0 +1,436 @@
+/* The monitor: one small process beside each container.
+ *
+ *   rootless-monitor ORDERS      descriptor 3: the channel of the command that starts it
+ *
+ * It starts the container, holds its terminal or pipes, writes the log, serves those who attach,
+ * records how it ended, starts it again where the policy says so, and removes it where asked.
+ * Nothing else is left running.  Its own death is a normal event: the container's first process is
+ * killed by its parent-death signal, slirp4netns sees its exit descriptor close. */
+#define _GNU_SOURCE
+#include "channel.h"
+#include "log.h"
+#include "ops.h"
+#include "start.h"
+#include "tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct orders orders;
+static struct started container;
+static struct channel channel;
+static struct log logfile;
+static struct failure failure;
+static int signals = -1, listener = -1, cgroup = -1;
+static char cgroup_path[4096], boot[40];
+static struct { long long started, finished; int restarts, code, oom, failed; } record;
+
+static long long now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+static ssize_t slurp(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
+    if (fd >= 0)
+        close(fd);
+    text[got > 0 ? got : 0] = 0;
+    return got;
+}
+
+/* start time in clock ticks since boot, field 22 of /proc/PID/stat: with the pid it names a process
+ * for good, a pid alone may be used again */
+static unsigned long long start_time(pid_t pid)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (slurp(path, text, sizeof text) <= 0)
+        return 0;
+    char *at = strrchr(text, ')');
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+static void write_state(const char *status)
+{
+    char path[4096], temporary[4200], text[1536];
+    snprintf(path, sizeof path, "%s/%s", orders.directory, orders.state);
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    int length = snprintf(text, sizeof text,
+        "{\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
+        "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
+        "\"slirp\":%d,\"fuse\":%d,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"failed\":%s}\n",
+        status, container.pid, container.pid > 0 ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
+        record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
+        container.slirp, container.fuse, failure.index, failure.op, failure.error, record.failed ? "true" : "false");
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return;
+    if (write(fd, text, (size_t)length) == length)
+        rename(temporary, path);
+    close(fd);
+}
+
+static void resize(unsigned short rows, unsigned short cols)
+{
+    struct winsize size = {.ws_row = rows, .ws_col = cols};
+    if (orders.tty && container.in >= 0)
+        ioctl(container.in, TIOCSWINSZ, &size);
+}
+
+static void pass_signal(int number)
+{
+    if (container.pid > 0 && number > 0 && number < 65)
+        kill(container.pid, number);
+}
+
+static void open_listener(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!orders.socket_directory ||
+        snprintf(address.sun_path, sizeof address.sun_path, "%s/attach", orders.socket_directory) >=
+            (int)sizeof address.sun_path)
+        return;
+    unlink(address.sun_path);
+    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 16) < 0) {
+        close(listener);
+        listener = -1;
+    }
+}
+
+static void close_input(void)
+{
+    if (container.in >= 0 && container.in != container.out)
+        close(container.in);
+    if (container.in != container.out)
+        container.in = -1;
+    channel.typed_length = 0;
+}
+
+static void feed(void)
+{
+    ssize_t wrote = write(container.in, channel.typed, channel.typed_length);
+    if (wrote > 0) {
+        channel.typed_length -= (size_t)wrote;
+        memmove(channel.typed, channel.typed + wrote, channel.typed_length);
+    } else if (wrote < 0 && errno != EAGAIN && errno != EINTR) {
+        close_input();
+    }
+    if (!channel.typed_length) {
+        free(channel.typed);
+        channel.typed = NULL;
+        channel.typed_size = 0;
+    }
+}
+
+/* 0 when the stream has ended */
+static int drain(int *fd, int stream)
+{
+    static char buffer[65536];
+    ssize_t got = read(*fd, buffer, sizeof buffer);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 1;
+    if (got <= 0) {
+        if (*fd == container.in)
+            container.in = -1;
+        close(*fd);
+        *fd = -1;
+        return 0;
+    }
+    log_write(&logfile, stream, buffer, (size_t)got);
+    channel_send(&channel, stream ? 'P' : 'O', buffer, (uint32_t)got);
+    return 1;
+}
+
+static int reap(int *status)
+{
+    int ended = 0, one;
+    pid_t pid;
+    while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
+        if (pid == container.pid) {
+            *status = one;
+            ended = 1;
+        } else if (pid == container.slirp) {
+            container.slirp = 0;
+        } else if (pid == container.fuse) {
+            container.fuse = 0;
+        }
+    }
+    return ended;
+}
+
+/* Serve until the first process has ended and its output was read; returns its wait status. */
+static int serve(void)
+{
+    int status = 0, ended = 0, typed_before = 0;
+    long long deadline = orders.timeout ? now() + (long long)orders.timeout * 1000000000LL : 0;
+    for (;;) {
+        struct pollfd polled[5 + CLIENTS];
+        int congested = channel_congested(&channel), full = channel.typed_length > CHANNEL_HIGH;
+        polled[0] = (struct pollfd){signals, POLLIN, 0};
+        polled[1] = (struct pollfd){listener, POLLIN, 0};
+        polled[2] = (struct pollfd){congested ? -1 : container.out, POLLIN, 0};
+        polled[3] = (struct pollfd){congested ? -1 : container.err, POLLIN, 0};
+        polled[4] = (struct pollfd){channel.typed_length ? container.in : -1, POLLOUT, 0};
+        int clients = channel.count;
+        for (int i = 0; i < clients; i++)
+            polled[5 + i] = (struct pollfd){channel.client[i].fd,
+                                            (short)((full ? 0 : POLLIN) | (channel.client[i].out_length ? POLLOUT : 0)), 0};
+        int wait = ended ? 100 : deadline ? 1000 : -1;
+        int events = poll(polled, (nfds_t)(5 + clients), wait);
+        if (ended && !congested &&
+            ((container.out < 0 && container.err < 0) || (events == 0 && !channel_congested(&channel))))
+            return status;
+        if (deadline && now() > deadline && !ended)
+            kill(container.pid, SIGKILL);
+        if (events <= 0)
+            continue;
+        if (polled[0].revents) {
+            struct signalfd_siginfo info;
+            if (read(signals, &info, sizeof info) > 0 && reap(&status))
+                ended = 1;
+        }
+        if (polled[2].revents)
+            drain(&container.out, 0);
+        if (polled[3].revents)
+            drain(&container.err, 1);
+        if (polled[4].revents)
+            feed();
+        for (int i = clients - 1; i >= 0; i--)
+            if (polled[5 + i].revents)
+                channel_event(&channel, i, polled[5 + i].revents);
+        if (polled[1].revents) {
+            int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+            if (fd >= 0)
+                channel_add(&channel, fd);
+        }
+        if (channel.typed_length && container.in < 0)
+            channel.typed_length = 0;
+        typed_before |= channel.end_of_input;
+        if (typed_before && !channel.typed_length && !orders.tty) {
+            /* half-close: the container reads end-of-file and goes on writing */
+            if (strcmp(orders.standard_input, "once") == 0)
+                close_input();
+            typed_before = channel.end_of_input = 0;
+        }
+    }
+}
+
+static void wait_for_go(void)
+{
+    struct { unsigned char head[8]; uint32_t pid; } told = {{'M', 0, 0, 0, 4, 0, 0, 0}, (uint32_t)getpid()};
+    unsigned char head[8];
+    uint32_t length;
+    if (write(3, &told, sizeof told) != sizeof told || recv(3, head, 8, MSG_WAITALL) != 8 || head[0] != 'G')
+        _exit(125);
+    memcpy(&length, head + 4, 4);
+    if (length >= sizeof cgroup_path || (length && recv(3, cgroup_path, length, MSG_WAITALL) != (ssize_t)length))
+        _exit(125);
+    if (length)
+        cgroup = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int oom_killed(void)
+{
+    char text[1024];
+    int fd = cgroup < 0 ? -1 : openat(cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (got <= 0)
+        return 0;
+    text[got] = 0;
+    char *at = strstr(text, "oom_kill ");
+    return at && atoi(at + 9) > 0;
+}
+
+static int asked_to_stop(void)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/stopping", orders.directory);
+    return access(path, F_OK) == 0;
+}
+
+/* The policies of docker: back-off doubles from 100 ms to a minute, and starts anew after ten good seconds. */
+static int should_restart(long long *pause)
+{
+    long long ran = record.finished - record.started;
+    *pause = ran > 10000000000LL || !*pause ? 100 : *pause * 2 > 60000 ? 60000 : *pause * 2;
+    if (asked_to_stop() || strcmp(orders.restart, "no") == 0)
+        return 0;
+    if (strcmp(orders.restart, "on-failure") == 0)
+        return record.code != 0 &&
+               (!orders.restart_maximum || (unsigned long)record.restarts < orders.restart_maximum);
+    return 1;
+}
+
+static void pause_before_restart(long long pause)
+{
+    long long end = now() + pause * 1000000LL;
+    while (now() < end && !asked_to_stop()) {
+        struct pollfd polled = {listener, POLLIN, 0};
+        if (poll(&polled, 1, 50) > 0) {
+            int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+            if (fd >= 0)
+                channel_add(&channel, fd);
+        }
+    }
+}
+
+static int remove_trees(void *unused)
+{
+    int failed = 0;
+    (void)unused;
+    for (char **path = orders.remove; path && *path; path++)
+        failed |= tree_remove(AT_FDCWD, *path);
+    return failed;
+}
+
+static void clean_up(void)
+{
+    for (char **path = orders.unlink; path && *path; path++)
+        unlink(*path);
+    /* most containers leave nothing that needs the namespace, and a fork costs more than a try */
+    if (orders.remove && remove_trees(NULL) < 0 && container.user_ns >= 0)
+        inside_user_namespace(container.user_ns, remove_trees, NULL);
+    if (listener >= 0) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/attach", orders.socket_directory);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/slirp", orders.socket_directory);
+        unlink(path);
+        rmdir(orders.socket_directory);
+    }
+}
+
+static void write_pid_file(void)
+{
+    char text[16];
+    int fd = orders.pid_file ? open(orders.pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+    if (fd < 0)
+        return;
+    int length = snprintf(text, sizeof text, "%d\n", container.pid);
+    if (write(fd, text, (size_t)length) < 0)
+        unlink(orders.pid_file);
+    close(fd);
+}
+
+static void told_failure(void)
+{
+    struct { uint32_t index, error, op; char text[256]; } data = {failure.index, failure.error, failure.op, ""};
+    memcpy(data.text, failure.text, sizeof data.text);
+    record.failed = 1;
+    /* docker's own numbers for a command that is missing or cannot be executed */
+    record.code = failure.op == OP_EXEC ? failure.error == ENOENT ? 127 : 126 : 125;
+    record.finished = now();
+    container.pid = 0;
+    write_state("exited");
+    channel_send(&channel, 'F', &data, (uint32_t)(12 + strlen(data.text)));
+}
+
+static void run(void)
+{
+    long long pause = 0;
+    for (;;) {
+        record.started = now();
+        record.finished = 0;
+        if (start(&orders, cgroup, &container, &failure) < 0) {
+            told_failure();
+            return;
+        }
+        uint32_t pid = (uint32_t)container.pid;
+        if (container.in >= 0)
+            fcntl(container.in, F_SETFL, O_NONBLOCK);
+        write_state("running");
+        write_pid_file();
+        channel_send(&channel, 'R', &pid, 4);
+        int status = serve();
+        record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        record.oom = oom_killed();
+        record.finished = now();
+        container.pid = 0;
+        stop_helpers(&container);
+        if (container.in >= 0)
+            close(container.in);
+        if (container.out >= 0 && container.out != container.in)
+            close(container.out);
+        if (container.err >= 0)
+            close(container.err);
+        container.in = container.out = container.err = -1;
+        if (!should_restart(&pause))
+            return;
+        write_state("restarting");
+        pause_before_restart(pause);
+        if (asked_to_stop())
+            return;
+        record.restarts++;
+        if (container.user_ns >= 0)
+            close(container.user_ns);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    sigset_t mask;
+    if (argc != 2 || orders_read(&orders, argv[1]) < 0)
+        return 125;
+    /* a child of nobody: whoever started us may go on, end or be killed */
+    pid_t twin = fork();
+    if (twin)
+        _exit(twin < 0 ? 125 : 0);
+    setsid();
+    umask(022);
+    sigfillset(&mask);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    boot[strcspn(boot, "\n")] = 0;
+    channel.resize = resize;
+    channel.signal = pass_signal;
+    logfile.fd = -1;
+    logfile.fields = orders.fields;
+    if (orders.wait_for_go)
+        wait_for_go();
+    channel_add(&channel, 3);
+    if (log_open(&logfile, orders.log_driver, orders.log_path, orders.log_limit, orders.log_files) < 0) {
+        failure = (struct failure){.op = ORDER_LOG, .error = (uint32_t)errno};
+        snprintf(failure.text, sizeof failure.text, "%.255s", orders.log_path);
+        told_failure();
+        channel_finish(&channel);
+        return 0;
+    }
+    open_listener();
+    run();
+    if (!record.failed) {
+        uint32_t code = (uint32_t)record.code;
+        if (!orders.remove || orders.session)
+            write_state("exited");
+        clean_up();
+        channel_send(&channel, 'X', &code, 4);
+    } else if (orders.remove) {
+        clean_up();
+    }
+    channel_finish(&channel);
+    return 0;
+}

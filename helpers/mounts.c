@@ -1,0 +1,388 @@
+#define _GNU_SOURCE
+#include "mounts.h"
+
+#include "tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+/* from <sys/mount.h>, which cannot be had beside <linux/mount.h> in every libc */
+int mount(const char *, const char *, const char *, unsigned long, const void *);
+int umount2(const char *, int);
+#define UMOUNT_DETACH 2
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+#define FUSE_MAGIC 0x65735546
+
+static int open_tree(int at, const char *path, unsigned flags)
+{
+    return (int)syscall(SYS_open_tree, at, path, flags);
+}
+
+static int move_mount(int from, int to)
+{
+    return (int)syscall(SYS_move_mount, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int mount_setattr(int fd, unsigned flags, unsigned long set, unsigned long propagation)
+{
+    struct mount_attr attr = {.attr_set = set, .propagation = propagation};
+    return (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attr, sizeof attr);
+}
+
+/* The image decides what lies below the root, so every path is resolved by the kernel with the root
+ * as its ceiling: a link to / or a row of ".." leads back into the image, and a magic link such as
+ * /proc/self/root leads nowhere. */
+int plan_open_in_root(struct plan *plan, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (unsigned long long)(unsigned)flags | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    plan->failing = path;
+    return (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);
+}
+
+int plan_write(int directory, const char *path, const char *text)
+{
+    int fd = openat(directory, path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t length = (ssize_t)strlen(text), wrote = write(fd, text, (size_t)length);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return wrote == length ? 0 : -1;
+}
+
+/* Open `path` below the root, making what is missing: directories, and a last component of `kind`. */
+static int open_target(struct plan *plan, const char *path, int directory)
+{
+    int fd = plan_open_in_root(plan, path, O_PATH);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+    if (length >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(part, path, length + 1);
+    while (length > 1 && part[length - 1] == '/')
+        part[--length] = 0;
+    int parent = plan_open_in_root(plan, "/", O_PATH | O_DIRECTORY);
+    for (char *from = part, *slash;; from = slash + 1) {
+        while (*from == '/')
+            from++;
+        slash = strchr(from, '/');
+        if (slash)
+            *slash = 0;
+        int made = slash || directory ? mkdirat(parent, from, 0755)
+                                      : mknodat(parent, from, S_IFREG | 0644, 0);
+        int saved = errno;
+        close(parent);
+        if (made < 0 && saved != EEXIST) {
+            errno = saved;
+            plan->failing = path;
+            return -1;
+        }
+        parent = plan_open_in_root(plan, part, slash ? O_PATH | O_DIRECTORY : O_PATH);
+        plan->failing = path;
+        if (parent < 0 || !slash)
+            return parent;
+        *slash = '/';
+    }
+}
+
+static int do_bind(struct plan *plan, const struct record *r)
+{
+    const char *source = r->argv[0], *target = r->argv[1], *kind = r->argv[2];
+    unsigned long attributes = strtoul(r->argv[3], NULL, 10);
+    unsigned recursive = r->argv[4][0] == '1' ? AT_RECURSIVE : 0;
+    plan->failing = source;
+    int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+    if (tree < 0)
+        return -1;
+    struct stat status;
+    int directory = strcmp(kind, "dir") == 0;
+    if (strcmp(kind, "auto") == 0 && fstat(tree, &status) == 0)
+        directory = S_ISDIR(status.st_mode);
+    int failed = -1, to = open_target(plan, target, directory);
+    if (to >= 0) {
+        failed = move_mount(tree, to);
+        if (!failed && attributes)
+            failed = mount_setattr(tree, recursive, attributes, 0);
+        if (!failed && r->argv[5][0])
+            failed = mount_setattr(tree, recursive, 0, strtoul(r->argv[5], NULL, 10));
+    }
+    int saved = errno;
+    if (to >= 0)
+        close(to);
+    close(tree);
+    errno = saved;
+    return failed;
+}
+
+static int do_mount(struct plan *plan, const struct record *r)
+{
+    int to = open_target(plan, r->argv[1], 1);
+    if (to < 0)
+        return -1;
+    /* "." after fchdir names the very directory that was opened, whatever its name means by now */
+    int failed = fchdir(to);
+    if (!failed)
+        failed = mount(r->argv[0], ".", r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]);
+    close(to);
+    if (!failed && r->argv[5][0] && r->argv[5][0] != '0') {
+        to = plan_open_in_root(plan, r->argv[1], O_PATH);
+        failed = mount_setattr(to, 0, strtoul(r->argv[5], NULL, 10), 0);
+        close(to);
+    }
+    int saved = errno;
+    if (chdir("/") < 0 && !failed)
+        return -1;
+    errno = saved;
+    return failed;
+}
+
+static int do_devices(struct plan *plan, const struct record *r)
+{
+    for (uint32_t i = 0; i < r->argc; i++) {
+        struct stat status;
+        plan->failing = r->argv[i];
+        int tree = open_tree(AT_FDCWD, r->argv[i], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (tree < 0)
+            return -1;
+        int to = open_target(plan, r->argv[i], 0);
+        if (to < 0 || move_mount(tree, to) < 0)
+            return -1;
+        close(to);
+        if (strcmp(r->argv[i], "/dev/null") == 0 && fstat(tree, &status) == 0) {
+            /* masked files are covered with this descriptor; were it anything but the null device,
+             * a container could be shown, or made to write, somebody's file (CVE-2025-31133) */
+            if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
+                errno = ENODEV;
+                return -1;
+            }
+            plan->null_device = tree;
+        } else {
+            close(tree);
+        }
+    }
+    return 0;
+}
+
+static int do_symlink(struct plan *plan, const struct record *r)
+{
+    char parent[PATH_MAX];
+    const char *name = strrchr(r->argv[1], '/');
+    snprintf(parent, sizeof parent, "%.*s", (int)(name - r->argv[1]), r->argv[1]);
+    int fd = open_target(plan, parent[0] ? parent : "/", 1);
+    if (fd < 0)
+        return -1;
+    int failed = symlinkat(r->argv[0], fd, name + 1);
+    close(fd);
+    return failed && errno == EEXIST ? 0 : failed;
+}
+
+static int do_mkdir(struct plan *plan, const struct record *r)
+{
+    int fd = open_target(plan, r->argv[0], 1);
+    if (fd < 0)
+        return -1;
+    int failed = r->argc > 1 && r->argv[1][0] ? fchmodat(fd, ".", (mode_t)strtoul(r->argv[1], NULL, 8), 0) : 0;
+    close(fd);
+    return failed;
+}
+
+static int do_copy_up(struct plan *plan, const struct record *r)
+{
+    int from = plan_open_in_root(plan, r->argv[0], O_RDONLY | O_DIRECTORY);
+    if (from < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+    int to = open(r->argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (to < 0)
+        return -1;
+    struct stat status;
+    int failed = fstat(from, &status);
+    if (!failed)
+        failed = tree_copy(from, to);
+    if (!failed && (fchown(to, status.st_uid, status.st_gid) < 0 || fchmod(to, status.st_mode & 07777) < 0))
+        failed = -1;
+    close(from);
+    close(to);
+    return failed;
+}
+
+static int do_pivot(struct plan *plan)
+{
+    plan->failing = "/";
+    if (fchdir(plan->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+        return -1;
+    /* the old root now lies over the new one at "."; detached, nothing of the host can be named */
+    if (umount2(".", UMOUNT_DETACH) < 0 || chdir("/") < 0)
+        return -1;
+    close(plan->root);
+    plan->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    plan->pivoted = 1;
+    return plan->root < 0 ? -1 : 0;
+}
+
+static int empty_directory(struct plan *plan)
+{
+    if (plan->empty >= 0)
+        return open_tree(plan->empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+    if (context < 0)
+        return -1;
+    syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "0", 0);
+    syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "755", 0);
+    int fd = -1;
+    if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        fd = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
+                          MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    close(context);
+    plan->empty = fd;
+    return fd;
+}
+
+static int do_mask(struct plan *plan, const struct record *r)
+{
+    for (uint32_t i = 0; i < r->argc; i++) {
+        int to = plan_open_in_root(plan, r->argv[i], O_PATH);
+        if (to < 0) {
+            if (errno == ENOENT || errno == ENOTDIR || errno == EACCES)
+                continue;
+            return -1;
+        }
+        struct stat status;
+        if (fstat(to, &status) < 0)
+            return -1;
+        int cover;
+        if (S_ISDIR(status.st_mode))
+            cover = empty_directory(plan);
+        else if (plan->null_device >= 0)
+            cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        else
+            cover = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (cover < 0 || move_mount(cover, to) < 0)
+            return -1;
+        if (cover != plan->empty)
+            close(cover);
+        close(to);
+    }
+    return 0;
+}
+
+static int do_readonly(struct plan *plan, const struct record *r)
+{
+    for (uint32_t i = 0; i < r->argc; i++) {
+        int to = plan_open_in_root(plan, r->argv[i], O_PATH);
+        if (to < 0) {
+            if (errno == ENOENT || errno == ENOTDIR || errno == EACCES)
+                continue;
+            return -1;
+        }
+        int tree = open_tree(to, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (tree < 0 || mount_setattr(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0) < 0 || move_mount(tree, to) < 0)
+            return -1;
+        close(tree);
+        close(to);
+    }
+    return 0;
+}
+
+static int wait_for_fuse(struct plan *plan, const char *path)
+{
+    char answer = 0;
+    plan->failing = path;
+    if (send(plan->ctl, "U", 1, 0) != 1 || recv(plan->ctl, &answer, 1, 0) != 1)
+        return -1;
+    struct statfs status;
+    for (int tries = 0; answer == 'u' && tries < 20000; tries++) {
+        if (statfs(path, &status) == 0 && status.f_type == FUSE_MAGIC) {
+            /* the file system's process stays behind in the namespace it mounted in: it must not
+             * have its own mount as its root after the pivot */
+            return unshare(CLONE_NEWNS);
+        }
+        if (recv(plan->ctl, &answer, 1, MSG_DONTWAIT) == 1 && answer == 'x')
+            break;
+        nanosleep(&(struct timespec){0, 500000}, NULL);
+    }
+    errno = EIO;
+    return -1;
+}
+
+static int do_root(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argv[0];
+    if (r->argc > 1 && r->argv[1][0] == '1' &&
+        mount(r->argv[0], r->argv[0], NULL, 4096 /* MS_BIND */ | 16384 /* MS_REC */, NULL) < 0)
+        return -1;
+    plan->root = open(r->argv[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return plan->root < 0 ? -1 : 0;
+}
+
+int do_mount_op(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argc ? r->argv[0] : "";
+    switch (r->op) {
+    case OP_PROPAGATION:
+        return mount("", r->argv[0], NULL, strtoul(r->argv[1], NULL, 10), NULL);
+    case OP_HOST_CHDIR:
+        return chdir(r->argv[0]);
+    case OP_HOST_MKDIR:
+        return mkdir(r->argv[0], (mode_t)strtoul(r->argv[1], NULL, 8)) < 0 && errno != EEXIST ? -1 : 0;
+    case OP_HOST_MOUNT:
+        plan->failing = r->argv[1];
+        return mount(r->argv[0], r->argv[1], r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]);
+    case OP_FUSE:
+        return wait_for_fuse(plan, r->argv[0]);
+    case OP_ROOT:
+        return do_root(plan, r);
+    case OP_BIND:
+        return do_bind(plan, r);
+    case OP_MOUNT:
+        return do_mount(plan, r);
+    case OP_DEVICES:
+        return do_devices(plan, r);
+    case OP_SYMLINK:
+        return do_symlink(plan, r);
+    case OP_MKDIR:
+        return do_mkdir(plan, r);
+    case OP_COPY_UP:
+        return do_copy_up(plan, r);
+    case OP_CHOWN:
+        return tree_chown(AT_FDCWD, r->argv[0], (uid_t)strtoul(r->argv[1], NULL, 10),
+                          (gid_t)strtoul(r->argv[2], NULL, 10));
+    case OP_PIVOT:
+        return do_pivot(plan);
+    case OP_ROOT_ATTR: {
+        int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int failed = mount_setattr(fd, 0, strtoul(r->argv[0], NULL, 10), 0);
+        close(fd);
+        return failed;
+    }
+    case OP_MASK:
+        return do_mask(plan, r);
+    case OP_READONLY:
+        return do_readonly(plan, r);
+    default:
+        return OP_UNKNOWN_HERE;
+    }
+}

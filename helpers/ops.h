@@ -1,0 +1,73 @@
+/* Op codes of launch plans (1..) and of monitor orders (100..).  rootless/runtime/records.py holds
+ * the same numbers; a test reads both. */
+#ifndef ROOTLESS_OPS_H
+#define ROOTLESS_OPS_H
+enum op {
+    OP_ROOT_IDS = 1,   /* [drop groups "1"]: become root of the user namespace */
+    OP_PROPAGATION,    /* path flags */
+    OP_HOST_CHDIR,     /* path */
+    OP_HOST_MOUNT,     /* source target type flags data: before the root is set, trusted paths */
+    OP_HOST_MKDIR,     /* path mode */
+    OP_FUSE,           /* mount point: the monitor starts the file system, then a namespace of our own */
+    OP_ROOT,           /* path: where later paths are resolved */
+    OP_BIND,           /* source target kind attributes(set) recursive propagation */
+    OP_MOUNT,          /* source target type flags data attributes */
+    OP_DEVICES,        /* host device nodes, bound to the same path below the root */
+    OP_SYMLINK,        /* target link */
+    OP_MKDIR,          /* path mode */
+    OP_COPY_UP,        /* path below the root, host directory */
+    OP_CHOWN,          /* host path uid gid */
+    OP_PIVOT,          /* - */
+    OP_ROOT_ATTR,      /* attributes */
+    OP_MASK,           /* paths */
+    OP_READONLY,       /* paths */
+    OP_SYSCTL,         /* key value */
+    OP_HOSTNAME,       /* name */
+    OP_DOMAINNAME,     /* name */
+    OP_LOOPBACK,       /* - */
+    OP_WAIT_NETWORK,   /* - */
+    OP_RLIMIT,         /* resource soft hard */
+    OP_UMASK,          /* octal */
+    OP_OOM_SCORE,      /* value */
+    OP_TTY,            /* rows cols bind("1" if /dev/console is to be bound) */
+    OP_SETSID,         /* - */
+    OP_CWD,            /* path create("1") */
+    OP_BOUNDING,       /* mask */
+    OP_USER,           /* uid gid group... */
+    OP_CAPS,           /* inheritable ambient */
+    OP_NO_NEW_PRIVS,   /* - */
+    OP_SECCOMP,        /* flags program */
+    OP_NEST,           /* uid gid: a second user namespace for one id */
+    OP_ENV,            /* NAME=VALUE... */
+    OP_EXEC,           /* argv... */
+    OP_JOIN,           /* pid starttime namespaces("0": all) */
+    OP_PDEATHSIG,      /* signal */
+    OP_CGROUP_JOIN,    /* path of cgroup.procs */
+    OP_LAST,
+
+    ORDER_ID = 100,    /* id name */
+    ORDER_DIRECTORY,   /* container directory, name of the state file */
+    ORDER_SOCKET,      /* directory of the attach socket */
+    ORDER_CLONE,       /* flags */
+    ORDER_MAP,         /* uid map, gid map, newuidmap, newgidmap ("" : write directly) */
+    ORDER_JOIN,        /* clone flag, path of a namespace */
+    ORDER_EXECUTOR,    /* program, plan */
+    ORDER_TTY,         /* - */
+    ORDER_STDIN,       /* null | open | once */
+    ORDER_LOG,         /* driver path max-size max-file */
+    ORDER_FIELD,       /* journald KEY=VALUE... */
+    ORDER_SLIRP,       /* argv... */
+    ORDER_SLIRP_SOCKET,/* path */
+    ORDER_SLIRP_REQUEST,/* bytes */
+    ORDER_FUSE,        /* argv... */
+    ORDER_GO,          /* wait for a G frame that names the cgroup */
+    ORDER_RESTART,     /* policy maximum */
+    ORDER_PID_FILE,    /* path */
+    ORDER_REMOVE,      /* trees to remove at the end */
+    ORDER_UNLINK,      /* files to unlink at the end */
+    ORDER_EXEC_SESSION,/* -: the plan joins a container, there is nothing to clone */
+    ORDER_LOG_ERRORS,  /* path for the standard error of slirp4netns and fuse-overlayfs */
+    ORDER_TIMEOUT,     /* seconds after which the container is killed */
+    ORDER_LAST
+};
+#endif

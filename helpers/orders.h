@@ -1,0 +1,29 @@
+/* Monitor orders, read once at start. */
+#ifndef ROOTLESS_ORDERS_H
+#define ROOTLESS_ORDERS_H
+#include <stdint.h>
+
+struct orders {
+    const char *id, *name, *directory, *state, *socket_directory;
+    unsigned long clone_flags;
+    const char *uid_map, *gid_map, *newuidmap, *newgidmap;
+    int drop_groups, map;
+    struct { unsigned long flag; const char *path; } join[4];
+    int joins;
+    const char *executor, *plan;
+    int tty, wait_for_go, session;
+    const char *standard_input;
+    const char *log_driver, *log_path;
+    uint64_t log_limit;
+    int log_files;
+    char **fields, **slirp, **fuse, **remove, **unlink;
+    const char *slirp_socket;
+    const char *request[256];
+    uint32_t request_length[256];
+    int requests;
+    const char *restart, *pid_file, *error_log;
+    unsigned long restart_maximum, timeout;
+};
+
+int orders_read(struct orders *orders, const char *path);
+#endif

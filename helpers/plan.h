@@ -1,0 +1,23 @@
+/* What the operations of a launch plan share. */
+#ifndef ROOTLESS_PLAN_H
+#define ROOTLESS_PLAN_H
+#include "ops.h"
+#include "records.h"
+
+struct plan {
+    int ctl;          /* SOCK_SEQPACKET to the monitor, or -1 */
+    int root;         /* O_PATH of the root file system, AT_FDCWD before OP_ROOT */
+    int pivoted;
+    int null_device;  /* O_PATH of the container's /dev/null, verified to be 1:3 */
+    int empty;        /* O_PATH of an empty read-only directory, shared by all masked directories */
+    int keep_caps;
+    char **environment;
+    const char *failing; /* path or value named in the report of a failure */
+};
+
+int do_mount_op(struct plan *plan, const struct record *record);    /* mounts.c */
+int do_confine_op(struct plan *plan, const struct record *record);  /* confine.c */
+int plan_open_in_root(struct plan *plan, const char *path, int flags);
+int plan_write(int directory, const char *path, const char *text);
+#define OP_UNKNOWN_HERE 1
+#endif

@@ -1,0 +1,447 @@
+#define _GNU_SOURCE
+#include "start.h"
+
+#include "ops.h"
+#include "sealed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct pipes { int in[2], out[2], err[2], ctl[2], null; };
+
+static int report(struct failure *failure, uint32_t op, int error, const char *text)
+{
+    failure->index = 0;
+    failure->op = op;
+    failure->error = (uint32_t)error;
+    snprintf(failure->text, sizeof failure->text, "%s", text);
+    return -1;
+}
+
+static void unblock(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+/* Runs in the child.  After the map exists it becomes root of the namespace, because exec takes
+ * capabilities from everybody else, and goes on as the launcher. */
+static void child(const struct orders *o, struct pipes *p, int plan)
+{
+    char answer, ctl_text[16], plan_text[16];
+    if (o->map && recv(p->ctl[1], &answer, 1, 0) != 1)
+        _exit(125);
+    if (o->map || o->joins) {
+        if ((o->drop_groups && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
+            struct { uint32_t kind, index, error, op; } told = {'F', 0, (uint32_t)errno, ORDER_MAP};
+            send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
+            _exit(125);
+        }
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    }
+    dup2(p->in[0], 0);
+    dup2(p->out[1], 1);
+    dup2(p->err[1], 2);
+    fcntl(p->ctl[1], F_SETFD, 0);
+    fcntl(plan, F_SETFD, 0);
+    snprintf(ctl_text, sizeof ctl_text, "%d", p->ctl[1]);
+    snprintf(plan_text, sizeof plan_text, "%d", plan);
+    char *argv[] = {"rootless-launch", ctl_text, plan_text, NULL}, *environment[] = {NULL};
+    unblock();
+    exec_sealed(o->executor, argv, environment);
+    struct { uint32_t kind, index, error, op; } told = {'F', 0, (uint32_t)errno, ORDER_EXECUTOR};
+    send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
+    _exit(125);
+}
+
+static long clone_child(unsigned long flags, int cgroup)
+{
+    struct clone_args how = {.flags = flags, .exit_signal = SIGCHLD};
+    if (cgroup >= 0) {
+        how.flags |= CLONE_INTO_CGROUP;
+        how.cgroup = (uint64_t)cgroup;
+    }
+    return syscall(SYS_clone3, &how, sizeof how);
+}
+
+/* Joining somebody's user namespace: an intermediate child enters and clones; its clone is made our
+ * own child by CLONE_PARENT, so that we can wait for it. */
+static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, int cgroup)
+{
+    pid_t between = fork();
+    if (between)
+        return between;
+    for (int i = 0; i < o->joins; i++) {
+        int fd = open(o->join[i].path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || setns(fd, (int)o->join[i].flag) < 0) {
+            struct { uint32_t kind, index, error, op; char text[256]; } told = {'F', 0, (uint32_t)errno, ORDER_JOIN, ""};
+            snprintf(told.text, sizeof told.text, "%s", o->join[i].path);
+            send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
+            _exit(125);
+        }
+        close(fd);
+    }
+    struct clone_args how = {.flags = o->clone_flags | CLONE_PARENT};
+    if (cgroup >= 0) {
+        how.flags |= CLONE_INTO_CGROUP;
+        how.cgroup = (uint64_t)cgroup;
+    }
+    long pid = syscall(SYS_clone3, &how, sizeof how);
+    if (pid == 0)
+        child(o, p, plan);
+    struct { uint32_t kind, pid; } told = {'P', (uint32_t)pid};
+    if (pid > 0)
+        send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
+    _exit(pid > 0 ? 0 : 125);
+}
+
+static int write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int failed = write(fd, text, strlen(text)) < 0;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return failed ? -1 : 0;
+}
+
+static pid_t run_mapper(const char *program, const char *map, pid_t target, const char *errors)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    char number[16], *copy = strdup(map), *argv[1024] = {(char *)(uintptr_t)program, number};
+    int count = 2;
+    snprintf(number, sizeof number, "%d", target);
+    for (char *word = strtok(copy, " \n"); word && count < 1023; word = strtok(NULL, " \n"))
+        argv[count++] = word;
+    int log = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dup2(log, 2);
+    unblock();
+    execv(program, argv);
+    _exit(127);
+}
+
+static int map_ids(const struct orders *o, pid_t pid, struct failure *failure)
+{
+    char path[64];
+    if (!o->newuidmap[0]) {
+        if (!o->drop_groups) {
+            snprintf(path, sizeof path, "/proc/%d/setgroups", pid);
+            if (write_file(path, "deny") < 0)
+                return report(failure, ORDER_MAP, errno, path);
+        }
+        snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
+        if (write_file(path, o->gid_map) < 0)
+            return report(failure, ORDER_MAP, errno, path);
+        snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
+        return write_file(path, o->uid_map) < 0 ? report(failure, ORDER_MAP, errno, path) : 0;
+    }
+    /* side by side: one after the other takes twice the time, and each takes as long as all mounts */
+    int status[2] = {0, 0};
+    pid_t mapper[2] = {run_mapper(o->newuidmap, o->uid_map, pid, o->error_log),
+                       run_mapper(o->newgidmap, o->gid_map, pid, o->error_log)};
+    for (int i = 0; i < 2; i++)
+        while (waitpid(mapper[i], &status[i], 0) < 0 && errno == EINTR)
+            ;
+    if (status[0] || status[1])
+        return report(failure, ORDER_MAP, EPERM, status[0] ? o->newuidmap : o->newgidmap);
+    return 0;
+}
+
+static pid_t run_slirp(const struct orders *o, pid_t pid, int ready, int exit_end)
+{
+    pid_t slirp = fork();
+    if (slirp)
+        return slirp;
+    char text[3][16];
+    const char *const name[] = {"@PID@", "@READY@", "@EXIT@"};
+    snprintf(text[0], 16, "%d", pid);
+    snprintf(text[1], 16, "%d", ready);
+    snprintf(text[2], 16, "%d", exit_end);
+    for (char **argument = o->slirp; *argument; argument++)
+        for (int i = 0; i < 3; i++) {
+            char *at = strstr(*argument, name[i]);
+            size_t size = strlen(*argument) + 16;
+            char *made = at ? malloc(size) : NULL;
+            if (made) {
+                snprintf(made, size, "%.*s%s%s", (int)(at - *argument), *argument, text[i], at + strlen(name[i]));
+                *argument = made;
+            }
+        }
+    int log = open(o->error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dup2(log, 1);
+    dup2(log, 2);
+    fcntl(ready, F_SETFD, 0);
+    fcntl(exit_end, F_SETFD, 0);
+    unblock();
+    execv(o->slirp[0], o->slirp);
+    _exit(127);
+}
+
+/* slirp4netns takes one request per connection and answers when the client has finished writing */
+static int publish(const struct orders *o, struct failure *failure)
+{
+    for (int i = 0; i < o->requests; i++) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        char answer[1024];
+        size_t length = 0;
+        ssize_t got;
+        snprintf(address.sun_path, sizeof address.sun_path, "%s", o->slirp_socket);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+            write(fd, o->request[i], o->request_length[i]) < 0 || shutdown(fd, SHUT_WR) < 0)
+            return report(failure, ORDER_SLIRP_REQUEST, errno, o->request[i]);
+        while (length < sizeof answer - 1 && (got = read(fd, answer + length, sizeof answer - 1 - length)) > 0)
+            length += (size_t)got;
+        close(fd);
+        answer[length] = 0;
+        if (strstr(answer, "\"error\""))
+            return report(failure, ORDER_SLIRP_REQUEST, EADDRINUSE, o->request[i]);
+    }
+    return 0;
+}
+
+static pid_t run_fuse(const struct orders *o, pid_t target)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    char path[64];
+    int log = open(o->error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dup2(log, 1);
+    dup2(log, 2);
+    snprintf(path, sizeof path, "/proc/%d/ns/user", target);
+    int user = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", target);
+    int mounts = open(path, O_RDONLY | O_CLOEXEC);
+    if (user < 0 || mounts < 0 || setns(user, CLONE_NEWUSER) < 0 || setns(mounts, CLONE_NEWNS) < 0 ||
+        setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        _exit(126);
+    unblock();
+    /* if the monitor is killed, the file system must not stay behind */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    execv(o->fuse[0], o->fuse);
+    _exit(127);
+}
+
+static int receive(int socket, char *data, size_t size, int *descriptor)
+{
+    char space[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {data, size};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *control = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    *descriptor = -1;
+    if (control && control->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(control), sizeof *descriptor);
+    return (int)got;
+}
+
+struct handshake { int wants_network, network_ready, console; };
+
+/* One message of the launcher.  1: the command runs; 0: go on; -1: failed. */
+static int message(const struct orders *o, int ctl, struct started *made, struct handshake *h, struct failure *failure)
+{
+    union { char text[280]; uint32_t word[70]; } data;
+    int descriptor, got = receive(ctl, data.text, sizeof data - 1, &descriptor);
+    if (got <= 0)
+        return 1;
+    data.text[got] = 0;
+    switch (data.text[0]) {
+    case 'C':
+        h->console = descriptor;
+        return 0;
+    case 'N':
+        h->wants_network = 1;
+        return 0;
+    case 'U':
+        made->fuse = run_fuse(o, made->pid);
+        send(ctl, "u", 1, MSG_NOSIGNAL);
+        return 0;
+    case 'P': {
+        /* the intermediate process has done its work */
+        pid_t between = made->pid;
+        made->pid = (pid_t)data.word[1];
+        waitpid(between, NULL, 0);
+        return 0;
+    }
+    case 'F':
+        failure->index = data.word[1];
+        failure->error = data.word[2];
+        failure->op = data.word[3];
+        snprintf(failure->text, sizeof failure->text, "%.255s", got > 16 ? data.text + 16 : "");
+        return -1;
+    }
+    return report(failure, ORDER_EXECUTOR, EBADMSG, "launcher");
+}
+
+static int handshake(const struct orders *o, int ctl, int ready, struct started *made, struct handshake *h,
+                     struct failure *failure)
+{
+    for (;;) {
+        struct pollfd polled[2] = {{ctl, POLLIN, 0}, {h->network_ready ? -1 : ready, POLLIN, 0}};
+        if (poll(polled, 2, made->fuse ? 50 : -1) < 0 && errno != EINTR)
+            return report(failure, ORDER_EXECUTOR, errno, "poll");
+        if (made->fuse && waitpid(made->fuse, NULL, WNOHANG) == made->fuse) {
+            made->fuse = 0;
+            return report(failure, ORDER_FUSE, EIO, o->fuse[0]);
+        }
+        if (polled[0].revents) {
+            int done = message(o, ctl, made, h, failure);
+            if (done)
+                return done;
+        }
+        if (polled[1].revents) {
+            char one;
+            if (read(ready, &one, 1) != 1)
+                return report(failure, ORDER_SLIRP, ENETUNREACH, o->slirp[0]);
+            if (publish(o, failure) < 0)
+                return -1;
+            h->network_ready = 1;
+        }
+        if (h->wants_network && h->network_ready) {
+            send(ctl, "n", 1, MSG_NOSIGNAL);
+            h->wants_network = 0;
+        }
+    }
+}
+
+static int open_streams(const struct orders *o, struct pipes *p)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->ctl) < 0)
+        return -1;
+    p->null = p->in[0] = p->out[1] = p->err[1] = null;
+    p->in[1] = p->out[0] = p->err[0] = -1;
+    if (o->tty)
+        return 0;
+    if (strcmp(o->standard_input, "null") != 0 && pipe2(p->in, O_CLOEXEC) < 0)
+        return -1;
+    return pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ? -1 : 0;
+}
+
+static void shut(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void stop_helpers(struct started *made)
+{
+    shut(made->exit_fd);
+    made->exit_fd = -1;
+    if (made->fuse > 0) {
+        kill(made->fuse, SIGTERM);
+        for (int tries = 0; waitpid(made->fuse, NULL, WNOHANG) == 0; tries++) {
+            if (tries == 200)
+                kill(made->fuse, SIGKILL);
+            poll(NULL, 0, 5);
+        }
+        made->fuse = 0;
+    }
+}
+
+static int give_up(struct started *made)
+{
+    if (made->pid > 0) {
+        kill(made->pid, SIGKILL);
+        while (waitpid(made->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    stop_helpers(made);
+    shut(made->in);
+    if (made->out != made->in)
+        shut(made->out);
+    shut(made->err);
+    shut(made->user_ns);
+    made->in = made->out = made->err = made->user_ns = -1;
+    made->pid = 0;
+    return -1;
+}
+
+int start(const struct orders *o, int cgroup, struct started *made, struct failure *failure)
+{
+    struct pipes p;
+    struct handshake h = {0, 0, -1};
+    int ready[2] = {-1, -1}, leave[2] = {-1, -1}, plan = open(o->plan, O_RDONLY | O_CLOEXEC);
+    *made = (struct started){.user_ns = -1, .exit_fd = -1, .in = -1, .out = -1, .err = -1};
+    if (plan < 0)
+        return report(failure, ORDER_EXECUTOR, errno, o->plan);
+    if (open_streams(o, &p) < 0)
+        return report(failure, ORDER_STDIN, errno, "streams");
+    long pid = o->joins ? clone_joining(o, &p, plan, cgroup) : clone_child(o->session ? 0 : o->clone_flags, cgroup);
+    if (pid == 0)
+        child(o, &p, plan);
+    int saved = errno;
+    close(plan);
+    close(p.ctl[1]);
+    const int theirs[] = {p.in[0], p.out[1], p.err[1]};
+    for (int i = 0; i < 3; i++)
+        if (theirs[i] != p.null)
+            close(theirs[i]);
+    close(p.null);
+    made->in = p.in[1];
+    made->out = p.out[0];
+    made->err = p.err[0];
+    if (pid < 0)
+        return report(failure, ORDER_CLONE, saved, "clone"), give_up(made);
+    made->pid = (pid_t)pid;
+    if (o->slirp && pipe2(ready, O_CLOEXEC) == 0 && pipe2(leave, O_CLOEXEC) == 0) {
+        made->exit_fd = leave[1];
+        if (!o->joins)
+            made->slirp = run_slirp(o, made->pid, ready[1], leave[0]);
+        close(ready[1]);
+        close(leave[0]);
+    }
+    int done = 0;
+    if (o->map) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/ns/user", made->pid);
+        made->user_ns = open(path, O_RDONLY | O_CLOEXEC);
+        done = map_ids(o, made->pid, failure);
+        if (!done)
+            send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
+    }
+    if (!done)
+        done = handshake(o, p.ctl[0], ready[0], made, &h, failure);
+    shut(ready[0]);
+    close(p.ctl[0]);
+    if (done < 0)
+        return shut(h.console), give_up(made);
+    if (o->tty)
+        made->in = made->out = h.console;
+    return 0;
+}
+
+int inside_user_namespace(int user_ns, int (*work)(void *), void *data)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (setns(user_ns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+            _exit(1);
+        _exit(work(data) < 0 ? 1 : 0);
+    }
+    int status = 1;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status ? -1 : 0;
+}

@@ -1,0 +1,1 @@
+"""References, registry client, manifests, content store, archives."""

@@ -1,0 +1,371 @@
+"""The images of this host: records, names and blobs.
+
+Scope: what is on disk below `images/` and `content/`; nothing is fetched here.
+Hot: `resolve` of a tag reads two files.  A name belongs to whichever image the file
+`images/names/…` says; the `names` inside a record are a copy that writers keep up to date, and
+`list` looks at the files.  Writers take `images/lock`; readers need no lock, since every document
+is replaced in one step.
+
+Blobs are guarded by `content/lock`: whoever brings blobs holds it shared (`guard`) until the
+record that refers to them is written, and garbage collection needs it alone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents, paths
+from rootless.errors import ImageNotFound, StorageError, UsageError
+from rootless.images import reference
+from rootless.images.record import ImageRecord, Layer
+
+__all__ = ["ImageRecord", "ImageStore", "Layer"]
+
+_PARTIAL_AGE = 86400.0
+
+
+class ImageStore:
+    """The images below one data directory.  Instances are cheap and keep nothing open."""
+
+    __slots__ = ("blobs", "data_dir", "ingest", "records", "tags")
+
+    def __init__(self, data_dir: str) -> None:
+        self.data_dir = data_dir
+        self.blobs = os.path.join(data_dir, "content/blobs/sha256")
+        self.ingest = os.path.join(data_dir, "content/ingest")
+        self.records = os.path.join(data_dir, "images/records")
+        self.tags = os.path.join(data_dir, "images/names")
+
+    # reading
+
+    def resolve(self, name: str) -> ImageRecord:
+        """The image with this tag, short name, `name@sha256:…`, id, or beginning of an id.
+
+        Raises ImageNotFound (the hint has names that look alike), UsageError (malformed, or the
+        beginning of several ids).
+        """
+        bare = name[7:] if name.startswith("sha256:") else name
+        if reference.is_id(bare):
+            record = self._record(bare)
+            if record is None:
+                raise self._missing(name)
+            return record
+        malformed: UsageError | None = None
+        if bare is name:
+            try:
+                record = self._by_reference(reference.parse(name))
+            except UsageError as error:
+                record, malformed = None, error
+            if record is not None:
+                return record
+        record = self._by_prefix(name, bare)
+        if record is not None:
+            return record
+        raise malformed or self._missing(name)
+
+    def get(self, identity: str) -> ImageRecord | None:
+        """The image with exactly this id (64 hex digits), if there is one."""
+        return self._record(identity)
+
+    def list(self) -> list[ImageRecord]:
+        """All images, the newest first; `names` are as the name files say."""
+        owned: dict[str, list[str]] = {}
+        for quoted in documents.names_in(self.tags):
+            if not quoted.endswith(".tmp"):
+                owned.setdefault(self._owner(quoted), []).append(_unquote(quoted))
+        found = []
+        for entry in documents.names_in(self.records):
+            record = self._record(entry[:-5]) if entry.endswith(".json") else None
+            if record is not None:
+                record.names = owned.get(record.id, [])
+                found.append(record)
+        found.sort(key=lambda record: record.created, reverse=True)
+        return found
+
+    def blob_path(self, digest: str) -> str:
+        """Where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
+        if not reference.is_digest(digest):
+            # A manifest is foreign input: `sha256:../../x` must never become a path.
+            raise UsageError(
+                f"{digest!r} is no digest", hint="a digest is sha256: and 64 lower-case hex digits"
+            )
+        return os.path.join(self.blobs, digest[7:])
+
+    def has_blob(self, digest: str, size: int | None = None) -> bool:
+        """Whether the blob is here, whole as far as `size` (bytes) tells.
+
+        Blobs are not synced to the disk one by one, because they can be had again; after a power
+        failure one may be short, which the size shows.
+        """
+        try:
+            found = os.stat(self.blob_path(digest)).st_size
+        except FileNotFoundError:
+            return False
+        return size is None or size == found
+
+    def read_blob(self, digest: str) -> bytes:
+        """A small blob: a manifest or a configuration.  Raises StorageError."""
+        try:
+            with open(self.blob_path(digest), "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise StorageError(
+                f"cannot read the blob {digest}: {error.strerror}",
+                hint="pull or load the image again",
+            ) from None
+
+    # writing
+
+    def prepare(self) -> None:
+        """Make the directories.  Raises HostError."""
+        for directory in (self.blobs, self.ingest, self.records, self.tags):
+            paths.ensure(directory)
+
+    def guard(self) -> documents.Lock:
+        """Keep garbage collection away from blobs that no record mentions yet."""
+        self.prepare()
+        return documents.Lock(os.path.join(self.data_dir, "content/lock"), shared=True)
+
+    def put(self, record: ImageRecord, names: list[str]) -> ImageRecord:
+        """Keep an image and move these names to it; names and digests it had before stay.
+
+        The caller holds `guard`.  Returns the record as written.  Raises UsageError, StorageError.
+        """
+        canonical = [_tagged(name).canonical for name in names]
+        with self._lock():
+            old = self._record(record.id)
+            if old is not None:
+                record.names = _union(old.names, record.names)
+                record.digests = _union(old.digests, record.digests)
+            for name in canonical:
+                self._take_away(name, keep=record.id)
+            record.names = _union(record.names, canonical)
+            self._write(record)
+            for name in canonical:
+                self._write_name(name, record.id)
+        return record
+
+    def tag(self, source: str, target: str) -> ImageRecord:
+        """Give the image `source` the further name `target`, which another image may lose."""
+        name = _tagged(target).canonical
+        with self._lock():
+            record = self.resolve(source)
+            self._take_away(name, keep=record.id)
+            record.names = _union(record.names, [name])
+            self._write(record)
+            self._write_name(name, record.id)
+        return record
+
+    def untag(self, name: str) -> ImageRecord:
+        """Take a name from its image, which stays.  Returns the record after that.
+
+        Raises ImageNotFound.
+        """
+        wanted = reference.parse(name)
+        with self._lock():
+            record = self._by_reference(wanted)
+            if record is None:
+                raise self._missing(name)
+            if wanted.digest:
+                gone = f"{wanted.name}@{wanted.digest}"
+                record.digests = [digest for digest in record.digests if digest != gone]
+                self._write(record)
+                return record
+            for candidate in _candidates(wanted):
+                if self._owner(_quote(candidate)) == record.id:
+                    os.unlink(os.path.join(self.tags, _quote(candidate)))
+                    record.names = [known for known in record.names if known != candidate]
+                    break
+            self._write(record)
+        return record
+
+    def delete(self, identity: str) -> None:
+        """Forget an image and its names; `collect_garbage` frees its blobs.  ImageNotFound."""
+        with self._lock():
+            record = self._record(identity)
+            if record is None:
+                raise self._missing(identity)
+            # Names first: an image without names is sound, a name without an image is not.
+            for quoted in documents.names_in(self.tags):
+                if self._owner(quoted) == identity:
+                    os.unlink(os.path.join(self.tags, quoted))
+            os.unlink(self._record_path(identity))
+
+    def collect_garbage(self) -> int:
+        """Remove blobs nothing refers to and old beginnings of blobs.  Returns freed bytes.
+
+        Does nothing while blobs are being brought: the next collection will find what is left.
+        """
+        self.prepare()
+        try:
+            lock = documents.Lock(os.path.join(self.data_dir, "content/lock"), blocking=False)
+        except BlockingIOError:
+            return 0
+        freed = 0
+        with lock:
+            used: set[str] = set()
+            for entry in documents.names_in(self.records):
+                if not entry.endswith(".json"):
+                    continue
+                record = self._record(entry[:-5])
+                if record is None:
+                    # A record that cannot be read may need any blob.
+                    return 0
+                used.update([digest[7:] for digest in record.blobs()])
+            for name in documents.names_in(self.blobs):
+                if name not in used:
+                    freed += _remove(os.path.join(self.blobs, name))
+            import time
+
+            horizon = time.time() - _PARTIAL_AGE
+            for name in documents.names_in(self.ingest):
+                path = os.path.join(self.ingest, name)
+                # Nobody brings anything now, so a nameless one is left from a dead process.
+                if not name.startswith("sha256-") or os.stat(path).st_mtime < horizon:
+                    freed += _remove(path)
+        return freed
+
+    # helpers
+
+    def _lock(self) -> documents.Lock:
+        self.prepare()
+        return documents.Lock(os.path.join(self.data_dir, "images/lock"))
+
+    def _record_path(self, identity: str) -> str:
+        return os.path.join(self.records, identity + ".json")
+
+    def _record(self, identity: str) -> ImageRecord | None:
+        path = self._record_path(identity)
+        try:
+            return ImageRecord.from_dict(documents.read(path))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise StorageError(
+                f"the image record {path} is damaged", hint="remove it and pull the image again"
+            ) from None
+
+    def _owner(self, quoted: str) -> str:
+        """The id a name file holds, "" if there is no such name."""
+        try:
+            fd = os.open(os.path.join(self.tags, quoted), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            text = os.read(fd, 128).decode("ascii", "replace").strip()
+        finally:
+            os.close(fd)
+        return text if reference.is_id(text) else ""
+
+    def _by_reference(self, wanted: reference.Reference) -> ImageRecord | None:
+        if wanted.digest:
+            known = f"{wanted.name}@{wanted.digest}"
+            for record in self.list():
+                if known in record.digests:
+                    return record
+            return None
+        for candidate in _candidates(wanted):
+            identity = self._owner(_quote(candidate))
+            if identity:
+                return self._record(identity)
+        return None
+
+    def _by_prefix(self, name: str, prefix: str) -> ImageRecord | None:
+        if not prefix or prefix.strip("0123456789abcdef"):
+            return None
+        matches = [
+            entry[:-5]
+            for entry in documents.names_in(self.records)
+            if entry.startswith(prefix) and entry.endswith(".json")
+        ]
+        if len(matches) > 1:
+            raise UsageError(
+                f"{name} is the beginning of {len(matches)} image ids",
+                hint="write more digits: " + ", ".join([found[:12] for found in matches[:4]]),
+            )
+        return self._record(matches[0]) if matches else None
+
+    def _take_away(self, name: str, *, keep: str) -> None:
+        """Strike a name from the record that has it now, unless that is `keep`."""
+        owner = self._owner(_quote(name))
+        if owner and owner != keep:
+            record = self._record(owner)
+            if record is not None:
+                record.names = [known for known in record.names if known != name]
+                self._write(record)
+
+    def _write(self, record: ImageRecord) -> None:
+        path = self._record_path(record.id)
+        try:
+            documents.write(path, record.to_dict())
+        except OSError as error:
+            raise _disk(path, error) from None
+
+    def _write_name(self, name: str, identity: str) -> None:
+        path = os.path.join(self.tags, _quote(name))
+        try:
+            documents.write_bytes(path, identity.encode())
+        except OSError as error:
+            raise _disk(path, error) from None
+
+    def _missing(self, name: str) -> ImageNotFound:
+        from rootless.images.nearness import nearest
+
+        known = [_familiar(_unquote(quoted)) for quoted in documents.names_in(self.tags)]
+        close = nearest(name, known)
+        if close:
+            hint = "did you mean " + " or ".join(close) + "?"
+        else:
+            hint = f"`rootless pull {name}` fetches it from a registry"
+        return ImageNotFound(f"there is no image {name}", hint=hint)
+
+
+def _disk(path: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot write {path}: {error.strerror}",
+        hint="free space on this file system, or set ROOTLESS_DATA_DIR to another one",
+    )
+
+
+def _remove(path: str) -> int:
+    size = os.stat(path, follow_symlinks=False).st_size
+    os.unlink(path)
+    return size
+
+
+def _quote(canonical: str) -> str:
+    return canonical.replace("/", "%2F")
+
+
+def _unquote(quoted: str) -> str:
+    return quoted.replace("%2F", "/")
+
+
+def _union(first: list[str], second: list[str]) -> list[str]:
+    return [*first, *[item for item in second if item not in first]]
+
+
+def _familiar(canonical: str) -> str:
+    return reference.parse(canonical).familiar
+
+
+def _tagged(name: str) -> reference.Reference:
+    """A reference that can be a tag.  Raises UsageError."""
+    parsed = reference.parse(name)
+    if parsed.digest:
+        raise UsageError(
+            f"{name} cannot be given to an image: it contains a digest",
+            hint="give a name with a tag, such as mine:1.0",
+        )
+    if len(_quote(parsed.canonical)) > 200:
+        raise UsageError(f"the name {name} is too long", hint="200 characters are the limit")
+    return parsed
+
+
+def _candidates(wanted: reference.Reference) -> list[str]:
+    """The canonical name, and for a short one also the name podman and buildah would have given
+    to an image made here."""
+    names = [wanted.canonical]
+    if wanted.registry == reference.DEFAULT_REGISTRY and wanted.repository.startswith("library/"):
+        names.append(f"localhost/{wanted.repository[8:]}:{wanted.tag}")
+    return names

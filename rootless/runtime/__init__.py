@@ -1,0 +1,1 @@
+"""OCI runtime: configuration -> launch plan -> confined process."""

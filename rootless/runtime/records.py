@@ -1,0 +1,84 @@
+"""Records: the encoding of launch plans and monitor orders (docs/architecture.md).
+
+A plan is a list of `(operation, arguments)`; plain data that can be printed, compared and tested
+without any privilege.  The numbers are those of helpers/ops.h; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    Record = tuple[str, Sequence[str | bytes]]
+
+MAGIC = b"RLP1"
+
+OPERATIONS = {
+    name: number
+    for number, name in enumerate(
+        """root-ids propagation host-chdir host-mount host-mkdir fuse root bind mount devices symlink
+        mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname loopback
+        wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs seccomp
+        nest env exec join pdeathsig cgroup-join""".split(),
+        1,
+    )
+}
+
+ORDERS = {
+    name: number
+    for number, name in enumerate(
+        """id directory socket clone map join executor tty stdin log field slirp slirp-socket
+        slirp-request fuse go restart pid-file remove unlink exec-session log-errors
+        timeout""".split(),
+        100,
+    )
+}
+
+
+def name_of(number: int) -> str:
+    """The operation or order with this number, for sentences about failures."""
+    for table in (OPERATIONS, ORDERS):
+        for name, value in table.items():
+            if value == number:
+                return name
+    return f"operation {number}"
+
+
+def encode(records: Iterable[Record], numbers: dict[str, int]) -> bytes:
+    """The bytes of a plan (`numbers` = OPERATIONS) or of orders (ORDERS).
+
+    Raises ValueError when an argument holds a NUL byte where the C side expects text.
+    """
+    parts = [MAGIC]
+    for name, arguments in records:
+        body = bytearray()
+        for argument in arguments:
+            if isinstance(argument, bytes):
+                data = argument
+            else:
+                data = argument.encode("utf-8", "surrogateescape")
+                if 0 in data:
+                    raise ValueError(f"{argument!r} holds a NUL byte")
+            body += len(data).to_bytes(4, "little") + data
+            body += bytes(4 - len(data) % 4)
+        head = (12 + len(body), numbers[name], len(arguments))
+        parts.append(b"".join(number.to_bytes(4, "little") for number in head))
+        parts.append(bytes(body))
+    return b"".join(parts)
+
+
+def describe(records: Iterable[Record]) -> str:
+    """A plan as a person reads it, one operation per line."""
+    lines = []
+    for number, (name, arguments) in enumerate(records):
+        words = []
+        for argument in arguments:
+            if isinstance(argument, bytes):
+                words.append(f"<{len(argument)} bytes>")
+            elif argument and not any(c in argument for c in " \t\n\"'\\"):
+                words.append(argument)
+            else:
+                words.append(repr(argument))
+        lines.append(f"{number:3} {name:13} {' '.join(words)}".rstrip())
+    return "\n".join(lines) + "\n"

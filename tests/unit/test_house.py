@@ -1,0 +1,220 @@
+"""House rules that no tool of the shelf knows: see docs/architecture.md and CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).resolve().parents[2]
+PACKAGE = TREE / "rootless"
+HOT_VERBS = ("run", "exec", "ps", "start", "stop", "logs", "inspect", "images")
+LONGEST = 600
+
+# built, fetched or kept by tools, not written by us
+FOREIGN = {".git", "build", "dist", "__pycache__", "_vendor", ".venv", ".mypy_cache", ".ruff_cache"}
+
+
+def written(*suffixes: str) -> Iterator[Path]:
+    """Files of the tree that people write, by suffix."""
+    for directory, names, files in os.walk(TREE):
+        names[:] = [n for n in names if n not in FOREIGN and not n.endswith(".egg-info")]
+        for name in sorted(files):
+            if name.endswith(suffixes):
+                yield Path(directory, name)
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module of the package."""
+    parts = path.relative_to(TREE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def path_of(module: str) -> Path | None:
+    """Where a dotted name of ours is, if it is a module."""
+    base = TREE.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def imports_at_module_level(path: Path) -> set[str]:
+    """Dotted names that loading a module imports; not those under `if TYPE_CHECKING`."""
+    package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
+    found: set[str] = set()
+
+    def visit(statements: list[ast.stmt]) -> None:
+        for node in statements:
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                    base = ".".join([*above, base] if base else above)
+                found.add(base)
+                # `from rootless import paths` names a module as well
+                found.update(
+                    f"{base}.{alias.name}" for alias in node.names if base.startswith("rootless")
+                )
+            elif isinstance(node, ast.If):
+                if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+                    visit(node.body)
+                visit(node.orelse)
+            elif isinstance(node, ast.Try):
+                visit(node.body)
+                for handler in node.handlers:
+                    visit(handler.body)
+                visit(node.orelse)
+                visit(node.finalbody)
+            elif isinstance(node, ast.With | ast.ClassDef):
+                visit(node.body)
+
+    visit(ast.parse(path.read_text()).body)
+    return found
+
+
+def hot_modules() -> dict[str, Path]:
+    """The modules that a hot verb loads, however far down: by the imports at module level."""
+    begin = [PACKAGE / "cli" / "lean.py"]
+    begin += [PACKAGE / "cli" / f"{verb}.py" for verb in HOT_VERBS]
+    waiting = [name_of(path) for path in begin if path.is_file()]
+    hot: dict[str, Path] = {}
+    while waiting:
+        module = waiting.pop()
+        path = path_of(module)
+        if path is None or module in hot:
+            continue
+        hot[module] = path
+        parts = module.split(".")
+        # loading a.b.c loads a and a.b first
+        waiting += [".".join(parts[:n]) for n in range(1, len(parts))]
+        waiting += [name for name in imports_at_module_level(path) if name.startswith("rootless")]
+    return hot
+
+
+def allowed_in_hot_modules() -> set[str]:
+    """The list in docs/architecture.md, which is the one place that has it."""
+    text = (TREE / "docs" / "architecture.md").read_text()
+    section = text.partition("## Hot modules")[2].partition("\n## ")[0]
+    match = re.search(r"cost nothing:\s*`([^`]+)`", section)
+    assert match, "docs/architecture.md no longer says what hot modules may import"
+    return set(match[1].split())
+
+
+def test_no_module_is_longer_than_the_house_allows() -> None:
+    long = {
+        str(path.relative_to(TREE)): count
+        for path in written(".py", ".c", ".h")
+        if (count := path.read_text().count("\n")) > LONGEST
+    }
+    assert not long, f"over {LONGEST} lines; cut them in two: {long}"
+
+
+def test_hot_modules_import_only_what_costs_nothing() -> None:
+    # the command line and the exit of the process; the rest is in docs/architecture.md
+    allowed = allowed_in_hot_modules() | {"__future__", "rootless", "_cffi_backend"}
+    wrong = [
+        f"{path.relative_to(TREE)}: {name}"
+        for _, path in sorted(hot_modules().items())
+        for name in sorted(imports_at_module_level(path))
+        if name.partition(".")[0] not in allowed
+    ]
+    assert not wrong, "imports at module level that make every command slower:\n" + "\n".join(wrong)
+
+
+def test_hot_verbs_really_load_nothing_heavy(entry: list[str], tmp_path: Path) -> None:
+    if not (PACKAGE / "cli" / "lean.py").exists():
+        pytest.skip("there is no command yet")
+    text = (TREE / "docs" / "architecture.md").read_text()
+    match = re.search(r"Never at module level:\s*`([^`]+)`", text)
+    assert match
+    heavy = set(match[1].split()) | {"click", "rich", "platformdirs", "urllib", "http", "ctypes"}
+    environment = {
+        "HOME": str(tmp_path),
+        "ROOTLESS_DATA_DIR": str(tmp_path / "data"),
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "PATH": "/usr/bin:/bin",
+    }
+    for verb in ("ps", "images"):
+        done = subprocess.run(
+            [entry[0], "-X", "importtime", *entry[1:], verb],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert not loaded & heavy, f"`rootless {verb}` loads {sorted(loaded & heavy)}"
+
+
+def test_nothing_uses_ctypes() -> None:
+    users = [
+        str(path.relative_to(TREE))
+        for path in written(".py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(a.name.startswith("ctypes") for a in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctypes"))
+    ]
+    assert not users, f"cffi in API mode is the only road into the kernel: {users}"
+
+
+def test_public_modules_say_what_they_are_for() -> None:
+    silent = [
+        str(path.relative_to(TREE))
+        for path in written(".py")
+        if (text := path.read_text()).strip() and not ast.get_docstring(ast.parse(text))
+    ]
+    assert not silent, f"no docstring: {silent}"
+
+
+def test_files_are_finished() -> None:
+    # put together here, so that this file does not find itself
+    marks = [
+        "TO" + "DO",
+        "FIX" + "ME",
+        "<" * 7 + " ",
+        ">" * 7 + " ",
+        "/wo" + "rk/",
+        "breakpoint" + "(",
+    ]
+    wrong = [
+        f"{path.relative_to(TREE)}:{number}: {mark.strip()}"
+        for path in written(".py", ".c", ".h", ".sh", ".md", ".toml", "run", "Makefile")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for mark in marks
+        if mark in line
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    wrong = []
+    for path in written(".md"):
+        # inside a code block a bracket is not a link
+        text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.S | re.M)
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if "://" not in target and not (path.parent / target).exists():
+                wrong.append(f"{path.relative_to(TREE)}: {target}")
+    assert not wrong, wrong
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_shell_scripts_pass_shellcheck() -> None:
+    scripts = []
+    for path in written("", ".sh"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size < 200_000:
+            with open(path, "rb") as file:
+                if re.match(rb"#! ?/(usr/)?bin/(env )?(ba|da)?sh\b", file.read(64)):
+                    scripts.append(path)
+    assert TREE / "install.sh" in scripts
+    done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
