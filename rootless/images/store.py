@@ -21,7 +21,11 @@ from rootless.images.record import ImageRecord, Layer
 
 __all__ = ["ImageRecord", "ImageStore", "Layer"]
 
-_PARTIAL_AGE = 86400.0
+_PARTIAL_AGE = 86400.0  # seconds after which nobody is expected to continue a pull
+
+# Inside the class, `list` is the method.
+Names = list[str]
+Records = list[ImageRecord]
 
 
 class ImageStore:
@@ -67,9 +71,9 @@ class ImageStore:
         """The image with exactly this id (64 hex digits), if there is one."""
         return self._record(identity)
 
-    def list(self) -> list[ImageRecord]:
+    def list(self) -> Records:
         """All images, the newest first; `names` are as the name files say."""
-        owned: dict[str, list[str]] = {}
+        owned: dict[str, Names] = {}
         for quoted in documents.names_in(self.tags):
             if not quoted.endswith(".tmp"):
                 owned.setdefault(self._owner(quoted), []).append(_unquote(quoted))
@@ -126,7 +130,7 @@ class ImageStore:
         self.prepare()
         return documents.Lock(os.path.join(self.data_dir, "content/lock"), shared=True)
 
-    def put(self, record: ImageRecord, names: list[str]) -> ImageRecord:
+    def put(self, record: ImageRecord, names: Names) -> ImageRecord:
         """Keep an image and move these names to it; names and digests it had before stay.
 
         The caller holds `guard`.  Returns the record as written.  Raises UsageError, StorageError.
@@ -208,10 +212,8 @@ class ImageStore:
                 if not entry.endswith(".json"):
                     continue
                 record = self._record(entry[:-5])
-                if record is None:
-                    # A record that cannot be read may need any blob.
-                    return 0
-                used.update([digest[7:] for digest in record.blobs()])
+                if record is not None:
+                    used.update([digest[7:] for digest in record.blobs()])
             for name in documents.names_in(self.blobs):
                 if name not in used:
                     freed += _remove(os.path.join(self.blobs, name))

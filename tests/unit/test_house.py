@@ -18,13 +18,15 @@ HOT_VERBS = ("run", "exec", "ps", "start", "stop", "logs", "inspect", "images")
 LONGEST = 600
 
 # built, fetched or kept by tools, not written by us
-FOREIGN = {".git", "build", "dist", "__pycache__", "_vendor", ".venv", ".mypy_cache", ".ruff_cache"}
+FOREIGN = {".git", "dist", "__pycache__", "_vendor", ".venv", ".mypy_cache", ".ruff_cache"}
 
 
 def written(*suffixes: str) -> Iterator[Path]:
     """Files of the tree that people write, by suffix."""
     for directory, names, files in os.walk(TREE):
         names[:] = [n for n in names if n not in FOREIGN and not n.endswith(".egg-info")]
+        if Path(directory) == TREE and "build" in names:
+            names.remove("build")  # the compiler's; rootless/build would be ours
         for name in sorted(files):
             if name.endswith(suffixes):
                 yield Path(directory, name)

@@ -1,0 +1,202 @@
+"""Start a monitor and hear from it.
+
+The monitor is started by posix_spawn, never by fork: the library may be in use by several threads.
+Descriptor 3 of the monitor is one end of a socket pair; what travels on it is described in
+docs/architecture.md under "The monitor's channel".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from rootless import documents, paths
+from rootless.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    Conflict,
+    HostError,
+    RootlessError,
+    RuntimeFailure,
+)
+from rootless.runtime import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+
+    from rootless.runtime.records import Record
+
+
+class Started:
+    """A monitor that reported success: the host pid of the container's process and the channel."""
+
+    __slots__ = ("channel", "pid")
+
+    def __init__(self, pid: int, channel: int) -> None:
+        self.pid = pid
+        self.channel = channel
+
+
+def spawn(
+    orders_path: str, name: str, *, place: Callable[[int], str] | None = None
+) -> Started:
+    """Start the monitor for these orders and wait until the command runs.
+
+    `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
+    for the container ("" for none).  The caller owns the channel's descriptor.  Raises what the
+    failing operation means; the container is not running then.
+    """
+    import _socket
+
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    program = paths.helper("monitor")
+    try:
+        # dup2 in the child clears close-on-exec; everything else of ours closes by itself
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+            (os.POSIX_SPAWN_DUP2, 0, 1),
+            (os.POSIX_SPAWN_DUP2, 0, 2),
+            (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
+        ]
+        if theirs.fileno() == 3:
+            os.set_inheritable(3, True)
+            actions.pop()
+        try:
+            pid = os.posix_spawn(
+                program, ["rootless-monitor", orders_path], _environment(), file_actions=actions
+            )
+        except OSError as error:
+            raise HostError(
+                f"cannot start {program}: {error.strerror}", hint="install rootless again"
+            ) from None
+        theirs.close()
+        # the monitor forks and its first process ends at once, so that it is nobody's child
+        os.waitpid(pid, 0)
+        if place is not None:
+            _place(ours, place)
+        kind, payload = _frame(ours)
+        if kind == b"R":
+            return Started(int.from_bytes(payload, "little"), ours.detach())
+        if kind == b"F":
+            raise failure(payload, orders_path)
+        raise RuntimeFailure(
+            "the container's monitor ended before it could start the container",
+            hint=_helper_log(orders_path) or "the disk may be full, or the installation damaged",
+        )
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def _environment() -> dict[str, str]:
+    # slirp4netns and fuse-overlayfs inherit this; they need nothing of the person's own
+    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def _place(channel: _socket.socket, place: Callable[[int], str]) -> None:
+    kind, payload = _frame(channel)
+    if kind != b"M":
+        raise RuntimeFailure("the container's monitor did not start")
+    path = place(int.from_bytes(payload, "little")).encode()
+    channel.sendall(b"G\0\0\0" + len(path).to_bytes(4, "little") + path)
+
+
+def _exactly(channel: _socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        part = channel.recv(length - len(data))
+        if not part:
+            return b""
+        data += part
+    return data
+
+
+def _frame(channel: _socket.socket) -> tuple[bytes, bytes]:
+    head = _exactly(channel, 8)
+    if not head:
+        return b"", b""
+    return head[:1], _exactly(channel, int.from_bytes(head[4:], "little"))
+
+
+def _helper_log(orders_path: str) -> str:
+    try:
+        with open(os.path.join(os.path.dirname(orders_path), "helpers.log"), errors="replace") as file:
+            lines = [line.strip() for line in file if line.strip()]
+    except OSError:
+        return ""
+    return "; ".join(lines[-3:])
+
+
+def failure(payload: bytes, orders_path: str) -> RootlessError:
+    """The error that an F frame stands for."""
+    number, code, operation = (int.from_bytes(payload[i : i + 4], "little") for i in (0, 4, 8))
+    text = payload[12:].decode("utf-8", "replace")
+    reason = os.strerror(code)
+    name = records.name_of(operation)
+    said = _helper_log(orders_path)
+    if name == "exec":
+        if code == errno.ENOENT:
+            return CommandNotFound(
+                f'the command "{text}" was not found in the container',
+                hint="check its spelling and the PATH of the image, or the interpreter it names",
+            )
+        return CommandNotExecutable(
+            f'the command "{text}" cannot be executed: {reason}',
+            hint=_execution_hint(code),
+        )
+    if name == "map":
+        return HostError(
+            f"the ids of the container could not be mapped by {os.path.basename(text)}: {said or reason}",
+            hint="rootless doctor tells what is missing; --userns single needs no helper",
+        )
+    if name == "slirp-request":
+        return _port_failure(text)
+    if name in ("slirp", "wait-network"):
+        return HostError(
+            f"slirp4netns did not start: {said or reason}",
+            hint="use --network none or host, or see rootless doctor",
+        )
+    if name == "fuse":
+        return HostError(
+            f"fuse-overlayfs did not start: {said or reason}", hint="see rootless doctor, /dev/fuse"
+        )
+    if name == "sysctl":
+        return RuntimeFailure(f"the sysctl {text} cannot be set: {reason}")
+    if name == "cwd":
+        return RuntimeFailure(
+            f"the working directory {text} cannot be entered: {reason}", hint="choose another with -w"
+        )
+    return RuntimeFailure(
+        f"the container could not be started: {name} {text}: {reason}",
+        hint=f"operation {number} of its launch plan; --dry-run prints the plan"
+        + (f"; {said}" if said else ""),
+    )
+
+
+def _execution_hint(code: int) -> str:
+    if code == errno.ENOEXEC:
+        return "it is not a program of this machine's architecture, or a script without #!"
+    if code == errno.EACCES:
+        return "it lacks execute permission, or lies on a file system mounted noexec"
+    return ""
+
+
+def _port_failure(request: str) -> RootlessError:
+    try:
+        arguments = documents.loads(request)["arguments"]
+        port = f"{arguments['host_addr']}:{arguments['host_port']}/{arguments['proto']}"
+    except (ValueError, KeyError):
+        port = request
+    return Conflict(
+        f"the port {port} cannot be published: it is in use",
+        hint="stop what listens there, or choose another host port",
+    )
+
+
+def write(directory: str, name: str, items: list[Record], numbers: dict[str, int]) -> str:
+    """Write a plan or orders into a container's directory; returns the path."""
+    path = os.path.join(directory, name)
+    documents.write_bytes(path, records.encode(items, numbers))
+    return path

@@ -1,0 +1,343 @@
+"""Image configuration + options + host -> OCI runtime configuration.  Pure functions.
+
+Sources: OCI image specification (conversion.md), OCI runtime specification, docker-run(1).
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import UsageError
+from rootless.runtime import capabilities, defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.documents import Json
+    from rootless.engine.options import ContainerOptions
+    from rootless.userns.idmap import IdMaps
+
+    ReadFile = Callable[[str], bytes | None]
+
+
+class Account:
+    """Who the container's process is: ids, further groups, home directory."""
+
+    __slots__ = ("gid", "groups", "home", "name", "uid")
+
+    def __init__(self, uid: int, gid: int, groups: list[int], home: str, name: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.home = home
+        self.name = name
+
+
+def _rows(data: bytes | None) -> list[list[str]]:
+    text = (data or b"").decode("utf-8", "surrogateescape")
+    return [line.split(":") for line in text.split("\n") if ":" in line]
+
+
+def account(spec: str, extra_groups: list[str], read_file: ReadFile) -> Account:
+    """Resolve `user[:group]` against the image's /etc/passwd and /etc/group.
+
+    Raises UsageError for names that the image does not know.
+    """
+    user, _, group = spec.partition(":")
+    user = user or "0"
+    passwd = _rows(read_file("/etc/passwd"))
+    found = None
+    for row in passwd:
+        if len(row) >= 6 and (row[0] == user or (user.isdigit() and row[2] == user)):
+            found = row
+            break
+    if found:
+        uid, gid, home, name = int(found[2]), int(found[3]), found[5] or "/", found[0]
+    elif user.isdigit():
+        uid, gid, home, name = int(user), 0, "/", ""
+    else:
+        raise UsageError(
+            f'the image has no user "{user}" in /etc/passwd', hint="use a number, as in --user 1000"
+        )
+    groups = _rows(read_file("/etc/group"))
+    if group:
+        gid = _group(group, groups)
+        found_groups: list[int] = []
+    else:
+        found_groups = [
+            int(row[2]) for row in groups if len(row) >= 4 and name and name in row[3].split(",")
+        ]
+    for one in extra_groups:
+        found_groups.append(_group(one, groups))
+    unique = list(dict.fromkeys(found_groups))
+    return Account(uid, gid, unique, home, name)
+
+
+def _group(text: str, groups: list[list[str]]) -> int:
+    if text.isdigit():
+        return int(text)
+    for row in groups:
+        if len(row) >= 3 and row[0] == text:
+            return int(row[2])
+    raise UsageError(
+        f'the image has no group "{text}" in /etc/group', hint="use a number, as in --user 1000:1000"
+    )
+
+
+def command(options: ContainerOptions, image: Json) -> list[str]:
+    """The argument list, by docker's rules for entry point and command."""
+    entrypoint = list(image.get("Entrypoint") or ())
+    words = list(options.command)
+    if options.entrypoint is not None:
+        given = options.entrypoint
+        if isinstance(given, list):
+            entrypoint = list(given)
+        elif given.startswith("["):
+            from rootless import documents
+
+            try:
+                entrypoint = [str(word) for word in documents.loads(given)]
+            except ValueError:
+                raise UsageError(f"invalid --entrypoint {given}", hint="a word, or a JSON list") from None
+        else:
+            entrypoint = [given] if given else []
+    elif not words:
+        words = list(image.get("Cmd") or ())
+    words = entrypoint + words
+    if not words:
+        raise UsageError(
+            "no command given, and the image has neither an entry point nor a command",
+            hint="name a command after the image, as in: rootless run IMAGE sh",
+        )
+    return words
+
+
+def environment(options: ContainerOptions, image: Json, hostname: str, home: str) -> list[str]:
+    """NAME=VALUE strings; what is given later wins, as with docker."""
+    values: dict[str, str] = {"PATH": defaults.PATH}
+    if options.tty:
+        values["TERM"] = os.environ.get("TERM") or "xterm"
+    values["HOSTNAME"] = hostname
+    values["container"] = "rootless"
+    if options.env_host:
+        values.update(os.environ)
+    if not options.unsetenv_all:
+        _assign(values, image.get("Env") or ())
+    for path in options.env_file:
+        _assign(values, _env_file(path))
+    if options.tz:
+        values["TZ"] = os.environ.get("TZ", "") if options.tz == "local" else options.tz
+    for name in options.unsetenv:
+        values.pop(name, None)
+    _assign(values, options.env)
+    values.setdefault("HOME", home)
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def _assign(values: dict[str, str], words: object) -> None:
+    for word in words:  # type: ignore[attr-defined]
+        name, equals, value = word.partition("=")
+        if not name:
+            raise UsageError(f'invalid environment variable "{word}"', hint="NAME=VALUE or NAME")
+        if equals:
+            values[name] = value
+        elif name in os.environ:
+            values[name] = os.environ[name]
+
+
+def _env_file(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.strip("\r\n") for line in file]
+    except OSError as error:
+        raise UsageError(f"cannot read the environment file {path}: {error.strerror}") from None
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def rlimits(words: list[str]) -> list[Json]:
+    """`--ulimit nofile=1024:2048` -> OCI rlimits.  Raises UsageError."""
+    import resource
+
+    made = []
+    for word in words:
+        name, _, value = word.partition("=")
+        key = "RLIMIT_" + name.upper()
+        soft, _, hard = value.partition(":")
+        try:
+            numbers = [(1 << 64) - 1 if one in ("-1", "unlimited") else int(one) for one in (soft, hard or soft)]
+            ceiling = resource.getrlimit(getattr(resource, key))[1]
+        except (ValueError, AttributeError):
+            raise UsageError(
+                f'invalid --ulimit "{word}"', hint="NAME=SOFT[:HARD], as in nofile=1024:2048"
+            ) from None
+        if ceiling != resource.RLIM_INFINITY and numbers[1] > ceiling:
+            raise UsageError(
+                f"--ulimit {word}: the hard limit of this session is {ceiling}",
+                hint="an unprivileged user cannot raise it; see limits.conf(5)",
+            )
+        made.append({"type": key, "soft": numbers[0], "hard": numbers[1]})
+    return made
+
+
+def capability_sets(options: ContainerOptions, uid: int) -> Json:
+    """The five sets: docker's defaults adjusted; a user other than root gets none but the bounds."""
+    names = capabilities.adjust(options.cap_add, options.cap_drop, options.privileged)
+    held = names if uid == 0 else []
+    return {
+        "bounding": names,
+        "effective": held,
+        "permitted": held,
+        "inheritable": [],
+        "ambient": [],
+    }
+
+
+def namespaces(options: ContainerOptions, joined: dict[str, str], host_network: bool) -> list[Json]:
+    """OCI namespaces: which are made, which joined by path, which left as the host's."""
+    made: list[Json] = [{"type": "user"}, {"type": "mount"}]
+    wanted = {
+        "pid": options.pid,
+        "ipc": options.ipc,
+        "uts": options.uts,
+        "cgroup": options.cgroupns,
+    }
+    for kind, value in wanted.items():
+        if kind in joined:
+            made.append({"type": kind, "path": joined[kind]})
+        elif value != "host":
+            if value not in (None, "", "private", "shareable"):
+                raise UsageError(
+                    f'--{kind}{"ns" if kind == "cgroup" else ""} {value} is not known',
+                    hint="private, host, or container:NAME",
+                )
+            made.append({"type": kind})
+    if "network" in joined:
+        made.append({"type": "network", "path": joined["network"]})
+    elif not host_network:
+        made.append({"type": "network"})
+    return made
+
+
+def security(options: ContainerOptions) -> dict[str, str]:
+    """`--security-opt` words as a table.  Raises UsageError for what is not understood."""
+    table: dict[str, str] = {}
+    for word in options.security_opt:
+        name, _, value = word.replace(":", "=", 1).partition("=")
+        if name in ("no-new-privileges",):
+            table[name] = value or "true"
+        elif name in ("seccomp", "mask", "unmask"):
+            table[name] = value
+        elif name in ("label", "apparmor", "systempaths"):
+            table[name] = value
+        else:
+            raise UsageError(
+                f'invalid --security-opt "{word}"',
+                hint="no-new-privileges, seccomp=unconfined|FILE, mask=PATHS, unmask=PATHS|ALL",
+            )
+    return table
+
+
+def paths_masked(options: ContainerOptions, opts: dict[str, str]) -> tuple[list[str], list[str]]:
+    """(maskedPaths, readonlyPaths) after --privileged and --security-opt mask/unmask."""
+    if options.privileged or opts.get("unmask") == "ALL" or opts.get("systempaths") == "unconfined":
+        return [], []
+    masked = list(defaults.MASKED_PATHS)
+    readonly = list(defaults.READONLY_PATHS)
+    for path in filter(None, opts.get("unmask", "").split(":")):
+        masked = [one for one in masked if one != path]
+        readonly = [one for one in readonly if one != path]
+    masked += [path for path in opts.get("mask", "").split(":") if path]
+    return masked, readonly
+
+
+def config(
+    options: ContainerOptions,
+    *,
+    account: Account,
+    arguments: list[str],
+    env: list[str],
+    image: Json,
+    root: str,
+    hostname: str,
+    mounts: list[Json],
+    spaces: list[Json],
+    maps: IdMaps,
+    shm_size: int,
+    resources: Json,
+) -> Json:
+    """The OCI configuration of a container."""
+    opts = security(options)
+    masked, readonly = paths_masked(options, opts)
+    cwd = options.workdir or image.get("WorkingDir") or "/"
+    if not cwd.startswith("/"):
+        raise UsageError(f'the working directory "{cwd}" is not an absolute path')
+    user: Json = {"uid": account.uid, "gid": account.gid, "additionalGids": account.groups}
+    if options.umask:
+        try:
+            user["umask"] = int(options.umask, 8)
+        except ValueError:
+            raise UsageError(f'invalid --umask "{options.umask}"', hint="octal, as in 0022") from None
+    else:
+        user["umask"] = 0o022
+    own_network = any(one["type"] == "network" and not one.get("path") for one in spaces)
+    sysctls = dict(defaults.sysctls(own_network, maps))
+    for word in options.sysctl:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f'invalid --sysctl "{word}"', hint="NAME=VALUE")
+        sysctls[name] = value
+    gid5 = maps.to_host_gid(5) is not None
+    return {
+        "ociVersion": "1.2.0",
+        "hostname": hostname,
+        "root": {"path": root, "readonly": bool(options.read_only)},
+        "process": {
+            "terminal": bool(options.tty),
+            "user": user,
+            "args": arguments,
+            "env": env,
+            "cwd": cwd,
+            "capabilities": capability_sets(options, account.uid),
+            "rlimits": rlimits(options.ulimit),
+            "noNewPrivileges": opts.get("no-new-privileges", "false") != "false",
+        },
+        "mounts": defaults.mounts(shm_size=shm_size, map_tty_group=gid5) + mounts,
+        "annotations": _pairs(options.annotation, "--annotation"),
+        "linux": {
+            "namespaces": spaces,
+            "uidMappings": _mappings(maps.uids),
+            "gidMappings": _mappings(maps.gids),
+            "sysctl": sysctls,
+            "resources": resources,
+            "maskedPaths": masked,
+            "readonlyPaths": readonly,
+            "devices": [{"path": path, "type": "c"} for path in options.device],
+        },
+    }
+
+
+def _mappings(extents: object) -> list[Json]:
+    return [
+        {"containerID": inside, "hostID": outside, "size": size}
+        for inside, outside, size in extents  # type: ignore[attr-defined]
+    ]
+
+
+def _pairs(words: list[str], flag: str) -> dict[str, str]:
+    table = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if not name:
+            raise UsageError(f'invalid {flag} "{word}"', hint="NAME=VALUE")
+        table[name] = value
+    return table
+
+
+def labels(options: ContainerOptions, image: Json) -> dict[str, str]:
+    """The image's labels, those of --label-file and --label."""
+    table = dict(image.get("Labels") or {})
+    for path in options.label_file:
+        table.update(_pairs(_env_file(path), "--label-file"))
+    table.update(_pairs(options.label, "--label"))
+    return table

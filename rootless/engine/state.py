@@ -1,0 +1,133 @@
+"""What is true of a container right now.
+
+The monitor writes `state` by atomic rename.  It may have been killed since, the machine may have
+been started anew, so what it says is held against /proc before it is believed: a pid counts only
+together with the start time of its process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+
+def start_time(pid: int) -> int:
+    """Start of a process in clock ticks since boot, 0 if there is none (proc(5), stat, field 22)."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        text = os.read(fd, 1024)
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
+    fields = text[text.rindex(b")") + 2 :].split()
+    # a zombie has ended; it only waits to be reaped
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+class State:
+    """One look at a container's life; times in nanoseconds since the epoch, 0 when unset.
+
+    `status`: created, running, paused, restarting, exited.  `lost`: the monitor died before it
+    could record how the container ended, so the exit code is not known (137 is assumed).
+    """
+
+    __slots__ = (
+        "exit_code",
+        "failed",
+        "finished",
+        "fuse",
+        "lost",
+        "monitor",
+        "oom_killed",
+        "pid",
+        "pid_start",
+        "restarts",
+        "slirp",
+        "started",
+        "status",
+    )
+
+    def __init__(self) -> None:
+        self.status = "created"
+        self.pid = self.pid_start = self.monitor = self.slirp = self.fuse = 0
+        self.started = self.finished = 0
+        self.exit_code = self.restarts = 0
+        self.oom_killed = self.lost = self.failed = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process of the container exists."""
+        return self.pid > 0
+
+
+def read(directory: str, name: str = "state") -> State:
+    """The state of the container kept in `directory`."""
+    state = State()
+    path = os.path.join(directory, name)
+    try:
+        told = documents.read(path)
+    except (OSError, ValueError):
+        return state
+    state.status = told["status"]
+    state.started = told["startedAt"]
+    state.finished = told["finishedAt"]
+    state.exit_code = told["exitCode"]
+    state.restarts = told["restarts"]
+    state.oom_killed = told["oomKilled"]
+    state.failed = told["failed"]
+    if state.status == "exited":
+        return state
+    same_boot = told["boot"] == boot_id()
+    if same_boot and start_time(told["monitor"]) == told["monitorStart"] != 0:
+        state.monitor = told["monitor"]
+    if same_boot and told["pid"] and start_time(told["pid"]) == told["pidStart"] != 0:
+        state.pid = told["pid"]
+        state.pid_start = told["pidStart"]
+        state.slirp = told["slirp"]
+        state.fuse = told["fuse"]
+    if state.monitor and not state.pid and state.status == "running":
+        # between the end of the process and the monitor's next word
+        state.status = "exited" if not state.finished else state.status
+    if not state.monitor and not state.pid:
+        _lost(state, path)
+    return state
+
+
+def _lost(state: State, path: str) -> None:
+    state.status = "exited"
+    state.lost = True
+    state.exit_code = 137
+    if not state.finished:
+        try:
+            state.finished = os.stat(path).st_mtime_ns
+        except OSError:
+            state.finished = state.started
+
+
+def paused(cgroup: str) -> bool:
+    """Whether the cgroup at this path is frozen (cgroup v2, cgroup.events)."""
+    if not cgroup:
+        return False
+    try:
+        with open(cgroup + "/cgroup.events", encoding="ascii") as file:
+            return "frozen 1" in file.read()
+    except OSError:
+        return False

@@ -1,0 +1,319 @@
+"""HTTP exchanges: connections kept open, TLS, proxies, time-outs, another try.
+
+Scope: one request and its reply; redirects and authorization belong to `registry`.
+A stalled server is one that sends no byte for `Settings.stall` seconds, wherever it stalls.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import random
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from urllib.parse import unquote, urlsplit
+
+from rootless.errors import RegistryError
+
+USER_AGENT = "rootless"
+_RETRY_STATUS = (429, 500, 502, 503, 504)
+_RETRY_AFTER_MAX = 60.0
+
+
+class Settings:
+    """How patient to be.
+
+    stall      seconds without a byte that count as a stall; $ROOTLESS_STALL_SECONDS, else 30
+    attempts   tries of one request before giving up
+    backoff    seconds before the second try; doubles from there
+    """
+
+    __slots__ = ("attempts", "backoff", "stall")
+
+    def __init__(
+        self, *, stall: float | None = None, attempts: int = 5, backoff: float = 0.5
+    ) -> None:
+        if stall is None:
+            try:
+                stall = float(os.environ.get("ROOTLESS_STALL_SECONDS", ""))
+            except ValueError:
+                stall = 30.0
+        self.stall = stall if stall > 0 else 30.0
+        self.attempts = attempts
+        self.backoff = backoff
+
+    def wait(self, attempt: int, retry_after: str | None = None) -> None:
+        """Sleep before try number `attempt` + 1, as long as the server asked for if it did."""
+        pause = self.backoff * 2**attempt * random.uniform(0.75, 1.25)
+        if retry_after and retry_after.strip().isdigit():
+            pause = max(pause, float(min(int(retry_after), _RETRY_AFTER_MAX)))
+        time.sleep(pause)
+
+
+class Reply:
+    """What a server answered; close it, or read it to its end."""
+
+    __slots__ = ("_connection", "_key", "_response", "_transport", "headers", "status", "url")
+
+    def __init__(
+        self,
+        transport: Transport,
+        key: tuple[str, str],
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        url: str,
+    ) -> None:
+        self._transport = transport
+        self._key = key
+        self._connection = connection
+        self._response = response
+        self.status = response.status
+        self.headers = response.headers
+        self.url = url
+
+    def read_some(self, limit: int) -> bytes:
+        """What has arrived, b"" at the end.  Raises OSError, http.client.HTTPException."""
+        return self._response.read1(limit)
+
+    def expected(self) -> int | None:
+        """Bytes of the body that are still to come, None where the server did not say."""
+        return self._response.length
+
+    def read_all(self, limit: int) -> bytes:
+        """The body.  Raises RegistryError when it has more than `limit` bytes."""
+        parts, have = [], 0
+        while part := self.read_some(1 << 16):
+            have += len(part)
+            if have > limit:
+                self.close()
+                raise RegistryError(
+                    f"the answer of {self.url} has more than {limit} bytes",
+                    hint="this is not what a registry sends; check the name of the registry",
+                )
+            parts.append(part)
+        missing = self._response.length
+        self.close()
+        if missing:
+            raise http.client.IncompleteRead(b"", missing)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Give the connection back if it is in a known state, or drop it."""
+        if self._response.isclosed() and not self._response.will_close:
+            self._transport.keep(self._key, self._connection)
+        else:
+            self._response.close()
+            self._connection.close()
+
+
+class Transport:
+    """Connections to any number of servers; usable from several threads."""
+
+    def __init__(self, settings: Settings, *, verify: bool, certificates: str = "") -> None:
+        """`certificates`: a directory in the manner of certs.d/HOST with *.crt, *.cert, *.key."""
+        self.settings = settings
+        self.verify = verify
+        self._certificates = certificates
+        self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
+        self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
+        self._proxies = urllib.request.getproxies_environment()
+
+    def send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
+    ) -> Reply:
+        """Ask, and ask again after resets, stalls, 429 and 5xx; the last reply is returned as is.
+
+        Raises RegistryError, or OSError for TLS (`ssl.SSLError`) and refused connections, which
+        the caller may want to answer by another scheme.
+        """
+        timeouts = 0
+        for attempt in range(self.settings.attempts):
+            last = attempt == self.settings.attempts - 1
+            try:
+                reply = self._once(method, url, headers, body)
+            except TimeoutError:
+                timeouts += 1
+                # Every stall costs the whole patience, so two are enough.
+                if last or timeouts > 1:
+                    raise stalled(url, self.settings) from None
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:
+                if last:
+                    raise failed(url, error) from None
+            except (ssl.SSLError, ConnectionRefusedError, socket.gaierror):
+                raise
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if last:
+                    raise failed(url, error) from None
+            else:
+                if reply.status not in _RETRY_STATUS or last:
+                    return reply
+                retry_after = reply.headers.get("Retry-After")
+                reply.close()
+                self.settings.wait(attempt, retry_after)
+                continue
+            self.settings.wait(attempt)
+        raise AssertionError("attempts is at least one")
+
+    def keep(self, key: tuple[str, str], connection: http.client.HTTPConnection) -> None:
+        """Take a connection back."""
+        with self._lock:
+            self._idle.setdefault(key, []).append(connection)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            for connections in self._idle.values():
+                for connection in connections:
+                    connection.close()
+            self._idle.clear()
+
+    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc)
+        target = parts.path or "/"
+        if parts.query:
+            target += "?" + parts.query
+        headers = {"User-Agent": USER_AGENT, **headers}
+        proxy = self._proxy(parts.scheme, parts.hostname or "", parts.netloc)
+        if proxy and parts.scheme == "http":
+            target = url
+            headers.update(_proxy_authorization(proxy))
+        with self._lock:
+            idle = self._idle.get(key)
+            connection = idle.pop() if idle else None
+        if connection is not None:
+            try:
+                return self._exchange(connection, key, method, target, headers, body, url)
+            except (ConnectionError, http.client.HTTPException, ssl.SSLError):
+                # The server closed a connection it had kept; that is its right, and no failure.
+                connection.close()
+        connection = self._connect(parts.scheme, parts.hostname or "", parts.port, proxy)
+        try:
+            return self._exchange(connection, key, method, target, headers, body, url)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        key: tuple[str, str],
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        url: str,
+    ) -> Reply:
+        connection.request(method, target, body=body, headers=headers)
+        return Reply(self, key, connection, connection.getresponse(), url)
+
+    def _connect(
+        self, scheme: str, host: str, port: int | None, proxy: str
+    ) -> http.client.HTTPConnection:
+        stall = self.settings.stall
+        via = urlsplit(proxy) if proxy else None
+        first, first_port = (via.hostname or "", via.port or 80) if via else (host, port)
+        if scheme == "https":
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                first, first_port, timeout=stall, context=self._tls()
+            )
+            if via:
+                connection.set_tunnel(host, port or 443, _proxy_authorization(proxy))
+        else:
+            connection = http.client.HTTPConnection(first, first_port, timeout=stall)
+        return connection
+
+    def _proxy(self, scheme: str, host: str, netloc: str) -> str:
+        """The proxy for a host, "" for none; a proxy never gets to see this host's own services."""
+        if is_loopback(host) or urllib.request.proxy_bypass_environment(netloc):
+            return ""
+        proxy = self._proxies.get(scheme) or self._proxies.get("all") or ""
+        if proxy and "://" not in proxy:
+            proxy = "http://" + proxy
+        if proxy and urlsplit(proxy).scheme != "http":
+            raise RegistryError(
+                f"the proxy {urlsplit(proxy).scheme}://{urlsplit(proxy).hostname} is of a kind "
+                "that is not supported",
+                hint="set HTTPS_PROXY to an http:// proxy",
+            )
+        return proxy
+
+    def _tls(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                context = ssl.create_default_context()
+                if not self.verify:
+                    context.check_hostname = False
+                    context.verify_mode = ssl.CERT_NONE
+                if self._certificates:
+                    _load_certificates(context, self._certificates)
+                self._context = context
+            return self._context
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this host."""
+    host = host.strip("[]")
+    if host == "localhost" or host == "::1":
+        return True
+    numbers = host.split(".")
+    return len(numbers) == 4 and numbers[0] == "127" and all(part.isdigit() for part in numbers)
+
+
+def stalled(url: str, settings: Settings) -> RegistryError:
+    """The error for a server that sent nothing for too long."""
+    return RegistryError(
+        f"{urlsplit(url).netloc} sent nothing for {settings.stall:g} seconds",
+        hint="try again later, what has arrived is kept; ROOTLESS_STALL_SECONDS sets the patience",
+    )
+
+
+def failed(url: str, error: BaseException) -> RegistryError:
+    """The error for an exchange that failed below HTTP."""
+    server = urlsplit(url).netloc
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return RegistryError(
+            f"the certificate of {server} cannot be trusted: {error.verify_message}",
+            hint="install its authority's certificate, or pull with --tls-verify=false",
+        )
+    if isinstance(error, socket.gaierror):
+        return RegistryError(
+            f"cannot find the host {server}: {error.strerror}",
+            hint="check the name of the registry and the network",
+        )
+    if isinstance(error, http.client.HTTPException | ValueError):
+        what = f"it does not speak HTTP as it should ({type(error).__name__})"
+    else:
+        what = getattr(error, "strerror", "") or str(error) or type(error).__name__
+    return RegistryError(
+        f"cannot talk to {server}: {what}",
+        hint="check the name and port of the registry, the network, and HTTPS_PROXY",
+    )
+
+
+def _proxy_authorization(proxy: str) -> dict[str, str]:
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def _load_certificates(context: ssl.SSLContext, directory: str) -> None:
+    try:
+        for name in sorted(os.listdir(directory)):
+            path = os.path.join(directory, name)
+            if name.endswith(".crt"):
+                context.load_verify_locations(path)
+            elif name.endswith(".cert"):
+                context.load_cert_chain(path, path[:-5] + ".key")
+    except OSError as error:
+        raise RegistryError(
+            f"cannot load the certificates in {directory}: {error}",
+            hint="they are PEM files: NAME.crt for authorities, NAME.cert with NAME.key for you",
+        ) from None

@@ -1,0 +1,72 @@
+"""What pyproject.toml cannot say: the extension of the kernel room and the static programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import Any
+
+from setuptools import Distribution, setup
+from setuptools.command.build_ext import build_ext
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1
+    from wheel.bdist_wheel import bdist_wheel
+
+TREE = os.path.dirname(os.path.abspath(__file__))
+
+
+class BuildEverything(build_ext):
+    """Builds the extension, and the programs of helpers/ by its Makefile."""
+
+    def run(self) -> None:
+        super().run()
+        target = os.path.join(TREE if self.inplace else os.path.abspath(self.build_lib), "rootless")
+        programs = os.path.join(target, "bin")
+        objects = os.path.join(os.path.abspath(self.build_temp), "helpers")
+        make = os.environ.get("MAKE") or shutil.which("make") or "make"
+        # left to themselves the flags of a distribution's Python reach the static link and break it
+        environment = {key: value for key, value in os.environ.items() if key != "LDFLAGS"}
+        try:
+            subprocess.run(
+                [make, "-C", os.path.join(TREE, "helpers"), f"OUT={programs}", f"OBJ={objects}"],
+                check=True,
+                env=environment,
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SystemExit(
+                f"error: the programs of helpers/ could not be built: {error}\n"
+                "hint: make and musl-gcc (Debian: musl-tools) or a gcc that links statically"
+            ) from None
+
+    def get_outputs(self) -> list[str]:
+        outputs: list[str] = super().get_outputs()
+        programs = os.path.join(self.build_lib, "rootless", "bin")
+        if not self.inplace and os.path.isdir(programs):
+            outputs += [os.path.join(programs, name) for name in sorted(os.listdir(programs))]
+        return outputs
+
+
+class StableWheel(bdist_wheel):
+    """One wheel for every Python from 3.11: the extension uses the limited API only."""
+
+    def finalize_options(self) -> None:
+        self.py_limited_api = "cp311"
+        super().finalize_options()
+
+
+class BinaryDistribution(Distribution):
+    """Programs make a wheel belong to one architecture even if no extension were built."""
+
+    def has_ext_modules(self) -> bool:
+        return True
+
+
+commands: dict[str, Any] = {"build_ext": BuildEverything, "bdist_wheel": StableWheel}
+setup(
+    cffi_modules=["rootless/kernel/_build.py:builder"],
+    cmdclass=commands,
+    distclass=BinaryDistribution,
+)
