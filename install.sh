@@ -144,7 +144,11 @@ missing_for_running() {
         have "$thing" || echo "$thing"
     done
     # the registry client checks certificates against the system's list
-    [ -e /etc/ssl/certs ] || [ -e /etc/pki/tls/certs ] || echo certificates
+    for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+        /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do
+        [ ! -e "$file" ] || return 0
+    done
+    echo certificates
 }
 
 can_link_static() {
@@ -180,20 +184,22 @@ install_packages() {
     set -- $(packages_for "$@")
     [ $# -gt 0 ] || return 0
     say "installing system packages: $*"
-    case $manager in
-        apt-get)
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" \
-                >/dev/null 2>&1 </dev/null || {
-                apt-get update -q >/dev/null &&
-                    DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
-                        --no-install-recommends "$@" </dev/null
-            }
-            ;;
-        *)
-            # shellcheck disable=SC2046  # the command is several words
-            $(install_command) "$@" </dev/null
-            ;;
-    esac || die "could not install: $*" "install them by hand, then run this again"
+    output=$(mktemp)
+    status=0
+    run_manager "$@" >"$output" 2>&1 </dev/null || status=1
+    # a list of packages that is old, or was never fetched, is the usual reason
+    if [ $status != 0 ] && [ "$manager" = apt-get ] && apt-get update -q >>"$output" 2>&1; then
+        status=0
+        run_manager "$@" >"$output" 2>&1 </dev/null || status=1
+    fi
+    [ $status = 0 ] || cat "$output" >&2
+    rm -f "$output"
+    [ $status = 0 ] || die "could not install: $*" "install them by hand, then run this again"
+}
+
+run_manager() {
+    # shellcheck disable=SC2046  # the command is several words
+    DEBIAN_FRONTEND=noninteractive $(install_command) "$@"
 }
 
 # ---------------------------------------------------------------- python
@@ -272,10 +278,13 @@ if [ -n "$wheel" ]; then
 import os, sys, zipfile
 
 wheel, site = sys.argv[1:]
-with zipfile.ZipFile(wheel) as archive:
-    if "rootless/__init__.py" not in archive.namelist():
-        sys.exit("no package rootless in it")
-    archive.extractall(site)
+try:
+    with zipfile.ZipFile(wheel) as archive:
+        if "rootless/__init__.py" not in archive.namelist():
+            sys.exit("there is no package rootless in it")
+        archive.extractall(site)
+except (OSError, zipfile.BadZipFile) as error:
+    sys.exit(str(error))
 # zip archives unpacked by Python lose the mode; these are programs
 programs = os.path.join(site, "rootless", "bin")
 for name in os.listdir(programs):

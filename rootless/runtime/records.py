@@ -82,3 +82,24 @@ def describe(records: Iterable[Record]) -> str:
                 words.append(repr(argument))
         lines.append(f"{number:3} {name:13} {' '.join(words)}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def decode(data: bytes, numbers: dict[str, int]) -> list[tuple[str, tuple[bytes, ...]]]:
+    """The records in these bytes.  Raises ValueError when they are not records."""
+    if data[:4] != MAGIC:
+        raise ValueError("not a plan")
+    names = {number: name for name, number in numbers.items()}
+    found = []
+    at = 4
+    while at < len(data):
+        length, code, count = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4, 8))
+        inner, arguments = at + 12, []
+        for _ in range(count):
+            size = int.from_bytes(data[inner : inner + 4], "little")
+            arguments.append(data[inner + 4 : inner + 4 + size])
+            inner += 4 + size + 4 - size % 4
+        if length < 12 or inner != at + length or code not in names:
+            raise ValueError(f"malformed record at byte {at}")
+        found.append((names[code], tuple(arguments)))
+        at += length
+    return found

@@ -1,0 +1,354 @@
+"""A container's directory: root file system, generated files, configuration, plan and orders."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents, host, paths
+from rootless.cgroups import limits as cgroup_limits
+from rootless.engine import launching, spec
+from rootless.errors import HostError, UsageError
+from rootless.network import files, slirp
+from rootless.runtime import capabilities, compile, records, seccomp
+from rootless.storage import drivers, rootfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.create import Draft
+    from rootless.runtime.records import Record
+
+_JOINABLE = ("pid", "ipc", "uts", "cgroup", "network")
+_PROC_NAMES = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "network": "net"}
+
+
+def prepare_root(draft: Draft) -> None:
+    """Layers unpacked, driver chosen, directories made; sets choice, root_mount and root."""
+    options = draft.options
+    if draft.image is None:
+        draft.choice, draft.root_mount = None, None
+        draft.root = os.path.abspath(os.path.expanduser(options.image))
+        return
+    engine = draft.engine
+    storage_maps = draft.maps if draft.maps.single else engine.maps
+    layer_dirs = engine.images.unpack(draft.image, storage_maps)
+    draft.choice = drivers.choose(options.storage_driver or engine.storage_driver, draft.maps, storage_maps)
+    draft.root_mount = rootfs.prepare(draft.directory, layer_dirs, draft.choice, read_only=False)
+    draft.root = draft.root_mount.merged
+
+
+def read_file(draft: Draft, path: str) -> bytes | None:
+    """A small file of the image, without mounting it."""
+    if draft.root_mount is not None:
+        return rootfs.read_file(draft.root_mount, path)
+    # --rootfs names a directory of the person's own; a link that leads out of it is not followed
+    from rootless import kernel
+
+    try:
+        root = os.open(draft.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fd = kernel.calls.openat2(root, path, os.O_RDONLY | os.O_CLOEXEC, resolve=kernel.RESOLVE_IN_ROOT)
+    except OSError:
+        return None
+    finally:
+        os.close(root)
+    with open(fd, "rb") as file:
+        return file.read(1 << 20)
+
+
+def hostname(draft: Draft) -> str:
+    """--hostname, or the short id; the host's own where that name space is shared."""
+    if draft.options.uts == "host":
+        return os.uname().nodename
+    return draft.options.hostname or draft.identifier[:12]
+
+
+def join_others(draft: Draft) -> None:
+    """`container:NAME` of --network, --pid, --ipc and --uts: whose namespaces are shared.
+
+    They belong to that container's user namespace, so this one lives in it as well.
+    """
+    options = draft.options
+    draft.joined = {}
+    draft.target = ""
+    wanted = {"pid": options.pid, "ipc": options.ipc, "uts": options.uts, "cgroup": options.cgroupns}
+    if draft.network.kind == "container":
+        wanted["network"] = "container:" + draft.network.target
+    for kind in _JOINABLE:
+        text = wanted.get(kind) or ""
+        if not text.startswith("container:"):
+            continue
+        other = draft.engine.containers.get(text[len("container:") :])
+        if draft.target and other.id != draft.target:
+            raise UsageError("namespaces of two different containers cannot be shared at once")
+        if not other.state().pid:
+            raise UsageError(
+                f"the container {other.name}, whose {kind} namespace is wanted, is not running",
+                hint=f"rootless start {other.name}",
+            )
+        draft.target = other.id
+        draft.maps = other.maps()
+        # replaced by the pid of that moment whenever this container is started
+        draft.joined[kind] = f"/proc/@TARGET@/ns/{_PROC_NAMES[kind]}"
+
+
+def hello_facts(draft: Draft) -> list[str]:
+    """What the image rootless/hello prints about the choices made for it."""
+    choice = draft.choice
+    network = draft.network
+    manager = draft.engine.cgroups()
+    return [
+        f"ROOTLESS_HELLO_DRIVER={choice.name}: {choice.why}" if choice else "ROOTLESS_HELLO_DRIVER=",
+        f"ROOTLESS_HELLO_NETWORK={network.kind}" + (f": {network.why}" if network.why else ""),
+        f"ROOTLESS_HELLO_CGROUP={manager.kind}: {manager.why}",
+        f"ROOTLESS_HELLO_RUNTIME={draft.options.runtime or draft.engine.runtime or 'rootless'}",
+        f"ROOTLESS_HELLO_IDS={draft.maps.why}",
+    ]
+
+
+def write_files(draft: Draft) -> None:
+    """resolv.conf, hosts and hostname, bound over those of the image."""
+    options, directory = draft.options, draft.directory
+    if draft.image is None and draft.network.kind == "host":
+        return
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+            host_text = file.read()
+    except OSError:
+        host_text = ""
+    address = "10.0.2.100" if draft.network.kind == "slirp4netns" else "127.0.1.1"
+    texts = {
+        "resolv.conf": files.resolv_conf(
+            host_text, draft.network, list(options.dns), list(options.dns_search), list(options.dns_option)
+        ),
+        "hosts": files.hosts(draft.hostname, draft.name, address, list(options.add_host)),
+        "hostname": draft.hostname + "\n",
+    }
+    taken = {mount["destination"] for mount in draft.binds.mounts}
+    for name, text in texts.items():
+        path = os.path.join(directory, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        if "/etc/" + name not in taken:
+            draft.binds.mounts.append(
+                {"type": "bind", "source": path, "destination": "/etc/" + name, "options": ["bind"]}
+            )
+    if options.init:
+        draft.binds.mounts.append(
+            {
+                "type": "bind",
+                "source": paths.helper("init"),
+                "destination": "/run/.rootless-init",
+                "options": ["bind", "ro"],
+            }
+        )
+
+
+def _resources(draft: Draft) -> Json:
+    options = draft.options
+    resources = cgroup_limits.parse(
+        memory=options.memory,
+        memory_swap=options.memory_swap,
+        cpus=options.cpus,
+        cpuset_cpus=options.cpuset_cpus,
+        pids_limit=options.pids_limit,
+    )
+    draft.engine.cgroups().check(resources)
+    draft.limits = resources.as_dict()
+    return resources.oci()
+
+
+def write_bundle(draft: Draft) -> None:
+    """config.json, the launch plan, and the monitor's orders."""
+    options = draft.options
+    resources = _resources(draft)
+    spaces = spec.namespaces(options, draft.joined, draft.network.kind == "host")
+    draft.config = spec.config(
+        options,
+        account=draft.account,
+        arguments=draft.arguments,
+        env=draft.env,
+        image=draft.image_config,
+        root=draft.root,
+        hostname=draft.hostname,
+        mounts=draft.binds.mounts,
+        spaces=spaces,
+        maps=draft.maps,
+        shm_size=cgroup_limits.size(options.shm_size) if options.shm_size else 64 << 20,
+        resources=resources,
+    )
+    documents.write(os.path.join(draft.directory, "config.json"), draft.config)
+    runtime = options.runtime or draft.engine.runtime
+    if runtime and runtime != "rootless":
+        from rootless.engine import foreign
+
+        plan = foreign.plan(draft, runtime, root_operations(draft))
+    else:
+        plan = compile.plan(
+            draft.config,
+            root_operations(draft),
+            filter_program=filter_program(options, draft.config, draft.maps.single),
+            single=draft.maps.single,
+            wait_for_network=draft.network.kind == "slirp4netns",
+            preparations=draft.binds.preparations,
+        )
+    launching.write(draft.directory, "plan", plan, records.OPERATIONS)
+    launching.write(draft.directory, "orders", orders(draft), records.ORDERS)
+
+
+def filter_program(options: object, config: Json, single: bool) -> bytes:
+    """The seccomp program of a container: docker's default, a file's, or none."""
+    privileged = getattr(options, "privileged", False)
+    choice = spec.security(options).get("seccomp", "")  # type: ignore[arg-type]
+    bounding = config["process"]["capabilities"]["bounding"]
+    return filter_for(choice, bounding, single, privileged)
+
+
+def filter_for(choice: str, bounding: list[str], single: bool, privileged: bool) -> bytes:
+    """As `filter_program`, from what is recorded of a container."""
+    unconfined = choice == "unconfined" or (privileged and not choice)
+    if unconfined and not single:
+        return b""
+    if choice in ("", "default", "builtin", "unconfined") and not unconfined:
+        return seccomp.default_filter(capabilities.mask(bounding), single)
+    from rootless.runtime import profile
+
+    oci = {"defaultAction": "SCMP_ACT_ALLOW"} if unconfined else profile.read(choice, bounding)
+    return seccomp.program(bounding, single=single, oci=oci)
+
+
+def root_operations(draft: Draft) -> list[Record]:
+    """Plan operations that make the root file system appear at `root.path`."""
+    mount = draft.root_mount
+    if mount is None or mount.driver == "copy":
+        return []
+    if mount.driver == "fuse-overlayfs":
+        return [("fuse", (mount.merged,))]
+    return overlay_operations(mount)
+
+
+def overlay_operations(mount: rootfs.RootMount) -> list[Record]:
+    """Native overlay.  Lower directories are named relative to where they all lie, because the
+    kernel takes at most one page of options and an image may have more than a hundred layers."""
+    base = os.path.commonpath([os.path.dirname(lower) for lower in mount.lowers])
+    lowers = ":".join(_escape(os.path.relpath(lower, base)) for lower in mount.lowers)
+    data = f"lowerdir={lowers},upperdir={_escape(mount.upper)},workdir={_escape(mount.work)}"
+    if mount.options:
+        data += "," + mount.options
+    if len(data) > 4000:
+        raise HostError(
+            f"the image has {len(mount.lowers)} layers, more than one overlay mount can name here",
+            hint="use --storage-driver fuse-overlayfs",
+        )
+    return [
+        ("host-chdir", (base,)),
+        ("host-mount", ("overlay", mount.merged, "overlay", "0", data)),
+        ("host-chdir", ("/",)),
+    ]
+
+
+def _escape(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def orders(draft: Draft) -> list[Record]:
+    """What the monitor is told."""
+    from rootless.engine import create
+
+    options, directory = draft.options, draft.directory
+    sockets = create.socket_directory(draft.identifier)
+    made: list[Record] = [
+        ("id", (draft.identifier, draft.name)),
+        ("directory", (directory, "state")),
+        ("socket", (sockets,)),
+        ("executor", (paths.helper("launch"), os.path.join(directory, "plan"))),
+        ("log-errors", (os.path.join(directory, "helpers.log"),)),
+        ("stdin", ("once" if options.interactive else "null",)),
+        ("restart", _restart(options.restart)),
+    ]
+    made += namespace_orders(draft)
+    if options.tty:
+        made.append(("tty", ()))
+    made += _log_orders(draft)
+    if draft.network.kind == "slirp4netns":
+        plan = slirp.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
+        made.append(("slirp", tuple(plan.argv())))
+        if draft.ports:
+            made.append(("slirp-socket", (os.path.join(sockets, "slirp"),)))
+            made += [("slirp-request", (request,)) for request in plan.requests()]
+    elif draft.ports and draft.network.kind == "none":
+        raise UsageError("ports cannot be published with --network none")
+    if draft.root_mount is not None and draft.root_mount.driver == "fuse-overlayfs":
+        made.append(("fuse", tuple(drivers.fuse_overlayfs_argv(draft.root_mount))))
+    if draft.engine.cgroups().kind != "none":
+        made.append(("go", ()))
+    if options.pid_file:
+        made.append(("pid-file", (os.path.abspath(options.pid_file),)))
+    if options.rm:
+        trees = [directory] + [draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous]
+        made.append(("remove", tuple(trees)))
+        made.append(("unlink", (os.path.join(draft.engine.containers_dir, "names", draft.name),)))
+    return made
+
+
+def namespace_orders(draft: Draft) -> list[Record]:
+    """Clone flags, id maps, and namespaces of another container to join."""
+    flags = compile.clone_flags(draft.config)
+    runtime = draft.options.runtime or draft.engine.runtime
+    if runtime and runtime != "rootless":
+        # the other runtime makes the rest; these are what the root file system and network need
+        flags &= compile.CLONE["user"] | compile.CLONE["mount"] | compile.CLONE["network"] | compile.CLONE["cgroup"]
+    if draft.target:
+        joins: list[Record] = [("join", (str(compile.CLONE["user"]), "/proc/@TARGET@/ns/user"))]
+        joins += [("join", (str(compile.CLONE[kind]), path)) for kind, path in draft.joined.items()]
+        return [("clone", (str(flags & ~compile.CLONE["user"]),)), *joins]
+    maps = draft.maps
+    found = host.current()
+    helpers = ("", "") if maps.single or not maps.needs_helpers else (found.newuidmap, found.newgidmap)
+    return [
+        ("clone", (str(flags),)),
+        ("map", (maps.proc_text("uids"), maps.proc_text("gids"), *helpers, "0" if maps.single else "1")),
+    ]
+
+
+def _restart(text: str | None) -> tuple[str, str]:
+    policy, _, count = (text or "no").partition(":")
+    if policy not in ("no", "always", "unless-stopped", "on-failure") or (count and not count.isdigit()):
+        raise UsageError(
+            f'unknown --restart "{text}"', hint="no, on-failure[:N], always or unless-stopped"
+        )
+    return policy, count or "0"
+
+
+def _log_orders(draft: Draft) -> list[Record]:
+    driver = draft.options.log_driver or "k8s-file"
+    if driver not in ("k8s-file", "json-file", "journald", "none"):
+        raise UsageError(f'unknown --log-driver "{driver}"', hint="k8s-file, json-file, journald or none")
+    limit, count = 0, 1
+    for word in draft.options.log_opt:
+        name, _, value = word.partition("=")
+        if name == "max-size":
+            limit = max(0, cgroup_limits.size(value))
+        elif name == "max-file" and value.isdigit() and int(value) > 0:
+            count = int(value)
+        elif name not in ("tag", "path"):
+            raise UsageError(f'unknown --log-opt "{word}"', hint="max-size=10m, max-file=3, tag=TEXT")
+    path = os.path.join(draft.directory, "ctr.log")
+    made: list[Record] = [("log", (driver, path, str(limit), str(count)))]
+    if driver == "journald":
+        image = draft.options.image
+        made.append(
+            (
+                "field",
+                (
+                    f"CONTAINER_ID={draft.identifier[:12]}",
+                    f"CONTAINER_ID_FULL={draft.identifier}",
+                    f"CONTAINER_NAME={draft.name}",
+                    f"IMAGE_NAME={image}",
+                    f"SYSLOG_IDENTIFIER={draft.name}",
+                ),
+            )
+        )
+    return made

@@ -1,0 +1,487 @@
+"""One container: its life from created to removed."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless import documents, paths
+from rootless.engine import create, launching, names, state
+from rootless.errors import Conflict, ContainerNotFound, HostError, RootlessError
+from rootless.runtime import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+    from rootless.engine.options import ExecOptions
+    from rootless.engine.results import ExecResult
+    from rootless.engine.session import Session
+    from rootless.userns.idmap import IdMaps
+
+
+class Container:
+    """A container as the person's directory knows it; every look at its state is a fresh one.
+
+    As a context manager it is removed, by force, at the end.
+    """
+
+    def __init__(self, engine: Engine, identifier: str) -> None:
+        """Raises ContainerNotFound."""
+        self.engine = engine
+        self.id = identifier
+        self.directory = os.path.join(engine.containers_dir, identifier)
+        self.reload()
+
+    def reload(self) -> None:
+        """Read again what was asked for (a rename changes it)."""
+        try:
+            self.record: Json = documents.read(os.path.join(self.directory, "container.json"))
+        except (OSError, ValueError):
+            raise ContainerNotFound(f'no such container: "{self.id[:12]}"') from None
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.remove(force=True, volumes=True)
+        except ContainerNotFound:
+            pass
+
+    def __repr__(self) -> str:
+        return f"<Container {self.short_id} {self.name}>"
+
+    # what it is
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 digits of the id."""
+        return self.id[:12]
+
+    @property
+    def name(self) -> str:
+        """Its unique name."""
+        return str(self.record["name"])
+
+    @property
+    def image(self) -> str:
+        """The image as it was named, without what docker leaves out."""
+        return str(self.record["image"])
+
+    @property
+    def image_id(self) -> str:
+        """64 hex digits; empty for --rootfs."""
+        return str(self.record["imageId"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The image's labels and its own."""
+        return dict(self.record["labels"])
+
+    @property
+    def created(self) -> float:
+        """When it was made, in seconds since the epoch."""
+        return float(self.record["created"])
+
+    def state(self) -> state.State:
+        """A fresh look at its life."""
+        found = state.read(self.directory)
+        if found.status == "running" and state.paused(self.cgroup()):
+            found.status = "paused"
+        return found
+
+    @property
+    def status(self) -> str:
+        """created, running, paused, restarting or exited."""
+        return self.state().status
+
+    def maps(self) -> IdMaps:
+        """The ids of the container and of the host."""
+        from rootless.userns.idmap import IdMaps
+
+        return IdMaps.from_dict(self.record["maps"])
+
+    def cgroup(self) -> str:
+        """The path of the container's cgroup, empty without one."""
+        try:
+            with open(os.path.join(self.directory, "cgroup"), encoding="utf-8") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def config(self) -> Json:
+        """The OCI runtime configuration."""
+        return documents.read(os.path.join(self.directory, "config.json"))
+
+    def lock(self) -> documents.Lock:
+        """Whoever changes the container's state holds this."""
+        try:
+            return documents.Lock(os.path.join(self.directory, "lock"))
+        except FileNotFoundError:
+            raise ContainerNotFound(f'no such container: "{self.name}"') from None
+
+    # its life
+
+    def start(self, *, attach: bool = False) -> Session | None:
+        """Start it; with `attach` the session that talks to it is returned.
+
+        A running container is left as it is.  Raises what the failing step of the launch means.
+        """
+        with self.lock():
+            found = self.state()
+            if found.alive or found.monitor:
+                return self.attach_session() if attach else None
+            started = self._launch()
+        if not attach:
+            os.close(started.channel)
+            return None
+        from rootless.engine.session import Session
+
+        return Session(self, fd=started.channel)
+
+    def _launch(self) -> launching.Started:
+        for name in ("state", "stopping", "helpers.log", "cgroup"):
+            try:
+                os.unlink(os.path.join(self.directory, name))
+            except FileNotFoundError:
+                pass
+        sockets = create.socket_directory(self.id)
+        try:
+            os.mkdir(sockets, 0o700)
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            paths.ensure(paths.runtime_dir())
+            os.makedirs(sockets, 0o700, exist_ok=True)
+        if self.record["ports"]:
+            from rootless.network import ports
+
+            ports.check_free([ports.Port.from_dict(one) for one in self.record["ports"]])
+        orders = os.path.join(self.directory, "orders")
+        if self.record.get("networkTarget") or self._has_target():
+            orders = self._aim(orders)
+        place = None
+        if self.engine.cgroups().kind != "none":
+            place = self._place
+        return launching.spawn(orders, self.name, place=place)
+
+    def _has_target(self) -> bool:
+        return bool(self.record.get("networkTarget"))
+
+    def _aim(self, orders: str) -> str:
+        """Write the orders with the pid that the other container has now."""
+        other = Container(self.engine, self.record["networkTarget"])
+        pid = other.state().pid
+        if not pid:
+            raise Conflict(
+                f"the container {other.name}, whose namespaces are shared, is not running",
+                hint=f"rootless start {other.name}",
+            )
+        with open(orders, "rb") as file:
+            found = records.decode(file.read(), records.ORDERS)
+        aimed: list[tuple[str, tuple[str | bytes, ...]]] = [
+            (name, tuple(one.replace(b"@TARGET@", str(pid).encode()) for one in arguments))
+            for name, arguments in found
+        ]
+        data = records.encode(aimed, records.ORDERS)
+        documents.write_bytes(orders + ".aimed", data)
+        return orders + ".aimed"
+
+    def _place(self, pid: int) -> str:
+        manager = self.engine.cgroups()
+        from rootless.cgroups import limits
+
+        path = manager.attach(pid, self.id, limits.Resources.from_dict(self.record["cgroup"]["resources"]))
+        documents.write_bytes(os.path.join(self.directory, "cgroup"), path.encode())
+        return path
+
+    def attach_session(self) -> Session:
+        """A session with the running container.  Raises Conflict when it does not run."""
+        from rootless.engine.session import Session
+
+        if not self.state().monitor:
+            raise Conflict(
+                f"the container {self.name} is not running", hint=f"rootless start {self.name}"
+            )
+        return Session(self, path=os.path.join(create.socket_directory(self.id), "attach"))
+
+    def _ask_to_stop(self) -> None:
+        # the monitor looks for this file before it restarts anything
+        try:
+            documents.write_bytes(os.path.join(self.directory, "stopping"), b"")
+        except FileNotFoundError:
+            pass
+
+    def kill(self, signal: str | int = "SIGKILL") -> None:
+        """Send a signal to the first process.  Raises Conflict when it does not run."""
+        from rootless.engine import signals
+
+        number = signals.number(signal)
+        found = self.state()
+        if not found.alive:
+            if found.status == "restarting" and number in (9, 15):
+                self._ask_to_stop()
+                return
+            raise Conflict(f"the container {self.name} is not running")
+        if number in (9, 15):
+            self._ask_to_stop()
+        signals.send(found.pid, found.pid_start, number)
+
+    def stop(self, timeout: int | None = None) -> None:
+        """Send the stop signal, wait `timeout` seconds (by default the container's own), then kill.
+
+        Does nothing when it does not run.
+        """
+        from rootless.engine import signals
+
+        found = self.state()
+        if not found.alive and not found.monitor:
+            return
+        grace = self.record["stopTimeout"] if timeout is None else timeout
+        self._ask_to_stop()
+        if found.alive and grace != 0:
+            if found.status == "paused":
+                self.unpause()
+            signals.send(found.pid, found.pid_start, signals.number(self.record["stopSignal"]))
+            if self._ended(float("inf") if grace < 0 else grace):
+                return
+        found = self.state()
+        if found.alive:
+            signals.send(found.pid, found.pid_start, 9)
+        if not self._ended(30):
+            raise HostError(
+                f"the container {self.name} does not end although it was killed",
+                hint="a process may hang in the kernel; see ps for state D",
+            )
+
+    def _ended(self, seconds: float) -> bool:
+        """Wait until neither the container nor its monitor lives."""
+        end = time.monotonic() + seconds
+        pause = 0.001
+        while True:
+            found = state.read(self.directory)
+            if not found.alive and not found.monitor:
+                return True
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.05)
+
+    def restart(self, timeout: int | None = None) -> None:
+        """Stop and start."""
+        self.stop(timeout)
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze all processes.  Raises HostError where there is no cgroup to do it."""
+        self._freeze(True)
+
+    def unpause(self) -> None:
+        """Thaw."""
+        self._freeze(False)
+
+    def _freeze(self, on: bool) -> None:
+        if not self.state().alive:
+            raise Conflict(f"the container {self.name} is not running")
+        path = self.cgroup()
+        if not path:
+            raise HostError(
+                f"the container {self.name} cannot be {'paused' if on else 'unpaused'}: it has no cgroup",
+                hint="pausing needs a delegated cgroup v2; see rootless doctor, line cgroups",
+            )
+        self.engine.cgroups().freeze(path, on)
+
+    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it and everything of it.  Raises Conflict when it runs and `force` is not given."""
+        from rootless.storage import rootfs
+
+        with self.lock():
+            found = self.state()
+            if found.alive or found.monitor:
+                if not force:
+                    raise Conflict(
+                        f"the container {self.name} is running",
+                        hint=f"stop it first, or: rootless rm -f {self.name}",
+                    )
+                self.stop(0)
+            self._end_leftovers(found)
+            if not os.path.isdir(self.directory):
+                return
+            names.release(self.engine.containers_dir, self.name, self.id)
+            rootfs.remove(self.directory, self.maps())
+        sockets = create.socket_directory(self.id)
+        for name in ("attach", "slirp"):
+            try:
+                os.unlink(os.path.join(sockets, name))
+            except OSError:
+                pass
+        try:
+            os.rmdir(sockets)
+        except OSError:
+            pass
+        cgroup = self.cgroup()
+        if cgroup:
+            self.engine.cgroups().remove(cgroup)
+        if volumes or self.record["remove"]:
+            for name in self.record["anonymous"]:
+                self.engine.volumes.store.remove_quietly(name)
+
+    def _end_leftovers(self, found: state.State) -> None:
+        """After a monitor's violent death slirp4netns or fuse-overlayfs may still be there."""
+        from rootless.engine import signals
+
+        for pid in (found.slirp, found.fuse):
+            if pid and signals.program_name(pid).startswith(("slirp4netns", "fuse-overlayfs")):
+                signals.send(pid, state.start_time(pid), 15)
+
+    def rename(self, new: str) -> None:
+        """Give it another name.  Raises Conflict, UsageError."""
+        names.check(new)
+        with self.lock():
+            self.reload()
+            old = self.name
+            names.take(self.engine.containers_dir, new, self.id)
+            self.record["name"] = new
+            documents.write(os.path.join(self.directory, "container.json"), self.record)
+            names.release(self.engine.containers_dir, old, self.id)
+
+    def wait(self, condition: str = "stopped") -> dict[str, int]:
+        """Wait until it has ended (`removed`: until it is gone); {"StatusCode": n}."""
+        pause = 0.002
+        code = 0
+        while True:
+            try:
+                found = state.read(self.directory)
+                gone = not os.path.isdir(self.directory)
+            except OSError:
+                gone = True
+            if gone:
+                return {"StatusCode": code}
+            code = found.exit_code
+            if condition == "running" and found.status == "running":
+                return {"StatusCode": 0}
+            if condition in ("stopped", "exited", "not-running", "next-exit") and (
+                found.status in ("exited", "created") and not found.monitor
+            ):
+                return {"StatusCode": code}
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.1)
+
+    # what happens in it
+
+    def exec(self, command: list[str], **options: object) -> ExecResult:
+        """Run a command in it and return (exit_code, output, error); see ExecOptions for options."""
+        from rootless.engine import entering
+
+        return entering.run(self, command, **options)
+
+    exec_run = exec
+
+    def become_exec(self, options: ExecOptions) -> str:
+        """For the command line: replace this process by the command; detached, return at once."""
+        from rootless.engine import entering
+
+        return entering.become(self, options)
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        since: float | None = None,
+        until: float | None = None,
+        tail: int | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[tuple[str, bytes]]:
+        """("stdout" | "stderr", bytes) pairs, oldest first."""
+        from rootless.engine import logs
+
+        alive: Callable[[], bool] = lambda: bool(state.read(self.directory).monitor)  # noqa: E731
+        path = self.record["logPath"]
+        if self.record["logDriver"] == "journald":
+            path = self.id
+        return logs.read(
+            path,
+            self.record["logDriver"],
+            follow=follow,
+            since=since,
+            until=until,
+            tail=tail,
+            timestamps=timestamps,
+            alive=alive,
+        )
+
+    @property
+    def attrs(self) -> Json:
+        """Everything about it, in the shape of `docker inspect`."""
+        from rootless.engine import attrs
+
+        return attrs.container(self)
+
+    def explain(self) -> Json:
+        """The picture of `rootless explain`, as data."""
+        from rootless.engine import explain
+
+        found = self.state()
+        if not found.pid:
+            raise Conflict(f"the container {self.name} is not running", hint=f"rootless start {self.name}")
+        return explain.explain(self.attrs, found.pid, found.monitor or None)
+
+    def top(self, arguments: list[str] | None = None) -> Json:
+        """{"Titles": [...], "Processes": [[...]]} of its processes, with host pids."""
+        from rootless.engine import processes
+
+        return processes.top(self, arguments or [])
+
+    def diff(self) -> list[tuple[str, str]]:
+        """(kind, path) of files added (A), changed (C) and deleted (D) since the image."""
+        from rootless.engine import files
+
+        return files.diff(self)
+
+    def get_archive(self, path: str, out: int) -> Json:
+        """Write what is at `path` to the descriptor as a tar stream."""
+        from rootless.engine import files
+
+        return files.get_archive(self, path, out)
+
+    def put_archive(self, path: str, source: int, **options: object) -> Json:
+        """Unpack a tar stream from the descriptor below the directory `path`."""
+        from rootless.engine import files
+
+        return files.put_archive(self, path, source, **options)
+
+    # how it is told
+
+    def status_text(self) -> str:
+        """`Up 3 minutes`, `Exited (0) 5 seconds ago`, as docker says it."""
+        from rootless.engine import telling
+
+        return telling.status(self.state())
+
+    def command_text(self) -> str:
+        """The command as one string."""
+        return " ".join(self.record["command"])
+
+    def ports_text(self) -> str:
+        """`0.0.0.0:8080->80/tcp, …`."""
+        from rootless.engine import telling
+
+        return telling.ports(self.record["ports"])
+
+
+def broken(engine: Engine, identifier: str) -> bool:
+    """Remove a directory that a killed `create` left; whether it was one."""
+    from rootless.storage import rootfs
+
+    directory = os.path.join(engine.containers_dir, identifier)
+    try:
+        age = time.time() - os.stat(directory).st_mtime
+        if os.path.exists(os.path.join(directory, "container.json")) or age < 60:
+            return False
+        rootfs.remove(directory, engine.maps)
+        return True
+    except (OSError, RootlessError):
+        return False

@@ -1,0 +1,238 @@
+"""Make a container: everything that must exist before its monitor can be started.
+
+The order is chosen so that a crash at any point leaves a directory without `container.json`, which
+the next command takes for what it is: rubbish to be removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless import documents, paths
+from rootless.engine import binds as binding
+from rootless.engine import bundle, names, spec
+from rootless.errors import Conflict, RootlessError, UsageError
+from rootless.network import modes, ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+    from rootless.engine.options import ContainerOptions
+    from rootless.images.store import ImageRecord
+    from rootless.storage.rootfs import RootMount
+    from rootless.userns.idmap import IdMaps
+
+
+class Draft:
+    """A container in the making; what the steps below hand to each other."""
+
+    __slots__ = (
+        "account", "arguments", "binds", "choice", "config", "directory", "engine", "env", "hostname",
+        "identifier", "image", "image_config", "maps", "name", "network", "options", "ports", "root",
+        "root_mount", "joined", "target", "resources", "limits",
+    )  # fmt: skip
+
+    engine: Engine
+    options: ContainerOptions
+    image: ImageRecord | None
+    image_config: Json
+    maps: IdMaps
+    root_mount: RootMount | None
+    account: spec.Account
+    binds: binding.Binds
+    config: Json
+    limits: Json
+
+
+def create(engine: Engine, options: ContainerOptions) -> str:
+    """Make the container; returns its id.  Raises what is wrong; nothing is left behind then."""
+    draft = Draft()
+    draft.engine = engine
+    draft.options = options
+    draft.network = modes.parse_network(options.network)
+    draft.ports = ports.parse_publish(list(options.publish), [])
+    _find_image(draft)
+    _choose_ids(draft)
+    if options.cidfile and os.path.exists(options.cidfile):
+        raise Conflict(
+            f"the container id file {options.cidfile} exists", hint="remove it, or name another file"
+        )
+    if options.name:
+        names.check(options.name)
+        if options.replace:
+            _replace(engine, options.name)
+    draft.identifier = names.new_id()
+    draft.directory = os.path.join(engine.containers_dir, draft.identifier)
+    _make_directory(engine, draft.directory)
+    draft.name = ""
+    try:
+        draft.name = names.take(engine.containers_dir, options.name or "", draft.identifier)
+        _fill(draft)
+        _record(draft)
+    except BaseException:
+        _abandon(draft)
+        raise
+    return draft.identifier
+
+
+def _replace(engine: Engine, name: str) -> None:
+    from rootless.errors import ContainerNotFound
+
+    try:
+        engine.containers.get(name).remove(force=True)
+    except ContainerNotFound:
+        pass
+
+
+def _make_directory(engine: Engine, directory: str) -> None:
+    # others' mapped ids must be able to walk through, to the root file system; never to list
+    try:
+        os.mkdir(directory, 0o711)
+    except FileNotFoundError:
+        engine.prepare_data_dir()
+        os.mkdir(directory, 0o711)
+
+
+def _abandon(draft: Draft) -> None:
+    from rootless.storage import rootfs
+
+    if draft.name:
+        names.release(draft.engine.containers_dir, draft.name, draft.identifier)
+    rootfs.remove(draft.directory, draft.maps)
+
+
+def _find_image(draft: Draft) -> None:
+    options = draft.options
+    if options.rootfs:
+        path = os.path.abspath(os.path.expanduser(options.image))
+        if not os.path.isdir(path):
+            raise UsageError(f"--rootfs: {path} is not a directory")
+        draft.image, draft.image_config = None, {}
+        return
+    draft.image = draft.engine.images.for_run(options.image, options.pull, options.platform)
+    draft.image_config = draft.image.config
+
+
+def _choose_ids(draft: Draft) -> None:
+    from rootless.userns import idmap
+
+    base = draft.engine.maps
+    options = draft.options
+    text = options.userns or "auto"
+    kind, _, rest = text.partition(":")
+    if options.uidmap or options.gidmap:
+        draft.maps = idmap.custom(list(options.uidmap), list(options.gidmap), base)
+    elif kind in ("auto", "host", "private", ""):
+        draft.maps = base
+    elif kind == "single":
+        draft.maps = idmap.single_maps(os.getuid(), os.getgid(), "asked for by --userns single")
+    elif kind == "nomap":
+        draft.maps = idmap.no_map(base)
+    elif kind == "keep-id":
+        wanted: dict[str, int] = {}
+        for part in filter(None, rest.split(",")):
+            key, _, value = part.partition("=")
+            if key not in ("uid", "gid") or not value.isdigit():
+                raise UsageError(f'invalid --userns "{text}"', hint="keep-id[:uid=N,gid=N]")
+            wanted[key] = int(value)
+        draft.maps = idmap.keep_id(base, wanted.get("uid"), wanted.get("gid"))
+        if options.user is None and not draft.maps.single:
+            # podman's rule: who asks to keep the id wants to be that id
+            uid, gid = wanted.get("uid", os.getuid()), wanted.get("gid", os.getgid())
+            draft.options.user = f"{uid}:{gid}"
+    elif kind == "container":
+        draft.maps = base
+    else:
+        raise UsageError(
+            f'unknown --userns "{text}"', hint="auto, keep-id[:uid=,gid=], host, nomap or single"
+        )
+
+
+def _fill(draft: Draft) -> None:
+    """Everything in the container's directory but `container.json`."""
+    engine, options = draft.engine, draft.options
+    bundle.prepare_root(draft)
+    draft.arguments = spec.command(options, draft.image_config)
+    # joins, host name and limits are checked before anything is built on them
+    bundle.join_others(draft)
+    draft.hostname = bundle.hostname(draft)
+    user = options.user if options.user is not None else draft.image_config.get("User") or ""
+    draft.account = spec.account(user, list(options.group_add), lambda path: bundle.read_file(draft, path))
+    draft.env = spec.environment(options, draft.image_config, draft.hostname, draft.account.home)
+    if draft.image is not None and draft.image.id in engine.images.hello_ids():
+        draft.env += bundle.hello_facts(draft)
+    if options.init:
+        draft.arguments = ["/run/.rootless-init", "--", *draft.arguments]
+    draft.binds = binding.Binds(engine.volumes.store, draft.directory, (draft.account.uid, draft.account.gid))
+    binding.collect(options, draft.image_config, draft.binds)
+    bundle.write_files(draft)
+    bundle.write_bundle(draft)
+
+
+def _record(draft: Draft) -> None:
+    options = draft.options
+    image = draft.image
+    entry = list(draft.image_config.get("Entrypoint") or ())
+    record: Json = {
+        "id": draft.identifier,
+        "name": draft.name,
+        "created": time.time(),
+        "image": options.image if options.rootfs or image is None else _image_name(options.image, image),
+        "imageId": image.id if image is not None else "",
+        "layers": [layer.diff_id for layer in image.layers] if image is not None else [],
+        "command": draft.arguments,
+        "entrypoint": entry,
+        "hostname": draft.hostname,
+        "labels": spec.labels(options, draft.image_config),
+        "annotations": draft.config["annotations"],
+        "maps": draft.maps.as_dict(),
+        "driver": draft.choice.name if draft.choice else "directory",
+        "network": draft.network.kind,
+        "networkTarget": draft.target,
+        "ports": [port.as_dict() for port in draft.ports],
+        "mounts": draft.binds.described,
+        "anonymous": draft.binds.anonymous,
+        "restart": options.restart or "no",
+        "remove": bool(options.rm),
+        "tty": bool(options.tty),
+        "stdin": bool(options.interactive),
+        "stopSignal": options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM",
+        "stopTimeout": 10 if options.stop_timeout is None else options.stop_timeout,
+        "logDriver": options.log_driver or "k8s-file",
+        "logPath": os.path.join(draft.directory, "ctr.log"),
+        "privileged": bool(options.privileged),
+        "runtime": options.runtime or engine_runtime(draft.engine),
+        "cgroup": {"resources": draft.limits, "parent": options.cgroup_parent or ""},
+        "detachKeys": options.detach_keys or "",
+        "user": options.user if options.user is not None else draft.image_config.get("User") or "",
+        "init": bool(options.init),
+        "exposed": sorted(draft.image_config.get("ExposedPorts") or {}),
+        "seccomp": spec.security(options).get("seccomp", ""),
+    }
+    if options.cidfile:
+        documents.write_bytes(options.cidfile, draft.identifier.encode())
+    documents.write(os.path.join(draft.directory, "container.json"), record)
+
+
+def engine_runtime(engine: Engine) -> str:
+    """The runtime in words: this package's own, or the program that was chosen."""
+    return engine.runtime or "rootless"
+
+
+def _image_name(given: str, image: ImageRecord) -> str:
+    from rootless.images import reference
+
+    try:
+        canonical = reference.parse(given).canonical
+    except RootlessError:
+        canonical = ""
+    if canonical in image.names:
+        return reference.parse(canonical).familiar
+    return reference.parse(image.names[0]).familiar if image.names else given
+
+
+def socket_directory(identifier: str) -> str:
+    """Where the monitor's and slirp4netns' sockets are; short, because a socket's path must be."""
+    return os.path.join(paths.runtime_dir(), "c", identifier[:12])

@@ -1,0 +1,129 @@
+"""The engine: what a person's directory of images, containers and volumes can do."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import paths
+from rootless.progress import Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cgroups.managers import Manager
+    from rootless.documents import Json
+    from rootless.engine.collections import Containers, Images, Volumes
+    from rootless.engine.options import ContainerOptions
+    from rootless.userns.idmap import IdMaps
+
+
+class Engine:
+    """One person's containers, images and volumes.
+
+    It holds no connection and no process: any number of engines, in any number of threads and
+    programs, may work on the same directory.  `data_dir` is by default
+    $XDG_DATA_HOME/rootless; `storage_driver`, `cgroup_manager` and `runtime` override what would
+    be chosen; `progress` hears of long operations.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_dir: str = "",
+        storage_driver: str | None = None,
+        cgroup_manager: str | None = None,
+        runtime: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.data_dir = os.path.abspath(data_dir or paths.data_dir())
+        self.containers_dir = os.path.join(self.data_dir, "containers")
+        self.storage_driver = storage_driver
+        self.cgroup_manager = cgroup_manager
+        self.runtime = runtime
+        self.progress = progress or Progress()
+        self._maps: IdMaps | None = None
+        self._cgroups: Manager | None = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held, so nothing is let go."""
+
+    @property
+    def containers(self) -> Containers:
+        """Containers: run, create, get, list, prune."""
+        from rootless.engine.collections import Containers
+
+        return Containers(self)
+
+    @property
+    def images(self) -> Images:
+        """Images: pull, load, get, list, tag, remove, prune."""
+        from rootless.engine.collections import Images
+
+        return Images(self)
+
+    @property
+    def volumes(self) -> Volumes:
+        """Volumes: create, get, list, remove, prune."""
+        from rootless.engine.collections import Volumes
+
+        return Volumes(self)
+
+    @property
+    def maps(self) -> IdMaps:
+        """The person's own id map: what layers are unpacked with."""
+        if self._maps is None:
+            from rootless.userns import idmap
+
+            self._maps = idmap.default_maps()
+        return self._maps
+
+    def cgroups(self) -> Manager:
+        """Who applies limits on this host."""
+        if self._cgroups is None:
+            from rootless import cgroups
+
+            self._cgroups = cgroups.choose(self.cgroup_manager)
+        return self._cgroups
+
+    def prepare_data_dir(self) -> None:
+        """Make the directories that a first run needs.
+
+        Mapped ids of containers walk through them to their root file systems, hence o+x; nothing
+        can be listed.
+        """
+        paths.ensure(os.path.dirname(self.data_dir), 0o755)
+        paths.ensure(self.data_dir, 0o711)
+        for name in ("containers", "containers/names", "layers", "volumes"):
+            paths.ensure(os.path.join(self.data_dir, name), 0o711)
+
+    def dry_run(self, options: ContainerOptions) -> str:
+        """What `run` would do: the launch plan and the monitor's orders, for a person to read."""
+        from rootless.engine import dry
+
+        return dry.describe(self, options)
+
+    def info(self) -> Json:
+        """The host and the choices made on it."""
+        from rootless.engine import about
+
+        return about.info(self)
+
+    def version(self) -> Json:
+        """Versions of this program and of the programs it uses."""
+        from rootless.engine import about
+
+        return about.version()
+
+    def doctor(self) -> list[Json]:
+        """Every precondition of this host, tried."""
+        from rootless.engine import doctor
+
+        return doctor.checks()
+
+    def unshare(self, command: list[str]) -> None:
+        """Replace this process by a command (or the shell) as root of the user namespace."""
+        from rootless.engine import about
+
+        about.unshare(self, command)

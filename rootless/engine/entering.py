@@ -1,0 +1,210 @@
+"""Further processes in a running container: `exec`."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents, paths
+from rootless.engine import bundle, launching, spec
+from rootless.errors import Conflict, HostError
+from rootless.runtime import compile, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.container import Container
+    from rootless.engine.options import ExecOptions
+    from rootless.engine.results import ExecResult
+    from rootless.runtime.records import Record
+
+
+def _process(container: Container, options: ExecOptions, config: Json) -> Json:
+    """The OCI process of the command: the container's own, with what the options change."""
+    process = dict(config["process"])
+    process["args"] = list(options.command)
+    process["terminal"] = bool(options.tty)
+    process.pop("consoleSize", None)
+    if options.workdir:
+        process["cwd"] = options.workdir
+    env = {}
+    for word in process["env"]:
+        name, _, value = word.partition("=")
+        env[name] = value
+    if options.tty:
+        env["TERM"] = os.environ.get("TERM") or "xterm"
+    for path in options.env_file:
+        spec._assign(env, spec._env_file(path))
+    spec._assign(env, options.env)
+    if options.user:
+        found = container.state()
+        account = spec.account(options.user, [], lambda path: _read(found.pid, path))
+        process["user"] = {
+            **process["user"],
+            "uid": account.uid,
+            "gid": account.gid,
+            "additionalGids": account.groups,
+        }
+        if "HOME" not in container.record.get("env", {}):
+            env["HOME"] = account.home
+    process["env"] = [f"{name}={value}" for name, value in env.items()]
+    if options.privileged:
+        from rootless.runtime import capabilities
+
+        names = capabilities.adjust(["ALL"], [], True)
+        process["capabilities"] = {"bounding": names, "ambient": [], "inheritable": []}
+    return process
+
+
+def _read(pid: int, path: str) -> bytes | None:
+    """A file of the running container; the container's links may not lead out of its root."""
+    from rootless import kernel
+
+    try:
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fd = kernel.calls.openat2(
+            root, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK,
+            resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,
+        )  # fmt: skip
+    except OSError:
+        return None
+    finally:
+        os.close(root)
+    with open(fd, "rb") as file:
+        return file.read(1 << 20)
+
+
+def plan(container: Container, options: ExecOptions) -> list[Record]:
+    """The plan that enters the container.  Raises Conflict when it does not run."""
+    found = container.state()
+    if not found.alive:
+        raise Conflict(
+            f"the container {container.name} is not running", hint=f"rootless start {container.name}"
+        )
+    if found.status == "paused":
+        raise Conflict(
+            f"the container {container.name} is paused", hint=f"rootless unpause {container.name}"
+        )
+    config = container.config()
+    process = _process(container, options, config)
+    # with a single id everything the container has lives in one namespace; whoever has been mapped
+    # shares nothing with the host that was not asked for, so what is joined is what differs
+    flags = 0
+    for kind, flag in compile.CLONE.items():
+        if kind != "time" and _differs(found.pid, kind):
+            flags |= flag
+    bounding = process["capabilities"]["bounding"]
+    single = container.maps().single
+    record = container.record
+    privileged = bool(record["privileged"] or options.privileged)
+    return compile.join_plan(
+        process,
+        pid=_inner_pid(container, found.pid),
+        start=found.pid_start,
+        namespaces=flags,
+        cgroup=container.cgroup(),
+        filter_program=bundle.filter_for(record["seccomp"], bounding, single, privileged),
+        single=single,
+    )
+
+
+def _inner_pid(container: Container, pid: int) -> int:
+    return pid
+
+
+def _differs(pid: int, kind: str) -> bool:
+    name = {"mount": "mnt", "network": "net"}.get(kind, kind)
+    try:
+        theirs, ours = os.stat(f"/proc/{pid}/ns/{name}"), os.stat(f"/proc/self/ns/{name}")
+    except OSError:
+        return True
+    return (theirs.st_ino, theirs.st_dev) != (ours.st_ino, ours.st_dev)
+
+
+def become(container: Container, options: ExecOptions) -> str:
+    """Replace this process by the command; for `-d` start it and return an id.
+
+    Without a terminal the launcher itself takes this process's place: the command has our own
+    descriptors, no byte is copied by anyone, and its exit status is ours.
+    """
+    if not options.command:
+        from rootless.errors import UsageError
+
+        raise UsageError("exec needs a command", hint="rootless exec CONTAINER COMMAND [ARGUMENT...]")
+    items = plan(container, options)
+    identifier = os.urandom(32).hex()
+    directory = os.path.join(container.directory, "exec")
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        pass
+    path = launching.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
+    if options.tty or options.detach:
+        return _with_monitor(container, options, identifier, directory, path)
+    if not options.interactive:
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+    program = paths.helper("launch")
+    try:
+        os.execv(program, ["rootless-launch", "-", path])
+    except OSError as error:
+        raise HostError(f"cannot start {program}: {error.strerror}", hint="install rootless again") from None
+
+
+def _with_monitor(
+    container: Container, options: ExecOptions, identifier: str, directory: str, plan_path: str
+) -> str:
+    short = identifier[:12]
+    orders: list[Record] = [
+        ("id", (identifier, container.name)),
+        ("directory", (directory, short + ".state")),
+        ("executor", (paths.helper("launch"), plan_path)),
+        ("log-errors", (os.path.join(directory, short + ".log"),)),
+        ("stdin", ("once" if options.interactive else "null",)),
+        ("exec-session", ()),
+    ]
+    if options.tty:
+        orders.append(("tty", ()))
+    names = [plan_path, *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders"))]
+    orders.append(("unlink", tuple(names)))
+    orders_path = launching.write(directory, short + ".orders", orders, records.ORDERS)
+    started = launching.spawn(orders_path, container.name)
+    if options.detach:
+        os.close(started.channel)
+        return identifier
+    from rootless.engine.session import Session
+
+    Session(None, fd=started.channel).become_client(
+        stdin=bool(options.interactive), tty=bool(options.tty), detach_keys=options.detach_keys or ""
+    )
+    return identifier
+
+
+def run(container: Container, command: list[str], **words: object) -> ExecResult:
+    """Run a command and collect what it writes (the library's `exec`).
+
+    `input`: bytes for its standard input.  Other words are those of ExecOptions.
+    """
+    from rootless.engine.options import ExecOptions
+    from rootless.engine.results import collect
+
+    given = words.pop("input", None)
+    options = ExecOptions(command=list(command), interactive=given is not None, **words)
+    items = plan(container, options)
+    directory = os.path.join(container.directory, "exec")
+    os.makedirs(directory, 0o700, exist_ok=True)
+    path = launching.write(directory, os.urandom(6).hex() + ".plan", items, records.OPERATIONS)
+    program = paths.helper("launch")
+    return collect([program, "-", path], given if isinstance(given, bytes) else None)
+
+
+def sessions(container: Container) -> list[str]:
+    """Ids of exec sessions that a monitor keeps."""
+    return [
+        name[: -len(".state")]
+        for name in documents.names_in(os.path.join(container.directory, "exec"))
+        if name.endswith(".state")
+    ]

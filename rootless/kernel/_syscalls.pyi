@@ -1,0 +1,6 @@
+"""What the compiled module looks like to a type checker."""
+
+from typing import Any
+
+ffi: Any
+lib: Any
