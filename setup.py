@@ -31,7 +31,7 @@ class BuildEverything(build_ext):
         environment = {key: value for key, value in os.environ.items() if key != "LDFLAGS"}
         try:
             subprocess.run(
-                [make, "-C", os.path.join(TREE, "helpers"), f"OUT={programs}", f"OBJ={objects}"],
+                [make, "-s", "-C", os.path.join(TREE, "helpers"), f"OUT={programs}", f"OBJ={objects}"],
                 check=True,
                 env=environment,
             )

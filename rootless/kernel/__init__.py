@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     calls: Kernel
 
-__all__ = ["Kernel", "StatFs", "calls"]
-
 
 def __getattr__(name: str) -> object:
     if name not in ("calls", "Kernel", "StatFs"):

@@ -58,7 +58,9 @@ builder.cdef(
 builder.set_source(
     "rootless.kernel._syscalls",
     r"""
+    #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
+    #endif
     #include <errno.h>
     #include <fcntl.h>
     #include <sched.h>
@@ -297,4 +299,5 @@ builder.set_source(
     }
     """,
     py_limited_api=True,
+    extra_link_args=["-s"],
 )

@@ -1,0 +1,135 @@
+"""`inspect`: containers and images in the shapes that scripts written for docker expect."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.engine import telling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.container import Container
+    from rootless.images.store import ImageRecord
+
+
+def container(one: Container) -> Json:
+    """The shape of `docker container inspect`, with what is ours beside it."""
+    record = one.record
+    state = one.state()
+    config = one.config()
+    process = config["process"]
+    arguments = process["args"]
+    policy, _, count = record["restart"].partition(":")
+    return {
+        "Id": one.id,
+        "Created": telling.rfc3339(one.created),
+        "Path": arguments[0],
+        "Args": arguments[1:],
+        "State": {
+            "Status": state.status,
+            "Running": state.status in ("running", "paused"),
+            "Paused": state.status == "paused",
+            "Restarting": state.status == "restarting",
+            "OOMKilled": state.oom_killed,
+            "Dead": False,
+            "Pid": state.pid,
+            "MonitorPid": state.monitor,
+            "ExitCode": state.exit_code,
+            "Error": "the monitor was killed" if state.lost else "",
+            "StartedAt": telling.rfc3339(state.started / 1e9),
+            "FinishedAt": telling.rfc3339(state.finished / 1e9),
+        },
+        "Image": f"sha256:{one.image_id}" if one.image_id else "",
+        "ImageName": one.image,
+        "ResolvConfPath": os.path.join(one.directory, "resolv.conf"),
+        "HostnamePath": os.path.join(one.directory, "hostname"),
+        "HostsPath": os.path.join(one.directory, "hosts"),
+        "LogPath": record["logPath"] if record["logDriver"] in ("k8s-file", "json-file") else "",
+        "OCIConfigPath": os.path.join(one.directory, "config.json"),
+        "Name": "/" + one.name,
+        "RestartCount": state.restarts,
+        "Driver": record["driver"],
+        "Platform": "linux",
+        "HostConfig": {
+            "NetworkMode": record["network"],
+            "RestartPolicy": {"Name": policy, "MaximumRetryCount": int(count or 0)},
+            "AutoRemove": record["remove"],
+            "LogConfig": {"Type": record["logDriver"], "Config": {}},
+            "Privileged": record["privileged"],
+            "ReadonlyRootfs": config["root"]["readonly"],
+            "Runtime": record["runtime"],
+            "Binds": [
+                f"{mount.get('Name') or mount['Source']}:{mount['Destination']}:{mount['Mode'] or 'rw'}"
+                for mount in record["mounts"]
+                if mount["Type"] != "tmpfs"
+            ],
+            "PortBindings": _bindings(record["ports"]),
+            "Memory": record["cgroup"]["resources"].get("memory") or 0,
+            "PidsLimit": record["cgroup"]["resources"].get("pids") or 0,
+            "CapDrop": [],
+            "MaskedPaths": config["linux"]["maskedPaths"],
+            "ReadonlyPaths": config["linux"]["readonlyPaths"],
+        },
+        "IDMappings": record["maps"],
+        "EffectiveCaps": process["capabilities"]["effective"],
+        "BoundingCaps": process["capabilities"]["bounding"],
+        "Mounts": record["mounts"],
+        "Config": {
+            "Hostname": record["hostname"],
+            "User": record["user"],
+            "Tty": record["tty"],
+            "OpenStdin": record["stdin"],
+            "Env": process["env"],
+            "Cmd": record["command"],
+            "Image": one.image,
+            "WorkingDir": process["cwd"],
+            "Entrypoint": record["entrypoint"],
+            "Labels": record["labels"],
+            "Annotations": record["annotations"],
+            "StopSignal": record["stopSignal"],
+            "StopTimeout": record["stopTimeout"],
+            "ExposedPorts": {port: {} for port in record["exposed"]},
+        },
+        "NetworkSettings": {
+            "Ports": _bindings(record["ports"]),
+            "IPAddress": "10.0.2.100" if record["network"] == "slirp4netns" else "",
+            "Gateway": "10.0.2.2" if record["network"] == "slirp4netns" else "",
+            "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
+            "Networks": {record["network"]: {}},
+        },
+        "CgroupPath": one.cgroup(),
+    }
+
+
+def _bindings(table: list[Json]) -> Json:
+    made: dict[str, list[Json]] = {}
+    for port in table:
+        key = f"{port['container_port']}/{port['protocol']}"
+        made.setdefault(key, []).append({"HostIp": port["host_ip"], "HostPort": str(port["host_port"])})
+    return made
+
+
+def image(record: ImageRecord) -> Json:
+    """The shape of `docker image inspect`."""
+    from rootless.images import reference
+
+    return {
+        "Id": f"sha256:{record.id}",
+        "RepoTags": [reference.parse(name).familiar for name in record.names],
+        "RepoDigests": list(record.digests),
+        "Digest": record.manifest_digest,
+        "Created": record.created,
+        "Author": record.author,
+        "Architecture": record.architecture,
+        "Os": record.os,
+        "Variant": record.variant,
+        "Size": record.size,
+        "Config": record.config,
+        "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in record.layers]},
+        "Layers": [
+            {"Digest": layer.digest, "DiffID": layer.diff_id, "Size": layer.size, "MediaType": layer.media_type}
+            for layer in record.layers
+        ],
+        "History": record.history,
+    }

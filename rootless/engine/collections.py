@@ -1,0 +1,304 @@
+"""`engine.containers`, `engine.images`, `engine.volumes`: names as in docker's Python client."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.engine import names
+from rootless.errors import Conflict, ContainerNotFound, ImageNotFound, RootlessError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from rootless.documents import Json
+    from rootless.engine.container import Container
+    from rootless.engine.engine import Engine
+    from rootless.engine.options import ContainerOptions
+    from rootless.engine.results import ExecResult
+    from rootless.images.store import ImageRecord, ImageStore
+    from rootless.storage.volumes import Volumes as VolumeStore
+    from rootless.userns.idmap import IdMaps
+
+    ImageList = list[ImageRecord]
+    ContainerList = list[Container]
+
+
+class Containers:
+    """The containers of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def create(self, options: ContainerOptions) -> Container:
+        """Make a container without starting it."""
+        from rootless.engine import create
+        from rootless.engine.container import Container
+
+        return Container(self.engine, create.create(self.engine, options))
+
+    def run(
+        self, image: str, command: list[str] | None = None, *, detach: bool = False, **words: object
+    ) -> Container | ExecResult:
+        """Make and start a container.
+
+        Detached, the container is returned; otherwise it is waited for, removed, and its
+        ExecResult returned.  Other words are those of ContainerOptions: `name`, `env`, `volume`,
+        `publish`, `memory` and so on.  `input`: bytes for its standard input.
+        """
+        from rootless.engine import running
+
+        return running.run(self, image, command or [], detach, dict(words))
+
+    def get(self, text: str) -> Container:
+        """The container of this name, id or beginning of an id.  Raises ContainerNotFound."""
+        from rootless.engine.container import Container
+
+        return Container(self.engine, names.resolve(self.engine.containers_dir, text))
+
+    def list(self, all: bool = False, filters: dict[str, list[str]] | None = None) -> ContainerList:
+        """Running containers, or all; newest first.  Filters as docker's."""
+        from rootless.engine.container import Container
+
+        found = []
+        for identifier in documents.names_in(self.engine.containers_dir):
+            if len(identifier) != 64:
+                continue
+            try:
+                found.append(Container(self.engine, identifier))
+            except ContainerNotFound:
+                continue
+        if filters:
+            from rootless.engine import filtering
+
+            found = filtering.containers(self.engine, found, filters)
+            all = all or "status" in filters or "exited" in filters
+        if not all:
+            found = [one for one in found if one.status in ("running", "paused", "restarting")]
+        found.sort(key=lambda one: one.created, reverse=True)
+        return found
+
+    def prune(self, filters: dict[str, list[str]] | None = None) -> list[str]:
+        """Remove what does not run; returns the ids."""
+        from rootless.engine import container as one_container
+
+        gone = []
+        for one in self.list(all=True, filters=filters):
+            if one.status in ("created", "exited"):
+                try:
+                    one.remove()
+                    gone.append(one.id)
+                except (Conflict, ContainerNotFound):
+                    continue
+        for identifier in documents.names_in(self.engine.containers_dir):
+            if len(identifier) == 64:
+                one_container.broken(self.engine, identifier)
+        return gone
+
+
+class Images:
+    """The images of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def store(self) -> ImageStore:
+        """The image room's store."""
+        from rootless.images.store import ImageStore
+
+        return ImageStore(self.engine.data_dir)
+
+    def for_run(self, name: str, policy: str | None, platform: str | None = None) -> ImageRecord:
+        """The image for a new container, by docker's pull policies.  Raises ImageNotFound."""
+        policy = policy or "missing"
+        if policy not in ("missing", "always", "never", "newer"):
+            from rootless.errors import UsageError
+
+            raise UsageError(f'unknown --pull "{policy}"', hint="missing, always, never or newer")
+        store = self.store
+        if policy in ("always", "newer") and not names_hello(name):
+            return self.pull(name, platform)
+        try:
+            return store.resolve(name)
+        except ImageNotFound:
+            if names_hello(name):
+                from rootless.images import builtin
+
+                self.engine.prepare_data_dir()
+                return builtin.ensure_hello(store)
+            if policy == "never" or _is_id(name):
+                raise
+        return self.pull(name, platform)
+
+    def hello_ids(self) -> set[str]:
+        """The id of the image that the package carries, if it was used."""
+        try:
+            record = self.store.resolve("docker.io/rootless/hello:latest")
+        except RootlessError:
+            return set()
+        return {record.id}
+
+    def unpack(self, record: ImageRecord, maps: IdMaps) -> list[str]:
+        """Directories of the image's layers, topmost first; unpacks what is missing."""
+        from rootless.storage.layers import LayerStore
+
+        layers = LayerStore(self.engine.data_dir, maps)
+        diff_ids = [layer.diff_id for layer in record.layers]
+        missing = set(layers.missing(diff_ids))
+        if missing:
+            self.engine.prepare_data_dir()
+            store = self.store
+            layers.ensure(
+                [(one.diff_id, store.blob_path(one.digest)) for one in record.layers if one.diff_id in missing],
+                progress=self.engine.progress,
+            )
+        return [layers.path(one) for one in reversed(diff_ids)]
+
+    def pull(
+        self, name: str, platform: str | None = None, tls_verify: bool | None = None
+    ) -> ImageRecord:
+        """Fetch an image and unpack it."""
+        from rootless.images import pull
+
+        if names_hello(name):
+            return self.for_run(name, "missing")
+        self.engine.prepare_data_dir()
+        record = pull.pull(
+            self.store, name, platform=platform, tls_verify=tls_verify, progress=self.engine.progress
+        )
+        self.unpack(record, self.engine.maps)
+        return record
+
+    def get(self, name: str) -> ImageRecord:
+        """The image of this name or id.  Raises ImageNotFound."""
+        return self.store.resolve(name)
+
+    def list(self, filters: dict[str, list[str]] | None = None) -> ImageList:
+        """All images, newest first."""
+        found = list(self.store.list())
+        if filters:
+            from rootless.engine import filtering
+
+            found = filtering.images(self.engine, found, filters)
+        return found
+
+    def tag(self, source: str, target: str) -> None:
+        """Give an image a further name."""
+        self.store.tag(source, target)
+
+    def load(self, source: str | BinaryIO) -> ImageList:
+        """Images of an archive."""
+        from rootless.images import archives
+
+        self.engine.prepare_data_dir()
+        records = archives.load(self.store, source, self.engine.progress)
+        for record in records:
+            self.unpack(record, self.engine.maps)
+        return records
+
+    def import_image(
+        self,
+        source: str | BinaryIO,
+        name: str = "",
+        changes: list[str] | None = None,
+        message: str = "",
+    ) -> ImageRecord:
+        """An image of one layer from a root file system's tar."""
+        from rootless.images import archives
+
+        self.engine.prepare_data_dir()
+        record = archives.import_rootfs(
+            self.store, source, name, changes=list(changes or ()), message=message
+        )
+        self.unpack(record, self.engine.maps)
+        return record
+
+    def remove(self, name: str, force: bool = False) -> list[Json]:
+        """Untag or delete, by docker's rules; what was done as [{"Untagged"|"Deleted": …}]."""
+        from rootless.engine import removal
+
+        return removal.image(self, name, force)
+
+    def prune(self, all: bool = False) -> Json:
+        """Remove images without a name (or, with `all`, every unused one), their layers and blobs."""
+        from rootless.engine import removal
+
+        return removal.prune_images(self, all)
+
+    def attrs(self, record: ImageRecord) -> Json:
+        """The shape of `docker image inspect`."""
+        from rootless.engine import attrs
+
+        return attrs.image(record)
+
+
+def names_hello(name: str) -> bool:
+    """Whether this names the image that the package carries."""
+    return name in (
+        "rootless/hello",
+        "rootless/hello:latest",
+        "docker.io/rootless/hello",
+        "docker.io/rootless/hello:latest",
+    )
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 64 and set(name) <= set("0123456789abcdef")
+
+
+class Volumes:
+    """The volumes of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def store(self) -> VolumeStore:
+        """The storage room's volumes."""
+        from rootless.storage.volumes import Volumes as VolumeStore
+
+        return VolumeStore(self.engine.data_dir, self.engine.maps)
+
+    def create(
+        self,
+        name: str = "",
+        labels: dict[str, str] | None = None,
+        driver: str = "local",
+        options: dict[str, str] | None = None,
+    ) -> Json:
+        """Make a volume; anonymous without a name."""
+        self.engine.prepare_data_dir()
+        return self.store.create(name or os.urandom(32).hex(), labels or {}, driver, options or {})
+
+    def get(self, name: str) -> Json:
+        """The volume of this name.  Raises VolumeNotFound."""
+        return self.store.get(name)
+
+    def list(self) -> list[Json]:
+        """All volumes."""
+        return self.store.list()
+
+    def users(self) -> dict[str, list[str]]:
+        """Names of volumes that containers use, and which."""
+        table: dict[str, list[str]] = {}
+        for container in self.engine.containers.list(all=True):
+            for mount in container.record["mounts"]:
+                if mount["Type"] == "volume":
+                    table.setdefault(mount["Name"], []).append(container.name)
+        return table
+
+    def remove(self, name: str, force: bool = False) -> None:
+        """Remove a volume.  Raises Conflict when a container uses it."""
+        users = self.users().get(name)
+        if users:
+            raise Conflict(
+                f'the volume "{name}" is used by the container {users[0]}',
+                hint=f"rootless rm {users[0]} first",
+            )
+        self.store.remove(name)
+
+    def prune(self) -> list[str]:
+        """Remove volumes that no container uses; returns the names."""
+        return list(self.store.prune(set(self.users())))

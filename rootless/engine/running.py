@@ -1,0 +1,61 @@
+"""`engine.containers.run` of the library."""
+
+from __future__ import annotations
+
+from rootless.engine.options import ContainerOptions
+from rootless.engine.results import ExecResult
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.collections import Containers
+    from rootless.engine.container import Container
+
+
+def run(
+    containers: Containers, image: str, command: list[str], detach: bool, words: dict[str, object]
+) -> Container | ExecResult:
+    """See Containers.run."""
+    given = words.pop("input", None)
+    if isinstance(command, str):
+        command = ["/bin/sh", "-c", command]
+    options = ContainerOptions(
+        image=image, command=list(command), detach=detach, interactive=given is not None, **words
+    )
+    container = containers.create(options)
+    try:
+        session = container.start(attach=not detach)
+    except BaseException:
+        container.remove(force=True, volumes=True)
+        raise
+    if session is None:
+        return container
+    output, error = bytearray(), bytearray()
+    with session.channel() as channel:
+        if isinstance(given, bytes):
+            _feed(channel, given)
+        code = 125
+        for kind, payload in channel.frames():
+            if kind == "O":
+                output += payload
+            elif kind == "P":
+                error += payload
+            elif kind == "X":
+                code = int.from_bytes(payload[:4], "little")
+    if not options.rm:
+        container.remove(force=True, volumes=True)
+    return ExecResult(code, bytes(output), bytes(error))
+
+
+def _feed(channel: object, given: bytes) -> None:
+    """Send the input from a thread of its own, so that neither direction can block the other."""
+    import threading
+
+    def work() -> None:
+        try:
+            for at in range(0, len(given), 65536):
+                channel.send_stdin(given[at : at + 65536])  # type: ignore[attr-defined]
+            channel.close_stdin()  # type: ignore[attr-defined]
+        except OSError:
+            pass  # the container has ended without reading everything
+
+    threading.Thread(target=work, daemon=True).start()

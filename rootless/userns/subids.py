@@ -1,0 +1,127 @@
+"""Subordinate ids: the ranges that an administrator gave to a user.
+
+Source: subuid(5), subgid(5); getsubids(1) where nsswitch.conf names another source than files.
+Scope: reading.  Which of the ranges can be used is decided in `idmap`.
+"""
+
+from __future__ import annotations
+
+import os
+
+Range = tuple[int, int]
+_HIGHEST = (1 << 32) - 1
+
+
+def parse(text: bytes, names: tuple[bytes, ...]) -> list[Range]:
+    """Ranges (first, count) of any of `names` in a file of subuid(5)'s form, in its order.
+
+    Lines that cannot be understood are left out, as newuidmap(1) leaves them out.
+    """
+    found: list[Range] = []
+    for line in text.split(b"\n"):
+        fields = line.strip().split(b":")
+        if len(fields) != 3 or fields[0] not in names:
+            continue
+        if not (fields[1].isdigit() and fields[2].isdigit()):
+            continue
+        first, count = int(fields[1]), int(fields[2])
+        if count > 0 and first + count <= _HIGHEST:
+            found.append((first, count))
+    return found
+
+
+def read(path: str) -> bytes:
+    """The whole of a small file; nothing if it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        parts = []
+        while part := os.read(fd, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def user_name(uid: int) -> str:
+    """The login name of a uid, or its number where the user database does not know it."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def ranges(
+    uid: int, *, subuid: str = "/etc/subuid", subgid: str = "/etc/subgid"
+) -> tuple[list[Range], list[Range]]:
+    """Subordinate uid and gid ranges (first, count) of a user, by name or by number."""
+    uid_text, gid_text = read(subuid), read(subgid)
+    number = b"%d" % uid
+    names: tuple[bytes, ...] = (number,)
+    if uid_text.strip() or gid_text.strip():
+        names = (os.fsencode(user_name(uid)), number)
+    uids, gids = parse(uid_text, names), parse(gid_text, names)
+    if not (uids and gids) and _other_source():
+        uids = uids or _getsubids(uid, [])
+        gids = gids or _getsubids(uid, ["-g"])
+    return uids, gids
+
+
+def _other_source() -> bool:
+    """Whether nsswitch.conf(5) has subordinate ids come from elsewhere than files."""
+    for line in read("/etc/nsswitch.conf").split(b"\n"):
+        words = line.split(b"#")[0].split()
+        if words[:1] == [b"subid:"]:
+            return any(word != b"files" for word in words[1:])
+    return False
+
+
+def _getsubids(uid: int, options: list[str]) -> list[Range]:
+    """What getsubids(1) prints: lines such as `0: alice 100000 65536`."""
+    program = which("getsubids")
+    if not program:
+        return []
+    ours, theirs = os.pipe()
+    try:
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, theirs, 1),
+            (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
+        ]
+        words = [program, *options, user_name(uid)]
+        pid = os.posix_spawn(program, words, os.environ, file_actions=actions)
+        os.close(theirs)
+        theirs = -1
+        output = b""
+        while part := os.read(ours, 1 << 16):
+            output += part
+        os.waitpid(pid, 0)
+    except OSError:
+        return []
+    finally:
+        os.close(ours)
+        if theirs >= 0:
+            os.close(theirs)
+    found = []
+    for line in output.split(b"\n"):
+        words_ = line.split()
+        if len(words_) == 4 and words_[2].isdigit() and words_[3].isdigit():
+            found.append((int(words_[2]), int(words_[3])))
+    return found
+
+
+def which(name: str) -> str:
+    """Path of a program, from PATH and from where administrators' programs are; "" if none."""
+    for directory in [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/bin", "/usr/sbin"]:
+        # a relative entry would let the present directory decide what gets our ids
+        if directory.startswith("/"):
+            path = f"{directory}/{name}"
+            if os.access(path, os.X_OK) and not os.path.isdir(path):
+                return path
+    return ""
