@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
 except ImportError:  # setuptools before 70.1
-    from wheel.bdist_wheel import bdist_wheel
+    from wheel.bdist_wheel import bdist_wheel  # type: ignore[no-redef]
 
 TREE = os.path.dirname(os.path.abspath(__file__))
 
@@ -25,13 +25,14 @@ class BuildEverything(build_ext):
         super().run()
         target = os.path.join(TREE if self.inplace else os.path.abspath(self.build_lib), "rootless")
         programs = os.path.join(target, "bin")
+        helpers = os.path.join(TREE, "helpers")
         objects = os.path.join(os.path.abspath(self.build_temp), "helpers")
         make = os.environ.get("MAKE") or shutil.which("make") or "make"
         # left to themselves the flags of a distribution's Python reach the static link and break it
         environment = {key: value for key, value in os.environ.items() if key != "LDFLAGS"}
         try:
             subprocess.run(
-                [make, "-s", "-C", os.path.join(TREE, "helpers"), f"OUT={programs}", f"OBJ={objects}"],
+                [make, "-s", "-C", helpers, f"OUT={programs}", f"OBJ={objects}"],
                 check=True,
                 env=environment,
             )

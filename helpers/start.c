@@ -167,7 +167,10 @@ static int map_ids(const struct orders *o, pid_t pid, struct failure *failure)
     return 0;
 }
 
-static pid_t run_slirp(const struct orders *o, pid_t pid, int ready, int exit_end)
+/* slirp4netns confines itself to a mount namespace and drops capabilities (--enable-sandbox); for that
+ * it must be root of a user namespace, so it is started as root of the container's, in the host's
+ * network namespace and outside the container's pid and mount namespaces. */
+static pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end)
 {
     pid_t slirp = fork();
     if (slirp)
@@ -192,6 +195,9 @@ static pid_t run_slirp(const struct orders *o, pid_t pid, int ready, int exit_en
     dup2(log, 2);
     fcntl(ready, F_SETFD, 0);
     fcntl(exit_end, F_SETFD, 0);
+    if (user_ns >= 0 &&
+        (setns(user_ns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        _exit(126);
     unblock();
     execv(o->slirp[0], o->slirp);
     _exit(127);
@@ -405,13 +411,6 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
     if (pid < 0)
         return report(failure, ORDER_CLONE, saved, "clone"), give_up(made);
     made->pid = (pid_t)pid;
-    if (o->slirp && pipe2(ready, O_CLOEXEC) == 0 && pipe2(leave, O_CLOEXEC) == 0) {
-        made->exit_fd = leave[1];
-        if (!o->joins)
-            made->slirp = run_slirp(o, made->pid, ready[1], leave[0]);
-        close(ready[1]);
-        close(leave[0]);
-    }
     int done = 0;
     if (o->map) {
         char path[64];
@@ -420,6 +419,13 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         done = map_ids(o, made->pid, failure);
         if (!done)
             send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
+    }
+    /* its child becomes root of the namespace, which can only be after the map exists */
+    if (!done && o->slirp && pipe2(ready, O_CLOEXEC) == 0 && pipe2(leave, O_CLOEXEC) == 0) {
+        made->exit_fd = leave[1];
+        made->slirp = run_slirp(o, made->pid, made->user_ns, ready[1], leave[0]);
+        close(ready[1]);
+        close(leave[0]);
     }
     if (!done)
         done = handshake(o, p.ctl[0], ready[0], made, &h, failure);

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents, host, paths
+from rootless import documents, paths
 from rootless.cgroups import limits as cgroup_limits
 from rootless.engine import launching, spec
 from rootless.errors import HostError, UsageError
 from rootless.network import files, slirp
 from rootless.runtime import capabilities, compile, records, seccomp
 from rootless.storage import drivers, rootfs
+from rootless.userns import helpers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -305,11 +306,11 @@ def namespace_orders(draft: Draft) -> list[Record]:
         joins += [("join", (str(compile.CLONE[kind]), path)) for kind, path in draft.joined.items()]
         return [("clone", (str(flags & ~compile.CLONE["user"]),)), *joins]
     maps = draft.maps
-    found = host.current()
-    helpers = ("", "") if maps.single or not maps.needs_helpers else (found.newuidmap, found.newgidmap)
+    # root of this namespace writes any map itself, and a single own id needs no help
+    programs = ("", "") if maps.single or helpers.privileged() else helpers.paths()
     return [
         ("clone", (str(flags),)),
-        ("map", (maps.proc_text("uids"), maps.proc_text("gids"), *helpers, "0" if maps.single else "1")),
+        ("map", (maps.proc_text("uids"), maps.proc_text("gids"), *programs, "0" if maps.single else "1")),
     ]
 
 

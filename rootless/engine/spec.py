@@ -242,7 +242,7 @@ def paths_masked(options: ContainerOptions, opts: dict[str, str]) -> tuple[list[
     """(maskedPaths, readonlyPaths) after --privileged and --security-opt mask/unmask."""
     if options.privileged or opts.get("unmask") == "ALL" or opts.get("systempaths") == "unconfined":
         return [], []
-    masked = list(defaults.MASKED_PATHS)
+    masked = defaults.masked_paths()
     readonly = list(defaults.READONLY_PATHS)
     for path in filter(None, opts.get("unmask", "").split(":")):
         masked = [one for one in masked if one != path]
@@ -280,14 +280,16 @@ def config(
             raise UsageError(f'invalid --umask "{options.umask}"', hint="octal, as in 0022") from None
     else:
         user["umask"] = 0o022
-    own_network = any(one["type"] == "network" and not one.get("path") for one in spaces)
-    sysctls = dict(defaults.sysctls(own_network, maps))
+    made = {one["type"] for one in spaces if not one.get("path")}
+    own = {one["type"] for one in spaces}
+    sysctls = defaults.sysctls(
+        own_network="network" in made, largest_gid=maps.gids[0][2] - 1 if maps.gids[0][0] == 0 else 0
+    )
     for word in options.sysctl:
         name, equals, value = word.partition("=")
         if not equals:
             raise UsageError(f'invalid --sysctl "{word}"', hint="NAME=VALUE")
         sysctls[name] = value
-    gid5 = maps.to_host_gid(5) is not None
     return {
         "ociVersion": "1.2.0",
         "hostname": hostname,
@@ -302,7 +304,15 @@ def config(
             "rlimits": rlimits(options.ulimit),
             "noNewPrivileges": opts.get("no-new-privileges", "false") != "false",
         },
-        "mounts": defaults.mounts(shm_size=shm_size, map_tty_group=gid5) + mounts,
+        "mounts": defaults.mounts(
+            tty_group=maps.to_host_gid(5) is not None,
+            shm_size=shm_size,
+            own_network="network" in own,
+            own_ipc="ipc" in own,
+            own_pid="pid" in own,
+            own_cgroup="cgroup" in own,
+        )
+        + mounts,
         "annotations": _pairs(options.annotation, "--annotation"),
         "linux": {
             "namespaces": spaces,

@@ -14,7 +14,8 @@ from rootless.kernel.constants import *  # noqa: F403
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.kernel.table import Kernel, StatFs
+    from rootless.kernel.table import Kernel as Kernel
+    from rootless.kernel.table import StatFs as StatFs
 
     calls: Kernel
 

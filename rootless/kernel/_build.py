@@ -90,9 +90,13 @@ builder.set_source(
     NUMBER(mount_setattr, 442);
     NUMBER(fchmodat2, 452);
 
-    #define RESULT(call) do { long result_ = (call); return result_ < 0 ? -errno : result_; } while (0)
+    #define RESULT(call) do { \
+            long result_ = (call); \
+            return result_ < 0 ? -errno : result_; \
+        } while (0)
 
-    static long rl_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
+    static long rl_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode,
+                           uint64_t resolve)
     {
         struct { uint64_t flags, mode, resolve; } how = {flags, mode, resolve};
         RESULT(syscall(nr_openat2, dirfd, path, &how, sizeof how));
@@ -123,7 +127,9 @@ builder.set_source(
     static long rl_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set,
                                  uint64_t clear, uint64_t propagation, uint64_t userns)
     {
-        struct { uint64_t set, clear, propagation, userns; } attributes = {set, clear, propagation, userns};
+        struct {
+            uint64_t set, clear, propagation, userns;
+        } attributes = {set, clear, propagation, userns};
         RESULT(syscall(nr_mount_setattr, dirfd, path, flags, &attributes, sizeof attributes));
     }
 
@@ -167,7 +173,8 @@ builder.set_source(
         RESULT(setdomainname(name, length));
     }
 
-    static long rl_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+    static long rl_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
+                         unsigned long d)
     {
         RESULT(prctl(option, a, b, c, d));
     }
@@ -193,7 +200,8 @@ builder.set_source(
         struct cap_head head = {CAP_VERSION_3, 0};
         struct cap_data data[2] = {
             {(uint32_t)effective, (uint32_t)permitted, (uint32_t)inheritable},
-            {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32), (uint32_t)(inheritable >> 32)},
+            {(uint32_t)(effective >> 32), (uint32_t)(permitted >> 32),
+             (uint32_t)(inheritable >> 32)},
         };
         RESULT(syscall(SYS_capset, &head, data));
     }
@@ -230,12 +238,14 @@ builder.set_source(
         RESULT(utimensat(dirfd, path, both, flags));
     }
 
-    static long rl_lsetxattr(const char *path, const char *name, const char *value, size_t size, int flags)
+    static long rl_lsetxattr(const char *path, const char *name, const char *value, size_t size,
+                             int flags)
     {
         RESULT(lsetxattr(path, name, value, size, flags));
     }
 
-    static long rl_setxattr(const char *path, const char *name, const char *value, size_t size, int flags)
+    static long rl_setxattr(const char *path, const char *name, const char *value, size_t size,
+                            int flags)
     {
         RESULT(setxattr(path, name, value, size, flags));
     }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.errors import UsageError
+from rootless.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ MACHINES: dict[str, tuple[str, tuple[str, ...]]] = {
 def machine(name: str = "") -> str:
     """The key in `MACHINES` for a machine (uname -m), by default this one.
 
-    Raises UsageError for a machine whose system calls are not known.
+    Raises HostError for a machine whose system calls are not known.
     """
     name = name or os.uname().machine
     if name in MACHINES:
@@ -158,7 +158,7 @@ def machine(name: str = "") -> str:
     aliases = {"amd64": "x86_64", "arm64": "aarch64"}
     if name in aliases:
         return aliases[name]
-    raise UsageError(
+    raise HostError(
         f"the system calls of {name} machines are not known, so none can be filtered",
         hint="run without a filter: --security-opt seccomp=unconfined",
     )
@@ -170,7 +170,7 @@ def oci_seccomp(
     """The default profile as `linux.seccomp`, for a container with these capabilities.
 
     `arch` is a machine (uname -m), `kernel` a version; both are this host's by default.
-    Raises UsageError for a machine whose system calls are not known.
+    Raises HostError for a machine whose system calls are not known.
     """
     name = machine(arch)
     golang, architectures = MACHINES[name]
@@ -307,9 +307,7 @@ def _leading_number(text: str) -> int:
 
 _ACTIONS = {
     "SCMP_ACT_" + word
-    for word in (
-        "ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG NOTIFY TRACE TRAP"
-    ).split()
+    for word in ("ALLOW ERRNO KILL KILL_PROCESS KILL_THREAD LOG NOTIFY TRACE TRAP").split()
 }
 
 

@@ -12,6 +12,10 @@ import stat
 
 from rootless.userns.subids import read, which
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.userns.idmap import IdMaps
+
 _CAP_SETGID, _CAP_SETUID, _CAP_SYS_ADMIN = 6, 7, 21
 
 
@@ -44,6 +48,13 @@ def outer_ranges(kind: str) -> list[tuple[int, int]]:
 def paths() -> tuple[str, str]:
     """Paths of newuidmap and newgidmap; "" for one that is not there."""
     return which("newuidmap"), which("newgidmap")
+
+
+def needed(maps: IdMaps) -> tuple[str, str]:
+    """Paths of the two programs that must write `maps`; empty if the caller may write it itself."""
+    if maps.single or privileged():
+        return "", ""
+    return paths()
 
 
 def obstacle() -> str:

@@ -21,6 +21,8 @@ Extents = tuple[Extent, ...]
 # the kernel takes 340 lines, and no more bytes than a page in the one write that it allows
 MOST_EXTENTS = 340
 _MOST_BYTES = 4095
+# what keep-id may add by cutting an extent in two
+_RESERVE = 4
 _IDS = (1 << 32) - 1
 
 
@@ -46,13 +48,18 @@ class IdMaps:
     __slots__ = ("caller", "gids", "uids", "why")
 
     def __init__(
-        self, uids: Extents, gids: Extents, why: str = "", *, caller: int | None = None
+        self,
+        uids: Extents,
+        gids: Extents,
+        why: str = "",
+        *,
+        caller: tuple[int, int] | None = None,
     ) -> None:
-        """`caller` is the host uid of the user, by default the present one."""
+        """`caller` has the host uid and gid of the user, by default of this process."""
         self.uids = uids
         self.gids = gids
         self.why = why
-        self.caller = os.getuid() if caller is None else caller
+        self.caller = caller or (os.getuid(), os.getgid())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, IdMaps) and (self.uids, self.gids) == (other.uids, other.gids)
@@ -65,13 +72,16 @@ class IdMaps:
 
     @property
     def single(self) -> bool:
-        """Whether there is one id only, so that no helper is needed and no chown is possible."""
-        return len(self.uids) == len(self.gids) == 1 and self.uids[0][2] == self.gids[0][2] == 1
+        """Whether the caller's own ids are all there are: no helper needed, no chown possible."""
+        return all(
+            len(extents) == 1 and extents[0][1:] == (own, 1)
+            for extents, own in zip((self.uids, self.gids), self.caller, strict=True)
+        )
 
     @property
     def root_is_caller(self) -> bool:
         """Whether uid 0 of the container is the user who starts it."""
-        return translate(self.uids, 0) == self.caller
+        return translate(self.uids, 0) == self.caller[0]
 
     def proc_text(self, which: str) -> str:
         """The lines for /proc/PID/uid_map (`which` is "uids") or gid_map ("gids")."""
@@ -118,7 +128,7 @@ class IdMaps:
             "uids": [list(extent) for extent in self.uids],
             "gids": [list(extent) for extent in self.gids],
             "why": self.why,
-            "caller": self.caller,
+            "caller": list(self.caller),
         }
 
     @classmethod
@@ -126,7 +136,7 @@ class IdMaps:
         """The opposite of `as_dict`."""
         uids = tuple((a, b, c) for a, b, c in value["uids"])
         gids = tuple((a, b, c) for a, b, c in value["gids"])
-        return cls(uids, gids, value.get("why", ""), caller=value["caller"])
+        return cls(uids, gids, value["why"], caller=tuple(value["caller"]))
 
 
 def _key(extents: Extents) -> str:
@@ -152,19 +162,7 @@ def compose(first: Extents, second: Extents) -> Extents:
             if low < high:
                 result.append((inside + low - middle, outside + low - start, high - low))
     result.sort()
-    return _joined(result)
-
-
-def _joined(extents: list[Extent]) -> Extents:
-    """Extents in order, with no neighbours that were one extent before they were cut.
-
-    Only used on pieces of one subordinate range: newuidmap(1) wants each line within one range,
-    and neighbouring ranges of /etc/subuid are two for it.
-    """
-    result: list[Extent] = []
-    for inside, outside, size in extents:
-        if size > 0:
-            result.append((inside, outside, size))
+    # neighbours are not joined: newuidmap(1) wants each line within one range of /etc/subuid
     return tuple(result)
 
 
@@ -174,7 +172,7 @@ def _consecutive(pieces: list[tuple[int, int]], start: int = 0) -> Extents:
     length = 0
     for first, count in pieces:
         length += len(f"{start} {first} {count}\n")
-        if len(extents) == MOST_EXTENTS or length > _MOST_BYTES:
+        if len(extents) > MOST_EXTENTS - _RESERVE or length > _MOST_BYTES - 40 * _RESERVE:
             break
         extents.append((start, first, count))
         start += count
@@ -212,7 +210,7 @@ def _usable(
 
 def single_maps(uid: int, gid: int, why: str) -> IdMaps:
     """One id: root of the container is the user, and nobody else exists in it."""
-    return IdMaps(((0, uid, 1),), ((0, gid, 1),), why, caller=uid)
+    return IdMaps(((0, uid, 1),), ((0, gid, 1),), why, caller=(uid, gid))
 
 
 def default_maps() -> IdMaps:
@@ -225,16 +223,11 @@ def default_maps() -> IdMaps:
 
     uid, gid = os.getuid(), os.getgid()
     uid_ranges, gid_ranges = subids.ranges(uid)
-    name = ""
     if not (uid_ranges and gid_ranges):
         if privileged():
             why = "running as root without subordinate ids: the ids of this namespace as they are"
-            uids, gids = (
-                _identity(outer_ranges("uid"), uid),
-                _identity(outer_ranges("gid"), gid),
-            )
-            if uids and gids:
-                return IdMaps(uids, gids, why, caller=uid)
+            uids, gids = _identity(outer_ranges("uid")), _identity(outer_ranges("gid"))
+            return IdMaps(uids, gids, why, caller=(uid, gid))
         name = subids.user_name(uid)
         missing = "/etc/subuid" if not uid_ranges else "/etc/subgid"
         why = f"{missing} has no range of subordinate ids for {name}"
@@ -252,14 +245,14 @@ def default_maps() -> IdMaps:
     uids = ((0, uid, 1), *_consecutive(uid_pieces, 1))
     gids = ((0, gid, 1), *_consecutive(gid_pieces, 1))
     count = sum(size for _, size in uid_pieces)
-    return IdMaps(uids, gids, f"{count} subordinate ids by newuidmap and newgidmap", caller=uid)
+    return IdMaps(
+        uids, gids, f"{count} subordinate ids by newuidmap and newgidmap", caller=(uid, gid)
+    )
 
 
-def _identity(ranges: list[tuple[int, int]], own: int) -> Extents:
-    """Every id as itself, except that 0 is the caller."""
-    if own == 0:
-        return tuple((first, first, count) for first, count in ranges)
-    return ()
+def _identity(ranges: list[tuple[int, int]]) -> Extents:
+    """Every id that exists here as itself; root is uid 0, so it is the caller in this map too."""
+    return tuple((first, first, count) for first, count in ranges)
 
 
 def keep_id(base: IdMaps, uid: int | None = None, gid: int | None = None) -> IdMaps:
@@ -267,13 +260,10 @@ def keep_id(base: IdMaps, uid: int | None = None, gid: int | None = None) -> IdM
 
     Raises UsageError.
     """
-    if base.caller != base.to_host_uid(0):
+    if (base.to_host_uid(0), base.to_host_gid(0)) != base.caller:
         raise UsageError("keep-id needs a map whose root is the caller")
-    own_gid = base.to_host_gid(0)
-    if own_gid is None:
-        raise UsageError("keep-id needs a map whose root is the caller")
-    uid = base.caller if uid is None else uid
-    gid = own_gid if gid is None else gid
+    uid = base.caller[0] if uid is None else uid
+    gid = base.caller[1] if gid is None else gid
     for number in (uid, gid):
         if not 0 <= number < _IDS:
             raise UsageError(f"keep-id: {number} is not an id", hint="ids are 0 to 4294967294")
@@ -291,7 +281,7 @@ def _kept(base: Extents, number: int) -> Extents:
     pieces = [(0, 1, min(number, last - 1)), (number, 0, 1)]
     if last - 1 > number:
         pieces.append((number + 1, number + 1, last - 1 - number))
-    return _joined(pieces)
+    return tuple(piece for piece in pieces if piece[2] > 0)
 
 
 def no_map(base: IdMaps) -> IdMaps:

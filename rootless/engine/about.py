@@ -1,0 +1,84 @@
+"""`info`, `version` and `unshare`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless import paths
+from rootless.errors import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+
+
+def version() -> Json:
+    """Versions of the program, of Python and of the kernel."""
+    from rootless import __version__
+
+    release = os.uname()
+    return {
+        "Client": {
+            "Version": __version__,
+            "Python": ".".join(map(str, sys.version_info[:3])),
+            "OsArch": f"linux/{_architecture(release.machine)}",
+            "KernelVersion": release.release,
+            "OciRuntimeSpec": "1.2.0",
+        }
+    }
+
+
+def _architecture(machine: str) -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(machine, machine)
+
+
+def info(engine: Engine) -> Json:
+    """What was chosen on this host, and why."""
+    from rootless.network import modes
+    from rootless.storage import drivers
+
+    engine.prepare_data_dir()
+    choice = drivers.choose(engine.storage_driver, engine.maps, engine.maps)
+    network = modes.parse_network(None)
+    manager = engine.cgroups()
+    containers = engine.containers.list(all=True)
+    states = [one.status for one in containers]
+    return {
+        **version(),
+        "Containers": len(containers),
+        "ContainersRunning": states.count("running"),
+        "ContainersPaused": states.count("paused"),
+        "ContainersStopped": len(states) - states.count("running") - states.count("paused"),
+        "Images": len(engine.images.list()),
+        "Driver": choice.name,
+        "DriverReason": choice.why,
+        "Network": network.kind,
+        "NetworkReason": network.why,
+        "CgroupManager": manager.kind,
+        "CgroupReason": manager.why,
+        "Runtime": engine.runtime or "rootless",
+        "Ids": engine.maps.why,
+        "IDMappings": engine.maps.as_dict(),
+        "DataDir": engine.data_dir,
+        "RuntimeDir": paths.runtime_dir(),
+        "ConfigDir": paths.config_dir(),
+        "CacheDir": paths.cache_dir(),
+        "Name": os.uname().nodename,
+        "NCPU": os.cpu_count() or 0,
+        "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=userns"],
+    }
+
+
+def unshare(engine: Engine, command: list[str]) -> None:
+    """Become `command`, as root of the user namespace that layers are unpacked in."""
+    from rootless.userns import calls
+
+    words = command or [os.environ.get("SHELL") or "/bin/sh"]
+    arguments = calls.enter_arguments(maps=engine.maps, mount_namespace=True) + ["--", *words]
+    try:
+        os.execv(arguments[0], arguments)
+    except OSError as error:
+        raise HostError(f"cannot start {arguments[0]}: {error.strerror}") from None

@@ -1,0 +1,104 @@
+"""`--filter` of ps, images and prune, by docker's meanings."""
+
+from __future__ import annotations
+
+from rootless.errors import RootlessError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.engine.container import Container
+    from rootless.engine.engine import Engine
+    from rootless.images.store import ImageRecord
+
+    Filters = dict[str, list[str]]
+
+
+def _label(labels: dict[str, str], wanted: str) -> bool:
+    name, equals, value = wanted.partition("=")
+    return name in labels and (not equals or labels[name] == value)
+
+
+def containers(engine: Engine, found: list[Container], filters: Filters) -> list[Container]:
+    """Those that pass: every key must, by any of its values (labels: by all)."""
+    tests: list[Callable[[Container], bool]] = []
+    for key, values in filters.items():
+        tests.append(_container_test(engine, key, values))
+    return [one for one in found if all(test(one) for test in tests)]
+
+
+def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Container], bool]:
+    simple: dict[str, Callable[[Container, str], bool]] = {
+        "id": lambda one, value: one.id.startswith(value),
+        "name": lambda one, value: _matches(value, one.name),
+        "status": lambda one, value: one.status == value,
+        "exited": lambda one, value: one.status == "exited" and str(one.state().exit_code) == value,
+        "ancestor": lambda one, value: _is_ancestor(engine, one, value),
+        "volume": lambda one, value: any(
+            value in (mount.get("Name"), mount["Destination"], mount["Source"])
+            for mount in one.record["mounts"]
+        ),
+        "network": lambda one, value: one.record["network"] == value,
+        "before": lambda one, value: one.created < engine.containers.get(value).created,
+        "since": lambda one, value: one.created > engine.containers.get(value).created,
+    }
+    if key == "label":
+        return lambda one: all(_label(one.labels, value) for value in values)
+    if key == "until":
+        return lambda one: all(one.created < _moment(value) for value in values)
+    if key not in simple:
+        raise UsageError(
+            f'unknown filter "{key}"', hint="label, until, " + ", ".join(sorted(simple))
+        )
+    check = simple[key]
+    return lambda one: any(check(one, value) for value in values)
+
+
+def _moment(text: str) -> float:
+    from rootless.engine import logs
+
+    return logs.parse_time(text)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    import re
+
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        raise UsageError(f'invalid pattern "{pattern}"') from None
+
+
+def _is_ancestor(engine: Engine, one: Container, value: str) -> bool:
+    try:
+        return engine.images.get(value).id == one.image_id
+    except RootlessError:
+        return one.image == value
+
+
+def images(engine: Engine, found: list[ImageRecord], filters: Filters) -> list[ImageRecord]:
+    """Images that pass all filters."""
+    for key, values in filters.items():
+        found = [one for one in found if _image_passes(engine, one, key, values)]
+    return found
+
+
+def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str]) -> bool:
+    from rootless.images import reference
+
+    if key == "dangling":
+        return any((value in ("true", "1")) == (not one.names) for value in values)
+    if key == "label":
+        labels = one.config.get("Labels") or {}
+        return all(_label(labels, value) for value in values)
+    if key == "reference":
+        import fnmatch
+
+        familiar = [reference.parse(name) for name in one.names]
+        texts = [ref.familiar for ref in familiar] + [ref.familiar.rpartition(":")[0] for ref in familiar]
+        return any(fnmatch.fnmatchcase(text, value) for text in texts for value in values)
+    if key in ("before", "since"):
+        other = engine.images.get(values[0]).created
+        return one.created < other if key == "before" else one.created > other
+    raise UsageError(f'unknown filter "{key}"', hint="before, dangling, label, reference, since")

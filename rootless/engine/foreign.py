@@ -1,0 +1,74 @@
+"""`--runtime crun`: the same bundle, run by another OCI runtime.
+
+The monitor, the user namespace, the root file system and the network are ours; the other runtime
+is executed inside them, as root of the user namespace, and makes the rest.  So it is told of no
+user namespace, of the network namespace only that it exists, and of no cgroup.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.errors import HostError
+from rootless.runtime import mounts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.engine.create import Draft
+    from rootless.runtime.records import Record
+
+
+def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
+    """Operations that end in executing the runtime.  Raises HostError when it is not installed."""
+    program = _find(runtime)
+    config = dict(draft.config)
+    config["linux"] = dict(config["linux"])
+    config["linux"]["namespaces"] = [
+        one for one in config["linux"]["namespaces"] if one["type"] not in ("user", "network", "cgroup")
+    ]
+    config["linux"].pop("uidMappings")
+    config["linux"].pop("gidMappings")
+    config["linux"].pop("resources")
+    # an array of devices means nodes to be made, which nobody may in a user namespace
+    config["linux"].pop("devices")
+    bundle = os.path.join(draft.directory, "foreign")
+    state = os.path.join(draft.directory, "foreign-state")
+    for path in (bundle, state):
+        os.makedirs(path, 0o700, exist_ok=True)
+    documents.write(os.path.join(bundle, "config.json"), config)
+    name = os.path.basename(program)
+    arguments = [program, "--root", state]
+    if name.startswith("crun"):
+        arguments += ["--cgroup-manager", "disabled"]
+    arguments += ["run", "--bundle", bundle, draft.identifier]
+    ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | mounts.MS_PRIVATE)))]
+    ops += rootfs
+    # crun and runc refuse a host with both versions of cgroups; in a cgroup namespace of its own
+    # the container may look at version 2 alone
+    ops.append(("root", ("/", "0")))
+    ops.append(("mount", ("cgroup2", "/sys/fs/cgroup", "cgroup2", "14", "", "")))
+    ops.append(("loopback", ()))
+    if draft.network.kind == "slirp4netns":
+        ops.append(("wait-network", ()))
+    ops.append(("pdeathsig", ("9",)))
+    ops.append(("env", ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)))
+    ops.append(("exec", tuple(arguments)))
+    return ops
+
+
+def _find(runtime: str) -> str:
+    if "/" in runtime:
+        if os.access(runtime, os.X_OK):
+            return os.path.abspath(runtime)
+    else:
+        search = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin"
+        for directory in search.split(":"):
+            if directory and os.access(os.path.join(directory, runtime), os.X_OK):
+                return os.path.join(directory, runtime)
+    raise HostError(
+        f'the runtime "{runtime}" is not installed',
+        hint="leave --runtime out to use the built-in one",
+    )
