@@ -34,7 +34,7 @@ def loads(text: str) -> Json:
         from _json import make_scanner
 
         stripped = text.strip(" \t\n\r")
-        value, end = make_scanner(_ScannerOptions())(stripped, 0)
+        value, end = make_scanner(_ScannerOptions())(stripped, 0)  # type: ignore[arg-type]
         if end == len(stripped):
             return value
     except (ImportError, StopIteration, TypeError, AttributeError):

@@ -60,7 +60,13 @@ def container(one: Container) -> Json:
             "ReadonlyRootfs": config["root"]["readonly"],
             "Runtime": record["runtime"],
             "Binds": [
-                f"{mount.get('Name') or mount['Source']}:{mount['Destination']}:{mount['Mode'] or 'rw'}"
+                ":".join(
+                    (
+                        mount.get("Name") or mount["Source"],
+                        mount["Destination"],
+                        mount["Mode"] or "rw",
+                    )
+                )
                 for mount in record["mounts"]
                 if mount["Type"] != "tmpfs"
             ],
@@ -106,7 +112,9 @@ def _bindings(table: list[Json]) -> Json:
     made: dict[str, list[Json]] = {}
     for port in table:
         key = f"{port['container_port']}/{port['protocol']}"
-        made.setdefault(key, []).append({"HostIp": port["host_ip"], "HostPort": str(port["host_port"])})
+        made.setdefault(key, []).append(
+            {"HostIp": port["host_ip"], "HostPort": str(port["host_port"])}
+        )
     return made
 
 
@@ -128,7 +136,12 @@ def image(record: ImageRecord) -> Json:
         "Config": record.config,
         "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in record.layers]},
         "Layers": [
-            {"Digest": layer.digest, "DiffID": layer.diff_id, "Size": layer.size, "MediaType": layer.media_type}
+            {
+                "Digest": layer.digest,
+                "DiffID": layer.diff_id,
+                "Size": layer.size,
+                "MediaType": layer.media_type,
+            }
             for layer in record.layers
         ],
         "History": record.history,

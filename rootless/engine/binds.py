@@ -27,7 +27,15 @@ class Binds:
     shows; `anonymous`: volumes that go with the container.
     """
 
-    __slots__ = ("anonymous", "described", "directory", "mounts", "preparations", "volumes", "owner")
+    __slots__ = (
+        "anonymous",
+        "described",
+        "directory",
+        "mounts",
+        "preparations",
+        "volumes",
+        "owner",
+    )
 
     def __init__(self, volumes: Volumes, directory: str, owner: tuple[int, int]) -> None:
         self.volumes = volumes
@@ -74,7 +82,12 @@ class Binds:
             self._overlay(path, target)
         else:
             self.mounts.append(
-                {"type": "bind", "source": path, "destination": target, "options": ["rbind", *flags]}
+                {
+                    "type": "bind",
+                    "source": path,
+                    "destination": target,
+                    "options": ["rbind", *flags],
+                }
             )
         self.described.append(
             {
@@ -93,7 +106,9 @@ class Binds:
         base = os.path.join(self.directory, "overlays", str(len(self.mounts)))
         for part in ("upper", "work"):
             os.makedirs(os.path.join(base, part), 0o755)
-        data = f"lowerdir={_escape(lower)},upperdir={_escape(base)}/upper,workdir={_escape(base)}/work"
+        data = (
+            f"lowerdir={_escape(lower)},upperdir={_escape(base)}/upper,workdir={_escape(base)}/work"
+        )
         self.mounts.append(
             {
                 "type": "overlay",
@@ -117,8 +132,14 @@ class Binds:
             {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": base + extra}
         )
         self.described.append(
-            {"Type": "tmpfs", "Source": "", "Destination": target, "Mode": ",".join(options),
-             "RW": "ro" not in options, "Propagation": ""}  # fmt: skip
+            {
+                "Type": "tmpfs",
+                "Source": "",
+                "Destination": target,
+                "Mode": ",".join(options),
+                "RW": "ro" not in options,
+                "Propagation": "",
+            }  # fmt: skip
         )
 
 
@@ -141,7 +162,8 @@ def _sort(options: list[str]) -> tuple[list[str], bool, bool, bool]:
             copy = False
         elif option and option not in _IGNORED:
             raise UsageError(
-                f'unknown volume option "{option}"', hint="ro, rw, U, O, nocopy, nosuid, nodev, noexec"
+                f'unknown volume option "{option}"',
+                hint="ro, rw, U, O, nocopy, nosuid, nodev, noexec",
             )
     return flags, own, layered, copy
 
@@ -158,7 +180,9 @@ def collect(options: ContainerOptions, image: Json, binds: Binds) -> None:
         elif len(parts) == 2 and parts[1][:1] != "/" and parts[0][:1] == "/":
             wanted.append(("bind", "", parts[0], parts[1].split(",")))
         else:
-            wanted.append(("bind", parts[0], parts[1], parts[2].split(",") if len(parts) > 2 else []))
+            wanted.append(
+                ("bind", parts[0], parts[1], parts[2].split(",") if len(parts) > 2 else [])
+            )
     for word in options.mount:
         wanted.append(_mount(word))
     for word in options.tmpfs:
@@ -194,7 +218,9 @@ def _mount(word: str) -> tuple[str, str, str, list[str]]:
     source = table.pop("source", "") or table.pop("src", "")
     target = table.pop("target", "") or table.pop("destination", "") or table.pop("dst", "")
     if not target:
-        raise UsageError(f'--mount "{word}" names no target', hint="type=bind,source=DIR,target=DIR")
+        raise UsageError(
+            f'--mount "{word}" names no target', hint="type=bind,source=DIR,target=DIR"
+        )
     options = []
     for name in ("readonly", "ro"):
         if name in table and table.pop(name) not in ("false", "0"):

@@ -33,7 +33,9 @@ def prepare_root(draft: Draft) -> None:
     engine = draft.engine
     storage_maps = draft.maps if draft.maps.single else engine.maps
     layer_dirs = engine.images.unpack(draft.image, storage_maps)
-    draft.choice = drivers.choose(options.storage_driver or engine.storage_driver, draft.maps, storage_maps)
+    draft.choice = drivers.choose(
+        options.storage_driver or engine.storage_driver, draft.maps, storage_maps
+    )
     draft.root_mount = rootfs.prepare(draft.directory, layer_dirs, draft.choice, read_only=False)
     draft.root = draft.root_mount.merged
 
@@ -50,7 +52,9 @@ def read_file(draft: Draft, path: str) -> bytes | None:
     except OSError:
         return None
     try:
-        fd = kernel.calls.openat2(root, path, os.O_RDONLY | os.O_CLOEXEC, resolve=kernel.RESOLVE_IN_ROOT)
+        fd = kernel.calls.openat2(
+            root, path, os.O_RDONLY | os.O_CLOEXEC, resolve=kernel.RESOLVE_IN_ROOT
+        )
     except OSError:
         return None
     finally:
@@ -74,7 +78,12 @@ def join_others(draft: Draft) -> None:
     options = draft.options
     draft.joined = {}
     draft.target = ""
-    wanted = {"pid": options.pid, "ipc": options.ipc, "uts": options.uts, "cgroup": options.cgroupns}
+    wanted = {
+        "pid": options.pid,
+        "ipc": options.ipc,
+        "uts": options.uts,
+        "cgroup": options.cgroupns,
+    }
     if draft.network.kind == "container":
         wanted["network"] = "container:" + draft.network.target
     for kind in _JOINABLE:
@@ -101,7 +110,9 @@ def hello_facts(draft: Draft) -> list[str]:
     network = draft.network
     manager = draft.engine.cgroups()
     return [
-        f"ROOTLESS_HELLO_DRIVER={choice.name}: {choice.why}" if choice else "ROOTLESS_HELLO_DRIVER=",
+        f"ROOTLESS_HELLO_DRIVER={choice.name}: {choice.why}"
+        if choice
+        else "ROOTLESS_HELLO_DRIVER=",
         f"ROOTLESS_HELLO_NETWORK={network.kind}" + (f": {network.why}" if network.why else ""),
         f"ROOTLESS_HELLO_CGROUP={manager.kind}: {manager.why}",
         f"ROOTLESS_HELLO_RUNTIME={draft.options.runtime or draft.engine.runtime or 'rootless'}",
@@ -122,7 +133,11 @@ def write_files(draft: Draft) -> None:
     address = "10.0.2.100" if draft.network.kind == "slirp4netns" else "127.0.1.1"
     texts = {
         "resolv.conf": files.resolv_conf(
-            host_text, draft.network, list(options.dns), list(options.dns_search), list(options.dns_option)
+            host_text,
+            draft.network,
+            list(options.dns),
+            list(options.dns_search),
+            list(options.dns_option),
         ),
         "hosts": files.hosts(draft.hostname, draft.name, address, list(options.add_host)),
         "hostname": draft.hostname + "\n",
@@ -288,7 +303,9 @@ def orders(draft: Draft) -> list[Record]:
     if options.pid_file:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:
-        trees = [directory] + [draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous]
+        trees = [directory] + [
+            draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous
+        ]
         made.append(("remove", tuple(trees)))
         made.append(("unlink", (os.path.join(draft.engine.containers_dir, "names", draft.name),)))
     return made
@@ -300,7 +317,12 @@ def namespace_orders(draft: Draft) -> list[Record]:
     runtime = draft.options.runtime or draft.engine.runtime
     if runtime and runtime != "rootless":
         # the other runtime makes the rest; these are what the root file system and network need
-        flags &= compile.CLONE["user"] | compile.CLONE["mount"] | compile.CLONE["network"] | compile.CLONE["cgroup"]
+        flags &= (
+            compile.CLONE["user"]
+            | compile.CLONE["mount"]
+            | compile.CLONE["network"]
+            | compile.CLONE["cgroup"]
+        )
     if draft.target:
         joins: list[Record] = [("join", (str(compile.CLONE["user"]), "/proc/@TARGET@/ns/user"))]
         joins += [("join", (str(compile.CLONE[kind]), path)) for kind, path in draft.joined.items()]
@@ -310,13 +332,23 @@ def namespace_orders(draft: Draft) -> list[Record]:
     programs = ("", "") if maps.single or helpers.privileged() else helpers.paths()
     return [
         ("clone", (str(flags),)),
-        ("map", (maps.proc_text("uids"), maps.proc_text("gids"), *programs, "0" if maps.single else "1")),
+        (
+            "map",
+            (
+                maps.proc_text("uids"),
+                maps.proc_text("gids"),
+                *programs,
+                "0" if maps.single else "1",
+            ),
+        ),
     ]
 
 
 def _restart(text: str | None) -> tuple[str, str]:
     policy, _, count = (text or "no").partition(":")
-    if policy not in ("no", "always", "unless-stopped", "on-failure") or (count and not count.isdigit()):
+    if policy not in ("no", "always", "unless-stopped", "on-failure") or (
+        count and not count.isdigit()
+    ):
         raise UsageError(
             f'unknown --restart "{text}"', hint="no, on-failure[:N], always or unless-stopped"
         )
@@ -326,7 +358,9 @@ def _restart(text: str | None) -> tuple[str, str]:
 def _log_orders(draft: Draft) -> list[Record]:
     driver = draft.options.log_driver or "k8s-file"
     if driver not in ("k8s-file", "json-file", "journald", "none"):
-        raise UsageError(f'unknown --log-driver "{driver}"', hint="k8s-file, json-file, journald or none")
+        raise UsageError(
+            f'unknown --log-driver "{driver}"', hint="k8s-file, json-file, journald or none"
+        )
     limit, count = 0, 1
     for word in draft.options.log_opt:
         name, _, value = word.partition("=")
@@ -335,7 +369,9 @@ def _log_orders(draft: Draft) -> list[Record]:
         elif name == "max-file" and value.isdigit() and int(value) > 0:
             count = int(value)
         elif name not in ("tag", "path"):
-            raise UsageError(f'unknown --log-opt "{word}"', hint="max-size=10m, max-file=3, tag=TEXT")
+            raise UsageError(
+                f'unknown --log-opt "{word}"', hint="max-size=10m, max-file=3, tag=TEXT"
+            )
     path = os.path.join(draft.directory, "ctr.log")
     made: list[Record] = [("log", (driver, path, str(limit), str(count)))]
     if driver == "journald":

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     ImageList = list[ImageRecord]
     ContainerList = list[Container]
+    Strings = list[str]
+    Documents = list[Json]
+    Filters = dict[str, Strings]
 
 
 class Containers:
@@ -39,7 +42,12 @@ class Containers:
         return Container(self.engine, create.create(self.engine, options))
 
     def run(
-        self, image: str, command: list[str] | None = None, *, detach: bool = False, **words: object
+        self,
+        image: str,
+        command: Strings | str | None = None,
+        *,
+        detach: bool = False,
+        **words: object,
     ) -> Container | ExecResult:
         """Make and start a container.
 
@@ -57,7 +65,7 @@ class Containers:
 
         return Container(self.engine, names.resolve(self.engine.containers_dir, text))
 
-    def list(self, all: bool = False, filters: dict[str, list[str]] | None = None) -> ContainerList:
+    def list(self, all: bool = False, filters: Filters | None = None) -> ContainerList:
         """Running containers, or all; newest first.  Filters as docker's."""
         from rootless.engine.container import Container
 
@@ -79,7 +87,7 @@ class Containers:
         found.sort(key=lambda one: one.created, reverse=True)
         return found
 
-    def prune(self, filters: dict[str, list[str]] | None = None) -> list[str]:
+    def prune(self, filters: Filters | None = None) -> Strings:
         """Remove what does not run; returns the ids."""
         from rootless.engine import container as one_container
 
@@ -140,7 +148,7 @@ class Images:
             return set()
         return {record.id}
 
-    def unpack(self, record: ImageRecord, maps: IdMaps) -> list[str]:
+    def unpack(self, record: ImageRecord, maps: IdMaps) -> Strings:
         """Directories of the image's layers, topmost first; unpacks what is missing."""
         from rootless.storage.layers import LayerStore
 
@@ -151,7 +159,11 @@ class Images:
             self.engine.prepare_data_dir()
             store = self.store
             layers.ensure(
-                [(one.diff_id, store.blob_path(one.digest)) for one in record.layers if one.diff_id in missing],
+                [
+                    (one.diff_id, store.blob_path(one.digest))
+                    for one in record.layers
+                    if one.diff_id in missing
+                ],
                 progress=self.engine.progress,
             )
         return [layers.path(one) for one in reversed(diff_ids)]
@@ -166,7 +178,11 @@ class Images:
             return self.for_run(name, "missing")
         self.engine.prepare_data_dir()
         record = pull.pull(
-            self.store, name, platform=platform, tls_verify=tls_verify, progress=self.engine.progress
+            self.store,
+            name,
+            platform=platform,
+            tls_verify=tls_verify,
+            progress=self.engine.progress,
         )
         self.unpack(record, self.engine.maps)
         return record
@@ -175,7 +191,7 @@ class Images:
         """The image of this name or id.  Raises ImageNotFound."""
         return self.store.resolve(name)
 
-    def list(self, filters: dict[str, list[str]] | None = None) -> ImageList:
+    def list(self, filters: Filters | None = None) -> ImageList:
         """All images, newest first."""
         found = list(self.store.list())
         if filters:
@@ -202,7 +218,7 @@ class Images:
         self,
         source: str | BinaryIO,
         name: str = "",
-        changes: list[str] | None = None,
+        changes: Strings | None = None,
         message: str = "",
     ) -> ImageRecord:
         """An image of one layer from a root file system's tar."""
@@ -215,14 +231,14 @@ class Images:
         self.unpack(record, self.engine.maps)
         return record
 
-    def remove(self, name: str, force: bool = False) -> list[Json]:
+    def remove(self, name: str, force: bool = False) -> Documents:
         """Untag or delete, by docker's rules; what was done as [{"Untagged"|"Deleted": …}]."""
         from rootless.engine import removal
 
         return removal.image(self, name, force)
 
     def prune(self, all: bool = False) -> Json:
-        """Remove images without a name (or, with `all`, every unused one), their layers and blobs."""
+        """Remove images without a name (with `all`: every unused one), their layers and blobs."""
         from rootless.engine import removal
 
         return removal.prune_images(self, all)
@@ -276,13 +292,13 @@ class Volumes:
         """The volume of this name.  Raises VolumeNotFound."""
         return self.store.get(name)
 
-    def list(self) -> list[Json]:
+    def list(self) -> Documents:
         """All volumes."""
         return self.store.list()
 
-    def users(self) -> dict[str, list[str]]:
+    def users(self) -> Filters:
         """Names of volumes that containers use, and which."""
-        table: dict[str, list[str]] = {}
+        table: Filters = {}
         for container in self.engine.containers.list(all=True):
             for mount in container.record["mounts"]:
                 if mount["Type"] == "volume":
@@ -299,6 +315,6 @@ class Volumes:
             )
         self.store.remove(name)
 
-    def prune(self) -> list[str]:
+    def prune(self) -> Strings:
         """Remove volumes that no container uses; returns the names."""
         return list(self.store.prune(set(self.users())))

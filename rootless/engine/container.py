@@ -194,7 +194,9 @@ class Container:
         manager = self.engine.cgroups()
         from rootless.cgroups import limits
 
-        path = manager.attach(pid, self.id, limits.Resources.from_dict(self.record["cgroup"]["resources"]))
+        path = manager.attach(
+            pid, self.id, limits.Resources.from_dict(self.record["cgroup"]["resources"])
+        )
         documents.write_bytes(os.path.join(self.directory, "cgroup"), path.encode())
         return path
 
@@ -288,14 +290,15 @@ class Container:
             raise Conflict(f"the container {self.name} is not running")
         path = self.cgroup()
         if not path:
+            verb = "paused" if on else "unpaused"
             raise HostError(
-                f"the container {self.name} cannot be {'paused' if on else 'unpaused'}: it has no cgroup",
+                f"the container {self.name} cannot be {verb}: it has no cgroup",
                 hint="pausing needs a delegated cgroup v2; see rootless doctor, line cgroups",
             )
         self.engine.cgroups().freeze(path, on)
 
     def remove(self, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove it and everything of it.  Raises Conflict when it runs and `force` is not given."""
+        """Remove it and all that is its own.  Raises Conflict when it runs and not `force`."""
         from rootless.storage import rootfs
 
         with self.lock():
@@ -373,7 +376,7 @@ class Container:
     # what happens in it
 
     def exec(self, command: list[str], **options: object) -> ExecResult:
-        """Run a command in it and return (exit_code, output, error); see ExecOptions for options."""
+        """Run a command in it: (exit_code, output, error).  Further words: ExecOptions."""
         from rootless.engine import entering
 
         return entering.run(self, command, **options)
@@ -426,7 +429,9 @@ class Container:
 
         found = self.state()
         if not found.pid:
-            raise Conflict(f"the container {self.name} is not running", hint=f"rootless start {self.name}")
+            raise Conflict(
+                f"the container {self.name} is not running", hint=f"rootless start {self.name}"
+            )
         return explain.explain(self.attrs, found.pid, found.monitor or None)
 
     def top(self, arguments: list[str] | None = None) -> Json:

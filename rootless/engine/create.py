@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.engine.options import ContainerOptions
     from rootless.images.store import ImageRecord
+    from rootless.storage import drivers
     from rootless.storage.rootfs import RootMount
     from rootless.userns.idmap import IdMaps
 
@@ -29,21 +30,54 @@ class Draft:
     """A container in the making; what the steps below hand to each other."""
 
     __slots__ = (
-        "account", "arguments", "binds", "choice", "config", "directory", "engine", "env", "hostname",
-        "identifier", "image", "image_config", "maps", "name", "network", "options", "ports", "root",
-        "root_mount", "joined", "target", "resources", "limits",
-    )  # fmt: skip
+        "account",
+        "arguments",
+        "binds",
+        "choice",
+        "config",
+        "directory",
+        "engine",
+        "env",
+        "hostname",
+        "identifier",
+        "image",
+        "image_config",
+        "joined",
+        "limits",
+        "maps",
+        "name",
+        "network",
+        "options",
+        "ports",
+        "resources",
+        "root",
+        "root_mount",
+        "target",
+    )
 
     engine: Engine
     options: ContainerOptions
+    identifier: str
+    name: str
+    directory: str
     image: ImageRecord | None
     image_config: Json
     maps: IdMaps
+    network: modes.NetworkMode
+    ports: list[ports.Port]
+    choice: drivers.Choice | None
     root_mount: RootMount | None
+    root: str
+    joined: dict[str, str]
+    target: str
+    hostname: str
     account: spec.Account
+    arguments: list[str]
+    env: list[str]
     binds: binding.Binds
     config: Json
     limits: Json
+    resources: Json
 
 
 def create(engine: Engine, options: ContainerOptions) -> str:
@@ -57,7 +91,8 @@ def create(engine: Engine, options: ContainerOptions) -> str:
     _choose_ids(draft)
     if options.cidfile and os.path.exists(options.cidfile):
         raise Conflict(
-            f"the container id file {options.cidfile} exists", hint="remove it, or name another file"
+            f"the container id file {options.cidfile} exists",
+            hint="remove it, or name another file",
         )
     if options.name:
         names.check(options.name)
@@ -159,13 +194,17 @@ def _fill(draft: Draft) -> None:
     bundle.join_others(draft)
     draft.hostname = bundle.hostname(draft)
     user = options.user if options.user is not None else draft.image_config.get("User") or ""
-    draft.account = spec.account(user, list(options.group_add), lambda path: bundle.read_file(draft, path))
+    draft.account = spec.account(
+        user, list(options.group_add), lambda path: bundle.read_file(draft, path)
+    )
     draft.env = spec.environment(options, draft.image_config, draft.hostname, draft.account.home)
     if draft.image is not None and draft.image.id in engine.images.hello_ids():
         draft.env += bundle.hello_facts(draft)
     if options.init:
         draft.arguments = ["/run/.rootless-init", "--", *draft.arguments]
-    draft.binds = binding.Binds(engine.volumes.store, draft.directory, (draft.account.uid, draft.account.gid))
+    draft.binds = binding.Binds(
+        engine.volumes.store, draft.directory, (draft.account.uid, draft.account.gid)
+    )
     binding.collect(options, draft.image_config, draft.binds)
     bundle.write_files(draft)
     bundle.write_bundle(draft)
@@ -179,7 +218,9 @@ def _record(draft: Draft) -> None:
         "id": draft.identifier,
         "name": draft.name,
         "created": time.time(),
-        "image": options.image if options.rootfs or image is None else _image_name(options.image, image),
+        "image": options.image
+        if options.rootfs or image is None
+        else _image_name(options.image, image),
         "imageId": image.id if image is not None else "",
         "layers": [layer.diff_id for layer in image.layers] if image is not None else [],
         "command": draft.arguments,

@@ -81,7 +81,8 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
     found = container.state()
     if not found.alive:
         raise Conflict(
-            f"the container {container.name} is not running", hint=f"rootless start {container.name}"
+            f"the container {container.name} is not running",
+            hint=f"rootless start {container.name}",
         )
     if found.status == "paused":
         raise Conflict(
@@ -132,7 +133,9 @@ def become(container: Container, options: ExecOptions) -> str:
     if not options.command:
         from rootless.errors import UsageError
 
-        raise UsageError("exec needs a command", hint="rootless exec CONTAINER COMMAND [ARGUMENT...]")
+        raise UsageError(
+            "exec needs a command", hint="rootless exec CONTAINER COMMAND [ARGUMENT...]"
+        )
     items = plan(container, options)
     identifier = os.urandom(32).hex()
     directory = os.path.join(container.directory, "exec")
@@ -151,7 +154,9 @@ def become(container: Container, options: ExecOptions) -> str:
     try:
         os.execv(program, ["rootless-launch", "-", path])
     except OSError as error:
-        raise HostError(f"cannot start {program}: {error.strerror}", hint="install rootless again") from None
+        raise HostError(
+            f"cannot start {program}: {error.strerror}", hint="install rootless again"
+        ) from None
 
 
 def _with_monitor(
@@ -168,7 +173,10 @@ def _with_monitor(
     ]
     if options.tty:
         orders.append(("tty", ()))
-    names = [plan_path, *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders"))]
+    names = [
+        plan_path,
+        *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
+    ]
     orders.append(("unlink", tuple(names)))
     orders_path = launching.write(directory, short + ".orders", orders, records.ORDERS)
     started = launching.spawn(orders_path, container.name)
@@ -178,7 +186,9 @@ def _with_monitor(
     from rootless.engine.session import Session
 
     Session(None, fd=started.channel).become_client(
-        stdin=bool(options.interactive), tty=bool(options.tty), detach_keys=options.detach_keys or ""
+        stdin=bool(options.interactive),
+        tty=bool(options.tty),
+        detach_keys=options.detach_keys or "",
     )
     return identifier
 

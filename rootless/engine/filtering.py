@@ -96,7 +96,9 @@ def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str])
         import fnmatch
 
         familiar = [reference.parse(name) for name in one.names]
-        texts = [ref.familiar for ref in familiar] + [ref.familiar.rpartition(":")[0] for ref in familiar]
+        texts = [ref.familiar for ref in familiar] + [
+            ref.familiar.rpartition(":")[0] for ref in familiar
+        ]
         return any(fnmatch.fnmatchcase(text, value) for text in texts for value in values)
     if key in ("before", "since"):
         other = engine.images.get(values[0]).created

@@ -27,7 +27,9 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     config = dict(draft.config)
     config["linux"] = dict(config["linux"])
     config["linux"]["namespaces"] = [
-        one for one in config["linux"]["namespaces"] if one["type"] not in ("user", "network", "cgroup")
+        one
+        for one in config["linux"]["namespaces"]
+        if one["type"] not in ("user", "network", "cgroup")
     ]
     config["linux"].pop("uidMappings")
     config["linux"].pop("gidMappings")

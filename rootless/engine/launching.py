@@ -39,9 +39,7 @@ class Started:
         self.channel = channel
 
 
-def spawn(
-    orders_path: str, name: str, *, place: Callable[[int], str] | None = None
-) -> Started:
+def spawn(orders_path: str, name: str, *, place: Callable[[int], str] | None = None) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
@@ -92,7 +90,10 @@ def spawn(
 
 def _environment() -> dict[str, str]:
     # slirp4netns and fuse-overlayfs inherit this; they need nothing of the person's own
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+    }
 
 
 def _place(channel: _socket.socket, place: Callable[[int], str]) -> None:
@@ -122,7 +123,9 @@ def _frame(channel: _socket.socket) -> tuple[bytes, bytes]:
 
 def _helper_log(orders_path: str) -> str:
     try:
-        with open(os.path.join(os.path.dirname(orders_path), "helpers.log"), errors="replace") as file:
+        with open(
+            os.path.join(os.path.dirname(orders_path), "helpers.log"), errors="replace"
+        ) as file:
             lines = [line.strip() for line in file if line.strip()]
     except OSError:
         return ""
@@ -148,7 +151,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
         )
     if name == "map":
         return HostError(
-            f"the ids of the container could not be mapped by {os.path.basename(text)}: {said or reason}",
+            f"{os.path.basename(text)} could not map the ids of the container: {said or reason}",
             hint="rootless doctor tells what is missing; --userns single needs no helper",
         )
     if name == "slirp-request":
@@ -166,7 +169,8 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
         return RuntimeFailure(f"the sysctl {text} cannot be set: {reason}")
     if name == "cwd":
         return RuntimeFailure(
-            f"the working directory {text} cannot be entered: {reason}", hint="choose another with -w"
+            f"the working directory {text} cannot be entered: {reason}",
+            hint="choose another with -w",
         )
     return RuntimeFailure(
         f"the container could not be started: {name} {text}: {reason}",

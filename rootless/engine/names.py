@@ -7,18 +7,23 @@ import os
 from rootless import documents
 from rootless.errors import Conflict, ContainerNotFound, UsageError
 
-_ADJECTIVES = """able amber ample apt bold brave brisk calm civil clear clever cosy crisp daring deft
-eager early fair fast fine firm fleet fond frank free fresh gentle glad good grand happy hardy honest
-humble jolly keen kind lively loyal lucky mellow merry mild modest neat nimble noble patient plain
-polite proud quick quiet ready robust royal sage sane serene sharp smart snug sober solid sound spry
-stable steady still stout sturdy subtle sunny sure swift tame tidy true trusty upbeat vivid warm wise
-witty young zesty""".split()
-_NOUNS = """acorn alder anchor anvil arrow aspen badger basil beacon beech birch bison bramble brook
-cairn canoe cedar clover comet compass coral crane creek curlew dingo dolphin dune eagle ember falcon
-fern finch fjord gecko ginger glade grove harbor hazel heron ibis iris ivy jasper juniper kayak kelp
-kestrel lagoon lantern larch laurel lemur lichen linden lotus lynx magpie maple marten meadow mesa
-moss nectar oak ocelot olive orchid osprey otter owl pebble pine plover poppy puffin quail quartz
-raven reed robin rowan saffron sage sparrow spruce swift tern thistle topaz tulip walnut willow wren""".split()
+_ADJECTIVES = """
+able amber ample apt bold brave brisk calm civil clear clever cosy crisp daring deft eager
+early fair fast fine firm fleet fond frank free fresh gentle glad good grand happy hardy
+honest humble jolly keen kind lively loyal lucky mellow merry mild modest neat nimble
+noble patient plain polite proud quick quiet ready robust royal sage sane serene sharp
+smart snug sober solid sound spry stable steady still stout sturdy subtle sunny sure swift
+tame tidy true trusty upbeat vivid warm wise witty young zesty
+""".split()
+_NOUNS = """
+acorn alder anchor anvil arrow aspen badger basil beacon beech birch bison bramble brook
+cairn canoe cedar clover comet compass coral crane creek curlew dingo dolphin dune eagle
+ember falcon fern finch fjord gecko ginger glade grove harbor hazel heron ibis iris ivy
+jasper juniper kayak kelp kestrel lagoon lantern larch laurel lemur lichen linden lotus
+lynx magpie maple marten meadow mesa moss nectar oak ocelot olive orchid osprey otter owl
+pebble pine plover poppy puffin quail quartz raven reed robin rowan saffron sage sparrow
+spruce swift tern thistle topaz tulip walnut willow wren
+""".split()
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
@@ -111,7 +116,8 @@ def resolve(containers: str, text: str) -> str:
             return found[0]
         if found:
             raise ContainerNotFound(
-                f'"{text}" could be any of {len(found)} containers', hint="give more digits of the id"
+                f'"{text}" could be any of {len(found)} containers',
+                hint="give more digits of the id",
             )
     raise ContainerNotFound(
         f'no such container: "{text}"', hint="rootless ps -a lists the containers there are"

@@ -52,7 +52,8 @@ def top(container: Container, arguments: list[str]) -> Json:
     state = container.state()
     if not state.pid:
         raise Conflict(
-            f"the container {container.name} is not running", hint=f"rootless start {container.name}"
+            f"the container {container.name} is not running",
+            hint=f"rootless start {container.name}",
         )
     ticks = os.sysconf("SC_CLK_TCK")
     boot = time.time() - float(open("/proc/uptime").read().split()[0])  # noqa: SIM115
@@ -64,7 +65,9 @@ def top(container: Container, arguments: list[str]) -> Json:
             continue
         rows.append(row)
     titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
-    wanted = [word.upper() for part in arguments for word in part.replace("-o", "").split(",") if word]
+    wanted = [
+        word.upper() for part in arguments for word in part.replace("-o", "").split(",") if word
+    ]
     names = {"USER": "UID", "ARGS": "CMD", "COMMAND": "CMD", "COMM": "CMD"}
     columns = [names.get(word, word) for word in wanted]
     if columns and all(one in titles for one in columns):
@@ -82,7 +85,9 @@ def _row(pid: int, ticks: int, boot: float, pwd: object) -> list[str]:
     with open(f"/proc/{pid}/cmdline", "rb") as file:
         command = file.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
     if not command:
-        command = "[" + text[text.index(b"(") + 1 : text.rindex(b")")].decode(errors="replace") + "]"
+        command = (
+            "[" + text[text.index(b"(") + 1 : text.rindex(b")")].decode(errors="replace") + "]"
+        )
     uid = os.stat(f"/proc/{pid}").st_uid
     try:
         user = pwd.getpwuid(uid).pw_name  # type: ignore[attr-defined]

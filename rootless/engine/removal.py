@@ -51,9 +51,10 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
 
 def sweep(images: Images) -> int:
     """Remove layers and blobs that nothing refers to; bytes of blobs freed."""
+    import os
+
     from rootless.storage.layers import LayerStore
     from rootless.userns import idmap
-    import os
 
     store = images.store
     wanted = {layer.diff_id for record in store.list() for layer in record.layers}

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def run(
-    containers: Containers, image: str, command: list[str], detach: bool, words: dict[str, object]
+    containers: Containers,
+    image: str,
+    command: list[str] | str,
+    detach: bool,
+    words: dict[str, object],
 ) -> Container | ExecResult:
     """See Containers.run."""
     given = words.pop("input", None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import _signal as signal
+import os
 
 from rootless.engine import state
 from rootless.errors import Conflict, UsageError
@@ -18,7 +18,9 @@ def number(text: str | int) -> int:
         name = word[3:] if word.startswith("SIG") else word
         base, _, offset = name.partition("+")
         found = getattr(signal, "SIG" + base, None)
-        value = int(found) + int(offset or 0) if found is not None and (offset or "0").isdigit() else 0
+        value = (
+            int(found) + int(offset or 0) if found is not None and (offset or "0").isdigit() else 0
+        )
     if not 0 < value < signal.NSIG:
         raise UsageError(f'unknown signal "{text}"', hint="a name such as TERM, or a number")
     return value

@@ -81,7 +81,8 @@ def _group(text: str, groups: list[list[str]]) -> int:
         if len(row) >= 3 and row[0] == text:
             return int(row[2])
     raise UsageError(
-        f'the image has no group "{text}" in /etc/group', hint="use a number, as in --user 1000:1000"
+        f'the image has no group "{text}" in /etc/group',
+        hint="use a number, as in --user 1000:1000",
     )
 
 
@@ -99,7 +100,9 @@ def command(options: ContainerOptions, image: Json) -> list[str]:
             try:
                 entrypoint = [str(word) for word in documents.loads(given)]
             except ValueError:
-                raise UsageError(f"invalid --entrypoint {given}", hint="a word, or a JSON list") from None
+                raise UsageError(
+                    f"invalid --entrypoint {given}", hint="a word, or a JSON list"
+                ) from None
         else:
             entrypoint = [given] if given else []
     elif not words:
@@ -165,7 +168,10 @@ def rlimits(words: list[str]) -> list[Json]:
         key = "RLIMIT_" + name.upper()
         soft, _, hard = value.partition(":")
         try:
-            numbers = [(1 << 64) - 1 if one in ("-1", "unlimited") else int(one) for one in (soft, hard or soft)]
+            numbers = [
+                (1 << 64) - 1 if one in ("-1", "unlimited") else int(one)
+                for one in (soft, hard or soft)
+            ]
             ceiling = resource.getrlimit(getattr(resource, key))[1]
         except (ValueError, AttributeError):
             raise UsageError(
@@ -181,7 +187,7 @@ def rlimits(words: list[str]) -> list[Json]:
 
 
 def capability_sets(options: ContainerOptions, uid: int) -> Json:
-    """The five sets: docker's defaults adjusted; a user other than root gets none but the bounds."""
+    """The five sets: docker's defaults, adjusted; other users than root get only the bounds."""
     names = capabilities.adjust(options.cap_add, options.cap_drop, options.privileged)
     held = names if uid == 0 else []
     return {
@@ -208,7 +214,7 @@ def namespaces(options: ContainerOptions, joined: dict[str, str], host_network: 
         elif value != "host":
             if value not in (None, "", "private", "shareable"):
                 raise UsageError(
-                    f'--{kind}{"ns" if kind == "cgroup" else ""} {value} is not known',
+                    f"--{kind}{'ns' if kind == 'cgroup' else ''} {value} is not known",
                     hint="private, host, or container:NAME",
                 )
             made.append({"type": kind})
@@ -226,9 +232,7 @@ def security(options: ContainerOptions) -> dict[str, str]:
         name, _, value = word.replace(":", "=", 1).partition("=")
         if name in ("no-new-privileges",):
             table[name] = value or "true"
-        elif name in ("seccomp", "mask", "unmask"):
-            table[name] = value
-        elif name in ("label", "apparmor", "systempaths"):
+        elif name in ("seccomp", "mask", "unmask") or name in ("label", "apparmor", "systempaths"):
             table[name] = value
         else:
             raise UsageError(
@@ -277,13 +281,16 @@ def config(
         try:
             user["umask"] = int(options.umask, 8)
         except ValueError:
-            raise UsageError(f'invalid --umask "{options.umask}"', hint="octal, as in 0022") from None
+            raise UsageError(
+                f'invalid --umask "{options.umask}"', hint="octal, as in 0022"
+            ) from None
     else:
         user["umask"] = 0o022
     made = {one["type"] for one in spaces if not one.get("path")}
     own = {one["type"] for one in spaces}
     sysctls = defaults.sysctls(
-        own_network="network" in made, largest_gid=maps.gids[0][2] - 1 if maps.gids[0][0] == 0 else 0
+        own_network="network" in made,
+        largest_gid=maps.gids[0][2] - 1 if maps.gids[0][0] == 0 else 0,
     )
     for word in options.sysctl:
         name, equals, value = word.partition("=")

@@ -13,11 +13,11 @@ from rootless import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
+    pass
 
 
 def start_time(pid: int) -> int:
-    """Start of a process in clock ticks since boot, 0 if there is none (proc(5), stat, field 22)."""
+    """Start of a process in clock ticks since boot, 0 if it is gone (proc(5), stat, field 22)."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

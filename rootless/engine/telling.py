@@ -60,7 +60,8 @@ def status(state: State) -> str:
 def ports(table: list[Json]) -> str:
     """The PORTS column of `ps`."""
     return ", ".join(
-        f"{one['host_ip']}:{one['host_port']}->{one['container_port']}/{one['protocol']}" for one in table
+        f"{one['host_ip']}:{one['host_port']}->{one['container_port']}/{one['protocol']}"
+        for one in table
     )
 
 

@@ -34,7 +34,7 @@ class _Decoder(Protocol):
 
 
 def detect(head: bytes) -> str:
-    """"gzip", "zstd", "xz", "bzip2", or "" for anything else, from the first bytes."""
+    """ "gzip", "zstd", "xz", "bzip2", or "" for anything else, from the first bytes."""
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
@@ -193,3 +193,12 @@ def read_full(source: BinaryIO, count: int) -> bytes:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
+
+
+def skip(source: BinaryIO, count: int) -> None:
+    """Read past `count` bytes of something that cannot seek."""
+    while count > 0:
+        part = source.read(min(count, CHUNK))
+        if not part:
+            return
+        count -= len(part)

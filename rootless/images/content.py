@@ -255,9 +255,7 @@ def _chain(first: bytes, rest: BinaryIO, on_bytes: Callable[[int], None]) -> Ite
         chunk = rest.read(CHUNK)
 
 
-def _write_hashed(
-    fd: int, path: str, chunks: Iterable[bytes], *, check: bool
-) -> tuple[str, int]:
+def _write_hashed(fd: int, path: str, chunks: Iterable[bytes], *, check: bool) -> tuple[str, int]:
     hasher = hashlib.sha256()
     size = 0
     head = b""

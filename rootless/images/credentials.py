@@ -102,7 +102,7 @@ def _entry(entry: dict[str, documents.Json], path: str) -> Credentials | None:
 def _unreadable(path: str, why: str) -> UsageError:
     return UsageError(
         f"cannot read the stored passwords in {path}: {why}",
-        hint="mend or remove the file; its form is {\"auths\": {\"HOST\": {\"auth\": …}}}",
+        hint='mend or remove the file; its form is {"auths": {"HOST": {"auth": …}}}',
     )
 
 

@@ -103,10 +103,12 @@ class Reply:
 
     def close(self) -> None:
         """Give the connection back if it is in a known state, or drop it."""
-        if self._response.isclosed() and not self._response.will_close:
+        left = self._response.length
+        whole = left == 0 or (left is None and self._response.isclosed())
+        self._response.close()
+        if whole and not self._response.will_close:
             self._transport.keep(self._key, self._connection)
         else:
-            self._response.close()
             self._connection.close()
 
 
@@ -230,7 +232,7 @@ class Transport:
 
     def _proxy(self, scheme: str, host: str, netloc: str) -> str:
         """The proxy for a host, "" for none; a proxy never gets to see this host's own services."""
-        if is_loopback(host) or urllib.request.proxy_bypass_environment(netloc):
+        if is_loopback(host) or urllib.request.proxy_bypass(netloc):
             return ""
         proxy = self._proxies.get(scheme) or self._proxies.get("all") or ""
         if proxy and "://" not in proxy:

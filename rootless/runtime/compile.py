@@ -1,7 +1,7 @@
 """OCI configuration -> launch plan.
 
 A pure function over plain data: what it returns is what will be done, in that order.  The order has
-reasons, given where it matters.  Source: OCI runtime specification 1.2, config.md and config-linux.md.
+reasons, given where it matters.  Source: OCI runtime specification 1.2, config.md, config-linux.md.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def plan(
     ops += rootfs
     ops.append(("root", (config["root"]["path"], "0" if rootfs else "1")))
     ops += preparations
-    ops += mounts.operations(config, new_pid=bool(made & CLONE["pid"]), new_net=bool(made & CLONE["network"]))
+    ops += mounts.operations(
+        config, new_pid=bool(made & CLONE["pid"]), new_net=bool(made & CLONE["network"])
+    )
     ops += mounts.devices(config)
     if made & CLONE["network"]:
         ops.append(("loopback", ()))
@@ -86,7 +88,10 @@ def plan(
         ops.append(("domainname", (config["domainname"],)))
     ops.append(("pivot", ()))
     # sysctls before /proc/sys becomes read-only; masks after everything that still needs /proc
-    ops += [("sysctl", (key.replace(".", "/"), str(value))) for key, value in linux.get("sysctl", {}).items()]
+    ops += [
+        ("sysctl", (key.replace(".", "/"), str(value)))
+        for key, value in linux.get("sysctl", {}).items()
+    ]
     if linux.get("readonlyPaths"):
         ops.append(("readonly", tuple(linux["readonlyPaths"])))
     if linux.get("maskedPaths"):
@@ -119,7 +124,9 @@ def join_plan(
         ops.append(("cgroup-join", (cgroup + "/cgroup.procs",)))
     ops.append(("join", (str(pid), str(start), str(namespaces))))
     ops.append(("root-ids", ("0" if single else "1",)))
-    ops += _process(process, single=single, bind_console=False, filter_program=filter_program, joins=True)
+    ops += _process(
+        process, single=single, bind_console=False, filter_program=filter_program, joins=True
+    )
     return ops
 
 
@@ -133,7 +140,9 @@ def _process(
     if process.get("terminal"):
         size = process.get("consoleSize") or {"height": 0, "width": 0}
         owner = "" if single else str(uid)
-        ops.append(("tty", (str(size["height"]), str(size["width"]), str(int(bind_console)), owner)))
+        ops.append(
+            ("tty", (str(size["height"]), str(size["width"]), str(int(bind_console)), owner))
+        )
     elif not joins:
         ops.append(("setsid", ()))
     for number, limit in enumerate(process.get("rlimits", ())):

@@ -69,7 +69,9 @@ def _operation(mount: Json, number: int, *, new_pid: bool, new_net: bool) -> Rec
     if (kind == "proc" and not new_pid) or (kind == "sysfs" and not new_net):
         source = "/proc" if kind == "proc" else "/sys"
         kept = [one for one in options if one in _FLAGS]
-        return _bind({"source": source, "destination": mount["destination"]}, ["rbind", *kept], number)
+        return _bind(
+            {"source": source, "destination": mount["destination"]}, ["rbind", *kept], number
+        )
     if kind == "bind" or "bind" in options or "rbind" in options:
         return _bind(mount, options, number)
     flags = 0
@@ -84,7 +86,10 @@ def _operation(mount: Json, number: int, *, new_pid: bool, new_net: bool) -> Rec
         kind = "cgroup2"
         data = []
     source = mount.get("source") or kind
-    return ("mount", (source, mount["destination"], kind, str(flags), ",".join(data), str(attributes)))
+    return (
+        "mount",
+        (source, mount["destination"], kind, str(flags), ",".join(data), str(attributes)),
+    )
 
 
 def _bind(mount: Json, options: list[str], number: int) -> Record:

@@ -17,10 +17,10 @@ MAGIC = b"RLP1"
 OPERATIONS = {
     name: number
     for number, name in enumerate(
-        """root-ids propagation host-chdir host-mount host-mkdir fuse root bind mount devices symlink
-        mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname loopback
-        wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs seccomp
-        nest env exec join pdeathsig cgroup-join""".split(),
+        """root-ids propagation host-chdir host-mount host-mkdir fuse root bind mount devices
+        symlink mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname loopback
+        wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
+        seccomp nest env exec join pdeathsig cgroup-join""".split(),
         1,
     )
 }
@@ -92,7 +92,9 @@ def decode(data: bytes, numbers: dict[str, int]) -> list[tuple[str, tuple[bytes,
     found = []
     at = 4
     while at < len(data):
-        length, code, count = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4, 8))
+        length, code, count = (
+            int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4, 8)
+        )
         inner, arguments = at + 12, []
         for _ in range(count):
             size = int.from_bytes(data[inner : inner + 4], "little")

@@ -26,7 +26,7 @@ VERSION = "1"
 LARGEST = 4096 * 8
 """Bytes of the longest program that the kernel takes."""
 
-RELEVANT = 0xC005F70004
+RELEVANT = 0xC406FF0004
 """Mask of the capabilities that the default profile looks at; the others share a cached file."""
 
 _SINGLE_ANSWERED = (

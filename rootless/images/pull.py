@@ -1,0 +1,247 @@
+"""Pull an image: from a registry, or from what a transport prefix names.
+
+Scope: the order of things.  The record is written last, so an image is there whole or not at all;
+blobs that arrived before an interruption are found again by the next pull.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+from rootless.errors import DigestMismatch, NotFound, RegistryError, RootlessError, UsageError
+from rootless.images import content, manifests, platforms, reference, registries
+from rootless.images.registry import Registry
+from rootless.images.store import ImageRecord, ImageStore, Layer
+from rootless.images.transport import Settings
+from rootless.progress import Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+PARALLEL = 3
+_ARCHIVES = ("oci", "oci-archive", "docker-archive")
+_INDEX_DEPTH = 3
+
+
+def pull(
+    store: ImageStore,
+    name: str,
+    *,
+    platform: str | None = None,
+    tls_verify: bool | None = None,
+    progress: Progress | None = None,
+    settings: Settings | None = None,
+) -> ImageRecord:
+    """Bring the image `name` into the store, or make sure it is still the newest.
+
+    `name` is a reference, `docker://REFERENCE`, `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]` or
+    `docker-archive:FILE[:REFERENCE]`.  `platform` is `os/arch[/variant]`, this host's by default.
+    An unchanged image costs one request.
+    Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
+    """
+    progress = progress or Progress()
+    wanted = platforms.parse(platform) if platform else platforms.host()
+    transport, colon, rest = name.partition(":")
+    if colon and transport in _ARCHIVES:
+        from rootless.images import archives
+
+        path, select = _split_path(rest)
+        found = archives.load(
+            store, path, progress, select=select, platform=platform, expect=transport
+        )
+        if len(found) > 1:
+            raise UsageError(
+                f"{path} holds {len(found)} images",
+                hint="name one: " + ", ".join(n for record in found for n in record.names),
+            )
+        return found[0]
+    if name.startswith("docker://"):
+        name = name[9:]
+    wanted_name = reference.parse(name)
+    refusal: RootlessError | None = None
+    for endpoint in registries.endpoints(wanted_name, tls_verify=tls_verify):
+        registry = Registry(wanted_name, endpoint, settings)
+        try:
+            with store.guard():
+                return _Pull(store, wanted_name, registry, wanted, bool(platform), progress).run()
+        except (RegistryError, NotFound, DigestMismatch) as error:
+            # A mirror may be down, stale or damaged; the registry itself has the last word.
+            if not endpoint.mirror:
+                raise
+            refusal = error
+            progress.message(f"the mirror {endpoint.host} does not help: {error.message}")
+        finally:
+            registry.close()
+    raise refusal or AssertionError("the registry itself is always among the endpoints")
+
+
+class _Pull:
+    """One pull from one registry."""
+
+    def __init__(
+        self,
+        store: ImageStore,
+        name: reference.Reference,
+        registry: Registry,
+        wanted: platforms.Platform,
+        explicit: bool,
+        progress: Progress,
+    ) -> None:
+        self.store = store
+        self.name = name
+        self.registry = registry
+        self.wanted = wanted
+        self.explicit = explicit
+        self.progress = progress
+
+    def run(self) -> ImageRecord:
+        tag = self.name.digest or self.name.tag
+        here = self._unchanged(tag)
+        if here is not None:
+            return self._keep(here, here.digests)
+        data, media_type, top = self.registry.manifest(tag)
+        document = manifests.parse(data)
+        digest = top
+        for _ in range(_INDEX_DEPTH):
+            entries = manifests.entries(document, media_type)
+            if entries is None:
+                break
+            chosen = manifests.Descriptor.read(
+                platforms.choose(entries, self.wanted, self.name.familiar)
+            )
+            data, media_type, digest = self.registry.manifest(chosen.digest)
+            document = manifests.parse(data)
+        else:
+            raise manifests.invalid("indexes within indexes within indexes")
+        manifest = manifests.read_manifest(document)
+        config = self._config(manifest.config)
+        self._check_platform(config)
+        layers = manifests.join_layers(manifest, config)
+        _in_parallel(
+            [self._layer_job(layer) for layer in {item.digest: item for item in layers}.values()]
+        )
+        content.ingest_bytes(self.store, data)
+        record = manifests.record(digest, manifest.config.digest, layers, config)
+        return self._keep(record, [f"{self.name.name}@{top}"])
+
+    def _keep(self, record: ImageRecord, digests: list[str]) -> ImageRecord:
+        record.digests = digests
+        names = [] if self.name.digest else [f"{self.name.name}:{self.name.tag}"]
+        if set(names) <= set(record.names) and self.store.get(record.id) is not None:
+            old = self.store.get(record.id)
+            if old is not None and old.to_dict() == record.to_dict():
+                return record
+        return self.store.put(record, names)
+
+    def _unchanged(self, tag: str) -> ImageRecord | None:
+        """The image we have, if the name still stands for it and nothing of it is missing."""
+        try:
+            record = self.store.resolve(self.name.canonical)
+        except RootlessError:
+            return None
+        if not self.wanted.runs(
+            platforms.Platform(record.os, record.architecture, record.variant)
+        ) or not all(self.store.has_blob(layer.digest, layer.size) for layer in record.layers):
+            return None
+        if not self.store.has_blob(record.config_digest):
+            return None
+        digest = self.name.digest or self.registry.manifest_digest(tag)
+        return record if f"{self.name.name}@{digest}" in record.digests else None
+
+    def _config(self, wanted: manifests.Descriptor) -> dict[str, Json]:
+        content.ingest(self.store, wanted.digest, wanted.size, self._fetch(wanted.digest, wanted))
+        return manifests.parse(self.store.read_blob(wanted.digest))
+
+    def _fetch(self, digest: str, descriptor: manifests.Descriptor) -> content.Fetch:
+        def fetch(offset: int) -> Iterator[bytes]:
+            return self.registry.blob(digest, descriptor.size, offset)
+
+        return fetch
+
+    def _check_platform(self, config: dict[str, Json]) -> None:
+        found = manifests.platform(config)
+        if found.architecture and not self.wanted.runs(found):
+            # An image without an index may be for anything; running it here would only give
+            # "exec format error" much later.
+            hint = f"pull with --platform {found} if you can emulate it"
+            if self.explicit:
+                hint = "this name has an image for one platform only"
+            raise RegistryError(
+                f"{self.name.familiar} is an image for {found}, not for {self.wanted}", hint=hint
+            )
+
+    def _layer_job(self, layer: Layer) -> Callable[[Callable[[], bool]], None]:
+        descriptor = manifests.Descriptor(layer.digest, layer.size, layer.media_type)
+
+        def job(cancelled: Callable[[], bool]) -> None:
+            key = layer.digest
+            self.progress.start(key, layer.digest[7:19], layer.size)
+            fetched = content.ingest(
+                self.store,
+                layer.digest,
+                layer.size,
+                self._fetch(layer.digest, descriptor),
+                on_bytes=lambda n: self.progress.advance(key, n),
+                cancelled=cancelled,
+            )
+            self.progress.finish(key, "" if fetched else "already exists")
+
+        return job
+
+
+def _in_parallel(jobs: list[Callable[[Callable[[], bool]], None]]) -> None:
+    """Run jobs on PARALLEL threads; the first error stops the others and is raised.
+
+    The threads are daemons, so that ^C ends the command at once and not after a stalled server's
+    time-out; half-written blobs are what a later pull continues.
+    """
+    waiting: queue.SimpleQueue[Callable[[Callable[[], bool]], None]] = queue.SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+    results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                job = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                job(stop.is_set)
+            except BaseException as error:
+                results.put(error)
+                return
+            results.put(None)
+
+    threads = [
+        threading.Thread(target=work, daemon=True, name=f"pull-{i}")
+        for i in range(min(PARALLEL, len(jobs)))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in jobs:
+            error = results.get()
+            if error is not None:
+                raise error
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(0.2)
+
+
+def _split_path(text: str) -> tuple[str, str]:
+    """`PATH[:TAG]`; a path that exists with its colon is a path."""
+    if os.path.exists(text):
+        return text, ""
+    path, _, tag = text.partition(":")
+    if not path:
+        raise UsageError(
+            "the path of the archive is empty", hint="write oci-archive:FILE[:TAG] and the like"
+        )
+    return path, tag
