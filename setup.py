@@ -67,6 +67,7 @@ class BinaryDistribution(Distribution):
 
 commands: dict[str, Any] = {"build_ext": BuildEverything, "bdist_wheel": StableWheel}
 setup(
+    license="Apache-2.0",
     cffi_modules=["rootless/kernel/_build.py:builder"],
     cmdclass=commands,
     distclass=BinaryDistribution,

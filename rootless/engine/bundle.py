@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.create import Draft
+    from rootless.engine.options import ContainerOptions
     from rootless.runtime.records import Record
 
 _JOINABLE = ("pid", "ipc", "uts", "cgroup", "network")
@@ -38,6 +39,8 @@ def prepare_root(draft: Draft) -> None:
     )
     draft.root_mount = rootfs.prepare(draft.directory, layer_dirs, draft.choice, read_only=False)
     draft.root = draft.root_mount.merged
+    if draft.choice.name == "copy":
+        rootfs.copy_layers(draft.root_mount, draft.maps)
 
 
 def read_file(draft: Draft, path: str) -> bytes | None:
@@ -214,10 +217,10 @@ def write_bundle(draft: Draft) -> None:
     launching.write(draft.directory, "orders", orders(draft), records.ORDERS)
 
 
-def filter_program(options: object, config: Json, single: bool) -> bytes:
+def filter_program(options: ContainerOptions, config: Json, single: bool) -> bytes:
     """The seccomp program of a container: docker's default, a file's, or none."""
-    privileged = getattr(options, "privileged", False)
-    choice = spec.security(options).get("seccomp", "")  # type: ignore[arg-type]
+    privileged = options.privileged
+    choice = spec.security(options).get("seccomp", "")
     bounding = config["process"]["capabilities"]["bounding"]
     return filter_for(choice, bounding, single, privileged)
 
@@ -231,7 +234,7 @@ def filter_for(choice: str, bounding: list[str], single: bool, privileged: bool)
         return seccomp.default_filter(capabilities.mask(bounding), single)
     from rootless.runtime import profile
 
-    oci = {"defaultAction": "SCMP_ACT_ALLOW"} if unconfined else profile.read(choice, bounding)
+    oci = {"defaultAction": "SCMP_ACT_ALLOW"} if unconfined else profile.load(choice, bounding)
     return seccomp.program(bounding, single=single, oci=oci)
 
 
@@ -329,7 +332,7 @@ def namespace_orders(draft: Draft) -> list[Record]:
         return [("clone", (str(flags & ~compile.CLONE["user"]),)), *joins]
     maps = draft.maps
     # root of this namespace writes any map itself, and a single own id needs no help
-    programs = ("", "") if maps.single or helpers.privileged() else helpers.paths()
+    programs = helpers.needed(maps)
     return [
         ("clone", (str(flags),)),
         (

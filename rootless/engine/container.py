@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rootless.engine.options import ExecOptions
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
+    from rootless.engine.state import State
     from rootless.userns.idmap import IdMaps
 
 
@@ -86,7 +87,7 @@ class Container:
         """When it was made, in seconds since the epoch."""
         return float(self.record["created"])
 
-    def state(self) -> state.State:
+    def state(self) -> State:
         """A fresh look at its life."""
         found = state.read(self.directory)
         if found.status == "running" and state.paused(self.cgroup()):
@@ -332,7 +333,7 @@ class Container:
             for name in self.record["anonymous"]:
                 self.engine.volumes.store.remove_quietly(name)
 
-    def _end_leftovers(self, found: state.State) -> None:
+    def _end_leftovers(self, found: State) -> None:
         """After a monitor's violent death slirp4netns or fuse-overlayfs may still be there."""
         from rootless.engine import signals
 

@@ -190,7 +190,12 @@ class _Members(layouts.Source):
 
         self.progress.start(digest, digest[7:19], size)
         fetched = content.ingest(
-            self.store, digest, size, fetch, on_bytes=lambda n: self.progress.advance(digest, n)
+            self.store,
+            digest,
+            size,
+            fetch,
+            on_bytes=lambda n: self.progress.advance(digest, n),
+            keep_partial=False,
         )
         self.progress.finish(digest, "" if fetched else "already exists")
         self.blobs.add(digest)

@@ -42,12 +42,13 @@ def ingest(
     *,
     on_bytes: Callable[[int], None] = _ignore,
     cancelled: Callable[[], bool] = _never,
+    keep_partial: bool = True,
 ) -> bool:
     """Bring the blob `digest` of `size` bytes; `fetch(offset)` yields its bytes from there on.
 
     `on_bytes` hears of every count of bytes that are safe, those found here included.  Returns
     False if the blob was here already.  What arrived stays for a later attempt when `fetch`
-    raises, and is removed when it turned out wrong.
+    raises, unless `keep_partial` is false, and is removed when it turned out wrong.
     Raises DigestMismatch, StorageError (disk), Interrupted (`cancelled`), and what `fetch` raises.
     """
     path = os.path.join(store.ingest, "sha256-" + os.path.basename(store.blob_path(digest)))
@@ -76,6 +77,10 @@ def ingest(
             on_bytes(-have)
             hasher, have, resumed = hashlib.sha256(), 0, False
         os.rename(path, store.blob_path(digest))
+    except BaseException:
+        if not keep_partial and os.path.exists(path):
+            os.unlink(path)
+        raise
     finally:
         os.close(fd)
     return True
@@ -208,19 +213,26 @@ def _append(
     os.lseek(fd, have, os.SEEK_SET)
     if have == size:
         return have
-    for chunk in fetch(have):
-        if cancelled():
-            raise Interrupted("the transfer was interrupted")
-        have += len(chunk)
-        if have > size:
-            os.unlink(path)
-            raise DigestMismatch(
-                f"the blob {digest} is longer than the {size} bytes that were promised",
-                hint="the registry or the archive is damaged or was tampered with",
-            )
-        _write(fd, path, chunk)
-        hasher.update(chunk)
-        on_bytes(len(chunk))
+    chunks = fetch(have)
+    try:
+        for chunk in chunks:
+            if cancelled():
+                raise Interrupted("the transfer was interrupted")
+            have += len(chunk)
+            if have > size:
+                os.unlink(path)
+                raise DigestMismatch(
+                    f"the blob {digest} is longer than the {size} bytes that were promised",
+                    hint="the registry or the archive is damaged or was tampered with",
+                )
+            _write(fd, path, chunk)
+            hasher.update(chunk)
+            on_bytes(len(chunk))
+    finally:
+        # A generator holds a connection, which is not to wait for the garbage collector.
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
     if have < size:
         os.unlink(path)
         raise DigestMismatch(

@@ -79,6 +79,7 @@ class Directory(Source):
             descriptor.size,
             fetch,
             on_bytes=lambda n: self.progress.advance(key, n),
+            keep_partial=False,
         )
         self.progress.finish(key, "" if fetched else "already exists")
 

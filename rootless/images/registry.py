@@ -23,7 +23,7 @@ from rootless import documents
 from rootless.errors import DigestMismatch, ImageNotFound, RegistryError
 from rootless.images import credentials, manifests, registries
 from rootless.images.reference import Reference, is_digest
-from rootless.images.transport import Reply, Settings, Transport, failed, stalled
+from rootless.images.transport import RETRY_STATUS, Reply, Settings, Transport, failed, stalled
 
 _CHUNK = 1 << 18
 _REDIRECTS = 10
@@ -102,6 +102,7 @@ class Registry:
             before = offset
             reply = self._blob_reply(digest, offset)
             error: Exception | None = None
+            whole = False
             try:
                 skip = offset if reply.status == 200 else 0
                 while True:
@@ -115,10 +116,11 @@ class Registry:
                     offset += len(chunk)
                     if chunk:
                         yield chunk
+                whole = not reply.expected()
             except (OSError, http.client.HTTPException) as caught:
                 error = caught
-            whole = error is None and not reply.expected()
-            reply.close()
+            finally:
+                reply.close()
             if whole:
                 return
             failures = 0 if offset > before else failures + 1
@@ -175,10 +177,14 @@ class Registry:
         schemes = ["https", "http"] if self.endpoint.insecure else ["https"]
         for scheme in schemes:
             base = f"{scheme}://{self.endpoint.host}"
+            only = scheme == schemes[-1]
             try:
-                reply = self._transport.send(method, base + place, headers)
+                # While there is another scheme to try, one attempt tells enough.
+                reply = self._transport.send(
+                    method, base + place, headers, attempts=0 if only else 1
+                )
             except (ssl.SSLError, OSError) as error:
-                if scheme == schemes[-1] or isinstance(error, ssl.SSLCertVerificationError):
+                if only or isinstance(error, ssl.SSLCertVerificationError):
                     refused = failed(base, error)
                     if isinstance(error, ssl.SSLError) and "WRONG_VERSION" in str(error):
                         refused.hint = "it speaks HTTP; pull with --tls-verify=false if it may"
@@ -186,10 +192,13 @@ class Registry:
                 continue
             except RegistryError as error:
                 # A plain HTTP server may answer a TLS greeting by closing the connection.
-                if scheme == schemes[-1] or "sent nothing" in error.message:
+                if only or "sent nothing" in error.message:
                     raise
                 continue
             self._base = base
+            if reply.status in RETRY_STATUS and not only:
+                reply.close()
+                return self._ask(method, base + place, headers)
             return reply
         raise AssertionError("there is at least one scheme")
 

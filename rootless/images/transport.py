@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from rootless.errors import RegistryError
 
 USER_AGENT = "rootless"
-_RETRY_STATUS = (429, 500, 502, 503, 504)
+RETRY_STATUS = (429, 500, 502, 503, 504)
 _RETRY_AFTER_MAX = 60.0
 
 
@@ -86,17 +86,18 @@ class Reply:
     def read_all(self, limit: int) -> bytes:
         """The body.  Raises RegistryError when it has more than `limit` bytes."""
         parts, have = [], 0
-        while part := self.read_some(1 << 16):
-            have += len(part)
-            if have > limit:
-                self.close()
-                raise RegistryError(
-                    f"the answer of {self.url} has more than {limit} bytes",
-                    hint="this is not what a registry sends; check the name of the registry",
-                )
-            parts.append(part)
-        missing = self._response.length
-        self.close()
+        try:
+            while part := self.read_some(1 << 16):
+                have += len(part)
+                if have > limit:
+                    raise RegistryError(
+                        f"the answer of {self.url} has more than {limit} bytes",
+                        hint="no registry sends such; check the name of the registry",
+                    )
+                parts.append(part)
+            missing = self._response.length
+        finally:
+            self.close()
         if missing:
             raise http.client.IncompleteRead(b"", missing)
         return b"".join(parts)
@@ -122,20 +123,30 @@ class Transport:
         self._certificates = certificates
         self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
         self._lock = threading.Lock()
+        self._closed = False
         self._context: ssl.SSLContext | None = None
         self._proxies = urllib.request.getproxies_environment()
 
     def send(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        *,
+        attempts: int = 0,
     ) -> Reply:
         """Ask, and ask again after resets, stalls, 429 and 5xx; the last reply is returned as is.
+
+        `attempts` other than 0 overrides the settings.
 
         Raises RegistryError, or OSError for TLS (`ssl.SSLError`) and refused connections, which
         the caller may want to answer by another scheme.
         """
         timeouts = 0
-        for attempt in range(self.settings.attempts):
-            last = attempt == self.settings.attempts - 1
+        attempts = attempts or self.settings.attempts
+        for attempt in range(attempts):
+            last = attempt == attempts - 1
             try:
                 reply = self._once(method, url, headers, body)
             except TimeoutError:
@@ -152,7 +163,7 @@ class Transport:
                 if last:
                     raise failed(url, error) from None
             else:
-                if reply.status not in _RETRY_STATUS or last:
+                if reply.status not in RETRY_STATUS or last:
                     return reply
                 retry_after = reply.headers.get("Retry-After")
                 reply.close()
@@ -164,11 +175,16 @@ class Transport:
     def keep(self, key: tuple[str, str], connection: http.client.HTTPConnection) -> None:
         """Take a connection back."""
         with self._lock:
-            self._idle.setdefault(key, []).append(connection)
+            if not self._closed:
+                self._idle.setdefault(key, []).append(connection)
+                return
+        # A thread that was told to stop came back after everybody else had left.
+        connection.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, and what will be."""
         with self._lock:
+            self._closed = True
             for connections in self._idle.values():
                 for connection in connections:
                     connection.close()
@@ -194,6 +210,9 @@ class Transport:
             except (ConnectionError, http.client.HTTPException, ssl.SSLError):
                 # The server closed a connection it had kept; that is its right, and no failure.
                 connection.close()
+            except BaseException:
+                connection.close()
+                raise
         connection = self._connect(parts.scheme, parts.hostname or "", parts.port, proxy)
         try:
             return self._exchange(connection, key, method, target, headers, body, url)
@@ -248,8 +267,11 @@ class Transport:
     def _tls(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                context = ssl.create_default_context()
-                if not self.verify:
+                if self.verify:
+                    context = ssl.create_default_context()
+                else:
+                    # The system's authorities take 20 ms to load; here nobody asks them.
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
                 if self._certificates:

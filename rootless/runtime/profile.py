@@ -110,13 +110,12 @@ _WITH_CAPABILITY = {
     "CAP_SYSLOG": "syslog",
 }
 
+_ARM = "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2"
 _WITH_ARCHITECTURE = {
     "amd64": "arch_prctl modify_ldt",
     "x86": "modify_ldt",
-    "arm64": """
-        arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2""",
-    "arm": """
-        arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2""",
+    "arm64": _ARM,
+    "arm": _ARM,
 }
 
 # NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (include/uapi/linux/sched.h)
@@ -151,11 +150,7 @@ def machine(name: str = "") -> str:
     name = name or os.uname().machine
     if name in MACHINES:
         return name
-    if name in ("i386", "i486", "i586"):
-        return "i686"
-    if name.startswith(("armv6", "armv8")):
-        return "armv7l"
-    aliases = {"amd64": "x86_64", "arm64": "aarch64"}
+    aliases = {"i386": "i686", "i586": "i686", "armv6l": "armv7l", "armv8l": "armv7l"}
     if name in aliases:
         return aliases[name]
     raise HostError(
@@ -328,8 +323,7 @@ def _checked(document: object, source: str) -> Document:
     if not isinstance(profile.get("defaultErrnoRet", 0) or 0, int):
         raise _wrong(source, f"defaultErrnoRet {profile['defaultErrnoRet']!r} is not a number")
     profile["architectures"] = _words(profile.get("architectures"), source, "architectures")
-    entries = profile.get("archMap") or []
-    if not isinstance(entries, list):
+    if not isinstance(entries := _present(profile.get("archMap")), list):
         raise _wrong(source, "archMap is not a list")
     profile["archMap"] = []
     for entry in entries:
@@ -337,8 +331,7 @@ def _checked(document: object, source: str) -> Document:
             raise _wrong(source, f"archMap has no architecture in {entry!r}")
         below = _words(entry.get("subArchitectures"), source, "subArchitectures")
         profile["archMap"].append({**entry, "subArchitectures": below})
-    rules = profile.get("syscalls") or []
-    if not isinstance(rules, list):
+    if not isinstance(rules := _present(profile.get("syscalls")), list):
         raise _wrong(source, "syscalls is not a list")
     profile["syscalls"] = [_checked_rule(rule, source) for rule in rules]
     return profile
@@ -358,7 +351,7 @@ def _checked_rule(rule: object, source: str) -> Document:
     number = rule.get("errnoRet")
     if number is not None and not isinstance(number, int):
         raise _wrong(source, f"errnoRet {number!r} of {names[0]} is not a number")
-    arguments = rule.get("args") or []
+    arguments = _present(rule.get("args"))
     if not isinstance(arguments, list) or not all(isinstance(a, dict) for a in arguments):
         raise _wrong(source, f"args of {names[0]} is not a list of objects")
     return {
@@ -384,6 +377,11 @@ def _condition(value: object, source: str) -> Document:
         "arches": _words(condition.get("arches"), source, "arches"),
         "minKernel": (int(major), int(minor)) if text else None,
     }
+
+
+def _present(value: object) -> object:
+    # docker's own tools write null for an empty list
+    return [] if value is None else value
 
 
 def _words(value: object, source: str, key: str) -> list[str]:

@@ -18,8 +18,8 @@ OPERATIONS = {
     name: number
     for number, name in enumerate(
         """root-ids propagation host-chdir host-mount host-mkdir fuse root bind mount devices
-        symlink mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname loopback
-        wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
+        symlink mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname
+        loopback wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
         seccomp nest env exec join pdeathsig cgroup-join""".split(),
         1,
     )
@@ -97,6 +97,8 @@ def decode(data: bytes, numbers: dict[str, int]) -> list[tuple[str, tuple[bytes,
         )
         inner, arguments = at + 12, []
         for _ in range(count):
+            if inner + 4 > len(data):
+                raise ValueError(f"malformed record at byte {at}")
             size = int.from_bytes(data[inner : inner + 4], "little")
             arguments.append(data[inner + 4 : inner + 4 + size])
             inner += 4 + size + 4 - size % 4

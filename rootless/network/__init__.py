@@ -1,0 +1,1 @@
+"""Networks of containers: slirp4netns, published ports, generated files."""

@@ -1,0 +1,60 @@
+"""resolv.conf and hosts of a container."""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.network.modes import NetworkMode
+
+_SLIRP_DNS = "10.0.2.3"
+_SLIRP_GATEWAY = "10.0.2.2"
+
+
+def resolv_conf(
+    host_text: str, mode: NetworkMode, dns: list[str], search: list[str], options: list[str]
+) -> str:
+    """The host's, with what was asked for instead; the host's loopback cannot be reached from
+    another network namespace, so name servers there are replaced by slirp4netns' own."""
+    servers, searches, others = [], [], []
+    for line in host_text.splitlines():
+        words = line.split()
+        if not words or words[0].startswith(("#", ";")):
+            continue
+        if words[0] == "nameserver" and len(words) > 1:
+            servers.append(words[1])
+        elif words[0] in ("search", "domain"):
+            searches = words[1:]
+        elif words[0] == "options":
+            others += words[1:]
+    if mode.kind == "slirp4netns":
+        reachable = [one for one in servers if not one.startswith("127.") and one != "::1"]
+        servers = [_SLIRP_DNS, *(one for one in reachable if ":" not in one)]
+    elif mode.kind == "none":
+        servers = []
+    servers = dns or servers
+    searches = search or searches
+    others = options or others
+    lines = [f"nameserver {one}" for one in servers[:3] if one != "none"]
+    if searches and searches != ["."]:
+        lines.insert(0, "search " + " ".join(searches))
+    if others:
+        lines.append("options " + " ".join(others))
+    return "".join(line + "\n" for line in lines)
+
+
+def hosts(hostname: str, name: str, ip: str, add_host: list[str]) -> str:
+    """/etc/hosts with the container's own names and those of --add-host.  Raises UsageError."""
+    lines = [
+        "127.0.0.1\tlocalhost",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+    ]
+    for word in add_host:
+        alias, colon, address = word.partition(":")
+        if not colon or not alias or not address:
+            raise UsageError(f'invalid --add-host "{word}"', hint="NAME:ADDRESS")
+        lines.append(f"{_SLIRP_GATEWAY if address == 'host-gateway' else address}\t{alias}")
+    own = " ".join(dict.fromkeys(one for one in (hostname, name) if one))
+    lines.append(f"{ip}\t{own}")
+    return "".join(line + "\n" for line in lines)

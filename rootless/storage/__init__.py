@@ -1,0 +1,1 @@
+"""Layers, root file systems and volumes on disk."""

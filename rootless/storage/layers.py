@@ -1,0 +1,100 @@
+"""Unpacked layers, shared by all containers of all images that have them."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.errors import StorageError
+from rootless.progress import Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rootless.userns.idmap import IdMaps
+
+
+class LayerStore:
+    """The layers of one data directory as one id map sees them."""
+
+    def __init__(self, data_dir: str, maps: IdMaps) -> None:
+        self.maps = maps
+        self.directory = os.path.join(data_dir, "layers", maps.storage_key())
+
+    def path(self, diff_id: str) -> str:
+        """The directory of a layer, whether it exists or not."""
+        return os.path.join(self.directory, diff_id.rpartition(":")[2][:32], "fs")
+
+    def missing(self, diff_ids: Iterable[str]) -> list[str]:
+        """Those that have not been unpacked."""
+        return [one for one in diff_ids if not os.path.isdir(self.path(one))]
+
+    def ensure(
+        self, layers: Sequence[tuple[str, str]], progress: Progress | None = None
+    ) -> None:
+        """Unpack (diff id, path of the blob) pairs that are not there; two at once.
+
+        Any number of processes may do this: one unpacks, the others wait and use it.
+        """
+        os.makedirs(self.directory, 0o711, exist_ok=True)
+        watch = progress or Progress()
+        if len(layers) == 1:
+            self._one(*layers[0], watch)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(lambda pair: self._one(*pair, watch), layers):
+                pass
+
+    def _one(self, diff_id: str, blob: str, watch: Progress) -> None:
+        final = os.path.dirname(self.path(diff_id))
+        name = os.path.basename(final)
+        with documents.Lock(os.path.join(self.directory, f".{name}.lock")):
+            if os.path.isdir(os.path.join(final, "fs")):
+                return
+            for one in documents.names_in(self.directory):
+                if one.startswith(f".tmp-{name}-"):
+                    self._remove(os.path.join(self.directory, one))
+            temporary = os.path.join(self.directory, f".tmp-{name}-{os.getpid()}")
+            key = "unpack-" + name
+            watch.start(key, f"unpacking {diff_id.rpartition(':')[2][:12]}", None)
+            os.makedirs(os.path.join(temporary, "fs"), 0o755)
+            os.chmod(temporary, 0o711)
+            os.chmod(os.path.join(temporary, "fs"), 0o755)
+            try:
+                self._unpack(diff_id, blob, os.path.join(temporary, "fs"))
+                os.rename(temporary, final)
+            except BaseException:
+                self._remove(temporary)
+                raise
+            finally:
+                try:
+                    os.unlink(os.path.join(self.directory, f".{name}.lock"))
+                except FileNotFoundError:
+                    pass
+            watch.finish(key)
+
+    def _unpack(self, diff_id: str, blob: str, target: str) -> None:
+        from rootless.userns import calls
+
+        calls.call(
+            "rootless.storage.unpack:unpack_worker",
+            {"target": target, "blob": blob, "diff_id": diff_id, "single": self.maps.single},
+            maps=self.maps,
+        )
+
+    def list(self) -> Iterable[str]:
+        """Shortened diff ids of the layers there are."""
+        return [one for one in documents.names_in(self.directory) if len(one) == 32]
+
+    def remove(self, diff_id: str) -> None:
+        """Remove a layer.  Nothing may use it any more."""
+        self._remove(os.path.dirname(self.path(diff_id)))
+
+    def _remove(self, path: str) -> None:
+        from rootless.storage import rootfs
+
+        if not rootfs.remove(path, self.maps):
+            raise StorageError(f"cannot remove the layer {path}", hint="rootless unshare rm -rf " + path)

@@ -1,0 +1,355 @@
+"""Apply one OCI layer to a directory: inside the user namespace, over directory descriptors.
+
+Scope: from a blob in the content store to an overlay's lower directory.
+Sources: OCI image specification, layer.md; the kernel's overlayfs.rst for whiteouts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import zlib
+
+from rootless import kernel
+from rootless.errors import DigestMismatch, StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from rootless.documents import Json
+
+_CHUNK = 1 << 18
+_OPAQUE = ".wh..wh..opq"
+_WHITEOUT = ".wh."
+
+
+def unpack_worker(request: Json) -> Json:
+    """Runs in the namespace: {"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes"}.
+
+    Raises StorageError, DigestMismatch; what was written then is the caller's to remove.
+    """
+    try:
+        with open(request["blob"], "rb") as blob:
+            hashed = Hashed(decompressed(blob))
+            unpacker = Unpacker(request["target"], single=request["single"])
+            try:
+                unpacker.run(hashed)
+            finally:
+                unpacker.close()
+            while hashed.read(_CHUNK):
+                pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot unpack into {request['target']}: {error.strerror}: {error.filename or ''}",
+            hint="the disk may be full; rootless image prune frees space",
+        ) from None
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise StorageError(
+            f"the layer {request['blob']} is damaged: {error}", hint="remove the image and pull again"
+        ) from None
+    diff_id = f"sha256:{hashed.digest()}"
+    if request.get("diff_id") and diff_id != request["diff_id"]:
+        raise DigestMismatch(
+            f"the unpacked layer has the digest {diff_id}, not {request['diff_id']}",
+            hint="the image is damaged, or its configuration belongs to other layers",
+        )
+    return {"diff_id": diff_id, "files": unpacker.files, "bytes": hashed.count}
+
+
+class Hashed(io.RawIOBase):
+    """A reader that keeps the digest of what went through it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes."""
+        data = self._source.read(size)
+        self._hash.update(data)
+        self.count += len(data)
+        return data
+
+    def digest(self) -> str:
+        """Hexadecimal sha256 of what was read."""
+        return self._hash.hexdigest()
+
+
+def decompressed(blob: BinaryIO) -> BinaryIO:
+    """A reader of the tar within, chosen by the first bytes.  Raises StorageError."""
+    magic = blob.read(6)
+    blob.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        try:
+            from isal import igzip_threaded
+
+            return igzip_threaded.open(blob, "rb", threads=1)  # type: ignore[no-any-return]
+        except ImportError:
+            import gzip
+
+            return gzip.GzipFile(fileobj=blob)  # type: ignore[return-value]
+    if magic[:4] == b"\x28\xb5\x2f\xfd":
+        try:
+            from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            try:
+                from backports import zstd  # type: ignore[no-redef,unused-ignore]
+            except ImportError:
+                raise StorageError(
+                    "the layer is compressed with zstd, and no module for it is installed",
+                    hint="pip install backports.zstd",
+                ) from None
+        return zstd.ZstdFile(blob)  # type: ignore[no-any-return,unused-ignore]
+    if magic[:3] == b"BZh":
+        import bz2
+
+        return bz2.BZ2File(blob)  # type: ignore[return-value]
+    if magic[:6] == b"\xfd7zXZ\0":
+        import lzma
+
+        return lzma.LZMAFile(blob)  # type: ignore[return-value]
+    return blob
+
+
+class Unpacker:
+    """One layer on its way into one directory.
+
+    The archive is hostile.  Names are never given to the kernel as paths below anything but the
+    layer's own directory: every parent is opened with RESOLVE_IN_ROOT, so that a link the archive
+    made a moment ago cannot lead out, and the last component is created with calls that do not
+    follow links.
+    """
+
+    def __init__(self, target: str, *, single: bool) -> None:
+        self.root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.single = single
+        self.files = 0
+        self._parent = ("", -1)
+        self._times: list[tuple[str, int]] = []
+
+    def close(self) -> None:
+        """Let go of the directories."""
+        self._forget()
+        os.close(self.root)
+
+    def _forget(self) -> None:
+        if self._parent[1] >= 0:
+            os.close(self._parent[1])
+        self._parent = ("", -1)
+
+    def run(self, stream: io.RawIOBase) -> None:
+        """Apply every entry."""
+        with tarfile.open(
+            fileobj=stream, mode="r|", bufsize=_CHUNK, errorlevel=0, encoding="utf-8",
+            errors="surrogateescape",
+        ) as archive:  # fmt: skip
+            for entry in archive:
+                archive.members.clear()  # type: ignore[attr-defined]
+                self._apply(archive, entry)
+        for path, when in reversed(self._times):
+            parent, name = self._place(path)
+            try:
+                kernel.calls.utimensat(parent, name or ".", when, when)
+            except OSError:
+                continue
+
+    def _place(self, path: str) -> tuple[int, str]:
+        """(descriptor of the parent, last component) of a path in the archive."""
+        head, _, name = path.rpartition("/")
+        if not head:
+            return self.root, name
+        if self._parent[0] != head or self._parent[1] < 0:
+            self._forget()
+            self._parent = (head, self._directory(head))
+        return self._parent[1], name
+
+    def _directory(self, path: str) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            return kernel.calls.openat2(self.root, path, flags, resolve=kernel.RESOLVE_IN_ROOT)
+        except FileNotFoundError:
+            pass
+        parent, _, name = path.rpartition("/")
+        fd = self._directory(parent) if parent else os.dup(self.root)
+        try:
+            os.mkdir(name, 0o755, dir_fd=fd)
+        except FileExistsError:
+            pass
+        finally:
+            os.close(fd)
+        return kernel.calls.openat2(self.root, path, flags, resolve=kernel.RESOLVE_IN_ROOT)
+
+    def _apply(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+        path = _clean(entry.name)
+        self.files += 1
+        if not path:
+            if entry.isdir():
+                os.fchmod(self.root, entry.mode & 0o7777)
+                self._own(self.root, "", entry, root=True)
+            return
+        parent, name = self._place(path)
+        if name == _OPAQUE:
+            os.setxattr(parent, "user.overlay.opaque", b"y")
+            return
+        if name.startswith(_WHITEOUT):
+            hidden = name[len(_WHITEOUT) :]
+            if hidden in ("", ".", ".."):
+                raise StorageError(f'the layer holds an invalid whiteout "{entry.name}"')
+            self._clear(parent, hidden)
+            try:
+                kernel.calls.mknodat(parent, hidden, stat.S_IFCHR, 0)
+            except PermissionError:
+                # before Linux 5.8 nobody but real root; fuse-overlayfs reads the plain form
+                os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=parent))
+            return
+        self._make(archive, entry, parent, name, path)
+
+    def _clear(self, parent: int, name: str, *, directory: bool = False) -> None:
+        """Make room for an entry that replaces an earlier one of the same layer."""
+        try:
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(found.st_mode):
+            if not directory:
+                import shutil
+
+                shutil.rmtree(name, dir_fd=parent)
+        else:
+            os.unlink(name, dir_fd=parent)
+
+    def _make(
+        self, archive: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str, path: str
+    ) -> None:
+        self._clear(parent, name, directory=entry.isdir())
+        if entry.isdir():
+            try:
+                os.mkdir(name, 0o700, dir_fd=parent)
+            except FileExistsError:
+                pass
+            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                self._own(fd, "", entry)
+            finally:
+                os.close(fd)
+            self._times.append((path, int(float(entry.mtime) * 1e9)))
+        elif entry.islnk():
+            self._link(entry, parent, name)
+        elif entry.issym():
+            os.symlink(entry.linkname, name, dir_fd=parent)
+            self._own(parent, name, entry)
+        elif entry.isfile():
+            self._file(archive, entry, parent, name)
+        elif entry.isfifo():
+            os.mkfifo(name, 0o600, dir_fd=parent)
+            self._own(parent, name, entry)
+        # device nodes cannot be made in a user namespace; the standard ones are bound at start
+
+    def _link(self, entry: tarfile.TarInfo, parent: int, name: str) -> None:
+        source = _clean(entry.linkname)
+        head, _, last = source.rpartition("/")
+        # O_PATH and no following of the last component: a link to a link stays one, and a link
+        # to anything outside the layer's directory cannot be expressed
+        directory = self._directory(head) if head else os.dup(self.root)
+        try:
+            os.link(last, name, src_dir_fd=directory, dst_dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            raise StorageError(
+                f'the layer has a hard link "{entry.name}" to "{entry.linkname}", which is not in it'
+            ) from None
+        finally:
+            os.close(directory)
+
+    def _file(
+        self, archive: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str
+    ) -> None:
+        fd = os.open(
+            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
+            dir_fd=parent,
+        )  # fmt: skip
+        try:
+            if entry.size:
+                source = archive.extractfile(entry)
+                left = entry.size
+                while source is not None and left > 0:
+                    data = source.read(min(_CHUNK, left))
+                    if not data:
+                        raise StorageError(f'the layer ends in the middle of "{entry.name}"')
+                    left -= len(data)
+                    if len(data) > 4095 and not data.strip(b"\0"):
+                        os.lseek(fd, len(data), os.SEEK_CUR)
+                    else:
+                        view = memoryview(data)
+                        while view:
+                            view = view[os.write(fd, view) :]
+                os.ftruncate(fd, entry.size)
+            self._own(fd, "", entry)
+            when = int(float(entry.mtime) * 1e9)
+            os.utime(fd, ns=(when, when))
+        finally:
+            os.close(fd)
+
+    def _own(self, fd: int, name: str, entry: tarfile.TarInfo, *, root: bool = False) -> None:
+        """Owner, mode and extended attributes; with `name` of a link or fifo in that directory."""
+        if not self.single:
+            try:
+                if name:
+                    os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+                else:
+                    os.fchown(fd, entry.uid, entry.gid)
+            except OSError:
+                raise StorageError(
+                    f'"{entry.name}" belongs to {entry.uid}:{entry.gid}, which is not mapped here',
+                    hint="more subordinate ids are needed: see subuid(5), or use --userns single",
+                ) from None
+        if name:
+            when = int(float(entry.mtime) * 1e9)
+            kernel.calls.utimensat(fd, name, when, when)
+            return
+        # after the owner, because changing that clears the setuid bit
+        os.fchmod(fd, entry.mode & 0o7777)
+        if root:
+            return
+        for key, value in entry.pax_headers.items():
+            attribute = key.removeprefix("SCHILY.xattr.")
+            if attribute == key or not attribute.startswith(("user.", "security.capability")):
+                continue
+            if attribute.startswith("user.overlay."):
+                continue  # an image must not speak to the overlay file system
+            try:
+                os.setxattr(fd, attribute, value.encode("utf-8", "surrogateescape"))
+            except OSError:
+                continue  # this file system has none, or the id is not the capability's
+
+
+def _clean(name: str) -> str:
+    """A member's path without leading slashes and dots.  Raises StorageError for "..": nothing
+    that is meant well has it."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise StorageError(f'the archive tries to escape by "{name}"', hint="do not trust its maker")
+    return "/".join(parts)
+
+
+def remove_worker(request: Json) -> Json:
+    """Runs in the namespace: remove the tree {"path"}, which may hold any owner and mode."""
+    import shutil
+
+    def retry(function: object, path: str, error: BaseException) -> None:
+        try:
+            os.chmod(os.path.dirname(path), 0o700)
+            os.chmod(path, 0o700, follow_symlinks=os.path.islink(path) is False)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
+        except OSError:
+            pass
+
+    shutil.rmtree(request["path"], onerror=lambda f, p, e: retry(f, p, e[1]))
+    return not os.path.lexists(request["path"])
