@@ -1,5 +1,21 @@
-"""A daemonless container engine for people without root."""
+"""A daemonless container engine for people without root.
+
+`Engine` is the whole of it; see docs/python.md.  Nothing is loaded before it is used.
+"""
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.engine import Engine as Engine
+
 __version__ = "0.1.0"
+__all__ = ["Engine", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "Engine":
+        from rootless.engine.engine import Engine
+
+        return Engine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,6 +16,11 @@ _REMEDY = (
 )
 
 
+def remedy() -> str:
+    """What an administrator can do."""
+    return _REMEDY
+
+
 class Manager:
     """No cgroups: containers run without limits, and a limit asked for is an error."""
 
@@ -23,6 +28,10 @@ class Manager:
 
     def __init__(self, why: str) -> None:
         self.why = why
+
+    def controllers(self) -> set[str]:
+        """Names of the controllers that this manager can use."""
+        return set()
 
     def check(self, resources: Resources) -> None:
         """Raises HostError when an explicit limit cannot be applied."""
@@ -56,7 +65,8 @@ class Delegated(Manager):
         super().__init__(why)
         self.base = base
 
-    def _controllers(self) -> set[str]:
+    def controllers(self) -> set[str]:
+        """As the base class says."""
         try:
             with open(os.path.join(self.base, "cgroup.controllers"), encoding="ascii") as file:
                 return set(file.read().split())
@@ -72,7 +82,7 @@ class Delegated(Manager):
             "pids": resources.pids is not None,
         }
         for name, asked in wanted.items():
-            if asked and name not in self._controllers():
+            if asked and name not in self.controllers():
                 raise HostError(
                     f"the cgroup controller {name} is not delegated in {self.base}", hint=_REMEDY
                 )
@@ -83,7 +93,7 @@ class Delegated(Manager):
         for path in (scope, scope + "/sup", scope + "/ctr"):
             os.makedirs(path, exist_ok=True)
         _write(scope + "/sup/cgroup.procs", str(pid))
-        for controller in sorted(self._controllers()):
+        for controller in sorted(self.controllers()):
             # one at a time: a single one that is missing would fail the whole write
             try:
                 _write(scope + "/cgroup.subtree_control", "+" + controller)

@@ -74,10 +74,17 @@ def info(engine: Engine) -> Json:
 
 def unshare(engine: Engine, command: list[str]) -> None:
     """Become `command`, as root of the user namespace that layers are unpacked in."""
-    from rootless.userns import calls
+    from rootless.userns import helpers
 
     words = command or [os.environ.get("SHELL") or "/bin/sh"]
-    arguments = calls.enter_arguments(maps=engine.maps, mount_namespace=True) + ["--", *words]
+    maps = engine.maps
+    arguments = [paths.helper("enter"), "--uid-map", maps.proc_text("uids")]
+    arguments += ["--gid-map", maps.proc_text("gids")]
+    newuidmap, newgidmap = helpers.needed(maps)
+    if newuidmap:
+        arguments += ["--newuidmap", newuidmap, "--newgidmap", newgidmap]
+    arguments += ["--mount", "--", *words]
+    os.environ["ROOTLESS_DATA_DIR"] = engine.data_dir
     try:
         os.execv(arguments[0], arguments)
     except OSError as error:

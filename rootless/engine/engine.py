@@ -36,9 +36,12 @@ class Engine:
     ) -> None:
         self.data_dir = os.path.abspath(data_dir or paths.data_dir())
         self.containers_dir = os.path.join(self.data_dir, "containers")
-        self.storage_driver = storage_driver
-        self.cgroup_manager = cgroup_manager
-        self.runtime = runtime
+        from rootless.engine import settings
+
+        chosen = settings.of_engine()
+        self.storage_driver = storage_driver or chosen.get("storage_driver")
+        self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
+        self.runtime = runtime or chosen.get("runtime")
         self.progress = progress or Progress()
         self._maps: IdMaps | None = None
         self._cgroups: Manager | None = None
@@ -120,7 +123,7 @@ class Engine:
         """Every precondition of this host, tried."""
         from rootless.engine import doctor
 
-        return doctor.checks()
+        return doctor.checks(self)
 
     def unshare(self, command: list[str]) -> None:
         """Replace this process by a command (or the shell) as root of the user namespace."""

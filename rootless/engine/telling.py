@@ -72,3 +72,24 @@ def rfc3339(seconds: float) -> str:
     whole = int(seconds)
     nanoseconds = int((seconds - whole) * 1e9)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{nanoseconds:09d}Z"
+
+
+def ago(seconds: float) -> str:
+    """How long ago a moment was: `5 minutes ago`."""
+    return duration(time.time() - seconds) + " ago"
+
+
+def local(seconds: float) -> str:
+    """A moment in the person's own time zone: `2024-05-01 10:00:00 +0200 CEST`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+
+
+def parsed(text: str) -> float:
+    """The moment of an RFC 3339 text, 0 if there is none (an image need not say)."""
+    from rootless.engine import logs
+    from rootless.errors import RootlessError
+
+    try:
+        return logs.parse_time(text) if text else 0.0
+    except RootlessError:
+        return 0.0

@@ -51,8 +51,9 @@ class LayerStore:
     def _one(self, diff_id: str, blob: str, watch: Progress) -> None:
         final = os.path.dirname(self.path(diff_id))
         name = os.path.basename(final)
-        with documents.Lock(os.path.join(self.directory, f".{name}.lock")):
+        with self._lock(name):
             if os.path.isdir(os.path.join(final, "fs")):
+                os.unlink(os.path.join(self.directory, f".{name}.lock"))
                 return
             for one in documents.names_in(self.directory):
                 if one.startswith(f".tmp-{name}-"):
@@ -70,11 +71,21 @@ class LayerStore:
                 self._remove(temporary)
                 raise
             finally:
-                try:
-                    os.unlink(os.path.join(self.directory, f".{name}.lock"))
-                except FileNotFoundError:
-                    pass
+                os.unlink(os.path.join(self.directory, f".{name}.lock"))
             watch.finish(key)
+
+    def _lock(self, name: str) -> documents.Lock:
+        """The lock of a layer.  Its holder unlinks the file, so one that was waited for may be a
+        file without a name, which guards nothing any more."""
+        path = os.path.join(self.directory, f".{name}.lock")
+        while True:
+            lock = documents.Lock(path)
+            try:
+                if os.stat(path).st_ino == os.fstat(lock.fd).st_ino:
+                    return lock
+            except FileNotFoundError:
+                pass
+            lock.close()
 
     def _unpack(self, diff_id: str, blob: str, target: str) -> None:
         from rootless.userns import calls

@@ -14,7 +14,7 @@ import tarfile
 import zlib
 
 from rootless import kernel
-from rootless.errors import DigestMismatch, StorageError
+from rootless.errors import Conflict, DigestMismatch, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,11 +125,32 @@ class Unpacker:
     follow links.
     """
 
-    def __init__(self, target: str, *, single: bool) -> None:
-        self.root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def __init__(
+        self,
+        target: str | int,
+        *,
+        single: bool,
+        layer: bool = True,
+        owner: tuple[int, int] | None = None,
+        renamed: tuple[str, str] | None = None,
+    ) -> None:
+        """`target`: the directory, or a descriptor of it, which is taken over.
+
+        `single`: owners are left alone.  Without `layer` it is an archive of `cp`: whiteouts mean
+        nothing, directories are never replaced by files or files by directories; `owner` is then
+        who gets everything, `renamed` what the first component of names is replaced by.
+        """
+        self.root = (
+            os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if isinstance(target, str)
+            else target
+        )
         self.single = single
+        self.layer = layer
+        self.owner = owner
+        self.renamed = renamed
         self.files = 0
-        self._parent = ("", -1)
+        self._parent: tuple[str, int] = ("", -1)
         self._times: list[tuple[str, int]] = []
 
     def close(self) -> None:
@@ -185,14 +206,17 @@ class Unpacker:
         return kernel.calls.openat2(self.root, path, flags, resolve=kernel.RESOLVE_IN_ROOT)
 
     def _apply(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
-        path = _clean(entry.name)
+        path = self._rename(_clean(entry.name))
         self.files += 1
         if not path:
-            if entry.isdir():
+            if entry.isdir() and self.layer:
                 os.fchmod(self.root, entry.mode & 0o7777)
                 self._own(self.root, "", entry, root=True)
             return
         parent, name = self._place(path)
+        if not self.layer:
+            self._make(archive, entry, parent, name, path)
+            return
         if name == _OPAQUE:
             os.setxattr(parent, "user.overlay.opaque", b"y")
             return
@@ -209,12 +233,21 @@ class Unpacker:
             return
         self._make(archive, entry, parent, name, path)
 
+    def _rename(self, path: str) -> str:
+        if self.renamed is None:
+            return path
+        first, slash, rest = path.partition("/")
+        return path if first != self.renamed[0] else (self.renamed[1] + slash + rest).strip("/")
+
     def _clear(self, parent: int, name: str, *, directory: bool = False) -> None:
         """Make room for an entry that replaces an earlier one of the same layer."""
         try:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             return
+        if not self.layer and stat.S_ISDIR(found.st_mode) != directory:
+            kinds = ("a file", "a directory") if directory else ("a directory", "a file")
+            raise Conflict(f'"{name}" is {kinds[0]} at the destination and {kinds[1]} in the source')
         if stat.S_ISDIR(found.st_mode):
             if not directory:
                 import shutil
@@ -251,7 +284,7 @@ class Unpacker:
         # device nodes cannot be made in a user namespace; the standard ones are bound at start
 
     def _link(self, entry: tarfile.TarInfo, parent: int, name: str) -> None:
-        source = _clean(entry.linkname)
+        source = self._rename(_clean(entry.linkname))
         head, _, last = source.rpartition("/")
         # O_PATH and no following of the last component: a link to a link stays one, and a link
         # to anything outside the layer's directory cannot be expressed
@@ -297,11 +330,12 @@ class Unpacker:
     def _own(self, fd: int, name: str, entry: tarfile.TarInfo, *, root: bool = False) -> None:
         """Owner, mode and extended attributes; with `name` of a link or fifo in that directory."""
         if not self.single:
+            uid, gid = self.owner or (entry.uid, entry.gid)
             try:
                 if name:
-                    os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+                    os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
                 else:
-                    os.fchown(fd, entry.uid, entry.gid)
+                    os.fchown(fd, uid, gid)
             except OSError:
                 raise StorageError(
                     f'"{entry.name}" belongs to {entry.uid}:{entry.gid}, which is not mapped here',

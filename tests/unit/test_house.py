@@ -86,8 +86,8 @@ def imports_at_module_level(path: Path) -> set[str]:
 def hot_modules() -> dict[str, Path]:
     """The modules that a hot verb loads, however far down: by the imports at module level."""
     begin = [PACKAGE / "cli" / "lean.py"]
-    begin += [PACKAGE / "cli" / f"{verb}.py" for verb in HOT_VERBS]
-    waiting = [name_of(path) for path in begin if path.is_file()]
+    begin += [PACKAGE / "cli" / "verbs" / f"{verb}.py" for verb in HOT_VERBS]
+    waiting = [name_of(path) for path in begin]
     hot: dict[str, Path] = {}
     while waiting:
         module = waiting.pop()

@@ -1,0 +1,9 @@
+"""`python -m rootless`."""
+
+from __future__ import annotations
+
+import sys
+
+from rootless.cli.lean import main
+
+sys.exit(main())

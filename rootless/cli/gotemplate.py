@@ -1,0 +1,473 @@
+"""The part of Go's text/template that scripts use with `--format`.
+
+Source: https://pkg.go.dev/text/template.  Fields, variables, pipelines, `if`, `range`, `with`,
+comments, trim markers, comparison and logic, `len`, `index`, `slice`, `printf`, `print`, `println`,
+and docker's own `json`, `join`, `split`, `upper`, `lower`, `title`, `pad`, `truncate`.
+A field that the top object does not have is an error that names those there are; deeper down,
+where labels and the like have names of their own, it prints `<no value>` as docker does.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rootless import documents
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+    # (kind, what it needs): see _Parser
+    Node = tuple[str, Json]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>-?\d+(?:\.\d+)?)"""
+    r"""|(?P<variable>\$\w*)|(?P<field>\.\w[\w-]*)|(?P<dot>\.)|(?P<word>\w+)"""
+    r"""|(?P<punct>:=|=|\||\(|\)|,))"""
+)
+
+
+class Missing:
+    """What a path leads to when nothing is there."""
+
+    def __str__(self) -> str:
+        return "<no value>"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING = Missing()
+
+
+class Template:
+    """A template, ready to be applied to any number of objects.  Raises UsageError."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        parser = _Parser(text)
+        self.nodes = parser.block(())[0]
+
+    def render(self, data: Json) -> str:
+        """The text for one object."""
+        parts: list[str] = []
+        _Run(self.text, data).nodes(self.nodes, data, {"$": data}, parts)
+        return "".join(parts)
+
+
+# ------------------------------------------------------------ parsing
+
+
+class _Parser:
+    """Text -> nodes: ("text", str), ("show", pipe), ("set", (name, pipe)), ("if", [(pipe, nodes)]),
+    ("range", (key, value, pipe, nodes, else)), ("with", (pipe, nodes, else))."""
+
+    def __init__(self, text: str) -> None:
+        self.source = text
+        self.pieces = list(self._split(text))
+        self.at = 0
+
+    def _wrong(self, why: str) -> UsageError:
+        return UsageError(
+            f"invalid template {self.source!r}: {why}", hint="as in {{.Name}} or {{json .}}"
+        )
+
+    def _split(self, text: str) -> list[tuple[bool, str]]:
+        found: list[tuple[bool, str]] = []
+        at = 0
+        trim = False
+        while True:
+            begin = text.find("{{", at)
+            plain = text[at:] if begin < 0 else text[at:begin]
+            if trim:
+                plain = plain.lstrip()
+            if begin < 0:
+                if plain:
+                    found.append((False, plain))
+                return found
+            end = self._close(text, begin + 2)
+            action = text[begin + 2 : end]
+            if action.startswith("- "):
+                plain, action = plain.rstrip(), action[2:]
+            trim = action.endswith(" -")
+            if trim:
+                action = action[:-2]
+            if plain:
+                found.append((False, plain))
+            found.append((True, action.strip()))
+            at = end + 2
+
+    def _close(self, text: str, at: int) -> int:
+        if re.match(r"-?\s*/\*", text[at:]):
+            end = text.find("*/", at)
+            close = text.find("}}", end) if end >= 0 else -1
+        else:
+            close = -1
+            quote = ""
+            while at < len(text):
+                letter = text[at]
+                if quote:
+                    if letter == "\\" and quote == '"':
+                        at += 1
+                    elif letter == quote:
+                        quote = ""
+                elif letter in '"`':
+                    quote = letter
+                elif text.startswith("}}", at):
+                    close = at
+                    break
+                at += 1
+        if close < 0:
+            raise self._wrong("an action is not closed by }}")
+        return close
+
+    def block(self, enders: tuple[str, ...]) -> tuple[list[Node], str]:
+        """Nodes until one of the words in `enders`; that action's text, "" at the end."""
+        nodes: list[Node] = []
+        while self.at < len(self.pieces):
+            action, text = self.pieces[self.at]
+            self.at += 1
+            if not action:
+                nodes.append(("text", text))
+                continue
+            word = text.split(None, 1)[0] if text else ""
+            if word in ("end", "else"):
+                if word not in enders:
+                    raise self._wrong(f"{{{{{word}}}}} belongs to nothing")
+                return nodes, text
+            if text.startswith("/*"):
+                continue
+            nodes.append(self._action(word, text))
+        if enders:
+            raise self._wrong("an {{end}} is missing")
+        return nodes, ""
+
+    def _action(self, word: str, text: str) -> Node:
+        rest = text[len(word) :]
+        if word == "if":
+            return self._if(rest)
+        if word == "with":
+            body, otherwise = self._bodies()
+            return "with", (self.pipe(rest), body, otherwise)
+        if word == "range":
+            key, value, rest = self._range_names(rest)
+            body, otherwise = self._bodies()
+            return "range", (key, value, self.pipe(rest), body, otherwise)
+        found = re.match(r"(\$\w+)\s*:?=\s*", text)
+        if found:
+            return "set", (found[1], self.pipe(text[found.end() :]))
+        return "show", self.pipe(text)
+
+    def _if(self, rest: str) -> Node:
+        branches: list[tuple[Json, list[Node]]] = []
+        condition = self.pipe(rest)
+        while True:
+            body, end = self.block(("end", "else"))
+            branches.append((condition, body))
+            if end == "end":
+                return "if", branches
+            words = end.split(None, 2)
+            if len(words) > 1 and words[1] == "if":
+                condition = self.pipe(words[2] if len(words) > 2 else "")
+                continue
+            body, _ = self.block(("end",))
+            branches.append((None, body))
+            return "if", branches
+
+    def _bodies(self) -> tuple[list[Node], list[Node]]:
+        body, end = self.block(("end", "else"))
+        return body, self.block(("end",))[0] if end == "else" else []
+
+    def _range_names(self, rest: str) -> tuple[str, str, str]:
+        found = re.match(r"\s*(\$\w+)\s*(?:,\s*(\$\w+)\s*)?:=", rest)
+        if not found:
+            return "", "", rest
+        key, value = (found[1], found[2]) if found[2] else ("", found[1])
+        return key, value, rest[found.end() :]
+
+    # expressions: a pipe is a list of commands, a command a list of operands
+
+    def pipe(self, text: str) -> Json:
+        """A pipeline as [[operand, ...], ...]."""
+        tokens: list[tuple[str, str, bool]] = []
+        at = 0
+        text = text.rstrip()
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            if not found or found.end() == at:
+                raise self._wrong(f"{text[at:].strip()!r} is not understood")
+            kind = found.lastgroup or ""
+            spaced = found.start(kind) > at or at == 0
+            tokens.append((kind, found[kind], spaced))
+            at = found.end()
+        made, rest = self._commands(tokens)
+        if rest or not made or not made[0]:
+            raise self._wrong(f"{text.strip()!r} is not understood")
+        return made
+
+    def _commands(
+        self, tokens: list[tuple[str, str, bool]]
+    ) -> tuple[Json, list[tuple[str, str, bool]]]:
+        commands: list[Json] = [[]]
+        while tokens:
+            kind, text, spaced = tokens[0]
+            if text == ")" and kind == "punct":
+                break
+            tokens = tokens[1:]
+            current = commands[-1]
+            if kind == "punct" and text == "|":
+                commands.append([])
+            elif kind == "punct" and text == "(":
+                inner, tokens = self._commands(tokens)
+                if not tokens:
+                    raise self._wrong("a ( is not closed")
+                tokens = tokens[1:]
+                current.append(("pipe", inner))
+            elif kind == "punct":
+                raise self._wrong(f"{text} is out of place")
+            elif kind == "field" and current and not spaced and current[-1][0] != "word":
+                base = current.pop()
+                current.append(("field", (base, text[1:])))
+            elif kind == "field":
+                current.append(("field", (("dot", None), text[1:])))
+            elif kind == "string":
+                current.append(("value", _unquote(text)))
+            elif kind == "number":
+                current.append(("value", float(text) if "." in text else int(text)))
+            elif kind == "word" and text in ("true", "false", "nil"):
+                current.append(("value", {"true": True, "false": False, "nil": None}[text]))
+            elif kind == "word" and text not in FUNCTIONS:
+                raise UsageError(
+                    f'unknown template function "{text}"', hint=", ".join(sorted(FUNCTIONS))
+                )
+            else:
+                current.append((kind, text))
+        return commands, tokens
+
+
+def _unquote(text: str) -> str:
+    if text[0] == "`":
+        return text[1:-1]
+    table = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "'": "'"}
+    return re.sub(r"\\(.)", lambda m: table.get(m[1], m[0]), text[1:-1])
+
+
+# ------------------------------------------------------------ running
+
+
+class _Run:
+    """One application of a template."""
+
+    def __init__(self, text: str, top: Json) -> None:
+        self.text = text
+        self.top = top
+
+    def nodes(self, nodes: list[Node], dot: Json, names: dict[str, Json], out: list[str]) -> None:
+        """Apply nodes in order."""
+        for kind, what in nodes:
+            if kind == "text":
+                out.append(what)
+            elif kind == "show":
+                out.append(shown(self.pipe(what, dot, names)))
+            elif kind == "set":
+                names[what[0]] = self.pipe(what[1], dot, names)
+            elif kind == "if":
+                for condition, body in what:
+                    if condition is None or _true(self.pipe(condition, dot, names)):
+                        self.nodes(body, dot, names, out)
+                        break
+            elif kind == "with":
+                value = self.pipe(what[0], dot, names)
+                if _true(value):
+                    self.nodes(what[1], value, dict(names), out)
+                else:
+                    self.nodes(what[2], dot, dict(names), out)
+            else:
+                self._range(what, dot, names, out)
+
+    def _range(self, what: Json, dot: Json, names: dict[str, Json], out: list[str]) -> None:
+        key, value, pipe, body, otherwise = what
+        found = self.pipe(pipe, dot, names)
+        if isinstance(found, dict):
+            items = sorted(found.items())
+        elif isinstance(found, (list, tuple)):
+            items = list(enumerate(found))
+        elif isinstance(found, int) and not isinstance(found, bool):
+            items = [(i, i) for i in range(found)]
+        else:
+            items = []
+        for number, one in items:
+            inner = dict(names)
+            if key:
+                inner[key] = number
+            if value:
+                inner[value] = one
+            self.nodes(body, one, inner, out)
+        if not items:
+            self.nodes(otherwise, dot, names, out)
+
+    def pipe(self, commands: Json, dot: Json, names: dict[str, Json]) -> Json:
+        """The value of a pipeline: each command gets the former one's value as last operand."""
+        value: Json = None
+        for number, command in enumerate(commands):
+            last = [value] if number else []
+            value = self._command(command, dot, names, last)
+        return value
+
+    def _command(self, command: Json, dot: Json, names: dict[str, Json], last: list[Json]) -> Json:
+        kind, what = command[0]
+        if kind == "word":
+            arguments = [self._operand(one, dot, names) for one in command[1:]] + last
+            try:
+                return FUNCTIONS[what](*arguments)
+            except UsageError:
+                raise
+            except (TypeError, ValueError, IndexError, KeyError, AttributeError):
+                raise UsageError(f"the template function {what} cannot be used so") from None
+        if len(command) > 1 or last:
+            raise UsageError(f"invalid template {self.text!r}: a value takes no operands")
+        return self._operand(command[0], dot, names)
+
+    def _operand(self, operand: Json, dot: Json, names: dict[str, Json]) -> Json:
+        kind, what = operand
+        if kind == "value":
+            return what
+        if kind == "dot":
+            return dot
+        if kind == "variable":
+            if what not in names:
+                raise UsageError(f"the template has no variable {what}")
+            return names[what]
+        if kind == "pipe":
+            return self.pipe(what, dot, names)
+        if kind == "word":
+            return FUNCTIONS[what]()
+        base, name = what
+        return self._field(self._operand(base, dot, names), name)
+
+    def _field(self, value: Json, name: str) -> Json:
+        if isinstance(value, dict) and name in value:
+            return value[name]
+        if value is self.top:
+            raise UsageError(
+                f'there is no field "{name}"', hint="there are " + ", ".join(sorted(self.top))
+            )
+        return MISSING
+
+
+def _true(value: Json) -> bool:
+    return bool(value)
+
+
+def shown(value: Json) -> str:
+    """A value as Go's print shows it."""
+    if value is None:
+        return "<no value>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{shown(v)}" for k, v in sorted(value.items())) + "]"
+    if isinstance(value, (list, tuple)):
+        return "[" + " ".join(map(shown, value)) + "]"
+    return str(value)
+
+
+def _json(value: Json) -> str:
+    return "null" if value is MISSING else documents.dumps(value)
+
+
+def _index(value: Json, *keys: Json) -> Json:
+    for key in keys:
+        if isinstance(value, dict):
+            value = value.get(key, MISSING)
+        elif isinstance(value, (list, str)) and isinstance(key, int):
+            if not 0 <= key < len(value):
+                raise UsageError(f"index {key} is out of range: there are {len(value)}")
+            value = value[key]
+        elif value is MISSING or value is None:
+            return MISSING
+        else:
+            raise TypeError
+    return value
+
+
+def _printf(form: str, *values: Json) -> str:
+    given = iter(values)
+
+    def one(found: re.Match[str]) -> str:
+        if found[2] == "%":
+            return "%"
+        value = next(given, MISSING)
+        if found[2] == "q":
+            return documents.dumps(shown(value))
+        if found[2] == "v":
+            return format(shown(value), _width(found[1]))
+        if found[2] == "s":
+            return ("%" + found[1] + "s") % shown(value)
+        if value is MISSING or isinstance(value, str):
+            return f"%!{found[2]}({shown(value)})"
+        return ("%" + found[1] + found[2]) % value
+
+    return re.sub(r"%([-+0-9. #]*)([a-zA-Z%])", one, form)
+
+
+def _width(text: str) -> str:
+    digits = text.strip("-+ #")
+    return ("<" if text.startswith("-") else ">") + digits if digits else ""
+
+
+def _equal(first: Json, *others: Json) -> bool:
+    return any(first == other for other in others)
+
+
+def _and(*values: Json) -> Json:
+    for value in values:
+        if not _true(value):
+            return value
+    return values[-1]
+
+
+def _or(*values: Json) -> Json:
+    for value in values:
+        if _true(value):
+            return value
+    return values[-1]
+
+
+def _slice(value: Json, begin: int = 0, end: int | None = None) -> Json:
+    return value[begin:end]
+
+
+def _truncate(value: Json, width: int) -> str:
+    # docker's order of operands: {{truncate .ID 12}}
+    return shown(value)[:width]
+
+
+FUNCTIONS = {
+    "and": _and,
+    "or": _or,
+    "not": lambda value: not _true(value),
+    "eq": _equal,
+    "ne": lambda a, b: a != b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "len": lambda value: 0 if value is MISSING or value is None else len(value),
+    "index": _index,
+    "slice": _slice,
+    "json": _json,
+    "join": lambda values, separator: separator.join(map(shown, values)),
+    "split": lambda value, separator: shown(value).split(separator),
+    "upper": lambda value: shown(value).upper(),
+    "lower": lambda value: shown(value).lower(),
+    "title": lambda value: shown(value)[:1].upper() + shown(value)[1:],
+    "pad": lambda value, before, after: " " * before + shown(value) + " " * after,
+    "truncate": _truncate,
+    "print": lambda *values: "".join(map(shown, values)),
+    "println": lambda *values: " ".join(map(shown, values)) + "\n",
+    "printf": _printf,
+}

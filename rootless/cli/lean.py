@@ -1,0 +1,180 @@
+"""Where the command begins: looks at the first words and loads no more than they need."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless.errors import RootlessError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command `rootless`; returns its exit status.  Arguments default to sys.argv[1:]."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in words[:6]
+    try:
+        if "_ROOTLESS_COMPLETE" in os.environ:
+            from rootless.cli import click_road
+
+            return click_road.main(words)
+        code = _lean(words)
+        if code is None:
+            from rootless.cli import click_road
+
+            code = click_road.main(words)
+        _flush()
+        return code
+    except RootlessError as error:
+        if debug:
+            raise
+        tell(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        if debug:
+            raise
+        tell(_of_system(error))
+        return 125
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        tell(
+            RootlessError(
+                f"internal error: {kind}: {error}",
+                hint="rootless --debug ... shows where; please report it",
+            )
+        )
+        return 125
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _of_system(error: OSError) -> RootlessError:
+    what = f"{error.filename}: " if error.filename else ""
+    hint = ""
+    if error.errno == 28:  # ENOSPC
+        hint = "free some space, for example with rootless prune, or set ROOTLESS_DATA_DIR"
+    elif error.errno == 122:  # EDQUOT
+        hint = "your quota is used up; free some space or set ROOTLESS_DATA_DIR"
+    return RootlessError(f"{what}{(error.strerror or str(error)).lower()}", hint=hint)
+
+
+def tell(error: RootlessError) -> None:
+    """The sentence and the hint, on standard error; colours only on a terminal."""
+    bold, plain = ("\x1b[1;31m", "\x1b[0m") if colours(2) else ("", "")
+    lines = f"{bold}error:{plain} {error.message}\n"
+    if error.hint:
+        lines += f"hint: {error.hint}\n"
+    try:
+        sys.stdout.flush()
+        sys.stderr.write(lines)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def colours(descriptor: int) -> bool:
+    """Whether to colour what is written there (https://no-color.org)."""
+    return (
+        not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+        and os.isatty(descriptor)
+    )
+
+
+def _lean(words: list[str]) -> int | None:
+    """The exit status, or None when this is for click: help, other verbs, and mistakes."""
+    from rootless.cli import words as parsing
+    from rootless.cli.table import ALIASES, INSPECTS, LEAN
+
+    try:
+        shared, rest = parsing.parse(parsing.GLOBALS, words, stop_early=True)
+    except UsageError:
+        return None
+    if not rest:
+        return None
+    name, arguments = rest[0], rest[1:]
+    kind = ""
+    if name in ("container", "image") and arguments:
+        kind = INSPECTS.get(f"{name} {arguments[0]}", "")
+        name, arguments = ALIASES.get(f"{name} {arguments[0]}", name), arguments[1:]
+    if name not in LEAN:
+        return None
+    module = load(name)
+    verb = module.VERB
+    try:
+        options, others = parsing.parse(verb.options, arguments, stop_early=verb.stop_early)
+        parsing.check_count(verb, others)
+    except UsageError:
+        return None
+    if kind:
+        options["type"] = kind
+    return perform(module, options, others, shared)
+
+
+def load(name: str) -> ModuleType:
+    """The module of a verb."""
+    from importlib import import_module
+
+    from rootless.cli.table import VERBS
+
+    return import_module("rootless.cli.verbs." + VERBS[name][0])
+
+
+def perform(
+    module: ModuleType, options: dict[str, Json], words: list[str], shared: dict[str, Json]
+) -> int:
+    """Run a verb; its exit status."""
+    from rootless.cli.words import Call
+
+    _defaults(module, options)
+    return module.run(Call(options, words, engine_maker(shared))) or 0
+
+
+def _defaults(module: ModuleType, options: dict[str, Json]) -> None:
+    """The person's own defaults for a verb, from config.toml, where no option was given."""
+    from rootless.engine import settings
+
+    verb = module.VERB
+    for name, value in settings.of_verb(verb.name).items():
+        option = next((one for one in verb.options if one.dest == name), None)
+        if option is None:
+            raise UsageError(
+                f"{settings.path()}: rootless {verb.name} has no option {name.replace('_', '-')}"
+            )
+        if options[name] == option.default():
+            options[name] = [str(one) for one in value] if option.kind == "list" else value
+
+
+def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:
+    """Makes the engine when a verb asks for it."""
+
+    def make() -> Engine:
+        from rootless.cli.progress import Told
+        from rootless.engine.engine import Engine
+
+        return Engine(
+            data_dir=shared["data_dir"] or "",
+            storage_driver=shared["storage_driver"],
+            cgroup_manager=shared["cgroup_manager"],
+            runtime=shared["runtime"],
+            progress=Told(),
+        )
+
+    return make

@@ -1,0 +1,138 @@
+"""Tables, templates and JSON: how verbs print."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless.errors import RootlessError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rootless.documents import Json
+
+    Row = dict[str, Json]
+
+
+def write(text: str) -> None:
+    """To standard output; odd bytes of file names come through as they are."""
+    data = text.encode("utf-8", "surrogateescape")
+    sys.stdout.flush()
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def line(text: str) -> None:
+    """One line to standard output."""
+    write(text + "\n")
+
+
+def human_size(count: float) -> str:
+    """Decimal units as docker prints them: `97.3MB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f}{unit}" if unit == "B" else f"{float(f'{count:.3g}'):g}{unit}"
+        count /= 1000
+    return ""
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True) -> str:
+    """Columns padded to the longest entry, three spaces apart, as docker's."""
+    every = ([list(titles)] if heading else []) + [list(row) for row in rows]
+    if not every:
+        return ""
+    widths = [max(len(row[i]) for row in every) for i in range(len(titles))]
+    lines = []
+    for row in every:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("   ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def rows(
+    found: Sequence[Row],
+    format: str | None,
+    default: Sequence[str],
+    titles: dict[str, str],
+    *,
+    heading: bool = True,
+) -> str:
+    """A list by `--format`: none or `table` (columns `default`), `json`, `table TEMPLATE`, TEMPLATE.
+
+    `titles`: the heading of each field; JSON is one object per line, as docker prints it.
+    """
+    if not format or format == "table":
+        body = [[str(row[name]) for name in default] for row in found]
+        return table([titles[name] for name in default], body, heading=heading)
+    if format == "json":
+        from rootless import documents
+
+        return "".join(documents.dumps(row) + "\n" for row in found)
+    from rootless.cli import gotemplate
+
+    with_table = format.startswith("table ")
+    source = format[6:].lstrip() if with_table else format
+    source = source.replace("\\t", "\t").replace("\\n", "\n")
+    template = gotemplate.Template(source)
+    lines = [template.render(row) for row in found]
+    if not with_table:
+        return "".join(one + "\n" for one in lines)
+    lines = ([template.render(dict(titles))] if heading else []) + lines
+    cells = [one.split("\t") for one in lines]
+    width = max((len(row) for row in cells), default=0)
+    padded = [row + [""] * (width - len(row)) for row in cells]
+    return table(padded[0], padded[1:]) if padded else ""
+
+
+def document(found: Json, format: str | None) -> str:
+    """One object by `--format`: `json` or none (indented), or TEMPLATE."""
+    from rootless import documents
+
+    if not format or format == "json":
+        return documents.dumps(found, indent=True) + "\n"
+    from rootless.cli import gotemplate
+
+    source = format.replace("\\t", "\t").replace("\\n", "\n")
+    return gotemplate.Template(source).render(found) + "\n"
+
+
+def each(words: Iterable[str], work: Callable[[str], str | None]) -> int:
+    """Do `work` for every word; print what it returns; go on after errors; the exit status."""
+    from rootless.cli.lean import tell
+
+    code = 0
+    for word in words:
+        try:
+            told = work(word)
+            if told is not None:
+                line(told)
+        except RootlessError as error:
+            tell(error)
+            code = error.exit_code
+    return code
+
+
+def filters(words: Iterable[str]) -> dict[str, list[str]]:
+    """`--filter key=value` words as a table.  Raises UsageError."""
+    from rootless.errors import UsageError
+
+    found: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f'invalid filter "{word}"', hint="KEY=VALUE, as in status=exited")
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; no answer is no."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        return False

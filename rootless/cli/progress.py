@@ -1,0 +1,105 @@
+"""What the person sees of long operations: bars on a terminal, plain lines elsewhere.
+
+Everything goes to standard error, so that standard output stays what scripts want of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless.progress import Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+
+class Told(Progress):
+    """Loads nothing before there is something to tell."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._labels: dict[str, str] = {}
+        self._open = 0
+
+    def _use_bars(self) -> bool:
+        return os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
+
+    def start(self, key: str, label: str, total: int | None) -> None:
+        """See Progress."""
+        if self.quiet:
+            return
+        if not self._use_bars():
+            size = f" ({_size(total)})" if total else ""
+            self._labels[key] = label
+            _write(f"{label}{size}\n")
+            return
+        if self._bars is None:
+            self._bars = _bars()
+            self._bars.start()
+        self._open += 1
+        self._tasks[key] = self._bars.add_task(label, total=total)
+
+    def advance(self, key: str, n: int) -> None:
+        """See Progress."""
+        if self._bars is not None and key in self._tasks:
+            self._bars.advance(self._tasks[key], n)
+
+    def finish(self, key: str, note: str = "") -> None:
+        """See Progress."""
+        if self.quiet:
+            return
+        if self._bars is None:
+            if note:
+                _write(f"{self._labels.get(key, key)}: {note}\n")
+            return
+        task = self._tasks.pop(key, None)
+        if task is None:
+            return
+        known = next((one for one in self._bars.tasks if one.id == task), None)
+        total = (known.total if known else None) or 1
+        self._bars.update(task, total=total, completed=total)
+        self._open -= 1
+        if not self._open:
+            self._bars.stop()
+            self._bars = None
+
+    def message(self, text: str) -> None:
+        """See Progress."""
+        if self.quiet:
+            return
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            _write(text + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def _bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _size(count: int | None) -> str:
+    from rootless.cli.output import human_size
+
+    return human_size(count or 0)

@@ -1,0 +1,1 @@
+"""One module per verb.  Each has `VERB`, its description, and `run(call)`, which does it."""

@@ -1,0 +1,58 @@
+"""Verbs that do one thing to several containers."""
+
+from __future__ import annotations
+
+from rootless.errors import ContainerNotFound, RootlessError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.cli.words import Call
+    from rootless.engine.container import Container
+
+
+def named(call: Call, *, everything: bool = False) -> list[str]:
+    """The words, or with `--all` the ids of all containers (running, or `everything`)."""
+    if call.options.get("all"):
+        return [one.id for one in call.engine().containers.list(all=everything)]
+    if not call.words:
+        raise UsageError("no container is named", hint="name one, or use --all")
+    return call.words
+
+
+def side_by_side(
+    call: Call, work: Callable[[Container], None], *, everything: bool = False
+) -> int:
+    """Do `work` to each container, several at once; print each word when it is done."""
+    from rootless.cli import output
+    from rootless.cli.lean import tell
+
+    words = named(call, everything=everything)
+    ignore = call.options.get("ignore")
+    containers = call.engine().containers
+
+    def one(word: str) -> str | None:
+        try:
+            work(containers.get(word))
+        except ContainerNotFound:
+            if not ignore:
+                raise
+            return None
+        return word
+
+    if len(words) == 1:
+        return output.each(words, one)
+    from concurrent.futures import ThreadPoolExecutor
+
+    code = 0
+    with ThreadPoolExecutor(min(16, len(words))) as pool:
+        for future in [pool.submit(one, word) for word in words]:
+            try:
+                told = future.result()
+                if told is not None:
+                    output.line(told)
+            except RootlessError as error:
+                tell(error)
+                code = error.exit_code
+    return code

@@ -1,0 +1,27 @@
+"""`rootless completion`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "completion",
+    "bash|zsh|fish",
+    "Print the completion script of a shell",
+    minimum=1,
+    maximum=1,
+    complete=("bash zsh fish",),
+    examples="source <(rootless completion bash)\n"
+    "rootless completion fish >~/.config/fish/completions/rootless.fish",
+)
+
+
+def run(call: Call) -> None:
+    """Print it."""
+    from rootless.cli import click_road, output
+
+    output.write(click_road.script(call.words[0]))

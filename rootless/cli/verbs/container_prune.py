@@ -1,0 +1,33 @@
+"""`rootless container prune`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, several
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "container prune",
+    "",
+    "Remove stopped containers",
+    (
+        flag("-f --force", "do not ask"),
+        several("--filter", "KEY=VALUE", "which ones, as ps has it"),
+    ),
+    maximum=0,
+)
+
+
+def run(call: Call) -> int:
+    """Ask, remove, print the ids."""
+    from rootless.cli import output
+
+    if not call.options["force"] and not output.confirm(
+        "This removes all stopped containers. Continue?"
+    ):
+        return 0
+    for gone in call.engine().containers.prune(output.filters(call.options["filter"])):
+        output.line(gone)
+    return 0

@@ -1,0 +1,87 @@
+"""`rootless cp`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+    from rootless.engine.engine import Engine
+
+VERB = Verb(
+    "cp",
+    "CONTAINER:PATH TARGET | SOURCE CONTAINER:PATH",
+    "Copy files between a container and the host",
+    (
+        flag("-a --archive", "keep owners"),
+        flag("-L --follow-link", "copy what a link SOURCE leads to"),
+        flag("-q --quiet", "accepted; nothing is said anyway"),
+    ),
+    minimum=2,
+    maximum=2,
+    complete=("file",),
+    text="- is a tar stream on standard input or output. A SOURCE that ends in /. means the "
+    "contents of the directory. The container may run or not.",
+    examples="rootless cp web:/etc/nginx.conf .\nrootless cp site/. web:/srv\n"
+    "rootless cp web:/srv - | tar t",
+)
+
+
+def run(call: Call) -> None:
+    """One direction, the other, or from container to container."""
+    from rootless.engine import files
+    from rootless.errors import UsageError
+
+    engine = call.engine()
+    source, target = call.words
+    keep, follow = call.options["archive"], call.options["follow_link"]
+    from_name, from_path = _split(source)
+    to_name, to_path = _split(target)
+    if from_name and to_name:
+        _between(engine, (from_name, from_path), (to_name, to_path), keep, follow)
+    elif from_name:
+        container = engine.containers.get(from_name)
+        if target == "-":
+            container.get_archive(from_path, 1)
+        else:
+            files.copy_out(container, from_path, target, archive=keep, follow=follow)
+    elif to_name:
+        container = engine.containers.get(to_name)
+        if source == "-":
+            container.put_archive(to_path, 0, keep_owner=True)
+        else:
+            files.copy_in(container, source, to_path, archive=keep, follow=follow)
+    else:
+        raise UsageError(
+            "neither place is in a container", hint="write CONTAINER:PATH for one of them"
+        )
+
+
+def _split(word: str) -> tuple[str, str]:
+    """(container, path); a path of the host begins with / or ., or has no colon."""
+    if word.startswith(("/", ".")) or ":" not in word:
+        return "", word
+    name, _, path = word.partition(":")
+    return name, path or "/"
+
+
+def _between(
+    engine: Engine, source: tuple[str, str], target: tuple[str, str], keep: bool, follow: bool
+) -> None:
+    import shutil
+    import tempfile
+
+    from rootless.engine import files
+
+    directory = tempfile.mkdtemp(prefix="rootless-cp-")
+    try:
+        first = engine.containers.get(source[0])
+        second = engine.containers.get(target[0])
+        files.copy_out(first, source[1], directory + "/", archive=keep, follow=follow)
+        contents = source[1].endswith("/.")
+        name = source[1].rstrip("/").rpartition("/")[2]
+        inner = directory + "/." if contents else f"{directory}/{name}"
+        files.copy_in(second, inner, target[1], archive=keep)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,30 @@
+"""`rootless create`."""
+
+from __future__ import annotations
+
+from rootless.cli.verbs._container_options import OPTIONS
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "create",
+    "IMAGE [COMMAND [ARGUMENT...]]",
+    "Make a container without starting it",
+    OPTIONS,
+    minimum=1,
+    stop_early=True,
+    complete=("image", ""),
+    examples="rootless create --name job debian make\nrootless start -a job",
+)
+
+
+def run(call: Call) -> None:
+    """Make it and print its id."""
+    from rootless.cli import output
+    from rootless.engine.options import ContainerOptions
+
+    options = ContainerOptions(call.words[0], command=call.words[1:], **call.options)
+    output.line(call.engine().containers.create(options).id)

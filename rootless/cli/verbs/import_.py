@@ -1,0 +1,42 @@
+"""`rootless import`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, several, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "import",
+    "FILE|- [NAME]",
+    "Make an image of a root file system's tar",
+    (
+        several("-c --change", "INSTRUCTION", "a Dockerfile instruction, as in 'CMD [\"sh\"]'"),
+        text("-m --message", "TEXT", "a line for the history"),
+        flag("-q --quiet", "no progress"),
+    ),
+    minimum=1,
+    maximum=2,
+    complete=("file", ""),
+    examples="rootless import rootfs.tar mine:1\nzcat rootfs.tar.gz | rootless import - mine:2",
+)
+
+
+def run(call: Call) -> None:
+    """Import and print the id."""
+    import sys
+
+    from rootless.cli import output
+
+    source = call.words[0]
+    engine = call.engine()
+    engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
+    record = engine.images.import_image(
+        sys.stdin.buffer if source == "-" else source,
+        call.words[1] if len(call.words) > 1 else "",
+        changes=call.options["change"],
+        message=call.options["message"] or "",
+    )
+    output.line(f"sha256:{record.id}")

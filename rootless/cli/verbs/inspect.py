@@ -1,0 +1,71 @@
+"""`rootless inspect`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+
+VERB = Verb(
+    "inspect",
+    "NAME...",
+    "Show everything about containers, images or volumes",
+    (
+        text("-f --format", "FORMAT", "json, or a template as {{.State.Status}}"),
+        text("--type", "TYPE", "container, image or volume; otherwise whichever has the name",
+             complete="container image volume"),
+        flag("-s --size", "accepted; sizes are always told"),
+    ),
+    minimum=1,
+    complete=("container",),
+    examples="rootless inspect -f '{{.State.ExitCode}}' job",
+)  # fmt: skip
+
+
+def run(call: Call) -> int:
+    """Print an array of all that were found, or a line for each by the template."""
+    from rootless import documents
+    from rootless.cli import output
+    from rootless.cli.lean import tell
+    from rootless.errors import RootlessError
+
+    code = 0
+    found = []
+    engine = call.engine()
+    for word in call.words:
+        try:
+            found.append(_find(engine, word, call.options["type"]))
+        except RootlessError as error:
+            tell(error)
+            code = error.exit_code
+    template = call.options["format"]
+    if not template or template == "json":
+        output.line(documents.dumps(found, indent=True))
+        return code
+    for one in found:
+        output.write(output.document(one, template))
+    return code
+
+
+def _find(engine: Engine, word: str, kind: str | None) -> Json:
+    from rootless.errors import NotFound, UsageError
+
+    if kind not in (None, "container", "image", "volume"):
+        raise UsageError(f'unknown --type "{kind}"', hint="container, image or volume")
+    ways = {
+        "container": lambda: engine.containers.get(word).attrs,
+        "image": lambda: engine.images.attrs(engine.images.get(word)),
+        "volume": lambda: engine.volumes.get(word),
+    }
+    if kind:
+        return ways[kind]()
+    for way in ways.values():
+        try:
+            return way()
+        except (NotFound, UsageError):
+            continue
+    raise NotFound(f'no container, image or volume is named "{word}"', hint="rootless ps -a")

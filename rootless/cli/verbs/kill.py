@@ -1,0 +1,35 @@
+"""`rootless kill`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "kill",
+    "CONTAINER...",
+    "Send a signal to containers",
+    (
+        text("-s --signal", "SIGNAL", "a name or a number (KILL)"),
+        flag("-a --all", "all that run"),
+    ),
+    complete=("running",),
+)
+
+
+def run(call: Call) -> int:
+    """Send it to each."""
+    from rootless.cli import output
+    from rootless.cli.verbs import _several
+
+    signal = call.options["signal"] or "KILL"
+    containers = call.engine().containers
+
+    def work(word: str) -> str:
+        containers.get(word).kill(signal)
+        return word
+
+    return output.each(_several.named(call), work)

@@ -1,0 +1,45 @@
+"""`rootless load`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "load",
+    "",
+    "Load images from an archive",
+    (
+        text("-i --input", "FILE", "read this file instead of standard input", complete="file"),
+        flag("-q --quiet", "no progress"),
+    ),
+    maximum=0,
+    text="docker-archive and oci-archive, plain or compressed, and directories with an OCI layout.",
+    examples="rootless load -i image.tar\nssh host docker save debian | rootless load",
+)
+
+
+def run(call: Call) -> None:
+    """Load and name what was loaded."""
+    import os
+    import sys
+
+    from rootless.cli import output
+    from rootless.errors import UsageError
+    from rootless.images import reference
+
+    path = call.options["input"]
+    if not path and os.isatty(0):
+        raise UsageError(
+            "standard input is a terminal, not an archive", hint="use -i FILE, or a pipe"
+        )
+    engine = call.engine()
+    engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
+    for record in engine.images.load(path or sys.stdin.buffer):
+        for name in record.names:
+            output.line(f"Loaded image: {reference.parse(name).familiar}")
+        if not record.names:
+            output.line(f"Loaded image ID: sha256:{record.id}")

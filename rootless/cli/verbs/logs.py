@@ -1,0 +1,62 @@
+"""`rootless logs`."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "logs",
+    "CONTAINER",
+    "Show what a container wrote",
+    (
+        flag("-f --follow", "go on as it writes"),
+        text("-n --tail", "N", "the last N lines; all for everything"),
+        text("--since", "TIME", "from then on: 10m, 2024-05-01T10:00:00Z, seconds since the epoch"),
+        text("--until", "TIME", "up to then"),
+        flag("-t --timestamps", "each line with its time"),
+    ),
+    minimum=1,
+    maximum=1,
+    complete=("container",),
+    examples="rootless logs -f --tail 20 web",
+)
+
+
+def run(call: Call) -> None:
+    """Copy the streams to ours."""
+    from rootless.engine.logs import parse_time
+
+    given = call.options
+    tail = _tail(given["tail"])
+    container = call.engine().containers.get(call.words[0])
+    try:
+        for stream, data in container.logs(
+            follow=given["follow"],
+            since=parse_time(given["since"]) if given["since"] else None,
+            until=parse_time(given["until"]) if given["until"] else None,
+            tail=tail,
+            timestamps=given["timestamps"],
+        ):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(1 if stream == "stdout" else 2, view) :]
+    except KeyboardInterrupt:
+        if not given["follow"]:
+            raise
+
+
+def _tail(text: str | None) -> int | None:
+    from rootless.errors import UsageError
+
+    if text in (None, "", "all", "-1"):
+        return None
+    assert text is not None
+    if not text.isdigit():
+        raise UsageError(f'invalid --tail "{text}"', hint="a number of lines, or all")
+    return int(text)

@@ -1,0 +1,120 @@
+"""`rootless ps`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, number, several, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+    from rootless.documents import Json
+    from rootless.engine.container import Container
+
+VERB = Verb(
+    "ps",
+    "",
+    "List containers",
+    (
+        flag("-a --all", "also those that do not run"),
+        flag("-q --quiet", "ids only"),
+        number("-n --last", "N", "the newest N, running or not"),
+        flag("-l --latest", "the newest one, running or not"),
+        flag("--no-trunc", "do not shorten"),
+        several("-f --filter", "KEY=VALUE",
+                "id, name, label, status, ancestor, before, since, exited, volume, network, until"),
+        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Names}}"),
+        flag("--noheading", "no line of headings"),
+    ),
+    maximum=0,
+    examples="rootless ps -a --filter status=exited\n"
+    "rootless ps --format '{{.Names}}: {{.Status}}'",
+)  # fmt: skip
+
+_TITLES = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "CreatedAt": "CREATED AT",
+    "RunningFor": "CREATED",
+    "Ports": "PORTS",
+    "State": "STATE",
+    "Status": "STATUS",
+    "Names": "NAMES",
+    "Labels": "LABELS",
+    "Mounts": "MOUNTS",
+    "Networks": "NETWORKS",
+    "Pid": "PID",
+    "ExitCode": "EXIT CODE",
+    "ImageID": "IMAGE ID",
+}
+
+
+def run(call: Call) -> None:
+    """Print the list."""
+    from rootless.cli import output
+
+    given = call.options
+    wanted = 1 if given["latest"] else given["last"]
+    everything = given["all"] or wanted is not None
+    found = call.engine().containers.list(everything, output.filters(given["filter"]))
+    if wanted is not None and wanted >= 0:
+        found = found[:wanted]
+    if given["quiet"]:
+        output.write("".join((one.id if given["no_trunc"] else one.short_id) + "\n" for one in found))
+        return
+    full = bool(given["no_trunc"])
+    if not given["format"] or given["format"] == "table":
+        # what needs no more than this is made without the fields that nobody sees
+        titles = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+        rows = [_short(one, full) for one in found]
+        heading = [_TITLES[name] for name in titles]
+        output.write(output.table(heading, rows, heading=not given["noheading"]))
+        return
+    rows = [_row(one, full) for one in found]
+    output.write(output.rows(rows, given["format"], (), _TITLES, heading=not given["noheading"]))
+
+
+def _command(one: Container, full: bool) -> str:
+    text = one.command_text()
+    return f'"{text}"' if full or len(text) <= 20 else f'"{text[:19]}…"'
+
+
+def _short(one: Container, full: bool) -> list[str]:
+    from rootless.engine import telling
+
+    return [
+        one.id if full else one.short_id,
+        one.image,
+        _command(one, full),
+        telling.ago(one.created),
+        one.status_text(),
+        one.ports_text(),
+        one.name,
+    ]
+
+
+def _row(one: Container, full: bool) -> dict[str, Json]:
+    from rootless.engine import telling
+
+    state = one.state()
+    return {
+        "ID": one.id if full else one.short_id,
+        "Image": one.image,
+        "ImageID": one.image_id,
+        "Command": _command(one, full),
+        "CreatedAt": telling.local(one.created),
+        "RunningFor": telling.ago(one.created),
+        "Ports": one.ports_text(),
+        "State": state.status,
+        "Status": telling.status(state),
+        "Names": one.name,
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
+        "Mounts": ",".join(
+            mount.get("Name") or mount["Source"]
+            for mount in one.record["mounts"]
+            if mount["Type"] != "tmpfs"
+        ),
+        "Networks": one.record["network"],
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+    }

@@ -1,0 +1,42 @@
+"""`rootless pull`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "pull",
+    "IMAGE...",
+    "Fetch an image",
+    (
+        flag("-q --quiet", "print the id only"),
+        text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
+        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+    ),
+    minimum=1,
+    complete=("image",),
+    text="IMAGE is a name of a registry (docker.io/library by default), docker://NAME, "
+    "oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE. What was interrupted goes on "
+    "where it stopped.",
+    examples="rootless pull debian:bookworm-slim\nrootless pull localhost:5000/mine\n"
+    "rootless pull oci:./layout:tag",
+)
+
+
+def run(call: Call) -> int:
+    """Fetch each, print its id."""
+    from rootless.cli import output
+    from rootless.cli.words import truth
+
+    given = call.options
+    engine = call.engine()
+    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    verify = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
+    return output.each(
+        call.words,
+        lambda name: engine.images.pull(name, given["platform"], verify).id,
+    )

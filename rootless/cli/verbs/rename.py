@@ -1,0 +1,23 @@
+"""`rootless rename`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "rename",
+    "CONTAINER NAME",
+    "Give a container another name",
+    minimum=2,
+    maximum=2,
+    complete=("container", ""),
+)
+
+
+def run(call: Call) -> None:
+    """Do it."""
+    call.engine().containers.get(call.words[0]).rename(call.words[1])

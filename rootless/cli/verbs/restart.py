@@ -1,0 +1,28 @@
+"""`rootless restart`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "restart",
+    "CONTAINER...",
+    "Stop and start containers",
+    (
+        number("-t --time --timeout", "SECONDS", "how long to wait before killing", dest="time"),
+        flag("-a --all", "all that run"),
+    ),
+    complete=("container",),
+)
+
+
+def run(call: Call) -> int:
+    """Stop and start."""
+    from rootless.cli.verbs import _several
+
+    seconds = call.options["time"]
+    return _several.side_by_side(call, lambda one: one.restart(seconds))

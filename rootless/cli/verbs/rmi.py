@@ -1,0 +1,44 @@
+"""`rootless rmi`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "rmi",
+    "IMAGE...",
+    "Remove images",
+    (
+        flag("-f --force", "also with containers, which are removed; no error if there is none"),
+        flag("-a --all", "all images"),
+        flag("-i --ignore", "no error for an image that does not exist"),
+    ),
+    complete=("image",),
+)
+
+
+def run(call: Call) -> int:
+    """Untag or delete each."""
+    from rootless.cli import output
+    from rootless.errors import ImageNotFound, UsageError
+
+    given = call.options
+    images = call.engine().images
+    words = call.words or ([one.id for one in images.list()] if given["all"] else [])
+    if not words and not given["all"]:
+        raise UsageError("no image is named", hint="name one, or use --all")
+
+    def work(word: str) -> str | None:
+        try:
+            done = images.remove(word, given["force"])
+        except ImageNotFound:
+            if given["ignore"] or given["force"]:
+                return None
+            raise
+        return "\n".join(f"{key}: {value}" for one in done for key, value in one.items())
+
+    return output.each(words, work)

@@ -1,0 +1,70 @@
+"""`rootless run`."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.cli.verbs._container_options import OPTIONS
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "run",
+    "IMAGE [COMMAND [ARGUMENT...]]",
+    "Make a container and run a command in it",
+    (
+        *OPTIONS,
+        flag("-d --detach", "return at once, and print the id"),
+        text("--sig-proxy", "BOOL", "pass signals on to the container (true)"),
+        flag("--dry-run", "print the launch plan instead of carrying it out"),
+        flag("-q --quiet", "say nothing about fetching the image"),
+    ),
+    minimum=1,
+    stop_early=True,
+    complete=("image", ""),
+    text="The exit status is the command's own; 125 if rootless failed, 126 if the command cannot "
+    "be executed, 127 if it does not exist, 128+n if signal n ended it.",
+    examples="rootless run --rm -it debian\n"
+    'rootless run --rm -v "$PWD":/work -w /work debian make\n'
+    "rootless run -d --name web -p 8080:80 nginx",
+)
+
+
+def run(call: Call) -> int:
+    """Make, start, attach or return."""
+    from rootless.cli.words import truth
+    from rootless.engine.options import ContainerOptions
+    from rootless.errors import UsageError
+
+    given = call.options
+    own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet")}
+    options = ContainerOptions(call.words[0], command=call.words[1:], **given)
+    if options.tty and options.interactive and not options.detach and not os.isatty(0):
+        raise UsageError("standard input is not a terminal", hint="leave out -t")
+    engine = call.engine()
+    engine.progress.quiet = own["quiet"]  # type: ignore[attr-defined]
+    if own["dry_run"]:
+        from rootless.cli import output
+
+        output.write(engine.dry_run(options))
+        return 0
+    container = engine.containers.create(options)
+    try:
+        session = container.start(attach=not options.detach)
+    except BaseException:
+        # the person asked for a running container and gets an error: nothing stays behind
+        container.remove(force=True, volumes=True)
+        raise
+    if session is None:
+        os.write(1, container.id.encode() + b"\n")
+        return 0
+    session.become_client(
+        stdin=options.interactive,
+        tty=options.tty,
+        detach_keys=options.detach_keys or "",
+        sig_proxy=truth("--sig-proxy", own["sig_proxy"] or "true"),
+    )
+    return 125

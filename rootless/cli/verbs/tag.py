@@ -1,0 +1,20 @@
+"""`rootless tag`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "tag", "IMAGE NAME...", "Give an image a further name", minimum=2, complete=("image", "")
+)
+
+
+def run(call: Call) -> None:
+    """Do it for each name."""
+    images = call.engine().images
+    for name in call.words[1:]:
+        images.tag(call.words[0], name)

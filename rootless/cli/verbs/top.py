@@ -1,0 +1,27 @@
+"""`rootless top`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "top",
+    "CONTAINER [COLUMN...]",
+    "List the processes of a container",
+    minimum=1,
+    stop_early=True,
+    complete=("running", "uid pid ppid c stime tty time cmd"),
+    text="Pids are the host's: the processes are beside yours.",
+)
+
+
+def run(call: Call) -> None:
+    """Print the table."""
+    from rootless.cli import output
+
+    found = call.engine().containers.get(call.words[0]).top(call.words[1:])
+    output.write(output.table(found["Titles"], found["Processes"]))

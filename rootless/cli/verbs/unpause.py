@@ -1,0 +1,20 @@
+"""`rootless unpause`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "unpause", "CONTAINER...", "Let frozen containers go on", (flag("-a --all", "all that run"),), complete=("running",)
+)
+
+
+def run(call: Call) -> int:
+    """Do it to each."""
+    from rootless.cli.verbs import _several
+
+    return _several.side_by_side(call, lambda one: one.unpause())

@@ -1,0 +1,26 @@
+"""`rootless volume inspect`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "volume inspect",
+    "NAME...",
+    "Show everything about volumes",
+    (text("-f --format", "FORMAT", "json, or a template as {{.Mountpoint}}", complete="json"),),
+    minimum=1,
+    complete=("volume",),
+)
+
+
+def run(call: Call) -> int:
+    """As `inspect --type volume`."""
+    from rootless.cli.verbs import inspect
+
+    call.options["type"] = "volume"
+    return inspect.run(call)

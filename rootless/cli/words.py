@@ -1,0 +1,262 @@
+"""Verbs and their options, described once, and the lean parser of the command line.
+
+`rootless run` starts in the time that loading click takes twice over, so the verbs that people and
+scripts use most are parsed here.  click (click_road.py) is built from the same descriptions and
+does help, completion, error messages and the other verbs; a property test holds the two together.
+The conventions are those of docker's own parser: `--name value`, `--name=value`, `-n value`,
+`-nvalue`, `-n=value`, `-it`, `--flag=false`, `--`.
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+
+FLAG, TEXT, LIST, NUMBER = "flag", "text", "list", "number"
+
+_TRUE = ("true", "1", "t", "TRUE", "True", "T")
+_FALSE = ("false", "0", "f", "FALSE", "False", "F")
+
+
+class Option:
+    """One option: its spellings, what it takes, the sentence of its help.
+
+    `complete`: what its value names (container, image, volume, file, directory), or choices as
+    words with spaces between.
+    """
+
+    __slots__ = ("complete", "dest", "help", "kind", "metavar", "names")
+
+    def __init__(
+        self, kind: str, names: str, metavar: str, text: str, complete: str, dest: str
+    ) -> None:
+        self.kind = kind
+        self.names = names.split()
+        self.metavar = metavar
+        self.help = text
+        self.complete = complete
+        self.dest = dest or self.names[-1].lstrip("-").replace("-", "_")
+
+    def default(self) -> Json:
+        """The value when it is not given."""
+        return False if self.kind == FLAG else [] if self.kind == LIST else None
+
+
+def flag(names: str, text: str, *, dest: str = "") -> Option:
+    """An option that is there or not."""
+    return Option(FLAG, names, "", text, "", dest)
+
+
+def text(names: str, metavar: str, text: str, *, complete: str = "", dest: str = "") -> Option:
+    """An option with a value; the last one given wins."""
+    return Option(TEXT, names, metavar, text, complete, dest)
+
+
+def several(names: str, metavar: str, text: str, *, complete: str = "", dest: str = "") -> Option:
+    """An option that may be given several times."""
+    return Option(LIST, names, metavar, text, complete, dest)
+
+
+def number(names: str, metavar: str, text: str, *, dest: str = "") -> Option:
+    """An option whose value is a whole number."""
+    return Option(NUMBER, names, metavar, text, "", dest)
+
+
+class Verb:
+    """A command: what follows it, how many words at least and at most, its options.
+
+    `stop_early`: options end at the first other word, which begins somebody else's command line.
+    `complete`: what the words name, the last kind for all that follow.
+    """
+
+    __slots__ = (
+        "complete",
+        "examples",
+        "maximum",
+        "minimum",
+        "name",
+        "options",
+        "stop_early",
+        "summary",
+        "text",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        usage: str,
+        summary: str,
+        options: Sequence[Option] = (),
+        *,
+        minimum: int = 0,
+        maximum: int | None = None,
+        stop_early: bool = False,
+        text: str = "",
+        examples: str = "",
+        complete: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.usage = usage
+        self.summary = summary
+        self.options = options
+        self.minimum = minimum
+        self.maximum = maximum
+        self.stop_early = stop_early
+        self.text = text
+        self.examples = examples
+        self.complete = complete
+
+
+class Call:
+    """One use of a verb: `options` by destination name, `words` that are not options."""
+
+    __slots__ = ("engine", "options", "words")
+
+    def __init__(
+        self, options: dict[str, Json], words: list[str], engine: Callable[[], Engine]
+    ) -> None:
+        self.options = options
+        self.words = words
+        self.engine = engine
+
+
+GLOBALS = (
+    text("--root --data-dir", "DIR", "keep images, containers and volumes in DIR",
+         complete="directory"),
+    text("--storage-driver", "NAME", "how root file systems are put together",
+         complete="overlay fuse-overlayfs copy"),
+    text("--cgroup-manager", "NAME", "who applies limits", complete="systemd cgroupfs disabled"),
+    text("--runtime", "NAME", "run containers by this OCI runtime instead of the built-in one",
+         complete="rootless crun runc"),
+    flag("--debug", "on an internal error show where it happened"),
+)  # fmt: skip
+
+
+def parse(
+    options: Sequence[Option],
+    arguments: Sequence[str],
+    *,
+    stop_early: bool,
+) -> tuple[dict[str, Json], list[str]]:
+    """(values of all options by destination, other words).  Raises UsageError."""
+    values = {option.dest: option.default() for option in options}
+    table = {name: option for option in options for name in option.names}
+    words: list[str] = []
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        at += 1
+        if word == "--":
+            words += arguments[at:]
+            break
+        if word[:1] != "-" or word == "-":
+            words.append(word)
+            if stop_early:
+                words += arguments[at:]
+                break
+        elif word[:2] == "--":
+            at = _long(table, values, word, arguments, at)
+        else:
+            at = _short(table, values, word, arguments, at)
+    return values, words
+
+
+def _long(
+    table: dict[str, Option],
+    values: dict[str, Json],
+    word: str,
+    arguments: Sequence[str],
+    at: int,
+) -> int:
+    name, equals, value = word.partition("=")
+    option = table.get(name)
+    if option is None:
+        raise UsageError(f"no such option: {name}")
+    if option.kind == FLAG:
+        values[option.dest] = truth(name, value) if equals else True
+        return at
+    if not equals:
+        if at == len(arguments):
+            raise UsageError(f"the option {name} needs a value")
+        value = arguments[at]
+        at += 1
+    _keep(option, name, values, value)
+    return at
+
+
+def _short(
+    table: dict[str, Option],
+    values: dict[str, Json],
+    word: str,
+    arguments: Sequence[str],
+    at: int,
+) -> int:
+    for position in range(1, len(word)):
+        name = "-" + word[position]
+        option = table.get(name)
+        if option is None:
+            raise UsageError(f"no such option: {name}")
+        rest = word[position + 1 :]
+        if option.kind == FLAG:
+            if rest[:1] == "=":
+                values[option.dest] = truth(name, rest[1:])
+                return at
+            values[option.dest] = True
+            continue
+        if not rest:
+            if at == len(arguments):
+                raise UsageError(f"the option {name} needs a value")
+            rest = arguments[at]
+            at += 1
+        else:
+            rest = rest.removeprefix("=")
+        _keep(option, name, values, rest)
+        return at
+    return at
+
+
+def truth(name: str, value: str) -> bool:
+    """The value of `--flag=VALUE`.  Raises UsageError."""
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise UsageError(f'the option {name} is true or false, not "{value}"')
+
+
+def whole(name: str, value: str) -> int:
+    """The value of an option that is a whole number.  Raises UsageError."""
+    digits = value[1:] if value[:1] == "-" else value
+    if not (digits.isascii() and digits.isdigit()):
+        raise UsageError(f'the option {name} needs a whole number, not "{value}"')
+    return int(value)
+
+
+def _keep(option: Option, name: str, values: dict[str, Json], value: str) -> None:
+    if option.kind == LIST:
+        values[option.dest].append(value)
+    elif option.kind == NUMBER:
+        values[option.dest] = whole(name, value)
+    else:
+        values[option.dest] = value
+
+
+def check_count(verb: Verb, words: Sequence[str]) -> None:
+    """Raises UsageError when there are too few or too many words."""
+    if len(words) < verb.minimum:
+        raise UsageError(
+            f"rootless {verb.name} needs {verb.usage or 'more words'}",
+            hint=f"rootless {verb.name} --help",
+        )
+    if verb.maximum is not None and len(words) > verb.maximum:
+        raise UsageError(
+            f'rootless {verb.name} does not take "{words[verb.maximum]}"',
+            hint=f"rootless {verb.name} --help",
+        )

@@ -1,0 +1,287 @@
+"""`doctor`: every precondition of this host, tried, with what it means and what mends it.
+
+The names of the lines are the headings of docs/troubleshooting.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import host, paths
+from rootless.errors import RootlessError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+
+FINE, LESS, MISSING = "fine", "less", "missing"
+
+# file systems that refuse files of subordinate ids, extended attributes, or both (statfs(2))
+_NETWORK = {
+    0x6969: "NFS", 0xFF534D42: "CIFS", 0xFE534D42: "SMB2", 0x517B: "SMB", 0x0BD00BD0: "Lustre",
+    0x47504653: "GPFS", 0x00C36400: "CephFS", 0x5346414F: "AFS", 0x19830326: "BeeGFS",
+}  # fmt: skip
+
+
+def _line(
+    name: str, status: str, text: str, remedy: str = "", *, required: bool = False
+) -> Json:
+    return {
+        "name": name,
+        "status": status,
+        "text": text,
+        "remedy": remedy,
+        "required": required,
+    }
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def checks(engine: Engine) -> list[Json]:
+    """One object for each precondition.
+
+    `status`: fine, less (works less well, and `text` says how) or missing; `remedy`: the command
+    that mends it; `required`: no container can run without it.
+    """
+    made = [
+        _user_namespaces(),
+        *_ids(),
+        _device("/dev/fuse", "fuse-overlayfs", "fuse", "native overlay or copies are used"),
+        _device("/dev/net/tun", "slirp4netns", "tun", "only --network none and host work"),
+        _slirp(),
+        _overlay(engine),
+        _home(engine),
+        _cgroups(engine),
+        _linger(),
+        _runtime_dir(),
+        _ping(),
+        _ports(),
+    ]
+    return made
+
+
+def can_run(lines: list[Json]) -> bool:
+    """Whether a container can run here."""
+    return not any(line["required"] and line["status"] == MISSING for line in lines)
+
+
+def _user_namespaces() -> Json:
+    from rootless.userns import calls, idmap
+
+    name = "user namespaces"
+    try:
+        single = idmap.single_maps(os.getuid(), os.getgid(), "")
+        # tried with mounts: AppArmor on Ubuntu gives the namespace and takes its rights away
+        calls.call("rootless.engine.doctor:mount_worker", {}, maps=single, mount_namespace=True)
+        return _line(name, FINE, "a namespace with rights of its own can be made", required=True)
+    except RootlessError as error:
+        text, remedy = error.message, _namespace_remedy()
+        return _line(name, MISSING, text, remedy, required=True)
+
+
+def mount_worker(request: Json) -> Json:
+    """Runs in a user namespace: mount something there."""
+    from rootless import kernel
+
+    kernel.calls.mount("none", "/tmp", "tmpfs", 0, "")
+    return True
+
+
+def _namespace_remedy() -> str:
+    def switch(name: str, value: str) -> str:
+        return f"as root: echo {name}={value} >/etc/sysctl.d/80-rootless.conf && sysctl --system"
+
+    if _read("/proc/sys/user/max_user_namespaces") == "0":
+        return switch("user.max_user_namespaces", "28633")
+    if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
+        return switch("kernel.unprivileged_userns_clone", "1")
+    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return switch("kernel.apparmor_restrict_unprivileged_userns", "0")
+    if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
+        return "start the outer container with --security-opt seccomp=unconfined"
+    return "ask why unshare(CLONE_NEWUSER) is refused: a chroot, a seccomp filter, a security module"
+
+
+def _ids() -> list[Json]:
+    from rootless.userns import helpers, idmap, subids
+
+    uid = os.getuid()
+    uids, gids = subids.ranges(uid)
+    who = subids.user_name(uid)
+    if uids and gids:
+        count = min(sum(size for _, size in uids), sum(size for _, size in gids))
+        line = _line("subordinate ids", FINE, f"{count} for {who}")
+        if count < 65536:
+            line = _line(
+                "subordinate ids", LESS, f"{count} for {who}: images may hold ids up to 65535",
+                f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who}",
+            )  # fmt: skip
+    elif helpers.privileged():
+        line = _line("subordinate ids", FINE, "you are root: the ids of this namespace are used")
+    else:
+        missing = " and ".join(
+            name for name, found in (("/etc/subuid", uids), ("/etc/subgid", gids)) if not found
+        )
+        line = _line(
+            "subordinate ids", LESS,
+            f"{missing} has none for {who}: containers have a single id, and no other user in them",
+            f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who}",
+        )  # fmt: skip
+    if not (uids and gids) or helpers.privileged():
+        return [line, _line("newuidmap", FINE, "not needed")]
+    maps = idmap.default_maps()
+    if maps.single:
+        problem, _, remedy = maps.why.partition("; ")
+        return [line, _line("newuidmap", LESS, f"{problem}: containers have a single id", remedy)]
+    return [line, _line("newuidmap", FINE, ", ".join(helpers.paths()))]
+
+
+def _device(path: str, user: str, module: str, otherwise: str) -> Json:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        return _line(path, FINE, "can be opened")
+    except FileNotFoundError:
+        text, remedy = f"does not exist: {otherwise}", f"as root: modprobe {module}"
+    except PermissionError:
+        text, remedy = f"is closed to you: {otherwise}", f"as root: chmod 666 {path}"
+    except OSError as error:
+        text = f"cannot be opened ({error.strerror}): {otherwise}"
+        remedy = f"as root: modprobe {module}"
+    if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
+        remedy = f"start the outer container with --device {path}"
+    return _line(path, LESS, text, remedy)
+
+
+def _slirp() -> Json:
+    from rootless.network import slirp
+
+    program = host.current().slirp4netns
+    if not program:
+        return _line(
+            "slirp4netns", LESS, "is not installed: only --network none and host work",
+            "as root: apt-get install slirp4netns (dnf, zypper, pacman and apk name it so as well)",
+        )  # fmt: skip
+    if not slirp.sandbox_possible():
+        return _line(
+            "slirp4netns", LESS,
+            f"{program} runs without its sandbox, because /etc/resolv.conf is a link that leads "
+            "out of /etc and /run",
+        )  # fmt: skip
+    return _line("slirp4netns", FINE, program)
+
+
+def _overlay(engine: Engine) -> Json:
+    from rootless.storage import drivers
+
+    engine.prepare_data_dir()
+    problem = drivers.overlay_obstacle(engine.maps)
+    if not problem:
+        return _line("overlay", FINE, "the kernel's overlay works in your namespace")
+    missing = drivers.fuse_obstacle()
+    if not missing:
+        return _line("overlay", LESS, f"{problem}: fuse-overlayfs is used, which is slower")
+    return _line(
+        "overlay", LESS, f"{problem}; {missing}: every container gets copies of the image's files",
+        "as root: apt-get install fuse-overlayfs" if "installed" in missing else
+        "set ROOTLESS_DATA_DIR to a directory on a local disk",
+    )  # fmt: skip
+
+
+def _home(engine: Engine) -> Json:
+    from rootless import kernel
+
+    name = "home file system"
+    path = engine.data_dir
+    try:
+        kind = kernel.calls.statfs(path).type & 0xFFFFFFFF
+        free = os.statvfs(path)
+    except OSError as error:
+        return _line(name, MISSING, f"{path}: {error.strerror}", required=True)
+    gigabytes = free.f_bavail * free.f_frsize / (1 << 30)
+    if kind in _NETWORK:
+        return _line(
+            name, LESS, f"{path} is on {_NETWORK[kind]}, which refuses other ids and attributes",
+            "export ROOTLESS_DATA_DIR=/local/disk/of/yours/rootless",
+        )  # fmt: skip
+    if free.f_flag & os.ST_NOEXEC:
+        return _line(
+            name, MISSING, f"{path} is mounted noexec", "export ROOTLESS_DATA_DIR=/another/place",
+            required=True,
+        )  # fmt: skip
+    if gigabytes < 1:
+        return _line(name, LESS, f"{path} has only {gigabytes:.1f} GB left", "rootless prune")
+    return _line(name, FINE, f"{path}, {gigabytes:.0f} GB free", required=True)
+
+
+def _cgroups(engine: Engine) -> Json:
+    manager = engine.cgroups()
+    if manager.kind == "none":
+        from rootless.cgroups import managers
+
+        text = f"{manager.why}: no limits, no pause; a limit that is asked for is an error"
+        return _line("cgroups", LESS, text, managers.remedy())
+    missing = sorted({"cpu", "cpuset", "io", "memory", "pids"} - manager.controllers())
+    if missing:
+        from rootless.cgroups import managers
+
+        text = f"{manager.kind}: {manager.why}; not delegated: {', '.join(missing)}"
+        return _line("cgroups", LESS if "memory" in missing else FINE, text, managers.remedy())
+    return _line("cgroups", FINE, f"{manager.kind}: {manager.why}")
+
+
+def _linger() -> Json:
+    from rootless.userns import subids
+
+    who = subids.user_name(os.getuid())
+    if not os.path.isdir("/run/systemd/system"):
+        return _line("linger", FINE, "not needed: systemd does not run here")
+    if os.path.exists(f"/var/lib/systemd/linger/{who}"):
+        return _line("linger", FINE, "on: containers go on when you log out")
+    return _line(
+        "linger", LESS, "off: containers may end when you log out", f"loginctl enable-linger {who}"
+    )
+
+
+def _runtime_dir() -> Json:
+    value = os.environ.get("XDG_RUNTIME_DIR", "")
+    used = paths.runtime_dir()
+    try:
+        paths.ensure(used)
+    except RootlessError as error:
+        return _line("XDG_RUNTIME_DIR", MISSING, error.message, error.hint, required=True)
+    if value and used.startswith(value):
+        return _line("XDG_RUNTIME_DIR", FINE, value, required=True)
+    what = f"{value} is not yours to write to" if value else "is not set"
+    return _line(
+        "XDG_RUNTIME_DIR", LESS, f"{what}: {used} is used instead",
+        "log in with ssh or machinectl shell instead of su or sudo", required=True,
+    )  # fmt: skip
+
+
+def _ping() -> Json:
+    words = _read("/proc/sys/net/ipv4/ping_group_range").split()
+    if len(words) == 2 and int(words[0]) <= os.getgid() <= int(words[1]):
+        return _line("ping", FINE, f"groups {words[0]} to {words[1]} may")
+    return _line(
+        "ping", LESS, "ping from a container to the outside is refused for your group",
+        "as root: echo 'net.ipv4.ping_group_range=0 2147483647' >/etc/sysctl.d/80-ping.conf "
+        "&& sysctl --system",
+    )  # fmt: skip
+
+
+def _ports() -> Json:
+    first = _read("/proc/sys/net/ipv4/ip_unprivileged_port_start") or "1024"
+    if int(first) <= 80:
+        return _line("low ports", FINE, f"from {first} on")
+    return _line(
+        "low ports", LESS, f"ports below {first} cannot be published: use -p 8080:80",
+        "as root: echo net.ipv4.ip_unprivileged_port_start=80 >/etc/sysctl.d/80-ports.conf "
+        "&& sysctl --system",
+    )  # fmt: skip

@@ -1,0 +1,268 @@
+"""`cp` and `diff`: a container's files seen from outside."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.container import Container
+    from rootless.userns.calls import Call
+    from rootless.userns.idmap import IdMaps
+
+
+def _storage_maps(container: Container) -> IdMaps:
+    maps = container.maps()
+    return maps if maps.single else container.engine.maps
+
+
+def _lowers(container: Container) -> list[str]:
+    from rootless.storage.layers import LayerStore
+
+    layers = LayerStore(container.engine.data_dir, _storage_maps(container))
+    found = [layers.path(one) for one in reversed(container.record["layers"])]
+    return found or [os.path.join(container.directory, "empty")]
+
+
+def _root(container: Container) -> Json:
+    """The request that tells a worker how to come to the root directory (storage.transfer.Root)."""
+    found = container.state()
+    if found.pid:
+        return {"pid": found.pid}
+    driver = container.record["driver"]
+    binds = [
+        [mount["Source"], mount["Destination"]]
+        for mount in container.record["mounts"]
+        if mount["Type"] != "tmpfs"
+    ]
+    if driver == "directory":
+        return {"path": container.config()["root"]["path"], "binds": binds}
+    merged = os.path.join(container.directory, "merged")
+    request: Json = {"path": merged, "binds": binds}
+    if driver == "overlay":
+        from rootless.engine import bundle
+        from rootless.storage import rootfs
+
+        mount = rootfs.RootMount("overlay", container.directory, _lowers(container))
+        operations = bundle.overlay_operations(mount)
+        request["base"] = operations[0][1][0]
+        request["overlay"] = operations[1][1][4]
+    elif driver == "fuse-overlayfs":
+        from rootless.storage import drivers, rootfs
+
+        mount = rootfs.RootMount("fuse-overlayfs", container.directory, _lowers(container))
+        maps, stored = container.maps(), _storage_maps(container)
+        if maps != stored:
+            mount.uidmapping = drivers.mapping(maps.uids, stored.uids)
+            mount.gidmapping = drivers.mapping(maps.gids, stored.gids)
+        request["fuse"] = drivers.fuse_overlayfs_argv(mount)
+    return request
+
+
+def _spawn(
+    container: Container, function: str, request: Json, stdin: int | None, stdout: int | None
+) -> Call:
+    from rootless.userns import calls
+
+    root = _root(container)
+    if root.get("pid"):
+        return calls.spawn(
+            function, {**root, **request}, join_pid=root["pid"], maps=container.maps(),
+            stdin=stdin, stdout=stdout,
+        )  # fmt: skip
+    return calls.spawn(
+        function, {**root, **request}, maps=container.maps(), mount_namespace=True,
+        stdin=stdin, stdout=stdout,
+    )  # fmt: skip
+
+
+def look(container: Container, path: str, *, follow: bool = True) -> Json:
+    """What is at `path`: {"exists", "parent", "directory", "mode", "size", "mtime", "link"}."""
+    request = {"look": _absolute(path), "follow": follow}
+    return _spawn(container, "rootless.storage.transfer:look_worker", request, None, None).wait()
+
+
+def _absolute(path: str) -> str:
+    if not path:
+        raise UsageError("the path in the container is empty", hint="CONTAINER:/PATH")
+    return "/" + path.lstrip("/")
+
+
+def get_archive(container: Container, path: str, out: int, *, follow: bool = False) -> Json:
+    """Write what is at `path` as a tar stream to the descriptor `out`; {"files": count}.
+
+    The top of the archive has the last component's name, `.` for a path that ends in `/.`.
+    Raises NotFound.
+    """
+    shown = _absolute(path)
+    last = shown.rstrip("/").rpartition("/")[2]
+    request = {"get": shown, "name": last or ".", "follow": follow or shown.endswith("/")}
+    function = "rootless.storage.transfer:get_worker"
+    return _spawn(container, function, request, None, out).wait()
+
+
+def put_archive(
+    container: Container,
+    path: str,
+    source: int,
+    *,
+    renamed: tuple[str, str] | None = None,
+    keep_owner: bool = True,
+) -> Json:
+    """Unpack the tar stream of the descriptor `source` below the directory `path`.
+
+    `renamed` replaces the first component of the names; without `keep_owner` everything belongs to
+    the container's root.  Raises NotFound, StorageError, Conflict.
+    """
+    maps = container.maps()
+    request = {
+        "put": _absolute(path),
+        "renamed": list(renamed) if renamed else None,
+        "owner": None if keep_owner else [0, 0],
+        "single": maps.single,
+    }
+    return _spawn(container, "rootless.storage.transfer:put_worker", request, source, None).wait()
+
+
+def copy_in(
+    container: Container, source: str, target: str, *, archive: bool = False, follow: bool = False
+) -> None:
+    """Copy a file or directory of the host to `target` in the container, by docker-cp(1)'s rules."""
+    import tarfile
+    import threading
+
+    from rootless.storage.transfer import Packer
+
+    contents = source.endswith("/.") or source == "."
+    flags = os.O_PATH | os.O_CLOEXEC | (0 if follow or source.endswith("/") else os.O_NOFOLLOW)
+    try:
+        fd = os.open(source, flags)
+    except OSError as error:
+        raise NotFound(f"cannot read {source}: {error.strerror}") from None
+    directory = os.path.isdir(f"/proc/self/fd/{fd}")
+    try:
+        base, renamed = _destination(container, target, os.path.basename(os.path.abspath(source)),
+                                     directory, contents)  # fmt: skip
+    except BaseException:
+        os.close(fd)
+        raise
+    reading, writing = os.pipe()
+    problem: list[BaseException] = []
+
+    def pack() -> None:
+        try:
+            with (
+                open(writing, "wb") as out,
+                tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as made,
+            ):
+                Packer(made).add(fd, "top")
+        except BrokenPipeError:
+            pass  # the other side has failed and says why
+        except OSError as error:
+            problem.append(error)
+
+    thread = threading.Thread(target=pack)
+    thread.start()
+    try:
+        put_archive(container, base, reading, renamed=("top", renamed), keep_owner=archive)
+    finally:
+        os.close(reading)
+        thread.join()
+    if problem:
+        raise NotFound(f"cannot read {source}: {problem[0]}")
+
+
+def _destination(
+    container: Container, target: str, name: str, directory: bool, contents: bool
+) -> tuple[str, str]:
+    """(directory to unpack in, new name of the top; "" for its contents alone)."""
+    found = look(container, target)
+    shown = f"{container.name}:{target}"
+    if found["exists"] and found["directory"]:
+        return target, "" if contents and directory else name
+    if found["exists"]:
+        if directory:
+            raise UsageError(f"cannot copy a directory over the file {shown}")
+    elif not found["parent"]:
+        raise NotFound(f"the directory of {shown} does not exist")
+    elif target.endswith("/") and not directory:
+        raise NotFound(f"the directory {shown} does not exist")
+    parent, _, last = _absolute(target).rstrip("/").rpartition("/")
+    return parent or "/", last
+
+
+def copy_out(
+    container: Container, path: str, target: str, *, archive: bool = False, follow: bool = False
+) -> None:
+    """Copy what is at `path` in the container to the host, by docker-cp(1)'s rules."""
+    from rootless.storage import transfer
+
+    found = look(container, path, follow=follow or path.endswith("/"))
+    if not found["exists"]:
+        raise NotFound(f"there is no {path} in the container {container.name}")
+    name = os.path.basename(_absolute(path).rstrip("/").removesuffix("/.")) or container.name
+    contents = path.endswith("/.") or path == "."
+    if os.path.isdir(target):
+        base, renamed = target, "" if contents and found["directory"] else name
+    elif os.path.exists(target) and found["directory"]:
+        raise UsageError(f"cannot copy a directory over the file {target}")
+    else:
+        if target.endswith("/") and not found["directory"]:
+            raise NotFound(f"the directory {target} does not exist")
+        base = os.path.dirname(os.path.abspath(target))
+        renamed = os.path.basename(os.path.abspath(target))
+        if not os.path.isdir(base):
+            raise NotFound(f"the directory {base} does not exist")
+    directory = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    reading, writing = os.pipe()
+    request = {"get": _absolute(path), "name": "top", "follow": follow or path.endswith("/")}
+    running = _spawn(container, "rootless.storage.transfer:get_worker", request, None, writing)
+    os.close(writing)
+    try:
+        # what the container sends is as hostile as an image: the same unpacker takes it
+        transfer.put(directory, reading, {"single": True, "renamed": ["top", renamed]})
+    finally:
+        os.close(reading)
+        running.wait()
+
+
+def diff(container: Container) -> list[tuple[str, str]]:
+    """(kind, path) pairs: A added, C changed, D deleted; what the engine itself put there is left out."""
+    from rootless.userns import calls
+
+    if container.record["driver"] == "directory":
+        raise UsageError("a container of --rootfs has no image to compare with")
+    request: Json = {"lowers": _lowers(container)}
+    if container.record["driver"] == "copy":
+        function = "rootless.storage.diff:compare_worker"
+        request["merged"] = os.path.join(container.directory, "merged")
+    else:
+        function = "rootless.storage.diff:diff_worker"
+        request["upper"] = os.path.join(container.directory, "upper")
+    found = calls.call(function, request, maps=container.maps())
+    ours = {mount["destination"] for mount in container.config()["mounts"]}
+    ours |= {"/dev", "/proc", "/sys", "/etc/mtab"}
+    changed = [
+        (kind, path)
+        for kind, path in found
+        if path not in ours and not path.startswith(("/dev/", "/proc/", "/sys/"))
+    ]
+    return _without_bare_parents(changed, ours)
+
+
+def _without_bare_parents(
+    changed: list[tuple[str, str]], ours: set[str]
+) -> list[tuple[str, str]]:
+    """A directory that is in the upper only because of a mount point of ours did not change."""
+    paths = [path for _, path in changed]
+    parents = {os.path.dirname(path) for path in ours}
+    return [
+        (kind, path)
+        for kind, path in changed
+        if path not in parents
+        or kind == "D"
+        or any(other.startswith(path + "/") for other in paths)
+    ]

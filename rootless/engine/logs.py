@@ -1,0 +1,292 @@
+"""Reading a container's log: what the monitor wrote, in its three forms.
+
+Sources: Kubernetes' CRI log format (k8s-file), docker's json-file, journalctl(1).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless import documents
+from rootless.errors import Conflict, HostError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Entry = tuple[str, bytes]
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # fmt: skip
+
+
+def parse_time(text: str) -> float:
+    """A moment as docker's --since takes it, in seconds since the epoch.
+
+    Seconds since the epoch (`1700000000.5`), a time ago (`10m`, `1h30m`), or a date
+    (`2024-05-01`, `2024-05-01T10:00:00Z`).  Raises UsageError.
+    """
+    word = text.strip()
+    try:
+        return float(word)
+    except ValueError:
+        pass
+    ago = _duration(word)
+    if ago is not None:
+        return time.time() - ago
+    import datetime
+
+    try:
+        # nanoseconds, which Python's own form does not know, are cut
+        head, dot, rest = word.replace("Z", "+00:00").partition(".")
+        if dot:
+            digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+            rest = digits[:6] + rest[len(digits) :]
+        return datetime.datetime.fromisoformat(head + dot + rest).timestamp()
+    except ValueError:
+        raise UsageError(
+            f'"{text}" is not a time', hint="as in 10m, 1h30m, 2024-05-01T10:00:00Z or 1700000000"
+        ) from None
+
+
+def _duration(word: str) -> float | None:
+    total, number = 0.0, ""
+    at = 0
+    while at < len(word):
+        if word[at].isdigit() or word[at] == ".":
+            number += word[at]
+            at += 1
+            continue
+        unit = word[at : at + 2] if word[at : at + 2] in _UNITS else word[at]
+        if unit not in _UNITS or not number or number.count(".") > 1:
+            return None
+        total += float(number) * _UNITS[unit]
+        number = ""
+        at += len(unit)
+    return total if word and not number else None
+
+
+def _stamp(text: str) -> float:
+    """The time that the monitor wrote, always UTC: `2024-05-01T10:00:00.123456789Z`."""
+    import calendar
+
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction or 0}")
+
+
+def read(
+    path: str,
+    driver: str,
+    *,
+    follow: bool = False,
+    since: float | None = None,
+    until: float | None = None,
+    tail: int | None = None,
+    timestamps: bool = False,
+    alive: Callable[[], bool],
+) -> Iterator[Entry]:
+    """("stdout" | "stderr", bytes) pairs, oldest first; `tail` counts lines.
+
+    With `follow` it goes on until `alive()` is false and everything was read, also over files that
+    are rotated meanwhile.  Raises Conflict for the driver none, HostError without journalctl.
+    """
+    if driver == "none":
+        raise Conflict("this container keeps no log", hint="it was made with --log-driver none")
+    if driver == "journald":
+        return _journal(path, follow, since, until, tail, timestamps)
+    parse = _json_line if driver == "json-file" else _k8s_line
+    return _files(path, parse, follow, since, until, tail, timestamps, alive)
+
+
+def _k8s_line(line: bytes) -> tuple[str, str, bytes]:
+    """(time, stream, what was written) of one line of the file."""
+    stamp, stream, mark, text = line.split(b" ", 3)
+    return stamp.decode(), stream.decode(), text if mark == b"F" else text[:-1]
+
+
+def _json_line(line: bytes) -> tuple[str, str, bytes]:
+    found = documents.loads(line.decode("utf-8", "replace"))
+    return found["time"], found["stream"], found["log"].encode()
+
+
+def _files(
+    path: str,
+    parse: Callable[[bytes], tuple[str, str, bytes]],
+    follow: bool,
+    since: float | None,
+    until: float | None,
+    tail: int | None,
+    timestamps: bool,
+    alive: Callable[[], bool],
+) -> Iterator[Entry]:
+    fresh = {"stdout": True, "stderr": True}
+    for line in _lines(path, follow, tail, alive):
+        try:
+            stamp, stream, text = parse(line)
+        except (ValueError, KeyError):
+            continue  # cut off by a crash or a full disk
+        if since is not None or until is not None:
+            when = _stamp(stamp)
+            if since is not None and when < since:
+                continue
+            if until is not None and when > until:
+                return
+        if timestamps and fresh[stream]:
+            text = stamp.encode() + b" " + text
+        fresh[stream] = text.endswith(b"\n")
+        yield stream, text
+
+
+def _lines(
+    path: str, follow: bool, tail: int | None, alive: Callable[[], bool]
+) -> Iterator[bytes]:
+    """Lines of the rotated files and of the current one, then, following, what is added to it."""
+    backlog = _rotated(path) + [path]
+    if tail is not None:
+        yield from _last(backlog, tail)
+        offset, inode = _end(path)
+    else:
+        offset, inode = 0, None
+        for old in backlog[:-1]:
+            yield from _whole(old)
+    if tail is not None and not follow:
+        return
+    yield from _current(path, offset, inode, follow, alive)
+
+
+def _rotated(path: str) -> list[str]:
+    found = []
+    number = 1
+    while os.path.exists(f"{path}.{number}"):
+        found.append(f"{path}.{number}")
+        number += 1
+    return found[::-1]
+
+
+def _whole(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            yield from file
+    except FileNotFoundError:
+        return
+
+
+def _end(path: str) -> tuple[int, int | None]:
+    try:
+        found = os.stat(path)
+        return found.st_size, found.st_ino
+    except FileNotFoundError:
+        return 0, None
+
+
+def _last(paths: list[str], count: int) -> list[bytes]:
+    """The last `count` lines, reading backwards from the end in blocks."""
+    lines: list[bytes] = []
+    for path in reversed(paths):
+        if len(lines) >= count:
+            break
+        try:
+            file = open(path, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            continue
+        with file:
+            at = file.seek(0, os.SEEK_END)
+            data = b""
+            while at and data.count(b"\n") <= count - len(lines):
+                step = min(at, 1 << 16)
+                at -= step
+                file.seek(at)
+                data = file.read(step) + data
+        found = data.splitlines(keepends=True)
+        if at:
+            found = found[1:]
+        lines = found + lines
+    return lines[-count:] if count else []
+
+
+def _current(
+    path: str, offset: int, inode: int | None, follow: bool, alive: Callable[[], bool]
+) -> Iterator[bytes]:
+    """Read the file from `offset`; when another file takes its name, finish the old one first."""
+    file = None
+    rest = b""
+    pause = 0.01
+    try:
+        while True:
+            # asked before the end of the file is looked for: what is written before the monitor
+            # ends is then surely read
+            more_to_come = follow and alive()
+            if file is None:
+                try:
+                    file = open(path, "rb")  # noqa: SIM115
+                    if inode in (None, os.fstat(file.fileno()).st_ino):
+                        file.seek(offset)
+                    offset, inode = 0, None
+                except FileNotFoundError:
+                    if not more_to_come:
+                        return
+                    time.sleep(pause)
+                    continue
+            data = file.read(1 << 16)
+            if data:
+                pause = 0.01
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    yield line + b"\n"
+                continue
+            try:
+                turned = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
+            except FileNotFoundError:
+                turned = False
+            if turned:
+                if file.read(1):
+                    file.seek(-1, os.SEEK_CUR)
+                    continue
+                file.close()
+                file, rest = None, b""
+                continue
+            if not more_to_come:
+                return
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _journal(
+    identifier: str,
+    follow: bool,
+    since: float | None,
+    until: float | None,
+    tail: int | None,
+    timestamps: bool,
+) -> Iterator[Entry]:
+    import subprocess
+
+    words = ["journalctl", "--user", "-q", "-o", "json", f"CONTAINER_ID_FULL={identifier}"]
+    words += ["-f"] if follow else []
+    words += ["-n", "all" if tail is None else str(tail)]
+    words += [f"--since=@{since}"] if since is not None else []
+    words += [f"--until=@{until}"] if until is not None else []
+    try:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE)
+    except FileNotFoundError:
+        raise HostError("journalctl is not installed, so the log cannot be read") from None
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            found = documents.loads(line.decode())
+            text = found.get("MESSAGE") or ""
+            data = bytes(text) if isinstance(text, list) else str(text).encode()
+            if found.get("CONTAINER_PARTIAL_MESSAGE") != "true":
+                data += b"\n"
+            if timestamps:
+                from rootless.engine import telling
+
+                moment = int(found["__REALTIME_TIMESTAMP"]) / 1e6
+                data = telling.rfc3339(moment).encode() + b" " + data
+            yield ("stderr" if found.get("PRIORITY") == "3" else "stdout"), data
+    finally:
+        process.terminate()
+        process.wait()

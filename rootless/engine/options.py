@@ -1,0 +1,226 @@
+"""What can be asked of a container: the command line's flags as data, `-` written `_`.
+
+One vocabulary serves the command line and the library.  The library also understands the words of
+docker's Python client where they differ (`environment`, `volumes`, `ports`, `remove`, …).
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+
+
+class _Options:
+    """Attributes with defaults; words that are not known are refused."""
+
+    LISTS: tuple[str, ...] = ()
+    FLAGS: tuple[str, ...] = ()
+    TEXTS: tuple[str, ...] = ()
+
+    def __init__(self, **words: object) -> None:
+        table = self.__dict__
+        for name in self.LISTS:
+            table[name] = []
+        for name in self.FLAGS:
+            table[name] = False
+        for name in self.TEXTS:
+            table[name] = None
+        for name, value in words.items():
+            self._take(name, value)
+
+    def _take(self, name: str, value: object) -> None:
+        if name in _ALIASES:
+            name = _ALIASES[name]
+        if name not in self.__dict__:
+            raise UsageError(
+                f'unknown option "{name}"', hint="options are named as the command line's, with _"
+            )
+        if name in self.LISTS:
+            self.__dict__[name] = _list(name, value)
+        elif name in self.FLAGS:
+            self.__dict__[name] = bool(value)
+        elif value is None or isinstance(value, (str, list)) or name in _NUMBERS:
+            self.__dict__[name] = _number(name, value) if name in _NUMBERS else value
+        else:
+            self.__dict__[name] = str(value)
+
+
+_NUMBERS = ("stop_timeout", "pids_limit")
+
+_ALIASES = {
+    "environment": "env",
+    "volumes": "volume",
+    "ports": "publish",
+    "labels": "label",
+    "annotations": "annotation",
+    "remove": "rm",
+    "auto_remove": "rm",
+    "working_dir": "workdir",
+    "mem_limit": "memory",
+    "memswap_limit": "memory_swap",
+    "network_mode": "network",
+    "stdin_open": "interactive",
+    "devices": "device",
+    "sysctls": "sysctl",
+    "ulimits": "ulimit",
+    "extra_hosts": "add_host",
+    "mounts": "mount",
+    "restart_policy": "restart",
+    "userns_mode": "userns",
+}
+
+
+def _number(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    try:
+        return int(str(value))
+    except ValueError:
+        flag = name.replace("_", "-")
+        raise UsageError(f'invalid --{flag} "{value}"', hint="a whole number") from None
+
+
+def _list(name: str, value: object) -> list[str]:
+    """Words; a table becomes NAME=VALUE words, or what the flag of that name expects."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [_pair(name, str(key), one) for key, one in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [str(one) for one in value]
+    raise UsageError(f"the option {name} is a list, not {value!r}")
+
+
+def _pair(name: str, key: str, value: object) -> str:
+    if name == "volume":
+        # docker-py: {source: {"bind": target, "mode": "ro"}}
+        if isinstance(value, dict):
+            return f"{key}:{value['bind']}:{value.get('mode', 'rw')}"
+        return f"{key}:{value}"
+    if name == "publish":
+        # docker-py: {"80/tcp": 8080} or (address, port)
+        if isinstance(value, tuple):
+            return f"{value[0]}:{value[1]}:{key}"
+        return key if value is None else f"{value}:{key}"
+    if name == "add_host":
+        return f"{key}:{value}"
+    return key if value is None else f"{key}={value}"
+
+
+class ContainerOptions(_Options):
+    """Options of `create` and `run`; see rootless-run(1) for their meanings."""
+
+    LISTS = (
+        "command", "env", "env_file", "unsetenv", "group_add", "volume", "mount", "tmpfs",
+        "publish", "dns", "dns_search", "dns_option", "add_host", "uidmap", "gidmap", "ulimit",
+        "cap_add", "cap_drop", "security_opt", "device", "label", "label_file", "annotation",
+        "sysctl", "log_opt",
+    )  # fmt: skip
+    FLAGS = (
+        "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
+        "replace", "env_host", "unsetenv_all",
+    )  # fmt: skip
+    TEXTS = (
+        "name", "hostname", "workdir", "user", "entrypoint", "network", "userns",
+        "memory", "memory_swap", "cpus", "cpuset_cpus", "pids_limit", "shm_size", "stop_signal",
+        "stop_timeout", "cidfile", "pid_file", "pull", "platform", "restart", "runtime", "tz",
+        "umask", "ipc", "pid", "uts", "cgroupns", "cgroup_parent", "log_driver", "detach_keys",
+        "storage_driver",
+    )  # fmt: skip
+
+    if TYPE_CHECKING:
+        image: str
+        command: list[str]
+        env: list[str]
+        env_file: list[str]
+        unsetenv: list[str]
+        group_add: list[str]
+        volume: list[str]
+        mount: list[str]
+        tmpfs: list[str]
+        publish: list[str]
+        dns: list[str]
+        dns_search: list[str]
+        dns_option: list[str]
+        add_host: list[str]
+        uidmap: list[str]
+        gidmap: list[str]
+        ulimit: list[str]
+        cap_add: list[str]
+        cap_drop: list[str]
+        security_opt: list[str]
+        device: list[str]
+        label: list[str]
+        label_file: list[str]
+        annotation: list[str]
+        sysctl: list[str]
+        log_opt: list[str]
+        rootfs: bool
+        detach: bool
+        interactive: bool
+        tty: bool
+        rm: bool
+        read_only: bool
+        privileged: bool
+        init: bool
+        replace: bool
+        env_host: bool
+        unsetenv_all: bool
+        name: str | None
+        hostname: str | None
+        workdir: str | None
+        user: str | None
+        entrypoint: str | list[str] | None
+        network: str | None
+        userns: str | None
+        memory: str | None
+        memory_swap: str | None
+        cpus: str | None
+        cpuset_cpus: str | None
+        pids_limit: int | None
+        shm_size: str | None
+        stop_signal: str | None
+        stop_timeout: int | None
+        cidfile: str | None
+        pid_file: str | None
+        pull: str | None
+        platform: str | None
+        restart: str | None
+        runtime: str | None
+        tz: str | None
+        umask: str | None
+        ipc: str | None
+        pid: str | None
+        uts: str | None
+        cgroupns: str | None
+        cgroup_parent: str | None
+        log_driver: str | None
+        detach_keys: str | None
+        storage_driver: str | None
+
+    def __init__(self, image: str, **words: object) -> None:
+        self.image = image
+        super().__init__(**words)
+
+
+class ExecOptions(_Options):
+    """Options of `exec`."""
+
+    LISTS = ("command", "env", "env_file")
+    FLAGS = ("detach", "interactive", "tty", "privileged")
+    TEXTS = ("workdir", "user", "detach_keys")
+
+    if TYPE_CHECKING:
+        command: list[str]
+        env: list[str]
+        env_file: list[str]
+        detach: bool
+        interactive: bool
+        tty: bool
+        privileged: bool
+        workdir: str | None
+        user: str | None
+        detach_keys: str | None
