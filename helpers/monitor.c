@@ -310,8 +310,11 @@ static void clean_up(void)
     for (char **path = orders.unlink; path && *path; path++)
         unlink(*path);
     /* most containers leave nothing that needs the namespace, and a fork costs more than a try */
-    if (orders.remove && remove_trees(NULL) < 0 && container.user_ns >= 0)
+    if (orders.remove && remove_trees(NULL) < 0 && container.user_ns >= 0) {
         inside_user_namespace(container.user_ns, remove_trees, NULL);
+        /* where our own id is not mapped inside, what was emptied there is removed here */
+        remove_trees(NULL);
+    }
     if (listener >= 0) {
         char path[4096];
         snprintf(path, sizeof path, "%s/attach", orders.socket_directory);

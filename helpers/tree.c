@@ -63,8 +63,10 @@ int tree_remove(int parent, const char *name)
         if (!dots(entry->d_name) && tree_remove(dirfd(directory), entry->d_name) < 0 && !first)
             first = errno;
     if (first == EACCES || first == EPERM) {
+        struct stat mode;
         /* a directory without write permission for its owner; try once more with it */
-        if (fchmod(dirfd(directory), 0700) == 0) {
+        if (fstat(dirfd(directory), &mode) == 0 && (mode.st_mode & 0700) != 0700 &&
+            fchmod(dirfd(directory), 0700) == 0) {
             first = 0;
             rewinddir(directory);
             for (struct dirent *entry; (entry = readdir(directory));)

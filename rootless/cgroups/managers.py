@@ -120,7 +120,8 @@ class Delegated(Manager):
                     _write(f"{path}/{name}", str(value))
                 except OSError as error:
                     raise HostError(
-                        f"the limit {name}={value} cannot be applied: {error.strerror}", hint=_REMEDY
+                        f"the limit {name}={value} cannot be applied: {error.strerror}",
+                        hint=_REMEDY,
                     ) from None
 
 

@@ -76,7 +76,7 @@ def _short(table: dict[str, Option], word: str, rest: list[str]) -> list[str]:
     return [word]
 
 
-class _Words(click.ParamType):
+class _Words(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A completion type: names that the engine knows, or files."""
 
     name = "word"
@@ -106,7 +106,7 @@ def _parameter(option: Option) -> list[click.Option]:
             [_twin(option), option.dest], is_flag=True, flag_value=False, default=False, hidden=True
         )
         return [shown, twin]
-    kind: click.ParamType = click.STRING
+    kind: click.ParamType = click.STRING  # type: ignore[type-arg,unused-ignore]
     if option.kind == NUMBER:
         kind = _Whole()
     elif option.complete:
@@ -122,7 +122,7 @@ def _parameter(option: Option) -> list[click.Option]:
     ]
 
 
-class _Whole(click.ParamType):
+class _Whole(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "integer"
 
     def convert(
@@ -359,5 +359,3 @@ def script(shell: str) -> str:
         raise UsageError(f'no completion for the shell "{shell}"', hint="bash, zsh or fish")
     source = found(root(), {}, "rootless", "_ROOTLESS_COMPLETE")
     return str(source.source_template % source.source_vars())
-
-

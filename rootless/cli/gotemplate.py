@@ -16,6 +16,8 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.documents import Json
 
     # (kind, what it needs): see _Parser
@@ -446,7 +448,7 @@ def _truncate(value: Json, width: int) -> str:
     return shown(value)[:width]
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Json]] = {
     "and": _and,
     "or": _or,
     "not": lambda value: not _true(value),

@@ -60,9 +60,10 @@ def rows(
     *,
     heading: bool = True,
 ) -> str:
-    """A list by `--format`: none or `table` (columns `default`), `json`, `table TEMPLATE`, TEMPLATE.
+    """A list by `--format`: `table` or nothing, `json`, `table TEMPLATE`, or a template.
 
-    `titles`: the heading of each field; JSON is one object per line, as docker prints it.
+    `default` names the columns of a plain table, `titles` the heading of each field; JSON is one
+    object per line, as docker prints it.
     """
     if not format or format == "table":
         body = [[str(row[name]) for name in default] for row in found]

@@ -37,10 +37,33 @@ def prepare_root(draft: Draft) -> None:
     draft.choice = drivers.choose(
         options.storage_driver or engine.storage_driver, draft.maps, storage_maps
     )
-    draft.root_mount = rootfs.prepare(draft.directory, layer_dirs, draft.choice, read_only=False)
+    draft.root_mount = rootfs.prepare(
+        draft.directory, layer_dirs, draft.choice, volatile=bool(options.rm)
+    )
     draft.root = draft.root_mount.merged
+    if not draft.maps.root_is_caller:
+        _hand_over(draft)
     if draft.choice.name == "copy":
         rootfs.copy_layers(draft.root_mount, draft.maps)
+
+
+def _hand_over(draft: Draft) -> None:
+    """Where root of the container is another id than ours, the writable directories must be its."""
+    base, maps, mount = draft.engine.maps, draft.maps, draft.root_mount
+    uid, gid = maps.to_host_uid(0), maps.to_host_gid(0)
+    if mount is None or uid is None or gid is None:
+        return
+    path = draft.directory
+    while path != "/":
+        path = os.path.dirname(path)
+        if not os.stat(path).st_mode & 0o001:
+            raise HostError(
+                f"root of this id map is uid {uid} on the host, which cannot pass through {path}",
+                hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place",
+            )
+    rootfs.give(
+        [mount.upper, mount.work], base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base
+    )
 
 
 def read_file(draft: Draft, path: str) -> bytes | None:

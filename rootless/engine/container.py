@@ -105,6 +105,11 @@ class Container:
 
         return IdMaps.from_dict(self.record["maps"])
 
+    def storage_maps(self) -> IdMaps:
+        """The map in which all of the container's files can be handled."""
+        maps = self.maps()
+        return maps if maps.single else self.engine.maps
+
     def cgroup(self) -> str:
         """The path of the container's cgroup, empty without one."""
         try:
@@ -315,7 +320,7 @@ class Container:
             if not os.path.isdir(self.directory):
                 return
             names.release(self.engine.containers_dir, self.name, self.id)
-            rootfs.remove(self.directory, self.maps())
+            rootfs.remove(self.directory, self.storage_maps())
         sockets = create.socket_directory(self.id)
         for name in ("attach", "slirp"):
             try:
@@ -453,11 +458,11 @@ class Container:
 
         return files.get_archive(self, path, out)
 
-    def put_archive(self, path: str, source: int, **options: object) -> Json:
+    def put_archive(self, path: str, source: int, *, keep_owner: bool = True) -> Json:
         """Unpack a tar stream from the descriptor below the directory `path`."""
         from rootless.engine import files
 
-        return files.put_archive(self, path, source, **options)
+        return files.put_archive(self, path, source, keep_owner=keep_owner)
 
     # how it is told
 

@@ -85,6 +85,11 @@ def create(engine: Engine, options: ContainerOptions) -> str:
     draft = Draft()
     draft.engine = engine
     draft.options = options
+    if options.rm and (options.restart or "no") != "no":
+        raise UsageError(
+            "--rm and --restart contradict each other: what is removed cannot be restarted",
+            hint="leave one of them out",
+        )
     draft.network = modes.parse_network(options.network)
     draft.ports = ports.parse_publish(list(options.publish), [])
     _find_image(draft)
@@ -135,7 +140,9 @@ def _abandon(draft: Draft) -> None:
 
     if draft.name:
         names.release(draft.engine.containers_dir, draft.name, draft.identifier)
-    rootfs.remove(draft.directory, draft.maps)
+    rootfs.remove(
+        draft.directory, draft.maps if draft.maps.single else draft.engine.maps
+    )
 
 
 def _find_image(draft: Draft) -> None:
@@ -172,8 +179,11 @@ def _choose_ids(draft: Draft) -> None:
             if key not in ("uid", "gid") or not value.isdigit():
                 raise UsageError(f'invalid --userns "{text}"', hint="keep-id[:uid=N,gid=N]")
             wanted[key] = int(value)
-        draft.maps = idmap.keep_id(base, wanted.get("uid"), wanted.get("gid"))
-        if options.user is None and not draft.maps.single:
+        # with a single id root must stay mapped, or nothing could be mounted; the person's own id
+        # is then given by a namespace inside, as every other USER is (runtime.compile, "nest")
+        kept = idmap.keep_id(base, wanted.get("uid"), wanted.get("gid"))
+        draft.maps = base if base.single else kept
+        if options.user is None:
             # podman's rule: who asks to keep the id wants to be that id
             uid, gid = wanted.get("uid", os.getuid()), wanted.get("gid", os.getgid())
             draft.options.user = f"{uid}:{gid}"

@@ -24,9 +24,7 @@ _NETWORK = {
 }  # fmt: skip
 
 
-def _line(
-    name: str, status: str, text: str, remedy: str = "", *, required: bool = False
-) -> Json:
+def _line(name: str, status: str, text: str, remedy: str = "", *, required: bool = False) -> Json:
     return {
         "name": name,
         "status": status,
@@ -106,7 +104,9 @@ def _namespace_remedy() -> str:
         return switch("kernel.apparmor_restrict_unprivileged_userns", "0")
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
         return "start the outer container with --security-opt seccomp=unconfined"
-    return "ask why unshare(CLONE_NEWUSER) is refused: a chroot, a seccomp filter, a security module"
+    return (
+        "ask why unshare(CLONE_NEWUSER) is refused: a chroot, a seccomp filter, a security module"
+    )
 
 
 def _ids() -> list[Json]:

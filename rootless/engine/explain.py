@@ -126,7 +126,7 @@ def _extents(path: str) -> list[list[int]]:
 def _inside(path: str) -> list[Json]:
     """Telling ids of the container and what they are on the host."""
     extents = _extents(path)
-    made = []
+    made: list[Json] = []
     for number in (0, 1, 33, 1000, os.getuid()):
         for first, outside, size in extents:
             if first <= number < first + size and not any(one["Inside"] == number for one in made):
@@ -136,7 +136,7 @@ def _inside(path: str) -> list[Json]:
 
 def _outside(path: str) -> list[Json]:
     """Ids of the host and what the container calls them; -1: nobody there."""
-    made = []
+    made: list[Json] = []
     for number in (os.getuid(), 0):
         inside = -1
         for first, outside, size in _extents(path):
@@ -183,7 +183,9 @@ def _network(attrs: Json, pid: int) -> Json:
         for inner, outer in attrs["NetworkSettings"]["Ports"].items()
         for one in outer
     ]
-    devices = [line.split(":")[0].strip() for line in _read(f"/proc/{pid}/net/dev").splitlines()[2:]]
+    devices = [
+        line.split(":")[0].strip() for line in _read(f"/proc/{pid}/net/dev").splitlines()[2:]
+    ]
     paths = {
         "slirp4netns": "tap0 in the container - slirp4netns, a process of yours - sockets of yours "
         "- the host's network",
@@ -243,7 +245,7 @@ def render(picture: Json) -> str:
     rights = picture["Rights"]
     parts += [
         "",
-        f"RIGHTS: capabilities {rights['Capabilities']} (inside only), seccomp {rights['Seccomp']}, "
+        f"RIGHTS: capabilities {rights['Capabilities']} (inside), seccomp {rights['Seccomp']}, "
         f"no_new_privs {'on' if rights['NoNewPrivileges'] else 'off'}",
     ]
     return "\n".join(parts) + "\n"

@@ -11,18 +11,12 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.container import Container
     from rootless.userns.calls import Call
-    from rootless.userns.idmap import IdMaps
-
-
-def _storage_maps(container: Container) -> IdMaps:
-    maps = container.maps()
-    return maps if maps.single else container.engine.maps
 
 
 def _lowers(container: Container) -> list[str]:
     from rootless.storage.layers import LayerStore
 
-    layers = LayerStore(container.engine.data_dir, _storage_maps(container))
+    layers = LayerStore(container.engine.data_dir, container.storage_maps())
     found = [layers.path(one) for one in reversed(container.record["layers"])]
     return found or [os.path.join(container.directory, "empty")]
 
@@ -54,7 +48,7 @@ def _root(container: Container) -> Json:
         from rootless.storage import drivers, rootfs
 
         mount = rootfs.RootMount("fuse-overlayfs", container.directory, _lowers(container))
-        maps, stored = container.maps(), _storage_maps(container)
+        maps, stored = container.maps(), container.storage_maps()
         if maps != stored:
             mount.uidmapping = drivers.mapping(maps.uids, stored.uids)
             mount.gidmapping = drivers.mapping(maps.gids, stored.gids)
@@ -130,7 +124,7 @@ def put_archive(
 def copy_in(
     container: Container, source: str, target: str, *, archive: bool = False, follow: bool = False
 ) -> None:
-    """Copy a file or directory of the host to `target` in the container, by docker-cp(1)'s rules."""
+    """Copy a file or directory of the host into the container, by docker-cp(1)'s rules."""
     import tarfile
     import threading
 
@@ -230,7 +224,7 @@ def copy_out(
 
 
 def diff(container: Container) -> list[tuple[str, str]]:
-    """(kind, path) pairs: A added, C changed, D deleted; what the engine itself put there is left out."""
+    """(kind, path) pairs: A added, C changed, D deleted; mount points of ours are left out."""
     from rootless.userns import calls
 
     if container.record["driver"] == "directory":
@@ -253,9 +247,7 @@ def diff(container: Container) -> list[tuple[str, str]]:
     return _without_bare_parents(changed, ours)
 
 
-def _without_bare_parents(
-    changed: list[tuple[str, str]], ours: set[str]
-) -> list[tuple[str, str]]:
+def _without_bare_parents(changed: list[tuple[str, str]], ours: set[str]) -> list[tuple[str, str]]:
     """A directory that is in the upper only because of a mount point of ours did not change."""
     paths = [path for _, path in changed]
     parents = {os.path.dirname(path) for path in ours}

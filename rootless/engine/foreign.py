@@ -25,6 +25,8 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     """Operations that end in executing the runtime.  Raises HostError when it is not installed."""
     program = _find(runtime)
     config = dict(draft.config)
+    # what we use of it is in version 1.0 too, and older releases of crun refuse newer numbers
+    config["ociVersion"] = "1.0.2"
     config["linux"] = dict(config["linux"])
     config["linux"]["namespaces"] = [
         one
@@ -36,6 +38,9 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     config["linux"].pop("resources")
     # an array of devices means nodes to be made, which nobody may in a user namespace
     config["linux"].pop("devices")
+    # for the other runtime the network namespace is the one it finds itself in
+    own = {k: v for k, v in config["linux"]["sysctl"].items() if k.startswith("net.")}
+    config["linux"]["sysctl"] = {k: v for k, v in config["linux"]["sysctl"].items() if k not in own}
     bundle = os.path.join(draft.directory, "foreign")
     state = os.path.join(draft.directory, "foreign-state")
     for path in (bundle, state):
@@ -53,6 +58,7 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     ops.append(("root", ("/", "0")))
     ops.append(("mount", ("cgroup2", "/sys/fs/cgroup", "cgroup2", "14", "", "")))
     ops.append(("loopback", ()))
+    ops += [("sysctl", (key.replace(".", "/"), str(value))) for key, value in own.items()]
     if draft.network.kind == "slirp4netns":
         ops.append(("wait-network", ()))
     ops.append(("pdeathsig", ("9",)))

@@ -121,12 +121,17 @@ def _frame(channel: _socket.socket) -> tuple[bytes, bytes]:
     return head[:1], _exactly(channel, int.from_bytes(head[4:], "little"))
 
 
-def _helper_log(orders_path: str) -> str:
+_CHATTER = "Support for seccomp is experimental"  # slirp4netns says so every time
+
+
+def _helper_log(orders_path: str, word: str = "") -> str:
+    """The last lines of what the programs around the container said, those with `word` alone."""
     try:
         with open(
             os.path.join(os.path.dirname(orders_path), "helpers.log"), errors="replace"
         ) as file:
-            lines = [line.strip() for line in file if line.strip()]
+            lines = [line.strip() for line in file if word in line and _CHATTER not in line]
+        lines = [line for line in lines if line]
     except OSError:
         return ""
     return "; ".join(lines[-3:])
@@ -151,7 +156,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
         )
     if name == "map":
         return HostError(
-            f"{os.path.basename(text)} could not map the ids of the container: {said or reason}",
+            f"{os.path.basename(text) or 'the kernel'} could not map the ids of the container: {said or reason}",
             hint="rootless doctor tells what is missing; --userns single needs no helper",
         )
     if name == "slirp-request":
@@ -162,6 +167,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             hint="use --network none or host, or see rootless doctor",
         )
     if name == "fuse":
+        said = _helper_log(orders_path, "fuse")
         return HostError(
             f"fuse-overlayfs did not start: {said or reason}", hint="see rootless doctor, /dev/fuse"
         )
@@ -174,8 +180,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
         )
     return RuntimeFailure(
         f"the container could not be started: {name} {text}: {reason}",
-        hint=f"operation {number} of its launch plan; --dry-run prints the plan"
-        + (f"; {said}" if said else ""),
+        hint=f"operation {number} of its launch plan; --dry-run prints the plan",
     )
 
 

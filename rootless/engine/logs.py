@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     Entry = tuple[str, bytes]
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # fmt: skip
+_UNITS = {
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
+}  # fmt: skip
 
 
 def parse_time(text: str) -> float:
@@ -137,9 +139,7 @@ def _files(
         yield stream, text
 
 
-def _lines(
-    path: str, follow: bool, tail: int | None, alive: Callable[[], bool]
-) -> Iterator[bytes]:
+def _lines(path: str, follow: bool, tail: int | None, alive: Callable[[], bool]) -> Iterator[bytes]:
     """Lines of the rotated files and of the current one, then, following, what is added to it."""
     backlog = _rotated(path) + [path]
     if tail is not None:

@@ -35,10 +35,10 @@ def new_id() -> str:
 
 def check(name: str) -> str:
     """Raises UsageError unless `name` follows docker's rule for names."""
-    if len(name) < 2 or not name[0].isascii() or not name[0].isalnum() or not set(name) <= _ALLOWED:
+    if not name or not name[0].isascii() or not name[0].isalnum() or not set(name) <= _ALLOWED:
         raise UsageError(
             f'invalid container name "{name}"',
-            hint="use two or more of a-z A-Z 0-9 _ . - and begin with a letter or digit",
+            hint="use a-z A-Z 0-9 _ . - and begin with a letter or digit",
         )
     return name
 

@@ -67,7 +67,8 @@ def _parse(file: str) -> dict[str, dict[str, Json]]:
     for name, table in found.items():
         if not isinstance(table, dict):
             raise UsageError(
-                f'{file}: the key "{name}" stands outside of a table', hint="write it below [engine]"
+                f'{file}: the key "{name}" stands outside of a table',
+                hint="write it below [engine]",
             )
         tables[name] = {key.replace("-", "_"): value for key, value in table.items()}
     for key in tables.get("engine", {}):

@@ -1,4 +1,4 @@
-"""The monitor's channel as Python programs use it (docs/architecture.md, "The monitor's channel")."""
+"""The monitor's channel as Python programs use it (see docs/architecture.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`--network`: what was asked for, or what this host can give.  Source: docker-run(1), podman-run(1)."""
+"""`--network`: what was asked for, or what this host can give.
+
+Source: docker-run(1), podman-run(1).
+"""
 
 from __future__ import annotations
 
@@ -52,11 +55,15 @@ def _options(text: str) -> dict[str, str]:
     for word in filter(None, text.split(",")):
         name, _, value = word.partition("=")
         if name not in _FLAGS + _VALUES:
-            raise UsageError(f'unknown option "{word}" of slirp4netns', hint=", ".join(_FLAGS + _VALUES))
+            raise UsageError(
+                f'unknown option "{word}" of slirp4netns', hint=", ".join(_FLAGS + _VALUES)
+            )
         if name in _FLAGS and value not in ("true", "false", ""):
             raise UsageError(f'the option {name} of slirp4netns is true or false, not "{value}"')
         if name == "port_handler" and value != "slirp4netns":
-            raise UsageError(f'the port handler "{value}" is not offered', hint="port_handler=slirp4netns")
+            raise UsageError(
+                f'the port handler "{value}" is not offered', hint="port_handler=slirp4netns"
+            )
         if name == "mtu" and not value.isdigit():
             raise UsageError(f'the mtu "{value}" is not a number')
         table[name] = value or "true"

@@ -51,7 +51,9 @@ def parse_publish(specs: list[str], exposed: list[str]) -> list[Port]:
         if protocol not in ("tcp", "udp"):
             raise UsageError(f'unknown protocol "{protocol}" in "{spec}"', hint="tcp or udp")
         if "[" in address:
-            raise UsageError(f'"{spec}": slirp4netns publishes IPv4 ports only', hint="as in 8080:80")
+            raise UsageError(
+                f'"{spec}": slirp4netns publishes IPv4 ports only', hint="as in 8080:80"
+            )
         parts = address.split(":")
         if len(parts) > 3:
             raise UsageError(f'invalid port "{spec}"', hint="[[IP:]HOSTPORT:]PORT[/tcp|/udp]")
@@ -108,7 +110,7 @@ def check_free(ports: list[Port]) -> None:
             ) from None
         except OSError as error:
             raise Conflict(
-                f"the port {port.host_port} ({port.protocol}) on {port.host_ip} cannot be published:"
+                f"the port {port.host_port} ({port.protocol}) on {port.host_ip} is refused:"
                 f" {(error.strerror or str(error)).lower()}",
                 hint="stop what listens there, or choose another host port",
             ) from None

@@ -65,5 +65,5 @@ class SlirpPlan:
 
 
 def sandbox_possible() -> bool:
-    """Inside its sandbox slirp4netns sees only /etc and /run; the host's resolv.conf must be there."""
+    """In its sandbox slirp4netns sees only /etc and /run: resolv.conf must be there."""
     return os.path.realpath("/etc/resolv.conf").startswith(("/etc/", "/run/"))

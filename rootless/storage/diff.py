@@ -32,7 +32,7 @@ def _walk(upper: str, path: str, lowers: list[str], found: list[list[str]]) -> N
         status = entry.stat(follow_symlinks=False)
         if entry.name.startswith(_WHITEOUT):
             if entry.name != ".wh..wh..opq":
-                found.append(["D", f"{path}/{entry.name[len(_WHITEOUT):]}"])
+                found.append(["D", f"{path}/{entry.name[len(_WHITEOUT) :]}"])
             continue
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
             found.append(["D", inner])

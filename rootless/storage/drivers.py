@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.storage.rootfs import RootMount
-    from rootless.userns.idmap import IdMaps
+    from rootless.userns.idmap import Extents, IdMaps
 
 NAMES = ("overlay", "fuse-overlayfs", "copy")
 
@@ -47,7 +47,9 @@ def choose(requested: str | None, maps: IdMaps, storage_maps: IdMaps) -> Choice:
         problem = "asked for"
     missing = fuse_obstacle()
     if not missing:
-        return Choice("fuse-overlayfs", f"native overlay: {problem}" if not requested else "asked for")
+        return Choice(
+            "fuse-overlayfs", f"native overlay: {problem}" if not requested else "asked for"
+        )
     if requested:
         raise HostError(f"fuse-overlayfs cannot be used: {missing}", hint="see rootless doctor")
     return Choice("copy", f"native overlay: {problem}; fuse-overlayfs: {missing}")
@@ -67,18 +69,50 @@ def _remapped(requested: str | None, maps: IdMaps, storage_maps: IdMaps) -> Choi
     return Choice("fuse-overlayfs", "the ids of this container differ from those in storage", texts)
 
 
-def mapping(view: object, stored: object) -> str:
+_OVERFLOW = 65534  # what stat(2) shows for an owner that is not mapped (user_namespaces(7))
+
+
+def mapping(view: Extents, stored: Extents) -> str:
     """fuse-overlayfs' uidmapping: for every id of the image, the id that this namespace has for
-    the host id with which the layers store it.  `shown:beneath:count`, separated by colons."""
-    parts = []
-    for inside, outside, size in stored:  # type: ignore[attr-defined]
-        for view_in, view_out, view_size in view:  # type: ignore[attr-defined]
+    the host id with which the layers store it.  `beneath:shown:count`, separated by colons.
+
+    A person's own id, which stores the files of the image's root, may not exist in the container
+    (`nomap`): they are seen with the overflow id, which then stands for root and for nobody else.
+    Raises UsageError when that id is not mapped either.
+    """
+    parts: list[tuple[int, int, int]] = []
+    lost = False
+    for inside, outside, size in stored:
+        found = False
+        for view_in, view_out, view_size in view:
             low = max(outside, view_out)
             high = min(outside + size, view_out + view_size)
             if low < high:
+                found = True
                 parts.append((inside + low - outside, view_in + low - view_out, high - low))
+        lost = lost or (inside == 0 and not found)
+    if lost:
+        if not any(first <= _OVERFLOW < first + size for first, _, size in view):
+            raise UsageError(
+                "this id map has neither your own id, to which the image's files belong, "
+                f"nor {_OVERFLOW} to stand for it",
+                hint="map 0 (your own id) somewhere, or 65535 ids and more",
+            )
+        parts = _without(parts, _OVERFLOW) + [(0, _OVERFLOW, 1)]
     parts.sort()
-    return ":".join(f"{shown}:{beneath}:{count}" for shown, beneath, count in parts)
+    return ":".join(f"{beneath}:{shown}:{count}" for shown, beneath, count in parts)
+
+
+def _without(parts: list[tuple[int, int, int]], beneath: int) -> list[tuple[int, int, int]]:
+    made = []
+    for shown, first, count in parts:
+        if first <= beneath < first + count:
+            before = beneath - first
+            made.append((shown, first, before))
+            made.append((shown + before + 1, beneath + 1, count - before - 1))
+        else:
+            made.append((shown, first, count))
+    return [part for part in made if part[2] > 0]
 
 
 def fuse_obstacle() -> str:
@@ -163,8 +197,9 @@ def fuse_overlayfs_argv(mount: RootMount) -> list[str]:
         "lowerdir=" + ":".join(mount.lowers),
         f"upperdir={mount.upper}",
         f"workdir={mount.work}",
-        "volatile",
     ]
+    if mount.volatile:
+        options.append("volatile")
     if mount.uidmapping:
         options += [f"uidmapping={mount.uidmapping}", f"gidmapping={mount.gidmapping}"]
     return [host.current().fuse_overlayfs, "-f", "-o", ",".join(options), mount.merged]

@@ -30,9 +30,7 @@ class LayerStore:
         """Those that have not been unpacked."""
         return [one for one in diff_ids if not os.path.isdir(self.path(one))]
 
-    def ensure(
-        self, layers: Sequence[tuple[str, str]], progress: Progress | None = None
-    ) -> None:
+    def ensure(self, layers: Sequence[tuple[str, str]], progress: Progress | None = None) -> None:
         """Unpack (diff id, path of the blob) pairs that are not there; two at once.
 
         Any number of processes may do this: one unpacks, the others wait and use it.
@@ -40,12 +38,12 @@ class LayerStore:
         os.makedirs(self.directory, 0o711, exist_ok=True)
         watch = progress or Progress()
         if len(layers) == 1:
-            self._one(*layers[0], watch)
+            self._one(layers[0][0], layers[0][1], watch)
             return
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(lambda pair: self._one(*pair, watch), layers):
+            for _ in pool.map(lambda pair: self._one(pair[0], pair[1], watch), layers):
                 pass
 
     def _one(self, diff_id: str, blob: str, watch: Progress) -> None:
@@ -108,4 +106,6 @@ class LayerStore:
         from rootless.storage import rootfs
 
         if not rootfs.remove(path, self.maps):
-            raise StorageError(f"cannot remove the layer {path}", hint="rootless unshare rm -rf " + path)
+            raise StorageError(
+                f"cannot remove the layer {path}", hint="rootless unshare rm -rf " + path
+            )

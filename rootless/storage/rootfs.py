@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class RootMount:
-    """What is to be mounted: `lowers` (topmost first), `upper`, `work`, at `merged`."""
+    """What is to be mounted: `lowers` (topmost first), `upper`, `work`, at `merged`.
+
+    `volatile`: nothing is ever written through to the disk, not even when a program in the
+    container asks for it; only for what is removed at its end, and never mounted twice.
+    """
 
     __slots__ = (
         "driver",
@@ -24,24 +28,28 @@ class RootMount:
         "options",
         "uidmapping",
         "upper",
+        "volatile",
         "work",
     )
 
-    def __init__(self, driver: str, directory: str, lowers: list[str]) -> None:
+    def __init__(
+        self, driver: str, directory: str, lowers: list[str], *, volatile: bool = False
+    ) -> None:
         self.driver = driver
+        self.volatile = volatile
         self.lowers = lowers
         self.upper = os.path.join(directory, "upper")
         self.work = os.path.join(directory, "work")
         self.merged = os.path.join(directory, "merged")
-        self.options = "userxattr,volatile"
+        self.options = "userxattr,volatile" if volatile else "userxattr"
         self.uidmapping = self.gidmapping = ""
 
 
 def prepare(
-    container_dir: str, layer_dirs: list[str], choice: Choice, *, read_only: bool = False
+    container_dir: str, layer_dirs: list[str], choice: Choice, *, volatile: bool = False
 ) -> RootMount:
     """Make the directories (for `copy`, the whole copy).  Raises StorageError."""
-    mount = RootMount(choice.name, container_dir, layer_dirs)
+    mount = RootMount(choice.name, container_dir, layer_dirs, volatile=volatile)
     mount.uidmapping, mount.gidmapping = choice.remap
     try:
         mode = stat.S_IMODE(os.stat(layer_dirs[0]).st_mode) if layer_dirs else 0o755
@@ -70,6 +78,15 @@ def copy_layers(mount: RootMount, maps: IdMaps) -> None:
         "rootless.storage.copying:copy_worker",
         {"layers": list(reversed(mount.lowers)), "target": mount.merged, "single": maps.single},
         maps=maps,
+    )
+
+
+def give(paths: list[str], uid: int, gid: int, maps: IdMaps) -> None:
+    """Change the owner of our own directories to ids of the map `maps`."""
+    from rootless.userns import calls
+
+    calls.call(
+        "rootless.storage.copying:give_worker", {"paths": paths, "uid": uid, "gid": gid}, maps=maps
     )
 
 

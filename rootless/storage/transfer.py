@@ -192,12 +192,13 @@ class Packer:
         # opening our own descriptor again, not a name that may have changed hands
         with open(f"/proc/self/fd/{fd}", "rb", buffering=0) as file:
             entry.size = os.fstat(file.fileno()).st_size
-            for attribute in _attributes(file.fileno()):
-                value = os.getxattr(file.fileno(), attribute)
-                entry.pax_headers[f"SCHILY.xattr.{attribute}"] = value.decode(
+            entry.pax_headers = {
+                f"SCHILY.xattr.{name}": os.getxattr(file.fileno(), name).decode(
                     "utf-8", "surrogateescape"
                 )
-            self.archive.addfile(entry, _Exactly(file, entry.size))  # type: ignore[arg-type]
+                for name in _attributes(file.fileno())
+            }
+            self.archive.addfile(entry, _Exactly(file, entry.size))
 
     def _directory(self, fd: int, name: str) -> None:
         readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
@@ -248,7 +249,10 @@ def put_worker(request: Json) -> Json:
     with Root(request) as root:
         try:
             fd = kernel.calls.openat2(
-                root.fd, request["put"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, resolve=_INSIDE
+                root.fd,
+                request["put"],
+                os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
+                resolve=_INSIDE,
             )
         except FileNotFoundError:
             raise NotFound(f"there is no directory {request['put']} in the container") from None

@@ -28,7 +28,7 @@ _WHITEOUT = ".wh."
 
 
 def unpack_worker(request: Json) -> Json:
-    """Runs in the namespace: {"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes"}.
+    """{"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes"}, in the namespace.
 
     Raises StorageError, DigestMismatch; what was written then is the caller's to remove.
     """
@@ -49,7 +49,8 @@ def unpack_worker(request: Json) -> Json:
         ) from None
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise StorageError(
-            f"the layer {request['blob']} is damaged: {error}", hint="remove the image and pull again"
+            f"the layer {request['blob']} is damaged: {error}",
+            hint="remove the image and pull again",
         ) from None
     diff_id = f"sha256:{hashed.digest()}"
     if request.get("diff_id") and diff_id != request["diff_id"]:
@@ -88,7 +89,9 @@ def decompressed(blob: BinaryIO) -> BinaryIO:
         try:
             from isal import igzip_threaded
 
-            return igzip_threaded.open(blob, "rb", threads=1)  # type: ignore[no-any-return]
+            return igzip_threaded.open(  # type: ignore[no-any-return,no-untyped-call]
+                blob, "rb", threads=1
+            )
         except ImportError:
             import gzip
 
@@ -229,7 +232,9 @@ class Unpacker:
                 kernel.calls.mknodat(parent, hidden, stat.S_IFCHR, 0)
             except PermissionError:
                 # before Linux 5.8 nobody but real root; fuse-overlayfs reads the plain form
-                os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=parent))
+                os.close(
+                    os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=parent)
+                )
             return
         self._make(archive, entry, parent, name, path)
 
@@ -247,7 +252,9 @@ class Unpacker:
             return
         if not self.layer and stat.S_ISDIR(found.st_mode) != directory:
             kinds = ("a file", "a directory") if directory else ("a directory", "a file")
-            raise Conflict(f'"{name}" is {kinds[0]} at the destination and {kinds[1]} in the source')
+            raise Conflict(
+                f'"{name}" is {kinds[0]} at the destination and {kinds[1]} in the source'
+            )
         if stat.S_ISDIR(found.st_mode):
             if not directory:
                 import shutil
@@ -265,7 +272,9 @@ class Unpacker:
                 os.mkdir(name, 0o700, dir_fd=parent)
             except FileExistsError:
                 pass
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            fd = os.open(
+                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
+            )
             try:
                 self._own(fd, "", entry)
             finally:
@@ -293,7 +302,7 @@ class Unpacker:
             os.link(last, name, src_dir_fd=directory, dst_dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             raise StorageError(
-                f'the layer has a hard link "{entry.name}" to "{entry.linkname}", which is not in it'
+                f'the layer has a hard link "{entry.name}" to "{entry.linkname}", not in it'
             ) from None
         finally:
             os.close(directory)
@@ -366,24 +375,47 @@ def _clean(name: str) -> str:
     that is meant well has it."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise StorageError(f'the archive tries to escape by "{name}"', hint="do not trust its maker")
+        raise StorageError(
+            f'the archive tries to escape by "{name}"', hint="do not trust its maker"
+        )
     return "/".join(parts)
 
 
 def remove_worker(request: Json) -> Json:
     """Runs in the namespace: remove the tree {"path"}, which may hold any owner and mode."""
-    import shutil
-
-    def retry(function: object, path: str, error: BaseException) -> None:
-        try:
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700, follow_symlinks=os.path.islink(path) is False)
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
-        except OSError:
-            pass
-
-    shutil.rmtree(request["path"], onerror=lambda f, p, e: retry(f, p, e[1]))
+    parent = os.open(os.path.dirname(request["path"]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(parent, os.path.basename(request["path"]))
+    finally:
+        os.close(parent)
     return not os.path.lexists(request["path"])
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Remove `name` in the directory `parent`.  By descriptors: a container that still runs could
+    put a link where a directory was a moment ago.  What cannot be removed stays."""
+    try:
+        os.unlink(name, dir_fd=parent)
+        return
+    except FileNotFoundError:
+        return
+    except OSError:
+        pass
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        try:
+            fd = os.open(name, flags, dir_fd=parent)
+        except PermissionError:
+            # the overlay's work directory has mode 000
+            os.chmod(name, 0o700, dir_fd=parent)
+            fd = os.open(name, flags, dir_fd=parent)
+        try:
+            if not os.fstat(fd).st_mode & stat.S_IWUSR:
+                os.fchmod(fd, 0o700)
+            for inner in os.listdir(fd):
+                remove_tree(fd, inner)
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=parent)
+    except OSError:
+        return

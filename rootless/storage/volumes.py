@@ -31,7 +31,7 @@ class Volumes:
         if not name or not name[0].isalnum() or not set(name) <= _ALLOWED:
             raise UsageError(
                 f'invalid volume name "{name}"',
-                hint="use a-z A-Z 0-9 _ . - and begin with a letter or digit; a path begins with / or .",
+                hint="use a-z A-Z 0-9 _ . -, first a letter or digit; paths begin with / or .",
             )
 
     def create(
@@ -106,7 +106,7 @@ class Volumes:
 
     def prune(self, used: set[str]) -> list[str]:  # type: ignore[valid-type]
         """Remove those not in `used`; returns their names."""
-        gone = [one["Name"] for one in self.list() if one["Name"] not in used]  # type: ignore[attr-defined]
+        gone = [one["Name"] for one in self.list() if one["Name"] not in used]
         for name in gone:
             self.remove_quietly(name)
         return gone

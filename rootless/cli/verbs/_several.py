@@ -21,9 +21,7 @@ def named(call: Call, *, everything: bool = False) -> list[str]:
     return call.words
 
 
-def side_by_side(
-    call: Call, work: Callable[[Container], None], *, everything: bool = False
-) -> int:
+def side_by_side(call: Call, work: Callable[[Container], None], *, everything: bool = False) -> int:
     """Do `work` to each container, several at once; print each word when it is done."""
     from rootless.cli import output
     from rootless.cli.lean import tell
@@ -41,7 +39,7 @@ def side_by_side(
             return None
         return word
 
-    if len(words) == 1:
+    if len(words) < 2:
         return output.each(words, one)
     from concurrent.futures import ThreadPoolExecutor
 

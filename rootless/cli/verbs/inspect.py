@@ -6,6 +6,8 @@ from rootless.cli.words import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.cli.words import Call
     from rootless.documents import Json
     from rootless.engine.engine import Engine
@@ -56,7 +58,7 @@ def _find(engine: Engine, word: str, kind: str | None) -> Json:
 
     if kind not in (None, "container", "image", "volume"):
         raise UsageError(f'unknown --type "{kind}"', hint="container, image or volume")
-    ways = {
+    ways: dict[str, Callable[[], Json]] = {
         "container": lambda: engine.containers.get(word).attrs,
         "image": lambda: engine.images.attrs(engine.images.get(word)),
         "volume": lambda: engine.volumes.get(word),

@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from rootless.cli.words import Call
 
 VERB = Verb(
-    "pause", "CONTAINER...", "Freeze containers", (flag("-a --all", "all that run"),), complete=("running",)
+    "pause",
+    "CONTAINER...",
+    "Freeze containers",
+    (flag("-a --all", "all that run"),),
+    complete=("running",),
 )
 
 

@@ -60,15 +60,17 @@ def run(call: Call) -> None:
     if wanted is not None and wanted >= 0:
         found = found[:wanted]
     if given["quiet"]:
-        output.write("".join((one.id if given["no_trunc"] else one.short_id) + "\n" for one in found))
+        output.write(
+            "".join((one.id if given["no_trunc"] else one.short_id) + "\n" for one in found)
+        )
         return
     full = bool(given["no_trunc"])
     if not given["format"] or given["format"] == "table":
         # what needs no more than this is made without the fields that nobody sees
         titles = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
-        rows = [_short(one, full) for one in found]
+        cells = [_short(one, full) for one in found]
         heading = [_TITLES[name] for name in titles]
-        output.write(output.table(heading, rows, heading=not given["noheading"]))
+        output.write(output.table(heading, cells, heading=not given["noheading"]))
         return
     rows = [_row(one, full) for one in found]
     output.write(output.rows(rows, given["format"], (), _TITLES, heading=not given["noheading"]))

@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from rootless.cli.words import Call
 
 VERB = Verb(
-    "unpause", "CONTAINER...", "Let frozen containers go on", (flag("-a --all", "all that run"),), complete=("running",)
+    "unpause",
+    "CONTAINER...",
+    "Let frozen containers go on",
+    (flag("-a --all", "all that run"),),
+    complete=("running",),
 )
 
 
