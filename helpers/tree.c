@@ -53,7 +53,8 @@ int tree_remove(int parent, const char *name)
         return -1;
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
         return 0;
-    if (errno != ENOTEMPTY && errno != EEXIST)
+    /* where the parent directory is another's, what is inside may still be ours to remove */
+    if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES && errno != EPERM)
         return -1;
     DIR *directory = open_directory(parent, name);
     if (!directory)

@@ -329,12 +329,19 @@ def orders(draft: Draft) -> list[Record]:
     if options.pid_file:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:
-        trees = [directory] + [
+        trees = [directory] if draft.maps.root_is_caller else _pieces(draft)
+        trees += [
             draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous
         ]
         made.append(("remove", tuple(trees)))
         made.append(("unlink", (os.path.join(draft.engine.containers_dir, "names", draft.name),)))
     return made
+
+
+def _pieces(draft: Draft) -> list[str]:
+    """Root of a map without our own id can empty its directories, but not ours around them."""
+    mount = draft.root_mount
+    return [*((mount.upper, mount.work) if mount is not None else ()), draft.directory]
 
 
 def namespace_orders(draft: Draft) -> list[Record]:
