@@ -164,6 +164,12 @@ def data_dir(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place.data
 
 
+@pytest.fixture(params=[pytest.param("mapped"), pytest.param("single", marks=pytest.mark.single)])
+def everyone(request: pytest.FixtureRequest) -> str:
+    """Makes a test run twice: as the user with subordinate ids and as the one without."""
+    return str(request.param)
+
+
 # ------------------------------------------------- the command
 
 
