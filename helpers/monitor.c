@@ -195,7 +195,9 @@ static int serve(void)
         for (int i = 0; i < clients; i++)
             polled[5 + i] = (struct pollfd){channel.client[i].fd,
                                             (short)((full ? 0 : POLLIN) | (channel.client[i].out_length ? POLLOUT : 0)), 0};
-        int wait = ended ? 100 : deadline ? 1000 : -1;
+        /* what a grandchild still holds open is read for a moment only */
+        int closed = container.out < 0 && container.err < 0;
+        int wait = ended ? (closed && !congested ? 0 : 100) : deadline ? 1000 : -1;
         int events = poll(polled, (nfds_t)(5 + clients), wait);
         if (ended && !congested &&
             ((container.out < 0 && container.err < 0) || (events == 0 && !channel_congested(&channel))))

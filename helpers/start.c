@@ -45,7 +45,7 @@ static void unblock(void)
 static void child(const struct orders *o, struct pipes *p, int plan)
 {
     char answer, ctl_text[16], plan_text[16];
-    if (o->map && recv(p->ctl[1], &answer, 1, 0) != 1)
+    if ((o->map || o->joins) && recv(p->ctl[1], &answer, 1, 0) != 1)
         _exit(125);
     if (o->map || o->joins) {
         if ((o->drop_groups && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
@@ -412,11 +412,17 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         return report(failure, ORDER_CLONE, saved, "clone"), give_up(made);
     made->pid = (pid_t)pid;
     int done = 0;
-    if (o->map) {
+    /* the one that joined tells whom it made; nothing can be done for that one before */
+    while (o->joins && !done && made->pid == (pid_t)pid)
+        done = message(o, p.ctl[0], made, &h, failure);
+    if (done == 1)
+        done = report(failure, ORDER_JOIN, ESRCH, "another container");
+    if (!done && (o->map || o->joins)) {
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/ns/user", made->pid);
         made->user_ns = open(path, O_RDONLY | O_CLOEXEC);
-        done = map_ids(o, made->pid, failure);
+        if (o->map)
+            done = map_ids(o, made->pid, failure);
         if (!done)
             send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
     }

@@ -284,6 +284,9 @@ class Command:
             if process.poll() is None:
                 process.kill()
             process.wait(10)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
 
 
 class Terminal:

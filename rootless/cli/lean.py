@@ -130,11 +130,11 @@ def _lean(words: list[str]) -> int | None:
 
 def load(name: str) -> ModuleType:
     """The module of a verb."""
-    from importlib import import_module
-
     from rootless.cli.table import VERBS
 
-    return import_module("rootless.cli.verbs." + VERBS[name][0])
+    # importlib would bring more modules than the verb
+    module: ModuleType = __import__("rootless.cli.verbs." + VERBS[name][0], fromlist=["VERB"])
+    return module
 
 
 def perform(

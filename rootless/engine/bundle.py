@@ -330,9 +330,7 @@ def orders(draft: Draft) -> list[Record]:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:
         trees = [directory] if draft.maps.root_is_caller else _pieces(draft)
-        trees += [
-            draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous
-        ]
+        trees += [draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous]
         made.append(("remove", tuple(trees)))
         made.append(("unlink", (os.path.join(draft.engine.containers_dir, "names", draft.name),)))
     return made
@@ -354,6 +352,7 @@ def namespace_orders(draft: Draft) -> list[Record]:
             compile.CLONE["user"]
             | compile.CLONE["mount"]
             | compile.CLONE["network"]
+            | compile.CLONE["pid"]
             | compile.CLONE["cgroup"]
         )
     if draft.target:

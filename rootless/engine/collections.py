@@ -140,14 +140,6 @@ class Images:
                 raise
         return self.pull(name, platform)
 
-    def hello_ids(self) -> set[str]:
-        """The id of the image that the package carries, if it was used."""
-        try:
-            record = self.store.resolve("docker.io/rootless/hello:latest")
-        except RootlessError:
-            return set()
-        return {record.id}
-
     def unpack(self, record: ImageRecord, maps: IdMaps) -> Strings:
         """Directories of the image's layers, topmost first; unpacks what is missing."""
         from rootless.storage.layers import LayerStore

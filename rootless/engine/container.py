@@ -94,6 +94,19 @@ class Container:
             found.status = "paused"
         return found
 
+    def process(self) -> tuple[int, int]:
+        """(host pid, start time in ticks since boot) of its first process; (0, 0) without one.
+
+        Under another runtime that is the runtime's child: `state` knows the runtime itself.
+        """
+        found = self.state()
+        if not found.pid or self.record["runtime"] == "rootless":
+            return found.pid, found.pid_start
+        from rootless.engine import foreign
+
+        pid = foreign.inner(found.pid)
+        return pid, state.start_time(pid) if pid else 0
+
     @property
     def status(self) -> str:
         """created, running, paused, restarting or exited."""
@@ -438,7 +451,7 @@ class Container:
             raise Conflict(
                 f"the container {self.name} is not running", hint=f"rootless start {self.name}"
             )
-        return explain.explain(self.attrs, found.pid, found.monitor or None)
+        return explain.explain(self.attrs, self.process()[0], found.monitor or None)
 
     def top(self, arguments: list[str] | None = None) -> Json:
         """{"Titles": [...], "Processes": [[...]]} of its processes, with host pids."""

@@ -11,7 +11,7 @@ import time
 
 from rootless import documents, paths
 from rootless.engine import binds as binding
-from rootless.engine import bundle, names, spec
+from rootless.engine import bundle, names, session, signals, spec
 from rootless.errors import Conflict, RootlessError, UsageError
 from rootless.network import modes, ports
 
@@ -90,6 +90,10 @@ def create(engine: Engine, options: ContainerOptions) -> str:
             "--rm and --restart contradict each other: what is removed cannot be restarted",
             hint="leave one of them out",
         )
+    if options.detach_keys:
+        session.parse_keys(options.detach_keys)
+    if options.stop_signal:
+        signals.number(options.stop_signal)
     draft.network = modes.parse_network(options.network)
     draft.ports = ports.parse_publish(list(options.publish), [])
     _find_image(draft)
@@ -140,9 +144,7 @@ def _abandon(draft: Draft) -> None:
 
     if draft.name:
         names.release(draft.engine.containers_dir, draft.name, draft.identifier)
-    rootfs.remove(
-        draft.directory, draft.maps if draft.maps.single else draft.engine.maps
-    )
+    rootfs.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
 
 
 def _find_image(draft: Draft) -> None:
@@ -208,7 +210,7 @@ def _fill(draft: Draft) -> None:
         user, list(options.group_add), lambda path: bundle.read_file(draft, path)
     )
     draft.env = spec.environment(options, draft.image_config, draft.hostname, draft.account.home)
-    if draft.image is not None and draft.image.id in engine.images.hello_ids():
+    if draft.image is not None and "docker.io/rootless/hello:latest" in draft.image.names:
         draft.env += bundle.hello_facts(draft)
     if options.init:
         draft.arguments = ["/run/.rootless-init", "--", *draft.arguments]

@@ -36,8 +36,8 @@ def _process(container: Container, options: ExecOptions, config: Json) -> Json:
         spec._assign(env, spec._env_file(path))
     spec._assign(env, options.env)
     if options.user:
-        found = container.state()
-        account = spec.account(options.user, [], lambda path: _read(found.pid, path))
+        pid, _ = container.process()
+        account = spec.account(options.user, [], lambda path: _read(pid, path))
         process["user"] = {
             **process["user"],
             "uid": account.uid,
@@ -89,12 +89,13 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
             f"the container {container.name} is paused", hint=f"rootless unpause {container.name}"
         )
     config = container.config()
+    pid, start = container.process()
     process = _process(container, options, config)
     # with a single id everything the container has lives in one namespace; whoever has been mapped
     # shares nothing with the host that was not asked for, so what is joined is what differs
     flags = 0
     for kind, flag in compile.CLONE.items():
-        if kind != "time" and _differs(found.pid, kind):
+        if kind != "time" and _differs(pid, kind):
             flags |= flag
     bounding = process["capabilities"]["bounding"]
     single = container.maps().single
@@ -102,17 +103,13 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
     privileged = bool(record["privileged"] or options.privileged)
     return compile.join_plan(
         process,
-        pid=_inner_pid(container, found.pid),
-        start=found.pid_start,
+        pid=pid,
+        start=start,
         namespaces=flags,
         cgroup=container.cgroup(),
         filter_program=bundle.filter_for(record["seccomp"], bounding, single, privileged),
         single=single,
     )
-
-
-def _inner_pid(container: Container, pid: int) -> int:
-    return pid
 
 
 def _differs(pid: int, kind: str) -> bool:

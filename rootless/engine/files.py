@@ -23,9 +23,9 @@ def _lowers(container: Container) -> list[str]:
 
 def _root(container: Container) -> Json:
     """The request that tells a worker how to come to the root directory (storage.transfer.Root)."""
-    found = container.state()
-    if found.pid:
-        return {"pid": found.pid}
+    pid, _ = container.process()
+    if pid:
+        return {"pid": pid}
     driver = container.record["driver"]
     binds = [
         [mount["Source"], mount["Destination"]]

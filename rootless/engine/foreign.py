@@ -57,6 +57,8 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     # the container may look at version 2 alone
     ops.append(("root", ("/", "0")))
     ops.append(("mount", ("cgroup2", "/sys/fs/cgroup", "cgroup2", "14", "", "")))
+    # as first process of a pid namespace the runtime takes the container with it when it is killed
+    ops.append(("mount", ("proc", "/proc", "proc", "14", "", "")))
     ops.append(("loopback", ()))
     ops += [("sysctl", (key.replace(".", "/"), str(value))) for key, value in own.items()]
     if draft.network.kind == "slirp4netns":
@@ -65,6 +67,23 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     ops.append(("env", ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)))
     ops.append(("exec", tuple(arguments)))
     return ops
+
+
+def inner(pid: int) -> int:
+    """The container's first process, given the runtime that waits for it; 0 before it exists."""
+    try:
+        ours = os.stat(f"/proc/{pid}/ns/mnt").st_ino
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = [int(word) for word in file.read().split()]
+    except OSError:
+        return 0
+    for child in children:
+        try:
+            if os.stat(f"/proc/{child}/ns/mnt").st_ino != ours:
+                return child
+        except OSError:
+            continue
+    return 0
 
 
 def _find(runtime: str) -> str:

@@ -14,6 +14,7 @@ from rootless.errors import Conflict, HostError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
     Entry = tuple[str, bytes]
 
@@ -39,12 +40,11 @@ def parse_time(text: str) -> float:
     import datetime
 
     try:
-        # nanoseconds, which Python's own form does not know, are cut
-        head, dot, rest = word.replace("Z", "+00:00").partition(".")
-        if dot:
-            digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-            rest = digits[:6] + rest[len(digits) :]
-        return datetime.datetime.fromisoformat(head + dot + rest).timestamp()
+        # a fraction is counted apart, because Python's own form knows no nanoseconds
+        head, _, rest = word.replace("Z", "+00:00").partition(".")
+        digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+        moment = datetime.datetime.fromisoformat(head + rest[len(digits) :])
+        return moment.timestamp() + float(f"0.{digits or 0}")
     except ValueError:
         raise UsageError(
             f'"{text}" is not a time', hint="as in 10m, 1h30m, 2024-05-01T10:00:00Z or 1700000000"
@@ -207,7 +207,7 @@ def _last(paths: list[str], count: int) -> list[bytes]:
 def _current(
     path: str, offset: int, inode: int | None, follow: bool, alive: Callable[[], bool]
 ) -> Iterator[bytes]:
-    """Read the file from `offset`; when another file takes its name, finish the old one first."""
+    """Read the file from `offset`; when it was rotated away, go on with the one written next."""
     file = None
     rest = b""
     pause = 0.01
@@ -217,33 +217,24 @@ def _current(
             # ends is then surely read
             more_to_come = follow and alive()
             if file is None:
-                try:
-                    file = open(path, "rb")  # noqa: SIM115
-                    if inode in (None, os.fstat(file.fileno()).st_ino):
-                        file.seek(offset)
-                    offset, inode = 0, None
-                except FileNotFoundError:
-                    if not more_to_come:
-                        return
-                    time.sleep(pause)
-                    continue
-            data = file.read(1 << 16)
+                file = _open(path)
+                if file is not None and inode in (None, os.fstat(file.fileno()).st_ino):
+                    file.seek(offset)
+            data = file.read(1 << 16) if file is not None else b""
             if data:
                 pause = 0.01
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
                     yield line + b"\n"
                 continue
-            try:
-                turned = os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
-            except FileNotFoundError:
-                turned = False
-            if turned:
-                if file.read(1):
-                    file.seek(-1, os.SEEK_CUR)
-                    continue
+            following = _successor(path, file) if file is not None else None
+            if file is not None and following is not None:
+                # nothing is added to a file after its rotation was seen
+                tail = file.read()
+                if tail:
+                    yield from (rest + tail).splitlines(keepends=True)
                 file.close()
-                file, rest = None, b""
+                file, rest = following, b""
                 continue
             if not more_to_come:
                 return
@@ -252,6 +243,50 @@ def _current(
     finally:
         if file is not None:
             file.close()
+
+
+def _open(path: str) -> BinaryIO | None:
+    try:
+        return open(path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        return None
+
+
+def _successor(path: str, file: BinaryIO) -> BinaryIO | None:
+    """The file written after `file`; None while `file` is the one that is written to.
+
+    Meanwhile the files may move on, several times even, so what was opened is checked again.
+    """
+    ours = os.fstat(file.fileno()).st_ino
+    while True:
+        position = _position(path, ours)
+        if position == 0:
+            return None
+        # one that has fallen off the end is followed by the oldest there is
+        number = position - 1 if position else len(_rotated(path))
+        found = _open(f"{path}.{number}" if number else path)
+        if found is None:
+            if not os.path.exists(path):
+                return None
+            continue
+        again = _position(path, ours)
+        if again is None or _position(path, os.fstat(found.fileno()).st_ino) == again - 1:
+            return found
+        found.close()
+
+
+def _position(path: str, inode: int) -> int | None:
+    """0: the current file has this inode, n: `path.n` has it, None: no file has it."""
+    number = 0
+    while True:
+        try:
+            if os.stat(f"{path}.{number}" if number else path).st_ino == inode:
+                return number
+        except FileNotFoundError:
+            # between two renames of the monitor the current file is missing for a moment
+            if number:
+                return None
+        number += 1
 
 
 def _journal(

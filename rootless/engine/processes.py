@@ -58,7 +58,7 @@ def top(container: Container, arguments: list[str]) -> Json:
     ticks = os.sysconf("SC_CLK_TCK")
     boot = time.time() - float(open("/proc/uptime").read().split()[0])  # noqa: SIM115
     rows = []
-    for pid in pids(state.pid):
+    for pid in pids(container.process()[0]):
         try:
             row = _row(pid, ticks, boot, pwd)
         except OSError:

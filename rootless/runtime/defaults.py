@@ -85,7 +85,7 @@ def mounts(
     quiet = ["nosuid", "noexec", "nodev"]
     shared = ["rbind", "rslave", *quiet]
     shm = [*quiet, "mode=1777", f"size={shm_size}"]
-    return [
+    made = [
         _mount("/proc", "proc", quiet) if own_pid else _mount("/proc", "bind", shared, "/proc"),
         _mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _mount("/dev/pts", "devpts", terminals),
@@ -95,13 +95,18 @@ def mounts(
         _mount("/sys/fs/cgroup", "cgroup", [*quiet, "relatime", "ro"])
         if own_cgroup
         else _mount("/sys/fs/cgroup", "bind", [*shared, "ro"], "/sys/fs/cgroup"),
-        _mount("/dev/mqueue", "mqueue", quiet)
-        if own_ipc
-        else _mount("/dev/mqueue", "bind", shared, "/dev/mqueue"),
-        _mount("/dev/shm", "tmpfs", shm, "shm")
-        if own_ipc
-        else _mount("/dev/shm", "bind", shared, "/dev/shm"),
     ]
+    if own_ipc:
+        made.append(_mount("/dev/mqueue", "mqueue", quiet))
+        made.append(_mount("/dev/shm", "tmpfs", shm, "shm"))
+    else:
+        # not every host has message queues mounted
+        made += [
+            _mount(path, "bind", shared, path)
+            for path in ("/dev/mqueue", "/dev/shm")
+            if os.path.isdir(path)
+        ]
+    return made
 
 
 def _mount(destination: str, kind: str, options: list[str], source: str = "") -> Mount:
