@@ -144,6 +144,27 @@ class Lock:
         self.close()
 
 
+class DirectoryLock:
+    """As Lock, on a directory itself: whoever makes what is in it holds this while it lives."""
+
+    def __init__(self, path: str) -> None:
+        """Raises BlockingIOError when somebody holds it, FileNotFoundError."""
+        import fcntl
+
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def close(self) -> None:
+        """Let go."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
 def names_in(directory: str) -> Iterator[str]:
     """Names in a directory, sorted; none if it does not exist."""
     try:

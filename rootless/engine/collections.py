@@ -6,7 +6,7 @@ import os
 
 from rootless import documents
 from rootless.engine import names
-from rootless.errors import Conflict, ContainerNotFound, ImageNotFound, RootlessError
+from rootless.errors import Conflict, ContainerNotFound, ImageNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.engine.options import ContainerOptions
     from rootless.engine.results import ExecResult
+    from rootless.engine.session import Session
     from rootless.images.store import ImageRecord, ImageStore
     from rootless.storage.volumes import Volumes as VolumeStore
     from rootless.userns.idmap import IdMaps
@@ -39,7 +40,31 @@ class Containers:
         from rootless.engine import create
         from rootless.engine.container import Container
 
-        return Container(self.engine, create.create(self.engine, options))
+        identifier, lock = create.create(self.engine, options)
+        lock.close()
+        return Container(self.engine, identifier)
+
+    def launch(
+        self, options: ContainerOptions, *, attach: bool
+    ) -> tuple[Container, Session | None]:
+        """Make and start a container; with `attach` also the session that talks to it.
+
+        If it cannot be started it is removed: who asks for a running container and gets an error
+        wants nothing left behind.
+        """
+        from rootless.engine import create
+        from rootless.engine.container import Container
+
+        identifier, lock = create.create(self.engine, options, starts=True)
+        try:
+            container = Container(self.engine, identifier)
+            try:
+                return container, container.start(attach=attach)
+            except BaseException:
+                container.remove(force=True, volumes=True)
+                raise
+        finally:
+            lock.close()
 
     def run(
         self,
@@ -74,9 +99,13 @@ class Containers:
             if len(identifier) != 64:
                 continue
             try:
-                found.append(Container(self.engine, identifier))
+                one = Container(self.engine, identifier)
             except ContainerNotFound:
+                self._sweep(identifier)
                 continue
+            starting = one.record["remove"] and one.record["starts"] and one.status == "created"
+            if not (starting and self._sweep(identifier)):
+                found.append(one)
         if filters:
             from rootless.engine import filtering
 
@@ -89,8 +118,6 @@ class Containers:
 
     def prune(self, filters: Filters | None = None) -> Strings:
         """Remove what does not run; returns the ids."""
-        from rootless.engine import container as one_container
-
         gone = []
         for one in self.list(all=True, filters=filters):
             if one.status in ("created", "exited"):
@@ -99,10 +126,12 @@ class Containers:
                     gone.append(one.id)
                 except (Conflict, ContainerNotFound):
                     continue
-        for identifier in documents.names_in(self.engine.containers_dir):
-            if len(identifier) == 64:
-                one_container.broken(self.engine, identifier)
         return gone
+
+    def _sweep(self, identifier: str) -> bool:
+        from rootless.engine import rubbish
+
+        return rubbish.sweep(self.engine, identifier)
 
 
 class Images:

@@ -7,7 +7,7 @@ import time
 
 from rootless import documents, paths
 from rootless.engine import create, launching, names, state
-from rootless.errors import Conflict, ContainerNotFound, HostError, RootlessError
+from rootless.errors import Conflict, ContainerNotFound, HostError
 from rootless.runtime import records
 
 TYPE_CHECKING = False
@@ -494,18 +494,3 @@ class Container:
         from rootless.engine import telling
 
         return telling.ports(self.record["ports"])
-
-
-def broken(engine: Engine, identifier: str) -> bool:
-    """Remove a directory that a killed `create` left; whether it was one."""
-    from rootless.storage import rootfs
-
-    directory = os.path.join(engine.containers_dir, identifier)
-    try:
-        age = time.time() - os.stat(directory).st_mtime
-        if os.path.exists(os.path.join(directory, "container.json")) or age < 60:
-            return False
-        rootfs.remove(directory, engine.maps)
-        return True
-    except (OSError, RootlessError):
-        return False

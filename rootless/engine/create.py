@@ -1,7 +1,7 @@
 """Make a container: everything that must exist before its monitor can be started.
 
-The order is chosen so that a crash at any point leaves a directory without `container.json`, which
-the next command takes for what it is: rubbish to be removed.
+The order is chosen so that a crash at any point leaves a directory without `container.json`, and its
+maker holds a lock on it while it lives: so the next command knows rubbish from what is in the making.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Draft:
         "image_config",
         "joined",
         "limits",
+        "lock",
         "maps",
         "name",
         "network",
@@ -78,13 +79,44 @@ class Draft:
     config: Json
     limits: Json
     resources: Json
+    lock: documents.DirectoryLock
 
 
-def create(engine: Engine, options: ContainerOptions) -> str:
-    """Make the container; returns its id.  Raises what is wrong; nothing is left behind then."""
+def create(
+    engine: Engine, options: ContainerOptions, *, starts: bool = False
+) -> tuple[str, documents.DirectoryLock]:
+    """Make the container; returns its id and the lock that says that its maker lives.
+
+    `starts`: the caller starts it at once and keeps the lock until then; if it is killed before,
+    a container of --rm is rubbish.  Raises what is wrong; nothing is left behind then.
+    """
     draft = Draft()
     draft.engine = engine
     draft.options = options
+    _check(options)
+    draft.network = modes.parse_network(options.network)
+    draft.ports = ports.parse_publish(list(options.publish), [])
+    _find_image(draft)
+    _choose_ids(draft)
+    if options.name and options.replace:
+        _replace(engine, options.name)
+    draft.identifier = names.new_id()
+    draft.directory = os.path.join(engine.containers_dir, draft.identifier)
+    _make_directory(engine, draft)
+    draft.name = ""
+    try:
+        draft.name = _take_name(engine, options.name or "", draft.identifier)
+        _fill(draft)
+        _record(draft, starts)
+    except BaseException:
+        draft.lock.close()
+        _abandon(draft)
+        raise
+    return draft.identifier, draft.lock
+
+
+def _check(options: ContainerOptions) -> None:
+    """What can be known to be wrong before anything is done."""
     if options.rm and (options.restart or "no") != "no":
         raise UsageError(
             "--rm and --restart contradict each other: what is removed cannot be restarted",
@@ -94,31 +126,25 @@ def create(engine: Engine, options: ContainerOptions) -> str:
         session.parse_keys(options.detach_keys)
     if options.stop_signal:
         signals.number(options.stop_signal)
-    draft.network = modes.parse_network(options.network)
-    draft.ports = ports.parse_publish(list(options.publish), [])
-    _find_image(draft)
-    _choose_ids(draft)
+    if options.name:
+        names.check(options.name)
     if options.cidfile and os.path.exists(options.cidfile):
         raise Conflict(
             f"the container id file {options.cidfile} exists",
             hint="remove it, or name another file",
         )
-    if options.name:
-        names.check(options.name)
-        if options.replace:
-            _replace(engine, options.name)
-    draft.identifier = names.new_id()
-    draft.directory = os.path.join(engine.containers_dir, draft.identifier)
-    _make_directory(engine, draft.directory)
-    draft.name = ""
+
+
+def _take_name(engine: Engine, wanted: str, identifier: str) -> str:
+    """Take the name; if a command that was killed left it behind, clean up after that one first."""
     try:
-        draft.name = names.take(engine.containers_dir, options.name or "", draft.identifier)
-        _fill(draft)
-        _record(draft)
-    except BaseException:
-        _abandon(draft)
-        raise
-    return draft.identifier
+        return names.take(engine.containers_dir, wanted, identifier)
+    except Conflict:
+        from rootless.engine import rubbish
+
+        if not rubbish.sweep_name(engine, wanted):
+            raise
+        return names.take(engine.containers_dir, wanted, identifier)
 
 
 def _replace(engine: Engine, name: str) -> None:
@@ -130,13 +156,14 @@ def _replace(engine: Engine, name: str) -> None:
         pass
 
 
-def _make_directory(engine: Engine, directory: str) -> None:
+def _make_directory(engine: Engine, draft: Draft) -> None:
     # others' mapped ids must be able to walk through, to the root file system; never to list
     try:
-        os.mkdir(directory, 0o711)
+        os.mkdir(draft.directory, 0o711)
     except FileNotFoundError:
         engine.prepare_data_dir()
-        os.mkdir(directory, 0o711)
+        os.mkdir(draft.directory, 0o711)
+    draft.lock = documents.DirectoryLock(draft.directory)
 
 
 def _abandon(draft: Draft) -> None:
@@ -222,7 +249,7 @@ def _fill(draft: Draft) -> None:
     bundle.write_bundle(draft)
 
 
-def _record(draft: Draft) -> None:
+def _record(draft: Draft, starts: bool) -> None:
     options = draft.options
     image = draft.image
     entry = list(draft.image_config.get("Entrypoint") or ())
@@ -249,6 +276,7 @@ def _record(draft: Draft) -> None:
         "anonymous": draft.binds.anonymous,
         "restart": options.restart or "no",
         "remove": bool(options.rm),
+        "starts": starts,
         "tty": bool(options.tty),
         "stdin": bool(options.interactive),
         "stopSignal": options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM",

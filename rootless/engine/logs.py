@@ -247,7 +247,7 @@ def _current(
 
 def _open(path: str) -> BinaryIO | None:
     try:
-        return open(path, "rb")  # noqa: SIM115
+        return open(path, "rb")
     except FileNotFoundError:
         return None
 

@@ -25,12 +25,7 @@ def run(
     options = ContainerOptions(
         image=image, command=list(command), detach=detach, interactive=given is not None, **words
     )
-    container = containers.create(options)
-    try:
-        session = container.start(attach=not detach)
-    except BaseException:
-        container.remove(force=True, volumes=True)
-        raise
+    container, session = containers.launch(options, attach=not detach)
     if session is None:
         return container
     output, error = bytearray(), bytearray()

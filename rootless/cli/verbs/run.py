@@ -51,13 +51,7 @@ def run(call: Call) -> int:
 
         output.write(engine.dry_run(options))
         return 0
-    container = engine.containers.create(options)
-    try:
-        session = container.start(attach=not options.detach)
-    except BaseException:
-        # the person asked for a running container and gets an error: nothing stays behind
-        container.remove(force=True, volumes=True)
-        raise
+    container, session = engine.containers.launch(options, attach=not options.detach)
     if session is None:
         os.write(1, container.id.encode() + b"\n")
         return 0

@@ -1,0 +1,71 @@
+"""What commands that were killed left behind: found and removed by the next one that looks.
+
+A directory in the making is locked by its maker (flock(2), which ends with the process).  Without
+`container.json` and without that lock it is rubbish; so is a container of `run --rm` that was never
+started and whose maker is gone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.engine import names
+from rootless.errors import RootlessError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.engine import Engine
+
+
+def sweep_name(engine: Engine, name: str) -> bool:
+    """Remove the holder of a name if it is rubbish; whether it was."""
+    try:
+        identifier = os.readlink(os.path.join(engine.containers_dir, "names", name))
+    except OSError:
+        return False
+    return sweep(engine, identifier)
+
+
+def sweep(engine: Engine, identifier: str) -> bool:
+    """Remove a container's directory if it is rubbish; whether it was."""
+    from rootless.storage import rootfs
+
+    directory = os.path.join(engine.containers_dir, identifier)
+    try:
+        lock = documents.DirectoryLock(directory)
+    except OSError:
+        return False  # somebody makes it, or it is gone
+    try:
+        if not _is_rubbish(directory):
+            return False
+        _release_names(engine.containers_dir, identifier)
+        rootfs.remove(directory, engine.maps)
+        return True
+    except (OSError, RootlessError):
+        return False
+    finally:
+        lock.close()
+
+
+def _is_rubbish(directory: str) -> bool:
+    try:
+        record = documents.read(os.path.join(directory, "container.json"))
+    except FileNotFoundError:
+        # made a moment ago, and its maker has not come to locking it yet
+        return bool(os.listdir(directory)) or _older_than_a_moment(directory)
+    except (OSError, ValueError):
+        return False
+    never_started = not os.path.exists(os.path.join(directory, "state"))
+    return bool(record["remove"] and record["starts"] and never_started)
+
+
+def _older_than_a_moment(directory: str) -> bool:
+    import time
+
+    return time.time() - os.stat(directory).st_mtime > 2
+
+
+def _release_names(containers: str, identifier: str) -> None:
+    for name in documents.names_in(os.path.join(containers, "names")):
+        names.release(containers, name, identifier)

@@ -1,0 +1,161 @@
+"""The container's network: reached from the host, reaching nothing it should not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+pytestmark = pytest.mark.usefixtures("everyone")
+
+
+def free_port() -> int:
+    """A port on the loopback that was free a moment ago."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def fetch(port: int, path: str = "") -> bytes:
+    """What a web server on the loopback says; tried until it listens."""
+    end = time.monotonic() + 15
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+WEB = ("sh", "-c", "mkdir -p /srv; echo served >/srv/index.html; exec httpd -f -p 80 -h /srv")
+
+
+def test_a_published_port_is_reached_from_the_host(rootless: Command, busybox_image: str) -> None:
+    port = free_port()
+    rootless("run", "-d", "--name", "web", "-p", f"127.0.0.1:{port}:80", busybox_image, *WEB)
+    assert fetch(port) == b"served\n"
+    assert rootless("port", "web").stdout == f"80/tcp -> 127.0.0.1:{port}\n"
+    assert rootless("port", "web", "80").stdout == f"127.0.0.1:{port}\n"
+    assert f"127.0.0.1:{port}->80/tcp" in rootless("ps").stdout
+    rootless("restart", "-t", "0", "web")
+    assert fetch(port) == b"served\n"
+    rootless("rm", "-f", "web")
+    # the port is free again
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", port))
+
+
+def test_a_port_without_a_number_of_its_own_gets_a_free_one(
+    rootless: Command, busybox_image: str
+) -> None:
+    rootless("run", "-d", "--name", "web", "-p", "80", busybox_image, *WEB)
+    address = rootless("port", "web", "80").stdout.strip()
+    assert fetch(int(address.rpartition(":")[2])) == b"served\n"
+
+
+def test_a_port_in_use_is_an_error_that_names_it(rootless: Command, busybox_image: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = rootless("run", "--rm", "-p", f"127.0.0.1:{port}:80", busybox_image, "true",
+                         code=125)  # fmt: skip
+        assert str(port) in found.stderr
+        assert "hint: " in found.stderr
+
+
+def test_a_port_below_the_limit(rootless: Command, busybox_image: str) -> None:
+    limit = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if limit <= 1:
+        pytest.skip("every port is open to everybody on this host")
+    found = rootless("run", "--rm", "-p", f"{limit - 1}:80", busybox_image, "true", code=125)
+    assert f"{limit - 1}" in found.stderr
+    assert "ip_unprivileged_port_start" in found.stderr
+
+
+def test_without_a_network_there_is_only_the_loopback(
+    rootless: Command, busybox_image: str
+) -> None:
+    found = rootless("run", "--rm", "--network", "none", busybox_image, "ls", "/sys/class/net")
+    assert found.stdout.split() == ["lo"]
+    rootless("run", "--rm", "--network", "none", "-p", "80", busybox_image, "true", code=125)
+
+
+def test_the_network_of_the_host(rootless: Command, busybox_image: str) -> None:
+    found = rootless("run", "--rm", "--network", "host", busybox_image, "readlink",
+                     "/proc/self/ns/net")  # fmt: skip
+    assert found.stdout.strip() == os.readlink("/proc/self/ns/net")
+
+
+@contextlib.contextmanager
+def listener() -> Iterator[int]:
+    """A service on the host's loopback that greets whoever connects."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.settimeout(0.1)
+        ending = threading.Event()
+
+        def serve() -> None:
+            while not ending.is_set():
+                try:
+                    one, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with one:
+                    one.sendall(b"greetings\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            ending.set()
+            thread.join()
+
+
+def test_the_hosts_loopback_is_out_of_reach_unless_asked_for(
+    rootless: Command, busybox_image: str
+) -> None:
+    with listener() as port:
+        words = (busybox_image, "nc", "-w", "3", "10.0.2.2", str(port))
+        closed = rootless("run", "--rm", *words, code=None)
+        assert b"greetings" not in closed.out
+        network = "slirp4netns:allow_host_loopback=true"
+        opened = rootless("run", "--rm", "--network", network, *words, code=None)
+        assert opened.out == b"greetings\n"
+
+
+def test_options_of_the_network(rootless: Command, busybox_image: str) -> None:
+    network = "slirp4netns:mtu=1400,cidr=10.7.0.0/24"
+    found = rootless("run", "--rm", "--network", network, busybox_image, "ip", "addr", "show",
+                     "tap0")  # fmt: skip
+    assert "mtu 1400" in found.stdout
+    assert "10.7.0.100/24" in found.stdout
+    wrong = rootless("run", "--rm", "--network", "slirp4netns:colour=red", busybox_image, "true",
+                     code=125)  # fmt: skip
+    assert "colour=red" in wrong.stderr
+
+
+def test_slirp4netns_is_confined(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "n", busybox_image, "sleep", "1000")
+    rows = rootless("explain", "--format", "json", "n").json()["Processes"]
+    slirp = next(row for row in rows if "slirp4netns" in row["Command"])
+    status = Path(f"/proc/{slirp['Pid']}/status").read_text()
+    assert "Seccomp:\t2" in status
+    # its sandbox: hardly anything of the host's files
+    root = os.readlink(f"/proc/{slirp['Pid']}/ns/mnt")
+    assert root != os.readlink("/proc/self/ns/mnt")
+    for option in ("--disable-host-loopback", "--enable-sandbox", "--enable-seccomp"):
+        assert option in slirp["Command"]
