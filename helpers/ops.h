@@ -67,6 +67,7 @@ enum op {
     ORDER_UNLINK,      /* files to unlink at the end */
     ORDER_EXEC_SESSION,/* -: the plan joins a container, there is nothing to clone */
     ORDER_LOG_ERRORS,  /* path for the standard error of slirp4netns and fuse-overlayfs */
+    ORDER_UDP,         /* program, ports HOST-IP:PORT>IP:PORT... */
     ORDER_TIMEOUT,     /* seconds after which the container is killed */
     ORDER_LAST
 };

@@ -54,6 +54,7 @@ static void take(struct orders *o, const struct record *r)
             o->request_length[o->requests++] = r->length[0];
         }
         break;
+    case ORDER_UDP: o->udp = list(r); break;
     case ORDER_FUSE: o->fuse = list(r); break;
     case ORDER_GO: o->wait_for_go = 1; break;
     case ORDER_RESTART: o->restart = a[0]; o->restart_maximum = strtoul(a[1], NULL, 10); break;

@@ -16,7 +16,7 @@ struct orders {
     const char *log_driver, *log_path;
     uint64_t log_limit;
     int log_files;
-    char **fields, **slirp, **fuse, **remove, **unlink;
+    char **fields, **slirp, **udp, **fuse, **remove, **unlink;
     const char *slirp_socket;
     const char *request[256];
     uint32_t request_length[256];

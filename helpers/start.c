@@ -203,6 +203,32 @@ static pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready
     _exit(127);
 }
 
+/* Starts the forwarder of UDP ports and waits until it has them; 0, or -1 with `failure` filled. */
+static int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *failure)
+{
+    int ready[2];
+    char text[3][16], told = EIO, *argv[72] = {o->udp[0], text[0], text[1], text[2]};
+    if (pipe2(ready, O_CLOEXEC) < 0)
+        return report(failure, ORDER_UDP, errno, o->udp[0]);
+    pid_t pid = fork();
+    if (pid == 0) {
+        snprintf(text[0], 16, "%d", target);
+        snprintf(text[1], 16, "%d", ready[1]);
+        snprintf(text[2], 16, "%d", exit_end);
+        for (int i = 1; o->udp[i] && i < 68; i++)
+            argv[3 + i] = o->udp[i];
+        fcntl(ready[1], F_SETFD, 0);
+        fcntl(exit_end, F_SETFD, 0);
+        unblock();
+        execv(o->udp[0], argv);
+        _exit(127);
+    }
+    close(ready[1]);
+    ssize_t got = read(ready[0], &told, 1);
+    close(ready[0]);
+    return got == 1 && !told ? 0 : report(failure, ORDER_UDP, got == 1 ? (unsigned char)told : EIO, o->udp[1]);
+}
+
 /* slirp4netns takes one request per connection and answers when the client has finished writing */
 static int publish(const struct orders *o, struct failure *failure)
 {
@@ -431,6 +457,8 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         made->exit_fd = leave[1];
         made->slirp = run_slirp(o, made->pid, made->user_ns, ready[1], leave[0]);
         close(ready[1]);
+        if (o->udp)
+            done = run_udp(o, made->pid, leave[0], failure);
         close(leave[0]);
     }
     if (!done)

@@ -317,7 +317,9 @@ def orders(draft: Draft) -> list[Record]:
     if draft.network.kind == "slirp4netns":
         plan = slirp.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
         made.append(("slirp", tuple(plan.argv())))
-        if draft.ports:
+        if plan.datagrams():
+            made.append(("udp", (paths.helper("udp"), *plan.datagrams())))
+        if plan.requests():
             made.append(("slirp-socket", (os.path.join(sockets, "slirp"),)))
             made += [("slirp-request", (request,)) for request in plan.requests()]
     elif draft.ports and draft.network.kind == "none":

@@ -159,6 +159,12 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             f"{os.path.basename(text) or 'the kernel'} could not map the ids of the container: {said or reason}",
             hint="rootless doctor tells what is missing; --userns single needs no helper",
         )
+    if name == "udp":
+        port = text.partition(">")[0]
+        return Conflict(
+            f"the port {port}/udp cannot be published: {reason.lower()}",
+            hint="stop what listens there, or choose another host port",
+        )
     if name == "slirp-request":
         return _port_failure(text)
     if name in ("slirp", "wait-network"):

@@ -42,12 +42,12 @@ class SlirpPlan:
             if name in options:
                 words.append(f"--{name.replace('_', '-')}={options[name]}")
         words += ["--netns-type=path", "--ready-fd=@READY@", "--exit-fd=@EXIT@"]
-        if self.ports:
+        if self.requests():
             words.append(f"--api-socket={self.api_socket}")
         return [*words, "/proc/@PID@/ns/net", "tap0"]
 
     def requests(self) -> list[bytes]:
-        """One JSON document per published port."""
+        """One JSON document per published TCP port."""
         return [
             documents.dumps(
                 {
@@ -61,7 +61,22 @@ class SlirpPlan:
                 }
             ).encode()
             for port in self.ports
+            if port.protocol == "tcp"
         ]
+
+    def datagrams(self) -> list[str]:
+        """`HOST-IP:PORT>IP:PORT` of published UDP ports, for helpers/udp.c, which says why."""
+        address = self.address()
+        return [
+            f"{port.host_ip}:{port.host_port}>{address}:{port.container_port}"
+            for port in self.ports
+            if port.protocol == "udp"
+        ]
+
+    def address(self) -> str:
+        """The container's own address: the hundredth of the network."""
+        base = self.mode.options.get("cidr", "10.0.2.0/24").partition("/")[0]
+        return base.rpartition(".")[0] + ".100"
 
 
 def sandbox_possible() -> bool:

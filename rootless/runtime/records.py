@@ -30,7 +30,7 @@ ORDERS = {
     for number, name in enumerate(
         """id directory socket clone map join executor tty stdin log field slirp slirp-socket
         slirp-request fuse go restart pid-file remove unlink exec-session log-errors
-        timeout""".split(),
+        udp timeout""".split(),
         100,
     )
 }
