@@ -41,6 +41,13 @@ def prepare_root(draft: Draft) -> None:
         draft.directory, layer_dirs, draft.choice, volatile=bool(options.rm)
     )
     draft.root = draft.root_mount.merged
+    if draft.choice.name == "copy" and draft.choice.why != "asked for":
+        # never silent: it costs time and disk for every container
+        engine.notice(
+            "copy",
+            f"the image's files are copied for this container: {draft.choice.why}",
+            always=True,
+        )
     if not draft.maps.root_is_caller:
         _hand_over(draft)
     if draft.choice.name == "copy":

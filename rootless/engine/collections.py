@@ -68,7 +68,7 @@ class Containers:
 
     def run(
         self,
-        image: str,
+        image: str | ImageRecord,
         command: Strings | str | None = None,
         *,
         detach: bool = False,

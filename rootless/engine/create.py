@@ -105,6 +105,7 @@ def create(
     _make_directory(engine, draft)
     draft.name = ""
     try:
+        _tell(draft)
         draft.name = _take_name(engine, options.name or "", draft.identifier)
         _fill(draft)
         _record(draft, starts)
@@ -133,6 +134,15 @@ def _check(options: ContainerOptions) -> None:
             f"the container id file {options.cidfile} exists",
             hint="remove it, or name another file",
         )
+
+
+def _tell(draft: Draft) -> None:
+    """What defaults could not do here, and what would mend it."""
+    engine, options = draft.engine, draft.options
+    if draft.maps.single and not options.userns:
+        engine.notice("single", f"containers have a single id here: {draft.maps.why}")
+    if draft.network.kind == "none" and draft.network.why:
+        engine.notice("network", f"containers have no network here: {draft.network.why}")
 
 
 def _take_name(engine: Engine, wanted: str, identifier: str) -> str:

@@ -90,6 +90,15 @@ class Engine:
             self._cgroups = cgroups.choose(self.cgroup_manager)
         return self._cgroups
 
+    def notice(self, key: str, text: str, *, always: bool = False) -> None:
+        """Tell the person what a default could not do: once for each boot, or `always`.
+
+        `key` names the matter.  What was asked for by name is an error instead, never a notice.
+        """
+        if not always and not _first_time(key):
+            return
+        self.progress.message(f"note: {text}")
+
     def prepare_data_dir(self) -> None:
         """Make the directories that a first run needs.
 
@@ -130,3 +139,21 @@ class Engine:
         from rootless.engine import about
 
         about.unshare(self, command)
+
+
+def _first_time(key: str) -> bool:
+    """Whether this was not told yet since the last boot (or the last emptying of /tmp)."""
+    directory = os.path.join(paths.runtime_dir(), "told")
+    for _ in range(2):
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            os.close(os.open(os.path.join(directory, key), flags, 0o600))
+            return True
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            paths.ensure(paths.runtime_dir())
+            os.makedirs(directory, 0o700, exist_ok=True)
+        except OSError:
+            return True
+    return True

@@ -9,21 +9,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.collections import Containers
     from rootless.engine.container import Container
+    from rootless.images.store import ImageRecord
 
 
 def run(
     containers: Containers,
-    image: str,
+    image: str | ImageRecord,
     command: list[str] | str,
     detach: bool,
     words: dict[str, object],
 ) -> Container | ExecResult:
     """See Containers.run."""
     given = words.pop("input", None)
+    name = image if isinstance(image, str) else image.id
     if isinstance(command, str):
         command = ["/bin/sh", "-c", command]
     options = ContainerOptions(
-        image=image, command=list(command), detach=detach, interactive=given is not None, **words
+        image=name, command=list(command), detach=detach, interactive=given is not None, **words
     )
     container, session = containers.launch(options, attach=not detach)
     if session is None:

@@ -120,7 +120,11 @@ def test_output_goes_on_after_the_input_ended(rootless: Command, busybox_image: 
 
 def test_the_two_streams_stay_apart(rootless: Command, busybox_image: str) -> None:
     found = rootless("run", "--rm", busybox_image, "sh", "-c", "echo out; echo err >&2")
-    assert (found.out, found.err) == (b"out\n", b"err\n")
+    # a note on what this host cannot do may come before it
+    assert found.out == b"out\n"
+    assert found.err.endswith(b"err\n")
+    again = rootless("run", "--rm", busybox_image, "sh", "-c", "echo err >&2")
+    assert again.err == b"err\n"
 
 
 @pytest.mark.slow
