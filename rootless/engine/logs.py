@@ -218,8 +218,8 @@ def _current(
             more_to_come = follow and alive()
             if file is None:
                 file = _open(path)
-                if file is not None and inode in (None, os.fstat(file.fileno()).st_ino):
-                    file.seek(offset)
+                if file is not None and inode is not None:
+                    file = _rewound(path, file, inode, offset)
             data = file.read(1 << 16) if file is not None else b""
             if data:
                 pause = 0.01
@@ -243,6 +243,19 @@ def _current(
     finally:
         if file is not None:
             file.close()
+
+
+def _rewound(path: str, file: BinaryIO, inode: int, offset: int) -> BinaryIO:
+    """The file with this inode at `offset`, wherever it was rotated to since; else `file`."""
+    while os.fstat(file.fileno()).st_ino != inode:
+        position = _position(path, inode)
+        older = _open(f"{path}.{position}") if position else None
+        if older is None:
+            return file
+        file.close()
+        file = older
+    file.seek(offset)
+    return file
 
 
 def _open(path: str) -> BinaryIO | None:

@@ -64,8 +64,9 @@ def test_stop_kills_after_the_grace_time(rootless: Command, busybox_image: str) 
 
 
 def test_the_stop_signal_is_the_one_asked_for(rootless: Command, busybox_image: str) -> None:
+    script = "trap 'exit 9' USR1; while :; do sleep 0.05; done"
     rootless("run", "-d", "--name", "s", "--stop-signal", "USR1", "--network", "none",
-             busybox_image, "sh", "-c", "trap 'exit 9' USR1; while :; do sleep 0.05; done")  # fmt: skip
+             busybox_image, "sh", "-c", script)  # fmt: skip
     time.sleep(0.2)
     rootless("stop", "s")
     assert rootless("wait", "s").stdout == "9\n"
@@ -210,9 +211,9 @@ def test_logs_are_followed_over_rotation(
     rootless: Command, busybox_image: str, driver: str
 ) -> None:
     count = 400
+    script = f"sleep 0.5; i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); done"
     rootless("run", "-d", "--name", "many", "--log-driver", driver, "--log-opt", "max-size=4k",
-             "--log-opt", "max-file=50", busybox_image, "sh", "-c",
-             f"sleep 0.5; i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); done")  # fmt: skip
+             "--log-opt", "max-file=50", busybox_image, "sh", "-c", script)  # fmt: skip
     followed = rootless("logs", "-f", "many").stdout
     expected = "".join(f"line {i}\n" for i in range(count))
     assert followed == expected

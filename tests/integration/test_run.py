@@ -173,7 +173,8 @@ def test_mounts(rootless: Command, busybox_image: str, place: Place) -> None:
     rootless("run", "--rm", "--mount", f"type=bind,source={shared},target=/m,ro", busybox_image,
              "cat", "/m/file")  # fmt: skip
     found = rootless("run", "--rm", "--mount", "type=tmpfs,target=/t,tmpfs-size=1m", "--tmpfs",
-                     "/t2:size=2m", busybox_image, "sh", "-c", "df /t /t2 | grep -c tmpfs")  # fmt: skip
+                     "/t2:size=2m", busybox_image, "sh", "-c",
+                     "df /t /t2 | grep -c tmpfs")  # fmt: skip
     assert found.stdout.strip() == "2"
 
 
@@ -258,7 +259,8 @@ def test_settings_of_the_kernel(rootless: Command, busybox_image: str) -> None:
 
 def test_umask_time_zone_and_shared_memory(rootless: Command, busybox_image: str) -> None:
     found = rootless("run", "--rm", "--umask", "0077", "--tz", "Asia/Tokyo", "--shm-size", "2m",
-                     busybox_image, "sh", "-c", "umask; echo $TZ; df -k /dev/shm | tail -1")  # fmt: skip
+                     busybox_image, "sh", "-c",
+                     "umask; echo $TZ; df -k /dev/shm | tail -1")  # fmt: skip
     lines = found.stdout.split("\n")
     assert lines[0] == "0077"
     assert lines[1] == "Asia/Tokyo"

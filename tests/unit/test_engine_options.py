@@ -1,0 +1,70 @@
+"""Options as data: defaults, the words of docker's Python client, refusals."""
+
+from __future__ import annotations
+
+import pytest
+
+from rootless.engine.options import ContainerOptions, ExecOptions
+from rootless.errors import UsageError
+
+
+def test_nothing_is_set_by_default() -> None:
+    options = ContainerOptions("debian")
+    assert options.image == "debian"
+    assert options.env == []
+    assert options.tty is False
+    assert options.memory is None
+
+
+def test_lists_are_not_shared() -> None:
+    ContainerOptions("a").env.append("A=1")
+    assert ContainerOptions("b").env == []
+
+
+def test_an_unknown_word_is_refused() -> None:
+    with pytest.raises(UsageError, match='unknown option "colour"'):
+        ContainerOptions("debian", colour="red")
+    with pytest.raises(UsageError):
+        ExecOptions(command=["true"], memory="1g")
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ({"environment": {"A": 1, "B": None}}, "env", ["A=1", "B"]),
+        ({"env": "A=1"}, "env", ["A=1"]),
+        ({"labels": {"a": "b"}}, "label", ["a=b"]),
+        ({"volumes": {"/h": {"bind": "/c", "mode": "ro"}}}, "volume", ["/h:/c:ro"]),
+        ({"volumes": ["/h:/c"]}, "volume", ["/h:/c"]),
+        ({"ports": {"80/tcp": 8080}}, "publish", ["8080:80/tcp"]),
+        ({"ports": {"80/tcp": ("127.0.0.1", 8080)}}, "publish", ["127.0.0.1:8080:80/tcp"]),
+        ({"ports": {"80/tcp": None}}, "publish", ["80/tcp"]),
+        ({"mem_limit": "64m"}, "memory", "64m"),
+        ({"network_mode": "none"}, "network", "none"),
+        ({"working_dir": "/srv"}, "workdir", "/srv"),
+        ({"remove": True}, "rm", True),
+        ({"cpus": 1.5}, "cpus", "1.5"),
+        ({"user": 1000}, "user", "1000"),
+        ({"stop_timeout": "3"}, "stop_timeout", 3),
+        ({"entrypoint": ["sh", "-c"]}, "entrypoint", ["sh", "-c"]),
+        ({"extra_hosts": {"db": "10.0.0.1"}}, "add_host", ["db:10.0.0.1"]),
+    ],
+)
+def test_words_of_dockers_client(words: dict[str, object], name: str, value: object) -> None:
+    assert getattr(ContainerOptions("debian", **words), name) == value
+
+
+@pytest.mark.parametrize("words", [{"pids_limit": "few"}, {"env": 7}])
+def test_a_value_of_the_wrong_kind(words: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        ContainerOptions("debian", **words)
+
+
+def test_every_option_of_run_is_one_of_the_command_lines() -> None:
+    from rootless.cli.verbs import create, run
+
+    known = set(ContainerOptions("x").__dict__)
+    for option in create.VERB.options:
+        assert option.dest in known
+    extra = {option.dest for option in run.VERB.options} - known
+    assert extra == {"sig_proxy", "dry_run", "quiet"}

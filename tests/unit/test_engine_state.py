@@ -1,0 +1,66 @@
+"""What is believed of a container's state: only what /proc bears out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from rootless.engine import state
+
+
+def written(directory: Path, **changes: object) -> state.State:
+    """The state read from a file of a running container, with changes."""
+    me, started = os.getpid(), state.start_time(os.getpid())
+    value = {
+        "status": "running", "pid": me, "pidStart": started, "monitor": me, "monitorStart": started,
+        "boot": state.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0, "oomKilled": False,
+        "restarts": 0, "slirp": 0, "fuse": 0, "failed": False,
+    }  # fmt: skip
+    (directory / "state").write_text(json.dumps({**value, **changes}))
+    return state.read(str(directory))
+
+
+def test_without_a_file_it_was_created(tmp_path: Path) -> None:
+    found = state.read(str(tmp_path))
+    assert found.status == "created"
+    assert not found.alive
+
+
+def test_a_damaged_file_is_no_state(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text('{"status":')
+    assert state.read(str(tmp_path)).status == "created"
+
+
+def test_running_is_believed_while_both_processes_live(tmp_path: Path) -> None:
+    found = written(tmp_path)
+    assert (found.status, found.alive, found.lost) == ("running", True, False)
+
+
+def test_a_pid_that_another_process_got_counts_for_nothing(tmp_path: Path) -> None:
+    found = written(tmp_path, pidStart=1, monitorStart=1)
+    assert (found.status, found.alive, found.lost) == ("exited", False, True)
+    assert found.exit_code == 137
+
+
+def test_after_a_reboot_nothing_runs(tmp_path: Path) -> None:
+    found = written(tmp_path, boot="another")
+    assert (found.status, found.pid, found.lost) == ("exited", 0, True)
+
+
+def test_a_container_whose_monitor_was_killed_still_runs(tmp_path: Path) -> None:
+    found = written(tmp_path, monitorStart=1)
+    assert (found.status, found.alive, found.monitor) == ("running", True, 0)
+
+
+def test_how_it_ended_is_kept(tmp_path: Path) -> None:
+    found = written(tmp_path, status="exited", pid=0, exitCode=3, finishedAt=9, oomKilled=True)
+    assert (found.status, found.exit_code, found.finished, found.oom_killed) == (
+        "exited", 3, 9, True,
+    )  # fmt: skip
+    assert not found.lost
+
+
+def test_processes_that_are_not_there(tmp_path: Path) -> None:
+    assert state.start_time(2**22 + 1) == 0
+    assert state.start_time(os.getpid()) > 0
