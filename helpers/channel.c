@@ -21,6 +21,7 @@ int channel_add(struct channel *channel, int fd)
     return 0;
 }
 
+/* Whoever looks at all clients holds their numbers, so nobody moves before channel_compact. */
 static void drop(struct channel *channel, int index)
 {
     struct client *one = &channel->client[index];
@@ -28,7 +29,16 @@ static void drop(struct channel *channel, int index)
         channel->end_of_input = 1;
     close(one->fd);
     free(one->out);
-    *one = channel->client[--channel->count];
+    *one = (struct client){.fd = -1};
+}
+
+void channel_compact(struct channel *channel)
+{
+    int kept = 0;
+    for (int i = 0; i < channel->count; i++)
+        if (channel->client[i].fd >= 0)
+            channel->client[kept++] = channel->client[i];
+    channel->count = kept;
 }
 
 static int grow(char **data, size_t *size, size_t wanted)
@@ -60,7 +70,7 @@ void channel_send(struct channel *channel, char type, const void *data, uint32_t
     memcpy(head + 4, &length, 4);
     for (int i = channel->count - 1; i >= 0; i--) {
         struct client *one = &channel->client[i];
-        if (one->waiter && (type == 'O' || type == 'P'))
+        if (one->fd < 0 || (one->waiter && (type == 'O' || type == 'P')))
             continue;
         size_t sent = 0;
         if (!one->out_length) {
@@ -150,6 +160,8 @@ void channel_event(struct channel *channel, int index, short events)
 {
     static char buffer[65536];
     struct client *one = &channel->client[index];
+    if (one->fd < 0)
+        return; /* gone since it was polled */
     if (events & POLLOUT && one->out_length) {
         ssize_t sent = send(one->fd, one->out, one->out_length, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
@@ -176,7 +188,7 @@ void channel_event(struct channel *channel, int index, short events)
 
 void channel_finish(struct channel *channel)
 {
-    while (channel->count) {
+    for (channel_compact(channel); channel->count; channel_compact(channel)) {
         struct pollfd polled[CLIENTS];
         int waiting = 0;
         for (int i = 0; i < channel->count; i++) {
@@ -190,6 +202,8 @@ void channel_finish(struct channel *channel)
             if (polled[i].revents)
                 channel_event(channel, i, polled[i].revents);
     }
-    while (channel->count)
-        drop(channel, channel->count - 1);
+    for (int i = 0; i < channel->count; i++)
+        if (channel->client[i].fd >= 0)
+            drop(channel, i);
+    channel->count = 0;
 }

@@ -30,6 +30,7 @@ struct channel {
 
 int channel_add(struct channel *channel, int fd);
 void channel_send(struct channel *channel, char type, const void *data, uint32_t length);
+void channel_compact(struct channel *channel); /* forget those that have gone; their numbers change */
 int channel_congested(const struct channel *channel);
 void channel_event(struct channel *channel, int index, short events);
 void channel_finish(struct channel *channel); /* deliver what is left, bounded in time */

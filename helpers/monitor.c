@@ -185,6 +185,7 @@ static int serve(void)
     long long deadline = orders.timeout ? now() + (long long)orders.timeout * 1000000000LL : 0;
     for (;;) {
         struct pollfd polled[5 + CLIENTS];
+        channel_compact(&channel);
         int congested = channel_congested(&channel), full = channel.typed_length > CHANNEL_HIGH;
         polled[0] = (struct pollfd){signals, POLLIN, 0};
         polled[1] = (struct pollfd){listener, POLLIN, 0};

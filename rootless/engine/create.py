@@ -1,7 +1,8 @@
 """Make a container: everything that must exist before its monitor can be started.
 
-The order is chosen so that a crash at any point leaves a directory without `container.json`, and its
-maker holds a lock on it while it lives: so the next command knows rubbish from what is in the making.
+The order is chosen so that a crash at any point leaves a directory without `container.json`, and
+its maker holds a lock on it while it lives: so the next command knows rubbish from what is in the
+making.
 """
 
 from __future__ import annotations

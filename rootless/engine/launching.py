@@ -155,8 +155,9 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             hint=_execution_hint(code),
         )
     if name == "map":
+        who = os.path.basename(text) or "the kernel"
         return HostError(
-            f"{os.path.basename(text) or 'the kernel'} could not map the ids of the container: {said or reason}",
+            f"{who} could not map the ids of the container: {said or reason}",
             hint="rootless doctor tells what is missing; --userns single needs no helper",
         )
     if name == "udp":

@@ -4,8 +4,8 @@
     tests/bench/start.py [--user NAME] [--times N] [--rootless COMMAND]
 
 As root it makes a mount namespace with a cgroup2 hierarchy of its own, without which podman does
-not start on a host with version 1, and measures as the user NAME (default rl-user).  As another user
-it measures as that user.  What is measured in turn, N times (default 15): a bare interpreter;
+not start on a host with version 1, and measures as the user NAME (default rl-user).  As another
+user it measures as that user.  What is measured in turn, N times (default 15): a bare interpreter;
 `run --rm` of `true` without and with a network; `exec` of `true`; `ps` and `images` with 100
 entries.  The budgets are those of the project's design; nothing is asserted.
 """
