@@ -106,10 +106,10 @@ def create(
     _make_directory(engine, draft)
     draft.name = ""
     try:
-        _tell(draft)
         draft.name = _take_name(engine, options.name or "", draft.identifier)
         _fill(draft)
         _record(draft, starts)
+        _tell(draft)
     except BaseException:
         draft.lock.close()
         _abandon(draft)

@@ -24,11 +24,14 @@ def sweep_name(engine: Engine, name: str) -> bool:
         identifier = os.readlink(os.path.join(engine.containers_dir, "names", name))
     except OSError:
         return False
-    return sweep(engine, identifier)
+    return sweep(engine, identifier, named=True)
 
 
-def sweep(engine: Engine, identifier: str) -> bool:
-    """Remove a container's directory if it is rubbish; whether it was."""
+def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
+    """Remove a container's directory if it is rubbish; whether it was.
+
+    `named`: it holds a name, so its maker had locked it before it was looked at.
+    """
     from rootless.storage import rootfs
 
     directory = os.path.join(engine.containers_dir, identifier)
@@ -37,7 +40,7 @@ def sweep(engine: Engine, identifier: str) -> bool:
     except OSError:
         return False  # somebody makes it, or it is gone
     try:
-        if not _is_rubbish(directory):
+        if not _is_rubbish(directory, named):
             return False
         _release_names(engine.containers_dir, identifier)
         rootfs.remove(directory, engine.maps)
@@ -48,12 +51,12 @@ def sweep(engine: Engine, identifier: str) -> bool:
         lock.close()
 
 
-def _is_rubbish(directory: str) -> bool:
+def _is_rubbish(directory: str, named: bool) -> bool:
     try:
         record = documents.read(os.path.join(directory, "container.json"))
     except FileNotFoundError:
-        # made a moment ago, and its maker has not come to locking it yet
-        return bool(os.listdir(directory)) or _older_than_a_moment(directory)
+        # an empty one may have been made just now, by somebody who has not come to locking it yet
+        return named or bool(os.listdir(directory)) or _older_than_a_moment(directory)
     except (OSError, ValueError):
         return False
     never_started = not os.path.exists(os.path.join(directory, "state"))

@@ -114,8 +114,11 @@ def test_a_command_killed_at_any_moment_leaves_nothing_behind_for_good(
     for number in range(12):
         rootless("run", "--rm", "--replace", "--name", f"k{number}", "--network", "none",
                  busybox_image, "true")  # fmt: skip
-    assert rootless("ps", "-aq").stdout == ""
-    assert leftovers(place) == []
+    # what was killed between two system calls is told from what begins by its age, two seconds
+    end = time.monotonic() + 10
+    while rootless("ps", "-aq").stdout or leftovers(place):
+        assert time.monotonic() < end, leftovers(place)
+        time.sleep(0.2)
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def test_a_missing_command_is_127_and_one_without_permission_126(
     rootless: Command, busybox_image: str
 ) -> None:
     missing = rootless("run", "--rm", busybox_image, "no-such-command", code=127)
-    assert missing.stderr.startswith('error: the command "no-such-command" was not found')
+    assert 'error: the command "no-such-command" was not found' in missing.stderr
     assert "hint: " in missing.stderr
     closed = rootless("run", "--rm", busybox_image, "/etc/passwd", code=126)
     assert '"/etc/passwd" cannot be executed: Permission denied' in closed.stderr
@@ -342,7 +342,7 @@ def test_a_value_that_means_nothing(
     rootless: Command, busybox_image: str, words: list[str], said: str
 ) -> None:
     found = rootless("run", *words, busybox_image, "true", code=125)
-    assert found.stderr.startswith("error: "), found
+    assert "\nerror: " in "\n" + found.stderr, found
     assert said in found.stderr, found
     assert found.stderr.count("\n") <= 2, found
     assert rootless("ps", "-aq").stdout == ""
