@@ -61,7 +61,10 @@ class Containers:
             try:
                 return container, container.start(attach=attach)
             except BaseException:
-                container.remove(force=True, volumes=True)
+                try:
+                    container.remove(force=True, volumes=True)
+                except ContainerNotFound:
+                    pass  # with --rm the monitor was first
                 raise
         finally:
             lock.close()

@@ -47,6 +47,8 @@ def test_job_control(rootless: Command, busybox_image: str) -> None:
     terminal.expect("# ")
     terminal.type("echo st=$?\n")
     terminal.expect("st=130")
+    # the key means the end only to a shell that is back at its prompt
+    terminal.expect("# ")
     terminal.type("\x04")
     terminal.wait()
 
