@@ -101,9 +101,9 @@ def _parameter(option: Option) -> list[click.Option]:
     if option.kind == FLAG:
         # the twin comes from `spelled_out`, the last of both wins
         names = [*option.names, option.dest]
-        shown = click.Option(names, is_flag=True, flag_value=True, default=False, help=option.help)
+        shown = click.Option(names, is_flag=True, flag_value=True, default=None, help=option.help)
         twin = click.Option(
-            [_twin(option), option.dest], is_flag=True, flag_value=False, default=False, hidden=True
+            [_twin(option), option.dest], is_flag=True, flag_value=False, default=None, hidden=True
         )
         return [shown, twin]
     kind: click.ParamType = click.STRING  # type: ignore[type-arg,unused-ignore]
@@ -191,8 +191,6 @@ def plain(verb: Verb, parameters: dict[str, Json]) -> tuple[dict[str, Json], lis
         value = parameters[option.dest]
         if option.kind == LIST:
             value = list(value or ())
-        elif option.kind == FLAG:
-            value = bool(value)
         values[option.dest] = value
     return values, list(parameters["words"] or ())
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from rootless.cli.words import Option
     from rootless.documents import Json
     from rootless.engine.engine import Engine
 
@@ -158,8 +159,23 @@ def _defaults(module: ModuleType, options: dict[str, Json]) -> None:
             raise UsageError(
                 f"{settings.path()}: rootless {verb.name} has no option {name.replace('_', '-')}"
             )
-        if options[name] == option.default():
-            options[name] = [str(one) for one in value] if option.kind == "list" else value
+        if options[name] == option.unset():
+            options[name] = _configured(option, value, settings.path())
+    for option in verb.options:
+        if option.kind == "flag":
+            options[option.dest] = bool(options[option.dest])
+
+
+def _configured(option: Option, value: Json, path: str) -> Json:
+    if option.kind == "list":
+        return [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    wanted = {"flag": bool, "number": int}.get(option.kind)
+    if wanted is None:
+        return str(value)
+    if type(value) is not wanted:
+        kind = "true or false" if wanted is bool else "a whole number"
+        raise UsageError(f'{path}: {option.dest.replace("_", "-")} is {kind}, not "{value}"')
+    return value
 
 
 def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:

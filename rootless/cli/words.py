@@ -43,9 +43,9 @@ class Option:
         self.complete = complete
         self.dest = dest or self.names[-1].lstrip("-").replace("-", "_")
 
-    def default(self) -> Json:
-        """The value when it is not given."""
-        return False if self.kind == FLAG else [] if self.kind == LIST else None
+    def unset(self) -> Json:
+        """The parsers' value when it is not given: `--flag=false` differs from no flag."""
+        return [] if self.kind == LIST else None
 
 
 def flag(names: str, text: str, *, dest: str = "") -> Option:
@@ -146,7 +146,7 @@ def parse(
     stop_early: bool,
 ) -> tuple[dict[str, Json], list[str]]:
     """(values of all options by destination, other words).  Raises UsageError."""
-    values = {option.dest: option.default() for option in options}
+    values = {option.dest: option.unset() for option in options}
     table = {name: option for option in options for name in option.names}
     words: list[str] = []
     at = 0
@@ -165,6 +165,10 @@ def parse(
             at = _long(table, values, word, arguments, at)
         else:
             at = _short(table, values, word, arguments, at)
+    for option in options:
+        # at the end, because the last one given wins, also over a mistake
+        if option.kind == NUMBER and values[option.dest] is not None:
+            values[option.dest] = whole(option.names[-1], values[option.dest])
     return values, words
 
 
@@ -187,7 +191,7 @@ def _long(
             raise UsageError(f"the option {name} needs a value")
         value = arguments[at]
         at += 1
-    _keep(option, name, values, value)
+    _keep(option, values, value)
     return at
 
 
@@ -217,7 +221,7 @@ def _short(
             at += 1
         else:
             rest = rest.removeprefix("=")
-        _keep(option, name, values, rest)
+        _keep(option, values, rest)
         return at
     return at
 
@@ -239,11 +243,9 @@ def whole(name: str, value: str) -> int:
     return int(value)
 
 
-def _keep(option: Option, name: str, values: dict[str, Json], value: str) -> None:
+def _keep(option: Option, values: dict[str, Json], value: str) -> None:
     if option.kind == LIST:
         values[option.dest].append(value)
-    elif option.kind == NUMBER:
-        values[option.dest] = whole(name, value)
     else:
         values[option.dest] = value
 
