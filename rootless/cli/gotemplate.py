@@ -204,7 +204,7 @@ class _Parser:
             tokens.append((kind, found[kind], spaced))
             at = found.end()
         made, rest = self._commands(tokens)
-        if rest or not made or not made[0]:
+        if rest or not all(made):
             raise self._wrong(f"{text.strip()!r} is not understood")
         return made
 
@@ -222,8 +222,8 @@ class _Parser:
                 commands.append([])
             elif kind == "punct" and text == "(":
                 inner, tokens = self._commands(tokens)
-                if not tokens:
-                    raise self._wrong("a ( is not closed")
+                if not tokens or not all(inner):
+                    raise self._wrong("a ( is not closed, or nothing is in it")
                 tokens = tokens[1:]
                 current.append(("pipe", inner))
             elif kind == "punct":

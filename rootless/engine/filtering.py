@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Filters = dict[str, list[str]]
 
+_IMAGE_KEYS = ("before", "dangling", "label", "reference", "since")
+
 
 def _label(labels: dict[str, str], wanted: str) -> bool:
     name, equals, value = wanted.partition("=")
@@ -79,6 +81,9 @@ def _is_ancestor(engine: Engine, one: Container, value: str) -> bool:
 
 def images(engine: Engine, found: list[ImageRecord], filters: Filters) -> list[ImageRecord]:
     """Images that pass all filters."""
+    for key in filters:
+        if key not in _IMAGE_KEYS:
+            raise UsageError(f'unknown filter "{key}"', hint=", ".join(_IMAGE_KEYS))
     for key, values in filters.items():
         found = [one for one in found if _image_passes(engine, one, key, values)]
     return found
@@ -100,7 +105,5 @@ def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str])
             ref.familiar.rpartition(":")[0] for ref in familiar
         ]
         return any(fnmatch.fnmatchcase(text, value) for text in texts for value in values)
-    if key in ("before", "since"):
-        other = engine.images.get(values[0]).created
-        return one.created < other if key == "before" else one.created > other
-    raise UsageError(f'unknown filter "{key}"', hint="before, dangling, label, reference, since")
+    other = engine.images.get(values[0]).created
+    return one.created < other if key == "before" else one.created > other

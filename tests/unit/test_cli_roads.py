@@ -1,4 +1,4 @@
-"""The lean road and the click road parse alike: both are made from one description of the options."""
+"""The lean road and the click road parse alike: both are made from the same descriptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from rootless.errors import UsageError
 
 # what people write and what confuses parsers: empty, signs, dashes, equals, odd bytes
 VALUES = some.one_of(
-    some.sampled_from(["", "a", "=", "a=b", "-", "--", "-1", "a b", "--rm", "-x", "7", "é", "\udc80"]),
+    some.sampled_from(
+        ["", "a", "=", "a=b", "-", "--", "-1", "a b", "--rm", "-x", "7", "é", "\udc80"]
+    ),
     some.text(min_size=1, max_size=4),
 )
 TRUTHS = some.sampled_from(["true", "false", "1", "0", "T", "F", "maybe", ""])
@@ -51,13 +53,18 @@ def _bundle(draw: some.DrawFn, options: list[Option]) -> list[str]:
     if not letters:
         return []
     chosen = draw(some.lists(some.sampled_from(letters), min_size=1, max_size=4))
-    return ["-" + "".join(one[1] for one in chosen) + draw(some.sampled_from(["", "v", "=v", "=0"]))]
+    return [
+        "-" + "".join(one[1] for one in chosen) + draw(some.sampled_from(["", "v", "=v", "=0"]))
+    ]
 
 
 def command_lines(verb: Verb) -> some.SearchStrategy[list[str]]:
     """Words after a verb: options in every spelling, other words, and mistakes."""
     options = list(verb.options)
-    parts = [VALUES.map(lambda one: [one]), some.sampled_from([["--"], ["--no-such"], ["-Ω"], ["-~"]])]
+    parts = [
+        VALUES.map(lambda one: [one]),
+        some.sampled_from([["--"], ["--no-such"], ["-Ω"], ["-~"]]),
+    ]
     if options:
         parts += [_option(options), _option(options), _bundle(options)]
     return some.lists(some.one_of(parts), max_size=6).map(lambda groups: sum(groups, []))
