@@ -1,8 +1,7 @@
 """What all tests share: a place of their own, the real command, and a look for what is left behind.
 
 Every test gets its own data directory, home and runtime directory, so tests may run side by side.
-Scope: running the command as a person would.  Fixtures that need a registry or a network live with
-the tests that use them.
+Scope: running the command as a person would.  The registry with images is in integration/hub.py.
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.hub import debian_image as debian_image
+from integration.hub import hub as hub
 
 TREE = Path(__file__).resolve().parent.parent
 

@@ -70,7 +70,7 @@ def container(one: Container) -> Json:
                 for mount in record["mounts"]
                 if mount["Type"] != "tmpfs"
             ],
-            "PortBindings": _bindings(record["ports"]),
+            "PortBindings": one.ports,
             "Memory": record["cgroup"]["resources"].get("memory") or 0,
             "PidsLimit": record["cgroup"]["resources"].get("pids") or 0,
             "CapDrop": [],
@@ -98,7 +98,7 @@ def container(one: Container) -> Json:
             "ExposedPorts": {port: {} for port in record["exposed"]},
         },
         "NetworkSettings": {
-            "Ports": _bindings(record["ports"]),
+            "Ports": one.ports,
             "IPAddress": "10.0.2.100" if record["network"] == "slirp4netns" else "",
             "Gateway": "10.0.2.2" if record["network"] == "slirp4netns" else "",
             "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
@@ -106,16 +106,6 @@ def container(one: Container) -> Json:
         },
         "CgroupPath": one.cgroup(),
     }
-
-
-def _bindings(table: list[Json]) -> Json:
-    made: dict[str, list[Json]] = {}
-    for port in table:
-        key = f"{port['container_port']}/{port['protocol']}"
-        made.setdefault(key, []).append(
-            {"HostIp": port["host_ip"], "HostPort": str(port["host_port"])}
-        )
-    return made
 
 
 def image(record: ImageRecord) -> Json:

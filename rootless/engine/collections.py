@@ -10,7 +10,7 @@ from rootless.errors import Conflict, ContainerNotFound, ImageNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, Literal, overload
 
     from rootless.documents import Json
     from rootless.engine.container import Container
@@ -68,6 +68,28 @@ class Containers:
                 raise
         finally:
             lock.close()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def run(
+            self,
+            image: str | ImageRecord,
+            command: Strings | str | None = None,
+            *,
+            detach: Literal[True],
+            **words: object,
+        ) -> Container: ...
+
+        @overload
+        def run(
+            self,
+            image: str | ImageRecord,
+            command: Strings | str | None = None,
+            *,
+            detach: Literal[False] = False,
+            **words: object,
+        ) -> ExecResult: ...
 
     def run(
         self,

@@ -83,6 +83,13 @@ class Container:
         return dict(self.record["labels"])
 
     @property
+    def ports(self) -> dict[str, list[dict[str, str]]]:
+        """Where they are published: {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}."""
+        from rootless.engine import telling
+
+        return telling.port_table(self.record["ports"])
+
+    @property
     def created(self) -> float:
         """When it was made, in seconds since the epoch."""
         return float(self.record["created"])

@@ -98,6 +98,9 @@ def create(
     draft.network = modes.parse_network(options.network)
     draft.ports = ports.parse_publish(list(options.publish), [])
     _find_image(draft)
+    if options.publish_all:
+        exposed = sorted(draft.image_config.get("ExposedPorts") or ())
+        draft.ports = ports.parse_publish(list(options.publish), exposed)
     _choose_ids(draft)
     if options.name and options.replace:
         _replace(engine, options.name)

@@ -52,6 +52,7 @@ _ALIASES = {
     "environment": "env",
     "volumes": "volume",
     "ports": "publish",
+    "publish_all_ports": "publish_all",
     "labels": "label",
     "annotations": "annotation",
     "remove": "rm",
@@ -121,7 +122,7 @@ class ContainerOptions(_Options):
     )  # fmt: skip
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
-        "replace", "env_host", "unsetenv_all",
+        "replace", "env_host", "unsetenv_all", "publish_all",
     )  # fmt: skip
     TEXTS = (
         "name", "hostname", "workdir", "user", "entrypoint", "network", "userns",
@@ -169,6 +170,7 @@ class ContainerOptions(_Options):
         replace: bool
         env_host: bool
         unsetenv_all: bool
+        publish_all: bool
         name: str | None
         hostname: str | None
         workdir: str | None

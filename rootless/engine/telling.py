@@ -65,6 +65,16 @@ def ports(table: list[Json]) -> str:
     )
 
 
+def port_table(table: list[Json]) -> dict[str, list[dict[str, str]]]:
+    """{"80/tcp": [{"HostIp": …, "HostPort": …}]}, docker's way to name published ports."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in table:
+        key = f"{one['container_port']}/{one['protocol']}"
+        place = {"HostIp": one["host_ip"], "HostPort": str(one["host_port"])}
+        found.setdefault(key, []).append(place)
+    return found
+
+
 def rfc3339(seconds: float) -> str:
     """UTC with nanosecond digits, docker's form; the zero time where there is none."""
     if not seconds:

@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from conftest import Command, Place
-from integration.registry import Registry
 
 pytestmark = [pytest.mark.usefixtures("everyone"), pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def debian_registry(scratch: Path, debian_tar: Path) -> Iterator[str]:
-    """The name of a Debian image in a registry on the loopback."""
-    directory = scratch / "debian-registry"
-    layout = directory / "layout"
-    directory.mkdir()
-    layer = directory / "bundle"
-    subprocess.run(["umoci", "init", "--layout", layout], check=True, capture_output=True)
-    subprocess.run(["umoci", "new", "--image", f"{layout}:debian"], check=True, capture_output=True)
-    subprocess.run(
-        ["umoci", "raw", "add-layer", "--image", f"{layout}:debian", debian_tar],
-        check=True,
-        capture_output=True,
-    )
-    subprocess.run(
-        ["umoci", "config", "--image", f"{layout}:debian", "--config.cmd", "bash"],
-        check=True,
-        capture_output=True,
-    )
-    with Registry(directory / "registry") as registry:
-        yield registry.push(f"oci:{layout}:debian", "debian:test")
-    shutil.rmtree(layer, ignore_errors=True)
-
-
-def test_the_whole_way(rootless: Command, debian_registry: str, place: Place) -> None:
-    image = debian_registry
+def test_the_whole_way(rootless: Command, debian_image: str, place: Place) -> None:
+    image = debian_image
     pulled = rootless("pull", image, timeout=100)
     assert len(pulled.stdout.strip()) == 64
     assert "debian" in rootless("images").stdout
@@ -115,7 +87,7 @@ def test_the_whole_way(rootless: Command, debian_registry: str, place: Place) ->
     assert os.listdir(place.data / "content" / "blobs" / "sha256") == []
 
 
-def test_a_published_udp_port(rootless: Command, debian_registry: str) -> None:
+def test_a_published_udp_port(rootless: Command, debian_image: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -123,7 +95,7 @@ def test_a_published_udp_port(rootless: Command, debian_registry: str) -> None:
         "use IO::Socket::INET; my $s=IO::Socket::INET->new(LocalPort=>53,Proto=>'udp') or die $!;"
         "while($s->recv(my $d,1500)){$s->send(uc $d)}"
     )
-    rootless("run", "-d", "--name", "udp", "-p", f"127.0.0.1:{port}:53/udp", debian_registry,
+    rootless("run", "-d", "--name", "udp", "-p", f"127.0.0.1:{port}:53/udp", debian_image,
              "perl", "-e", echo, timeout=100)  # fmt: skip
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.settimeout(0.3)
@@ -137,7 +109,7 @@ def test_a_published_udp_port(rootless: Command, debian_registry: str) -> None:
                 assert time.monotonic() < end
 
 
-def test_apt_installs_a_package(rootless: Command, debian_registry: str, place: Place) -> None:
+def test_apt_installs_a_package(rootless: Command, debian_image: str, place: Place) -> None:
     # a package made here, because tests reach no archive; its script changes owners as many do
     tree = place.work / "package"
     (tree / "DEBIAN").mkdir(parents=True)
@@ -158,7 +130,7 @@ def test_apt_installs_a_package(rootless: Command, debian_registry: str, place: 
         check=True,
         capture_output=True,
     )
-    found = rootless("run", "--rm", "-v", f"{place.work}:/packages:ro", debian_registry, "sh", "-c",
+    found = rootless("run", "--rm", "-v", f"{place.work}:/packages:ro", debian_image, "sh", "-c",
                      "apt-get -o APT::Sandbox::User=root install -y /packages/p.deb && "
                      "cat /usr/share/rootless-test/file && dpkg -s rootless-test",
                      timeout=100)  # fmt: skip

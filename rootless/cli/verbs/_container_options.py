@@ -25,6 +25,7 @@ OPTIONS = (
     flag("--read-only", "make the root file system read-only"),
     several("-p --publish", "[IP:][PORT:]PORT[/PROTOCOL]",
             "publish a port of the container on the host"),
+    flag("-P --publish-all", "publish the ports that the image exposes, on free ports"),
     text("--network --net", "MODE", "none, host, slirp4netns[:OPTIONS] or container:NAME",
          complete="none host slirp4netns container:", dest="network"),
     several("--dns", "ADDRESS", "a name server"),
