@@ -252,6 +252,11 @@ fi
 new=$lib/new.$$
 old=$lib/old.$$
 temporary=
+# directories that were not there, innermost first
+made=
+for directory in "$bin" "${lib%/*}" "$prefix"; do
+    [ -d "$directory" ] || made="$made $directory"
+done
 # shellcheck disable=SC2317  # called by the trap
 cleanup() {
     status=$?
@@ -262,6 +267,8 @@ cleanup() {
     [ -z "$temporary" ] || rm -rf "$temporary"
     # nothing was installed before, and nothing is now
     rmdir "$lib" 2>/dev/null || :
+    # shellcheck disable=SC2086  # one word for each directory
+    [ -z "$made" ] || rmdir $made 2>/dev/null || :
     exit "$status"
 }
 trap cleanup EXIT
