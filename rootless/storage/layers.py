@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rootless.userns.idmap import IdMaps
 
 
+_SMALL = 1 << 20  # bytes
+
+
 class LayerStore:
     """The layers of one data directory as one id map sees them."""
 
@@ -58,7 +61,10 @@ class LayerStore:
                     self._remove(os.path.join(self.directory, one))
             temporary = os.path.join(self.directory, f".tmp-{name}-{os.getpid()}")
             key = "unpack-" + name
-            watch.start(key, f"unpacking {diff_id.rpartition(':')[2][:12]}", None)
+            # what is done at once is not worth a line
+            watched = os.stat(blob).st_size > _SMALL
+            if watched:
+                watch.start(key, f"unpacking {diff_id.rpartition(':')[2][:12]}", None)
             os.makedirs(os.path.join(temporary, "fs"), 0o755)
             os.chmod(temporary, 0o711)
             os.chmod(os.path.join(temporary, "fs"), 0o755)
@@ -70,7 +76,8 @@ class LayerStore:
                 raise
             finally:
                 os.unlink(os.path.join(self.directory, f".{name}.lock"))
-            watch.finish(key)
+            if watched:
+                watch.finish(key)
 
     def _lock(self, name: str) -> documents.Lock:
         """The lock of a layer.  Its holder unlinks the file, so one that was waited for may be a
