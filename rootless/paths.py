@@ -62,6 +62,14 @@ def runtime_dir() -> str:
     return f"/tmp/rootless-{os.getuid()}"
 
 
+def socket_directory(identifier: str) -> str:
+    """Where a container's monitor and slirp4netns have their sockets.
+
+    Short, because the address of a unix socket ends at 108 bytes.
+    """
+    return os.path.join(runtime_dir(), "c", identifier[:12])
+
+
 def ensure(path: str, mode: int = 0o700) -> str:
     """Make a directory and its parents; refuse one that belongs to somebody else.
 

@@ -6,10 +6,10 @@ import os
 
 from rootless import documents, paths
 from rootless.cgroups import limits as cgroup_limits
-from rootless.engine import launching, spec
+from rootless.engine import filters, spec
 from rootless.errors import HostError, UsageError
 from rootless.network import files, slirp
-from rootless.runtime import capabilities, compile, records, seccomp
+from rootless.runtime import compile, records
 from rootless.storage import drivers, rootfs
 from rootless.userns import helpers
 
@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.create import Draft
-    from rootless.engine.options import ContainerOptions
     from rootless.runtime.records import Record
 
 _JOINABLE = ("pid", "ipc", "uts", "cgroup", "network")
@@ -238,34 +237,19 @@ def write_bundle(draft: Draft) -> None:
         plan = compile.plan(
             draft.config,
             root_operations(draft),
-            filter_program=filter_program(options, draft.config, draft.maps.single),
+            filter_program=_filter(draft),
             single=draft.maps.single,
             wait_for_network=draft.network.kind == "slirp4netns",
             preparations=draft.binds.preparations,
         )
-    launching.write(draft.directory, "plan", plan, records.OPERATIONS)
-    launching.write(draft.directory, "orders", orders(draft), records.ORDERS)
+    records.write(draft.directory, "plan", plan, records.OPERATIONS)
+    records.write(draft.directory, "orders", orders(draft), records.ORDERS)
 
 
-def filter_program(options: ContainerOptions, config: Json, single: bool) -> bytes:
-    """The seccomp program of a container: docker's default, a file's, or none."""
-    privileged = options.privileged
-    choice = spec.security(options).get("seccomp", "")
-    bounding = config["process"]["capabilities"]["bounding"]
-    return filter_for(choice, bounding, single, privileged)
-
-
-def filter_for(choice: str, bounding: list[str], single: bool, privileged: bool) -> bytes:
-    """As `filter_program`, from what is recorded of a container."""
-    unconfined = choice == "unconfined" or (privileged and not choice)
-    if unconfined and not single:
-        return b""
-    if choice in ("", "default", "builtin", "unconfined") and not unconfined:
-        return seccomp.default_filter(capabilities.mask(bounding), single)
-    from rootless.runtime import profile
-
-    oci = {"defaultAction": "SCMP_ACT_ALLOW"} if unconfined else profile.load(choice, bounding)
-    return seccomp.program(bounding, single=single, oci=oci)
+def _filter(draft: Draft) -> bytes:
+    choice = spec.security(draft.options).get("seccomp", "")
+    bounding = draft.config["process"]["capabilities"]["bounding"]
+    return filters.program(choice, bounding, draft.maps.single, draft.options.privileged)
 
 
 def root_operations(draft: Draft) -> list[Record]:
@@ -304,10 +288,9 @@ def _escape(path: str) -> str:
 
 def orders(draft: Draft) -> list[Record]:
     """What the monitor is told."""
-    from rootless.engine import create
 
     options, directory = draft.options, draft.directory
-    sockets = create.socket_directory(draft.identifier)
+    sockets = paths.socket_directory(draft.identifier)
     made: list[Record] = [
         ("id", (draft.identifier, draft.name)),
         ("directory", (directory, "state")),

@@ -6,9 +6,8 @@ import os
 import time
 
 from rootless import documents, paths
-from rootless.engine import create, launching, names, state
+from rootless.engine import names, state
 from rootless.errors import Conflict, ContainerNotFound, HostError
-from rootless.runtime import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.engine import Engine
+    from rootless.engine.launching import Started
     from rootless.engine.options import ExecOptions
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
@@ -168,13 +168,15 @@ class Container:
 
         return Session(self, fd=started.channel)
 
-    def _launch(self) -> launching.Started:
+    def _launch(self) -> Started:
+        from rootless.engine import launching
+
         for name in ("state", "stopping", "helpers.log", "cgroup"):
             try:
                 os.unlink(os.path.join(self.directory, name))
             except FileNotFoundError:
                 pass
-        sockets = create.socket_directory(self.id)
+        sockets = paths.socket_directory(self.id)
         try:
             os.mkdir(sockets, 0o700)
         except FileExistsError:
@@ -199,6 +201,8 @@ class Container:
 
     def _aim(self, orders: str) -> str:
         """Write the orders with the pid that the other container has now."""
+        from rootless.runtime import records
+
         other = Container(self.engine, self.record["networkTarget"])
         pid = other.state().pid
         if not pid:
@@ -234,7 +238,7 @@ class Container:
             raise Conflict(
                 f"the container {self.name} is not running", hint=f"rootless start {self.name}"
             )
-        return Session(self, path=os.path.join(create.socket_directory(self.id), "attach"))
+        return Session(self, path=os.path.join(paths.socket_directory(self.id), "attach"))
 
     def _ask_to_stop(self) -> None:
         # the monitor looks for this file before it restarts anything
@@ -341,7 +345,7 @@ class Container:
                 return
             names.release(self.engine.containers_dir, self.name, self.id)
             rootfs.remove(self.directory, self.storage_maps())
-        sockets = create.socket_directory(self.id)
+        sockets = paths.socket_directory(self.id)
         for name in ("attach", "slirp"):
             try:
                 os.unlink(os.path.join(sockets, name))

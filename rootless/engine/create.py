@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import documents, paths
+from rootless import documents
+from rootless.engine import accounts, bundle, names, session, signals, spec
 from rootless.engine import binds as binding
-from rootless.engine import bundle, names, session, signals, spec
 from rootless.errors import Conflict, RootlessError, UsageError
 from rootless.network import modes, ports
 
@@ -73,7 +73,7 @@ class Draft:
     joined: dict[str, str]
     target: str
     hostname: str
-    account: spec.Account
+    account: accounts.Account
     arguments: list[str]
     env: list[str]
     binds: binding.Binds
@@ -247,7 +247,7 @@ def _fill(draft: Draft) -> None:
     bundle.join_others(draft)
     draft.hostname = bundle.hostname(draft)
     user = options.user if options.user is not None else draft.image_config.get("User") or ""
-    draft.account = spec.account(
+    draft.account = accounts.account(
         user, list(options.group_add), lambda path: bundle.read_file(draft, path)
     )
     draft.env = spec.environment(options, draft.image_config, draft.hostname, draft.account.home)
@@ -326,8 +326,3 @@ def _image_name(given: str, image: ImageRecord) -> str:
     if canonical in image.names:
         return reference.parse(canonical).familiar
     return reference.parse(image.names[0]).familiar if image.names else given
-
-
-def socket_directory(identifier: str) -> str:
-    """Where the monitor's and slirp4netns' sockets are; short, because a socket's path must be."""
-    return os.path.join(paths.runtime_dir(), "c", identifier[:12])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents, paths
-from rootless.engine import bundle, launching, spec
+from rootless.engine import filters, variables
 from rootless.errors import Conflict, HostError
 from rootless.runtime import compile, records
 
@@ -33,11 +33,13 @@ def _process(container: Container, options: ExecOptions, config: Json) -> Json:
     if options.tty:
         env["TERM"] = os.environ.get("TERM") or "xterm"
     for path in options.env_file:
-        spec._assign(env, spec._env_file(path))
-    spec._assign(env, options.env)
+        variables.assign(env, variables.from_file(path))
+    variables.assign(env, options.env)
     if options.user:
+        from rootless.engine import accounts
+
         pid, _ = container.process()
-        account = spec.account(options.user, [], lambda path: _read(pid, path))
+        account = accounts.account(options.user, [], lambda path: _read(pid, path))
         process["user"] = {
             **process["user"],
             "uid": account.uid,
@@ -107,7 +109,7 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
         start=start,
         namespaces=flags,
         cgroup=container.cgroup(),
-        filter_program=bundle.filter_for(record["seccomp"], bounding, single, privileged),
+        filter_program=filters.program(record["seccomp"], bounding, single, privileged),
         single=single,
     )
 
@@ -140,7 +142,7 @@ def become(container: Container, options: ExecOptions) -> str:
         os.mkdir(directory, 0o700)
     except FileExistsError:
         pass
-    path = launching.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
+    path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
     if options.tty or options.detach:
         return _with_monitor(container, options, identifier, directory, path)
     if not options.interactive:
@@ -175,7 +177,9 @@ def _with_monitor(
         *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
     ]
     orders.append(("unlink", tuple(names)))
-    orders_path = launching.write(directory, short + ".orders", orders, records.ORDERS)
+    orders_path = records.write(directory, short + ".orders", orders, records.ORDERS)
+    from rootless.engine import launching
+
     started = launching.spawn(orders_path, container.name)
     if options.detach:
         os.close(started.channel)
@@ -203,7 +207,7 @@ def run(container: Container, command: list[str], **words: object) -> ExecResult
     items = plan(container, options)
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
-    path = launching.write(directory, os.urandom(6).hex() + ".plan", items, records.OPERATIONS)
+    path = records.write(directory, os.urandom(6).hex() + ".plan", items, records.OPERATIONS)
     program = paths.helper("launch")
     return collect([program, "-", path], given if isinstance(given, bytes) else None)
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
-    from rootless.runtime.records import Record
-
 
 class Started:
     """A monitor that reported success: the host pid of the container's process and the channel."""
@@ -209,10 +207,3 @@ def _port_failure(request: str) -> RootlessError:
         f"the port {port} cannot be published: it is in use",
         hint="stop what listens there, or choose another host port",
     )
-
-
-def write(directory: str, name: str, items: list[Record], numbers: dict[str, int]) -> str:
-    """Write a plan or orders into a container's directory; returns the path."""
-    path = os.path.join(directory, name)
-    documents.write_bytes(path, records.encode(items, numbers))
-    return path

@@ -7,83 +7,16 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine import variables
 from rootless.errors import UsageError
 from rootless.runtime import capabilities, defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rootless.documents import Json
+    from rootless.engine.accounts import Account
     from rootless.engine.options import ContainerOptions
     from rootless.userns.idmap import IdMaps
-
-    ReadFile = Callable[[str], bytes | None]
-
-
-class Account:
-    """Who the container's process is: ids, further groups, home directory."""
-
-    __slots__ = ("gid", "groups", "home", "name", "uid")
-
-    def __init__(self, uid: int, gid: int, groups: list[int], home: str, name: str) -> None:
-        self.uid = uid
-        self.gid = gid
-        self.groups = groups
-        self.home = home
-        self.name = name
-
-
-def _rows(data: bytes | None) -> list[list[str]]:
-    text = (data or b"").decode("utf-8", "surrogateescape")
-    return [line.split(":") for line in text.split("\n") if ":" in line]
-
-
-def account(spec: str, extra_groups: list[str], read_file: ReadFile) -> Account:
-    """Resolve `user[:group]` against the image's /etc/passwd and /etc/group.
-
-    Raises UsageError for names that the image does not know.
-    """
-    user, _, group = spec.partition(":")
-    user = user or "0"
-    passwd = _rows(read_file("/etc/passwd"))
-    found = None
-    for row in passwd:
-        if len(row) >= 6 and (row[0] == user or (user.isdigit() and row[2] == user)):
-            found = row
-            break
-    if found:
-        uid, gid, home, name = int(found[2]), int(found[3]), found[5] or "/", found[0]
-    elif user.isdigit():
-        uid, gid, home, name = int(user), 0, "/", ""
-    else:
-        raise UsageError(
-            f'the image has no user "{user}" in /etc/passwd', hint="use a number, as in --user 1000"
-        )
-    groups = _rows(read_file("/etc/group"))
-    if group:
-        gid = _group(group, groups)
-        found_groups: list[int] = []
-    else:
-        found_groups = [
-            int(row[2]) for row in groups if len(row) >= 4 and name and name in row[3].split(",")
-        ]
-    for one in extra_groups:
-        found_groups.append(_group(one, groups))
-    unique = list(dict.fromkeys(found_groups))
-    return Account(uid, gid, unique, home, name)
-
-
-def _group(text: str, groups: list[list[str]]) -> int:
-    if text.isdigit():
-        return int(text)
-    for row in groups:
-        if len(row) >= 3 and row[0] == text:
-            return int(row[2])
-    raise UsageError(
-        f'the image has no group "{text}" in /etc/group',
-        hint="use a number, as in --user 1000:1000",
-    )
 
 
 def command(options: ContainerOptions, image: Json) -> list[str]:
@@ -126,36 +59,16 @@ def environment(options: ContainerOptions, image: Json, hostname: str, home: str
     if options.env_host:
         values.update(os.environ)
     if not options.unsetenv_all:
-        _assign(values, image.get("Env") or ())
+        variables.assign(values, image.get("Env") or ())
     for path in options.env_file:
-        _assign(values, _env_file(path))
+        variables.assign(values, variables.from_file(path))
     if options.tz:
         values["TZ"] = os.environ.get("TZ", "") if options.tz == "local" else options.tz
     for name in options.unsetenv:
         values.pop(name, None)
-    _assign(values, options.env)
+    variables.assign(values, options.env)
     values.setdefault("HOME", home)
     return [f"{name}={value}" for name, value in values.items()]
-
-
-def _assign(values: dict[str, str], words: object) -> None:
-    for word in words:  # type: ignore[attr-defined]
-        name, equals, value = word.partition("=")
-        if not name:
-            raise UsageError(f'invalid environment variable "{word}"', hint="NAME=VALUE or NAME")
-        if equals:
-            values[name] = value
-        elif name in os.environ:
-            values[name] = os.environ[name]
-
-
-def _env_file(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.strip("\r\n") for line in file]
-    except OSError as error:
-        raise UsageError(f"cannot read the environment file {path}: {error.strerror}") from None
-    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def rlimits(words: list[str]) -> list[Json]:
@@ -355,6 +268,6 @@ def labels(options: ContainerOptions, image: Json) -> dict[str, str]:
     """The image's labels, those of --label-file and --label."""
     table = dict(image.get("Labels") or {})
     for path in options.label_file:
-        table.update(_pairs(_env_file(path), "--label-file"))
+        table.update(_pairs(variables.from_file(path), "--label-file"))
     table.update(_pairs(options.label, "--label"))
     return table

@@ -6,6 +6,10 @@ without any privilege.  The numbers are those of helpers/ops.h; a test holds the
 
 from __future__ import annotations
 
+import os
+
+from rootless import documents
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,3 +111,10 @@ def decode(data: bytes, numbers: dict[str, int]) -> list[tuple[str, tuple[bytes,
         found.append((names[code], tuple(arguments)))
         at += length
     return found
+
+
+def write(directory: str, name: str, items: list[Record], numbers: dict[str, int]) -> str:
+    """Write a plan or orders into a container's directory; returns the path."""
+    path = os.path.join(directory, name)
+    documents.write_bytes(path, encode(items, numbers))
+    return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootless.engine import names, session, signals, spec, telling
+from rootless.engine import accounts, names, session, signals, spec, telling
 from rootless.engine.options import ContainerOptions
 from rootless.errors import UsageError
 
@@ -15,7 +15,7 @@ GROUP = b"root:x:0:\nstaff:x:50:www,other\nadm:x:4:www\n"
 def account(text: str, groups: list[str] | None = None) -> tuple[int, int, list[int], str]:
     """What a user specification comes to in the image above."""
     files = {"/etc/passwd": PASSWD, "/etc/group": GROUP}
-    found = spec.account(text, groups or [], files.get)
+    found = accounts.account(text, groups or [], files.get)
     return found.uid, found.gid, found.groups, found.home
 
 
@@ -49,7 +49,7 @@ def test_names_the_image_does_not_know(text: str) -> None:
 
 
 def test_an_image_without_passwd() -> None:
-    found = spec.account("", [], lambda path: None)
+    found = accounts.account("", [], lambda path: None)
     assert (found.uid, found.gid, found.home) == (0, 0, "/")
 
 

@@ -1,0 +1,22 @@
+"""The seccomp program of a container: docker's default, a file's, or none."""
+
+from __future__ import annotations
+
+from rootless.runtime import capabilities, seccomp
+
+
+def program(choice: str, bounding: list[str], single: bool, privileged: bool) -> bytes:
+    """BPF instructions, empty for no filter.
+
+    `choice`: the word after `seccomp=`; `bounding`: names of capabilities; `single`: changes of
+    owner are answered by the filter.
+    """
+    unconfined = choice == "unconfined" or (privileged and not choice)
+    if unconfined and not single:
+        return b""
+    if choice in ("", "default", "builtin", "unconfined") and not unconfined:
+        return seccomp.default_filter(capabilities.mask(bounding), single)
+    from rootless.runtime import profile
+
+    oci = {"defaultAction": "SCMP_ACT_ALLOW"} if unconfined else profile.load(choice, bounding)
+    return seccomp.program(bounding, single=single, oci=oci)
