@@ -80,6 +80,7 @@ def container(one: Container) -> Json:
         "IDMappings": record["maps"],
         "EffectiveCaps": process["capabilities"]["effective"],
         "BoundingCaps": process["capabilities"]["bounding"],
+        "GraphDriver": _graph(one),
         "Mounts": record["mounts"],
         "Config": {
             "Hostname": record["hostname"],
@@ -106,6 +107,28 @@ def container(one: Container) -> Json:
         },
         "CgroupPath": one.cgroup(),
     }
+
+
+def _graph(one: Container) -> Json:
+    """Where its files are; names of keys as docker's for overlay2."""
+    from rootless.engine import files
+
+    driver = one.record["driver"]
+    if driver in ("overlay", "fuse-overlayfs"):
+        data = {"LowerDir": ":".join(files.lowers(one))}
+        data |= {
+            name: os.path.join(one.directory, directory)
+            for name, directory in (
+                ("UpperDir", "upper"),
+                ("WorkDir", "work"),
+                ("MergedDir", "merged"),
+            )
+        }
+    elif driver == "copy":
+        data = {"MergedDir": os.path.join(one.directory, "merged")}
+    else:
+        data = {"MergedDir": one.config()["root"]["path"]}
+    return {"Name": driver, "Data": data}
 
 
 def image(record: ImageRecord) -> Json:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rootless.userns.calls import Call
 
 
-def _lowers(container: Container) -> list[str]:
+def lowers(container: Container) -> list[str]:
+    """Directories of its layers, topmost first."""
     from rootless.storage.layers import LayerStore
 
     layers = LayerStore(container.engine.data_dir, container.storage_maps())
@@ -40,14 +41,14 @@ def _root(container: Container) -> Json:
         from rootless.engine import bundle
         from rootless.storage import rootfs
 
-        mount = rootfs.RootMount("overlay", container.directory, _lowers(container))
+        mount = rootfs.RootMount("overlay", container.directory, lowers(container))
         operations = bundle.overlay_operations(mount)
         request["base"] = operations[0][1][0]
         request["overlay"] = operations[1][1][4]
     elif driver == "fuse-overlayfs":
         from rootless.storage import drivers, rootfs
 
-        mount = rootfs.RootMount("fuse-overlayfs", container.directory, _lowers(container))
+        mount = rootfs.RootMount("fuse-overlayfs", container.directory, lowers(container))
         maps, stored = container.maps(), container.storage_maps()
         if maps != stored:
             mount.uidmapping = drivers.mapping(maps.uids, stored.uids)
@@ -229,7 +230,7 @@ def diff(container: Container) -> list[tuple[str, str]]:
 
     if container.record["driver"] == "directory":
         raise UsageError("a container of --rootfs has no image to compare with")
-    request: Json = {"lowers": _lowers(container)}
+    request: Json = {"lowers": lowers(container)}
     if container.record["driver"] == "copy":
         function = "rootless.storage.diff:compare_worker"
         request["merged"] = os.path.join(container.directory, "merged")

@@ -1,7 +1,13 @@
-"""The driver `copy`: every container has files of its own.  Runs inside the user namespace."""
+"""The driver `copy`: every container has files of its own.  Runs inside the user namespace.
+
+The source is a layer, made by the unpacker and closed to containers; the target is a directory that
+no process has seen yet.  So names are safe here as long as links are never followed.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -10,11 +16,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
 
+_FICLONE = 0x40049409
+"""ioctl_ficlone(2): share the blocks of a file, where the file system can."""
+
+_HIDDEN = "user.overlay."
+
 
 def copy_worker(request: Json) -> Json:
     """{"layers" (lowest first), "target", "single"}: copy one over the other, whiteouts applied."""
     for layer in request["layers"]:
-        _merge(layer, request["target"], request["single"])
+        _Merge(request["target"], request["single"]).directory(layer, request["target"])
     return True
 
 
@@ -25,35 +36,97 @@ def give_worker(request: Json) -> Json:
     return True
 
 
-def _merge(source: str, target: str, single: bool) -> None:
-    if "user.overlay.opaque" in os.listxattr(source):
-        for name in os.listdir(target):
-            _remove(os.path.join(target, name))
-    for entry in os.scandir(source):
-        into = os.path.join(target, entry.name)
+class _Merge:
+    """One layer on its way over what is there."""
+
+    def __init__(self, target: str, single: bool) -> None:
+        self.target = target
+        self.single = single
+        self._links: dict[int, str] = {}
+
+    def directory(self, source: str, target: str) -> None:
+        """What is in a directory, and then the directory's own attributes."""
+        if _HIDDEN + "opaque" in os.listxattr(source):
+            for name in os.listdir(target):
+                _remove(os.path.join(target, name))
+        with os.scandir(source) as entries:
+            for entry in entries:
+                self._entry(entry, os.path.join(target, entry.name))
+        self._attributes(source, target, os.stat(source))
+
+    def _entry(self, entry: os.DirEntry[str], into: str) -> None:
         found = entry.stat(follow_symlinks=False)
         if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             _remove(into)
-            continue
-        if entry.is_dir(follow_symlinks=False):
+            return
+        if stat.S_ISDIR(found.st_mode):
             if os.path.islink(into) or (os.path.lexists(into) and not os.path.isdir(into)):
                 _remove(into)
             os.makedirs(into, exist_ok=True)
-            _merge(entry.path, into, single)
+            self.directory(entry.path, into)
+            return
+        _remove(into)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+            first = self._links.setdefault(found.st_ino, into)
+            if first != into:
+                os.link(first, into)
+                return
+        if stat.S_ISLNK(found.st_mode):
+            os.symlink(os.readlink(entry.path), into)
+        elif stat.S_ISREG(found.st_mode):
+            copy_file(entry.path, into)
+        elif stat.S_ISFIFO(found.st_mode):
+            os.mkfifo(into)
         else:
-            _remove(into)
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), into)
-            elif stat.S_ISREG(found.st_mode):
-                shutil.copyfile(entry.path, into)
-            else:
-                continue
-        if not single:
+            return
+        self._attributes(entry.path, into, found)
+
+    def _attributes(self, source: str, into: str, found: os.stat_result) -> None:
+        if not self.single:
             os.chown(into, found.st_uid, found.st_gid, follow_symlinks=False)
-        if not entry.is_symlink():
-            shutil.copystat(entry.path, into, follow_symlinks=False)
+        if not stat.S_ISLNK(found.st_mode):
             os.chmod(into, stat.S_IMODE(found.st_mode))
-    shutil.copystat(source, target)
+            for name in os.listxattr(source):
+                if not name.startswith(_HIDDEN):
+                    _set(into, name, os.getxattr(source, name))
+        times = (found.st_atime_ns, found.st_mtime_ns)
+        os.utime(into, ns=times, follow_symlinks=False)
+
+
+def _set(path: str, name: str, value: bytes) -> None:
+    try:
+        os.setxattr(path, name, value)
+    except OSError:
+        pass  # this file system has none, or the label is the host's to give
+
+
+def copy_file(source: str, target: str) -> None:
+    """The content of a file: by sharing its blocks where that can be, holes stay holes."""
+    with open(source, "rb", buffering=0) as old, open(target, "xb", buffering=0) as new:
+        try:
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+            return
+        except OSError:
+            pass
+        size = os.fstat(old.fileno()).st_size
+        at = 0
+        while at < size:
+            try:
+                at = os.lseek(old.fileno(), at, os.SEEK_DATA)
+                end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    break  # nothing but a hole is left
+                raise
+            os.lseek(old.fileno(), at, os.SEEK_SET)
+            os.lseek(new.fileno(), at, os.SEEK_SET)
+            while at < end:
+                # in pieces, because it may copy less than it was asked for
+                done = os.sendfile(new.fileno(), old.fileno(), None, min(end - at, 1 << 26))
+                if not done:
+                    break
+                at += done
+        os.ftruncate(new.fileno(), size)
 
 
 def _remove(path: str) -> None:

@@ -31,7 +31,8 @@ def _walk(upper: str, path: str, lowers: list[str], found: list[list[str]]) -> N
         inner = f"{path}/{entry.name}"
         status = entry.stat(follow_symlinks=False)
         if entry.name.startswith(_WHITEOUT):
-            if entry.name != ".wh..wh..opq":
+            # of fuse-overlayfs: the one of the specification, and its own
+            if entry.name not in (".wh..wh..opq", ".wh..opq"):
                 found.append(["D", f"{path}/{entry.name[len(_WHITEOUT) :]}"])
             continue
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
@@ -99,11 +100,15 @@ def _compared(full: str, lowers: list[str], path: str) -> str:
             theirs = os.lstat(lower + path)
         except OSError:
             continue
-        same = (ours.st_mode, ours.st_uid, ours.st_gid, int(ours.st_mtime)) == (
-            theirs.st_mode, theirs.st_uid, theirs.st_gid, int(theirs.st_mtime),
+        same = (ours.st_mode, ours.st_uid, ours.st_gid) == (
+            theirs.st_mode, theirs.st_uid, theirs.st_gid,
         )  # fmt: skip
         if stat.S_ISREG(ours.st_mode):
-            same = same and ours.st_size == theirs.st_size
+            same = same and (ours.st_size, ours.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns)
+        elif stat.S_ISLNK(ours.st_mode) and same:
+            same = os.readlink(full) == os.readlink(lower + path)
+        elif stat.S_ISDIR(ours.st_mode):
+            same = same and ours.st_mtime_ns == theirs.st_mtime_ns
         return "" if same else "C"
     return "A"
 

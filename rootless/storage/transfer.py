@@ -274,13 +274,11 @@ def put(directory: int, source: int, request: Json) -> Json:
     )
     try:
         with open(source, "rb", closefd=False) as stream:
-            unpacker.run(stream)  # type: ignore[arg-type]
+            unpacker.run(stream.read)
     except OSError as error:
         raise StorageError(
             f"cannot write there: {(error.strerror or str(error)).lower()}: {error.filename or ''}"
         ) from None
-    except tarfile.TarError as error:
-        raise StorageError(f"the tar stream is damaged: {error}") from None
     finally:
         unpacker.close()
     return {"files": unpacker.files}

@@ -6,23 +6,21 @@ Sources: OCI image specification, layer.md; the kernel's overlayfs.rst for white
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import stat
-import tarfile
-import zlib
 
 from rootless import kernel
 from rootless.errors import Conflict, DigestMismatch, StorageError
+from rootless.storage import tar
+from rootless.storage.streams import Hashed, decompressed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from collections.abc import Callable
 
     from rootless.documents import Json
+    from rootless.storage.tar import Member
 
-_CHUNK = 1 << 18
 _OPAQUE = ".wh..wh..opq"
 _WHITEOUT = ".wh."
 
@@ -37,20 +35,15 @@ def unpack_worker(request: Json) -> Json:
             hashed = Hashed(decompressed(blob))
             unpacker = Unpacker(request["target"], single=request["single"])
             try:
-                unpacker.run(hashed)
+                unpacker.run(hashed.read)
+                hashed.drain()
             finally:
                 unpacker.close()
-            while hashed.read(_CHUNK):
-                pass
+                hashed.close()
     except OSError as error:
         raise StorageError(
             f"cannot unpack into {request['target']}: {error.strerror}: {error.filename or ''}",
             hint="the disk may be full; rootless image prune frees space",
-        ) from None
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise StorageError(
-            f"the layer {request['blob']} is damaged: {error}",
-            hint="remove the image and pull again",
         ) from None
     diff_id = f"sha256:{hashed.digest()}"
     if request.get("diff_id") and diff_id != request["diff_id"]:
@@ -59,64 +52,6 @@ def unpack_worker(request: Json) -> Json:
             hint="the image is damaged, or its configuration belongs to other layers",
         )
     return {"diff_id": diff_id, "files": unpacker.files, "bytes": hashed.count}
-
-
-class Hashed(io.RawIOBase):
-    """A reader that keeps the digest of what went through it."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._hash = hashlib.sha256()
-        self.count = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes."""
-        data = self._source.read(size)
-        self._hash.update(data)
-        self.count += len(data)
-        return data
-
-    def digest(self) -> str:
-        """Hexadecimal sha256 of what was read."""
-        return self._hash.hexdigest()
-
-
-def decompressed(blob: BinaryIO) -> BinaryIO:
-    """A reader of the tar within, chosen by the first bytes.  Raises StorageError."""
-    magic = blob.read(6)
-    blob.seek(0)
-    if magic[:2] == b"\x1f\x8b":
-        try:
-            from isal import igzip_threaded
-
-            return igzip_threaded.open(  # type: ignore[no-any-return,no-untyped-call]
-                blob, "rb", threads=1
-            )
-        except ImportError:
-            import gzip
-
-            return gzip.GzipFile(fileobj=blob)  # type: ignore[return-value]
-    if magic[:4] == b"\x28\xb5\x2f\xfd":
-        try:
-            from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            try:
-                from backports import zstd  # type: ignore[no-redef,unused-ignore]
-            except ImportError:
-                raise StorageError(
-                    "the layer is compressed with zstd, and no module for it is installed",
-                    hint="pip install backports.zstd",
-                ) from None
-        return zstd.ZstdFile(blob)  # type: ignore[no-any-return,unused-ignore]
-    if magic[:3] == b"BZh":
-        import bz2
-
-        return bz2.BZ2File(blob)  # type: ignore[return-value]
-    if magic[:6] == b"\xfd7zXZ\0":
-        import lzma
-
-        return lzma.LZMAFile(blob)  # type: ignore[return-value]
-    return blob
 
 
 class Unpacker:
@@ -166,15 +101,12 @@ class Unpacker:
             os.close(self._parent[1])
         self._parent = ("", -1)
 
-    def run(self, stream: io.RawIOBase) -> None:
-        """Apply every entry."""
-        with tarfile.open(
-            fileobj=stream, mode="r|", bufsize=_CHUNK, errorlevel=0, encoding="utf-8",
-            errors="surrogateescape",
-        ) as archive:  # fmt: skip
-            for entry in archive:
-                archive.members.clear()  # type: ignore[attr-defined]
-                self._apply(archive, entry)
+    def run(self, read: Callable[[int], bytes]) -> None:
+        """Apply every member of the archive that `read` gives.  Raises TarError, OSError."""
+        archive = tar.Reader(read)
+        for member in archive:
+            self._apply(archive, member)
+        # a directory's time changes with what is made in it, so these come last
         for path, when in reversed(self._times):
             parent, name = self._place(path)
             try:
@@ -208,12 +140,12 @@ class Unpacker:
             os.close(fd)
         return kernel.calls.openat2(self.root, path, flags, resolve=kernel.RESOLVE_IN_ROOT)
 
-    def _apply(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+    def _apply(self, archive: tar.Reader, entry: Member) -> None:
         path = self._rename(_clean(entry.name))
         self.files += 1
         if not path:
-            if entry.isdir() and self.layer:
-                os.fchmod(self.root, entry.mode & 0o7777)
+            if entry.kind == tar.DIRECTORY and self.layer:
+                os.fchmod(self.root, entry.mode)
                 self._own(self.root, "", entry, root=True)
             return
         parent, name = self._place(path)
@@ -257,43 +189,62 @@ class Unpacker:
             )
         if stat.S_ISDIR(found.st_mode):
             if not directory:
-                import shutil
-
-                shutil.rmtree(name, dir_fd=parent)
+                self._forget_below(parent)
+                remove_tree(parent, name)
         else:
             os.unlink(name, dir_fd=parent)
 
-    def _make(
-        self, archive: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str, path: str
-    ) -> None:
-        self._clear(parent, name, directory=entry.isdir())
-        if entry.isdir():
+    def _forget_below(self, parent: int) -> None:
+        """The directory that is kept open may be about to vanish."""
+        if self._parent[1] != parent:
+            self._forget()
+
+    def _make(self, archive: tar.Reader, entry: Member, parent: int, name: str, path: str) -> None:
+        # most members are new, so what exists is found out by failing
+        for attempt in (1, 2):
             try:
-                os.mkdir(name, 0o700, dir_fd=parent)
+                self._make_once(archive, entry, parent, name, path)
+                return
             except FileExistsError:
-                pass
-            fd = os.open(
-                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
-            )
-            try:
-                self._own(fd, "", entry)
-            finally:
-                os.close(fd)
-            self._times.append((path, int(float(entry.mtime) * 1e9)))
-        elif entry.islnk():
-            self._link(entry, parent, name)
-        elif entry.issym():
-            os.symlink(entry.linkname, name, dir_fd=parent)
-            self._own(parent, name, entry)
-        elif entry.isfile():
+                if attempt == 2:
+                    raise
+                self._clear(parent, name, directory=entry.kind == tar.DIRECTORY)
+
+    def _make_once(
+        self, archive: tar.Reader, entry: Member, parent: int, name: str, path: str
+    ) -> None:
+        if entry.kind == tar.REGULAR:
             self._file(archive, entry, parent, name)
-        elif entry.isfifo():
+        elif entry.kind == tar.DIRECTORY:
+            self._make_directory(entry, parent, name)
+            self._times.append((path, entry.time))
+        elif entry.kind == tar.LINK:
+            self._link(entry, parent, name)
+        elif entry.kind == tar.SYMLINK:
+            os.symlink(entry.link, name, dir_fd=parent)
+            self._own(parent, name, entry)
+        elif entry.kind == tar.FIFO:
             os.mkfifo(name, 0o600, dir_fd=parent)
             self._own(parent, name, entry)
+            _chmod(parent, name, entry.mode)
         # device nodes cannot be made in a user namespace; the standard ones are bound at start
 
-    def _link(self, entry: tarfile.TarInfo, parent: int, name: str) -> None:
-        source = self._rename(_clean(entry.linkname))
+    def _make_directory(self, entry: Member, parent: int, name: str) -> None:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                raise
+        fd = os.open(name, flags, dir_fd=parent)
+        try:
+            self._own(fd, "", entry)
+        finally:
+            os.close(fd)
+
+    def _link(self, entry: Member, parent: int, name: str) -> None:
+        source = self._rename(_clean(entry.link))
         head, _, last = source.rpartition("/")
         # O_PATH and no following of the last component: a link to a link stays one, and a link
         # to anything outside the layer's directory cannot be expressed
@@ -302,41 +253,30 @@ class Unpacker:
             os.link(last, name, src_dir_fd=directory, dst_dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             raise StorageError(
-                f'the layer has a hard link "{entry.name}" to "{entry.linkname}", not in it'
+                f'the layer has a hard link "{entry.name}" to "{entry.link}", not in it'
             ) from None
         finally:
             os.close(directory)
 
-    def _file(
-        self, archive: tarfile.TarFile, entry: tarfile.TarInfo, parent: int, name: str
-    ) -> None:
+    def _file(self, archive: tar.Reader, entry: Member, parent: int, name: str) -> None:
         fd = os.open(
             name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
             dir_fd=parent,
         )  # fmt: skip
         try:
-            if entry.size:
-                source = archive.extractfile(entry)
-                left = entry.size
-                while source is not None and left > 0:
-                    data = source.read(min(_CHUNK, left))
-                    if not data:
-                        raise StorageError(f'the layer ends in the middle of "{entry.name}"')
-                    left -= len(data)
-                    if len(data) > 4095 and not data.strip(b"\0"):
-                        os.lseek(fd, len(data), os.SEEK_CUR)
-                    else:
-                        view = memoryview(data)
-                        while view:
-                            view = view[os.write(fd, view) :]
+            if entry.pieces is not None:
+                for offset, length in entry.pieces:
+                    os.lseek(fd, offset, os.SEEK_SET)
+                    _write(fd, archive, length)
                 os.ftruncate(fd, entry.size)
+            elif entry.size:
+                _write(fd, archive, -1)
             self._own(fd, "", entry)
-            when = int(float(entry.mtime) * 1e9)
-            os.utime(fd, ns=(when, when))
+            os.utime(fd, ns=(entry.time, entry.time))
         finally:
             os.close(fd)
 
-    def _own(self, fd: int, name: str, entry: tarfile.TarInfo, *, root: bool = False) -> None:
+    def _own(self, fd: int, name: str, entry: Member, *, root: bool = False) -> None:
         """Owner, mode and extended attributes; with `name` of a link or fifo in that directory."""
         if not self.single:
             uid, gid = self.owner or (entry.uid, entry.gid)
@@ -351,23 +291,38 @@ class Unpacker:
                     hint="more subordinate ids are needed: see subuid(5), or use --userns single",
                 ) from None
         if name:
-            when = int(float(entry.mtime) * 1e9)
-            kernel.calls.utimensat(fd, name, when, when)
+            kernel.calls.utimensat(fd, name, entry.time, entry.time)
             return
         # after the owner, because changing that clears the setuid bit
-        os.fchmod(fd, entry.mode & 0o7777)
+        os.fchmod(fd, entry.mode)
         if root:
             return
-        for key, value in entry.pax_headers.items():
-            attribute = key.removeprefix("SCHILY.xattr.")
-            if attribute == key or not attribute.startswith(("user.", "security.capability")):
+        for attribute, value in entry.attributes.items():
+            if not attribute.startswith(("user.", "security.capability")):
                 continue
             if attribute.startswith("user.overlay."):
                 continue  # an image must not speak to the overlay file system
             try:
-                os.setxattr(fd, attribute, value.encode("utf-8", "surrogateescape"))
+                os.setxattr(fd, attribute, value)
             except OSError:
                 continue  # this file system has none, or the id is not the capability's
+
+
+def _chmod(parent: int, name: str, mode: int) -> None:
+    """The mode of what cannot be opened.  By a descriptor: a container that `cp` writes to could
+    put a link of this name there meanwhile, and chmod(2) follows links."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.chmod(f"/proc/self/fd/{fd}", mode)
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, archive: tar.Reader, length: int) -> None:
+    for piece in archive.data(length):
+        while piece:
+            piece = piece[os.write(fd, piece) :]
 
 
 def _clean(name: str) -> str:
