@@ -65,13 +65,29 @@ class Root:
 
     def _bind(self, source: str, target: str) -> None:
         try:
-            fd = kernel.calls.openat2(self.fd, target, os.O_PATH | os.O_CLOEXEC, resolve=_INSIDE)
+            fd = self._mount_point(source, target)
         except OSError:
-            return  # the mount point does not exist yet, so nothing can be copied to or from it
+            return  # no such place can be made there, and starting the container will say why
         try:
             kernel.calls.mount(source, f"/proc/self/fd/{fd}", "", 0x1000)  # MS_BIND
         finally:
             os.close(fd)
+
+    def _mount_point(self, source: str, target: str) -> int:
+        """The place where the container will have it; made now if it is a directory."""
+        flags = os.O_PATH | os.O_CLOEXEC
+        try:
+            return kernel.calls.openat2(self.fd, target, flags, resolve=_INSIDE)
+        except FileNotFoundError:
+            if not os.path.isdir(source):
+                raise
+        parent, _, name = target.rstrip("/").rpartition("/")
+        above = self._mount_point(source, parent or "/")
+        try:
+            os.mkdir(name, 0o755, dir_fd=above)
+        finally:
+            os.close(above)
+        return kernel.calls.openat2(self.fd, target, flags, resolve=_INSIDE)
 
     def close(self) -> None:
         """Let go; end the file system's server and wait until it has written everything."""
