@@ -40,7 +40,7 @@ def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
     except OSError:
         return False  # somebody makes it, or it is gone
     try:
-        if not _is_rubbish(directory, named):
+        if not _is_rubbish(directory, named or _has_name(engine.containers_dir, identifier)):
             return False
         _release_names(engine.containers_dir, identifier)
         rootfs.remove(directory, engine.maps)
@@ -61,6 +61,18 @@ def _is_rubbish(directory: str, named: bool) -> bool:
         return False
     never_started = not os.path.exists(os.path.join(directory, "state"))
     return bool(record["remove"] and record["starts"] and never_started)
+
+
+def _has_name(containers: str, identifier: str) -> bool:
+    directory = os.path.join(containers, "names")
+    try:
+        # asked only of what looks like rubbish, so that reading all names costs nothing that counts
+        return any(
+            os.readlink(os.path.join(directory, name)) == identifier
+            for name in documents.names_in(directory)
+        )
+    except OSError:
+        return False
 
 
 def _older_than_a_moment(directory: str) -> bool:

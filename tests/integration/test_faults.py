@@ -44,6 +44,17 @@ def wait_until_gone(*pids: int) -> None:
         time.sleep(0.02)
 
 
+def wait_until_clean(rootless: Command, place: Place) -> None:
+    """Until looking has removed everything that the killed ones left.
+
+    What was killed between two system calls is told from what begins by its age, two seconds.
+    """
+    end = time.monotonic() + 30
+    while rootless("ps", "-aq").stdout or leftovers(place):
+        assert time.monotonic() < end, (rootless("ps", "-a").stdout, leftovers(place))
+        time.sleep(0.2)
+
+
 def test_the_command_is_killed_and_the_container_goes_on(
     rootless: Command, busybox_image: str
 ) -> None:
@@ -117,11 +128,7 @@ def test_a_command_killed_at_any_moment_leaves_nothing_behind_for_good(
     for number in range(12):
         rootless("run", "--rm", "--replace", "--name", f"k{number}", "--network", "none",
                  busybox_image, "true")  # fmt: skip
-    # what was killed between two system calls is told from what begins by its age, two seconds
-    end = time.monotonic() + 10
-    while rootless("ps", "-aq").stdout or leftovers(place):
-        assert time.monotonic() < end, leftovers(place)
-        time.sleep(0.2)
+    wait_until_clean(rootless, place)
 
 
 @pytest.mark.slow
@@ -157,12 +164,7 @@ def test_fifty_at_once_on_one_image(rootless: Command, busybox_image: str, place
         assert lines[0] == str(number)
         hosts.append(lines[1])
     assert len(set(hosts)) == count - len(victims)
-    end = time.monotonic() + 20
-    while rootless("ps", "-q").stdout:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    assert rootless("ps", "-aq").stdout == ""
-    assert leftovers(place) == []
+    wait_until_clean(rootless, place)
 
 
 @pytest.mark.slow
