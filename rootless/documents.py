@@ -121,14 +121,18 @@ class Lock:
 
     def __init__(self, path: str, *, shared: bool = False, blocking: bool = True) -> None:
         """Raises BlockingIOError when `blocking` is false and somebody else holds it."""
+        fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._hold(fd, shared=shared, blocking=blocking)
+
+    def _hold(self, fd: int, *, shared: bool, blocking: bool) -> None:
         import fcntl
 
-        self.fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.fd = fd
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(self.fd, kind if blocking else kind | fcntl.LOCK_NB)
+            fcntl.flock(fd, kind if blocking else kind | fcntl.LOCK_NB)
         except BaseException:
-            os.close(self.fd)
+            self.close()
             raise
 
     def close(self) -> None:
@@ -144,25 +148,13 @@ class Lock:
         self.close()
 
 
-class DirectoryLock:
+class DirectoryLock(Lock):
     """As Lock, on a directory itself: whoever makes what is in it holds this while it lives."""
 
     def __init__(self, path: str) -> None:
         """Raises BlockingIOError when somebody holds it, FileNotFoundError."""
-        import fcntl
-
-        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            os.close(self.fd)
-            raise
-
-    def close(self) -> None:
-        """Let go."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._hold(fd, shared=False, blocking=False)
 
 
 def names_in(directory: str) -> Iterator[str]:

@@ -455,7 +455,7 @@ def debian_tar() -> Path:
     """A minimal Debian root file system as a tar, made by tests/run."""
     value = os.environ.get("ROOTLESS_TEST_DEBIAN_TAR", "")
     if not value or not os.path.exists(value):
-        pytest.skip("no Debian root file system: run tests/run, or set ROOTLESS_TEST_DEBIAN_TAR")
+        pytest.fail("no Debian root file system: run tests/run, or set ROOTLESS_TEST_DEBIAN_TAR")
     return Path(value)
 
 
@@ -464,7 +464,7 @@ def busybox() -> Path:
     """A statically linked busybox."""
     path = Path(os.environ.get("ROOTLESS_TEST_BUSYBOX", "/bin/busybox"))
     if not path.exists():
-        pytest.skip(f"no {path}: install busybox-static")
+        pytest.fail(f"no {path}: install busybox-static")
     return path
 
 

@@ -7,6 +7,7 @@ Source: OCI image layout specification 1.1; containerd's and podman's annotation
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from rootless import documents
@@ -23,16 +24,16 @@ _REF = "org.opencontainers.image.ref.name"
 _FULL = "io.containerd.image.name"
 
 
-class Source:
+class Source(ABC):
     """Where documents and blobs of a layout come from."""
 
+    @abstractmethod
     def document(self, name: str) -> bytes:
         """A file of the layout that is no blob.  Raises StorageError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bring(self, descriptor: manifests.Descriptor) -> None:
         """Make sure the blob is in the store.  Raises StorageError, DigestMismatch."""
-        raise NotImplementedError
 
 
 class Directory(Source):

@@ -29,11 +29,6 @@ from typing import Any
 import pytest
 
 
-def available() -> bool:
-    """Whether the programs are installed."""
-    return bool(shutil.which("docker-registry") and shutil.which("skopeo"))
-
-
 def free_port() -> int:
     """A TCP port on the loopback that was free a moment ago."""
     with socket.socket() as listener:
@@ -149,8 +144,6 @@ def _bcrypt(password: str) -> str:
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry for the tests of one module."""
-    if not available():
-        pytest.skip("docker-registry and skopeo are needed")
     with Registry(tmp_path_factory.mktemp("registry")) as running:
         yield running
 

@@ -10,7 +10,7 @@ import os
 import pathlib
 
 import pytest
-from registry import Layout, Registry, available, registry
+from registry import Layout, Registry, registry
 
 from rootless.errors import (
     ImageNotFound,
@@ -158,8 +158,6 @@ def _pull_process(data_dir: str, name: str) -> None:
 def test_passwords(
     tmp_path: pathlib.Path, layout: Layout, store: ImageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not available():
-        pytest.skip("docker-registry and skopeo are needed")
     with Registry(tmp_path / "registry", user="ann", password="s3cret:x") as locked:
         name = locked.push(f"oci:{layout.path}:one", "private/app:1")
         with pytest.raises(RegistryError) as caught:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import shutil
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ import pytest
 from rootless.runtime import capabilities, profile, seccomp, syscalls
 
 pytestmark = [
-    pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed"),
     pytest.mark.skipif(platform.machine() not in profile.MACHINES, reason="no tables"),
 ]
 
