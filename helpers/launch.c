@@ -59,6 +59,9 @@ static void mirror(pid_t child)
         if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGPIPE &&
             number != SIGTSTP && number != SIGTTIN && number != SIGTTOU && number != SIGSEGV)
             signal(number, forward);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             _exit(125);
@@ -102,6 +105,10 @@ static int do_join(struct plan *plan, const struct record *r)
         close(plan->root);
     plan->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (plan->ctl < 0) {
+        /* held back until there is somebody to pass them on to; the command starts with none held */
+        sigset_t all;
+        sigfillset(&all);
+        sigprocmask(SIG_BLOCK, &all, NULL);
         pid_t child = fork();
         if (child > 0)
             mirror(child);
