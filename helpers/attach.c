@@ -145,8 +145,14 @@ static void finish_frame(void)
 {
     uint32_t code;
     memcpy(&code, frame.small, 4);
-    if (frame.head[0] == 'X')
+    if (frame.head[0] == 'X') {
+        if (frame.small_length >= 8 && frame.small[4]) {
+            restore();
+            dprintf(2, "error: the container ran out of memory and the kernel ended a process of it\n"
+                       "hint: give it more with -m, or see what it needs with rootless stats\n");
+        }
         leave((int)code);
+    }
     if (frame.head[0] == 'F') {
         uint32_t error;
         memcpy(&error, frame.small + 4, 4);

@@ -334,7 +334,10 @@ int do_confine_op(struct plan *plan, const struct record *r)
         return 0;
     }
     case OP_CGROUP_JOIN:
-        return plan_write(AT_FDCWD, r->argv[0], "0");
+        /* opened here, where the path means the host's; written by the process that the join makes,
+         * so that whoever waits outside is no part of the container */
+        plan->cgroup_procs = open(r->argv[0], O_WRONLY | O_CLOEXEC);
+        return plan->cgroup_procs < 0 ? -1 : 0;
     default:
         return OP_UNKNOWN_HERE;
     }

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,6 +48,18 @@ static void forward(int number)
 {
     if (forwarded > 0)
         kill(forwarded, number);
+}
+
+static int enter_cgroup(struct plan *plan)
+{
+    if (plan->cgroup_procs < 0)
+        return 0;
+    int failed = write(plan->cgroup_procs, "0", 1) < 0;
+    int saved = errno;
+    close(plan->cgroup_procs);
+    plan->cgroup_procs = -1;
+    errno = saved;
+    return failed ? -1 : 0;
 }
 
 /* The way of `exec` without a monitor: this process stays outside the container's pid namespace,
@@ -112,7 +125,7 @@ static int do_join(struct plan *plan, const struct record *r)
         pid_t child = fork();
         if (child > 0)
             mirror(child);
-        return child < 0 ? -1 : 0;
+        return child < 0 ? -1 : enter_cgroup(plan);
     }
     /* with the monitor, the process inside becomes the monitor's own child and this one goes away */
     struct clone_args how = {.flags = CLONE_PARENT};
@@ -122,7 +135,7 @@ static int do_join(struct plan *plan, const struct record *r)
         send(plan->ctl, &told, sizeof told, MSG_NOSIGNAL);
         _exit(0);
     }
-    return child < 0 ? -1 : 0;
+    return child < 0 ? -1 : enter_cgroup(plan);
 }
 
 static void reset_signals(void)
@@ -179,7 +192,7 @@ static int do_exec(struct plan *plan, const struct record *r)
 
 int main(int argc, char **argv)
 {
-    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1};
+    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1, .cgroup_procs = -1};
     struct records all;
     static struct record r;
     if (argc != 3)
@@ -193,7 +206,9 @@ int main(int argc, char **argv)
             return 125;
         }
         file = open(argv[2], O_RDONLY | O_CLOEXEC);
-        unlink(argv[2]);
+        /* who wrote the plan holds it until this process is in the cgroup that it is meant for */
+        if (file >= 0 && flock(file, LOCK_SH) == 0)
+            unlink(argv[2]);
     } else {
         plan.ctl = atoi(argv[1]);
         file = atoi(argv[2]);

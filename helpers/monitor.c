@@ -266,6 +266,17 @@ static int oom_killed(void)
     return at && atoi(at + 9) > 0;
 }
 
+/* what the first process left behind: without a pid namespace of its own nothing else ends it */
+static void kill_the_rest(void)
+{
+    int fd = cgroup < 0 ? -1 : openat(cgroup, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (write(fd, "1", 1) < 0)
+        errno = 0; /* kernels before 5.14 have no such file, and then nobody promised it */
+    close(fd);
+}
+
 static int asked_to_stop(void)
 {
     char path[4096];
@@ -372,6 +383,7 @@ static void run(void)
         int status = serve();
         record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         record.oom = oom_killed();
+        kill_the_rest();
         record.finished = now();
         container.pid = 0;
         stop_helpers(&container);
@@ -429,11 +441,11 @@ int main(int argc, char **argv)
     open_listener();
     run();
     if (!record.failed) {
-        uint32_t code = (uint32_t)record.code;
+        uint32_t ended[2] = {(uint32_t)record.code, (uint32_t)record.oom};
         if (!orders.remove || orders.session)
             write_state("exited");
         clean_up();
-        channel_send(&channel, 'X', &code, 4);
+        channel_send(&channel, 'X', ended, sizeof ended);
     } else if (orders.remove) {
         clean_up();
     }

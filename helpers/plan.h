@@ -11,6 +11,7 @@ struct plan {
     int null_device;  /* O_PATH of the container's /dev/null, verified to be 1:3 */
     int empty;        /* O_PATH of an empty read-only directory, shared by all masked directories */
     int keep_caps;
+    int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
     char **environment;
     const char *failing; /* path or value named in the report of a failure */
 };

@@ -151,10 +151,10 @@ class Lock:
 class DirectoryLock(Lock):
     """As Lock, on a directory itself: whoever makes what is in it holds this while it lives."""
 
-    def __init__(self, path: str) -> None:
-        """Raises BlockingIOError when somebody holds it, FileNotFoundError."""
+    def __init__(self, path: str, *, blocking: bool = False) -> None:
+        """Raises BlockingIOError when somebody holds it and not `blocking`, FileNotFoundError."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._hold(fd, shared=False, blocking=False)
+        self._hold(fd, shared=False, blocking=blocking)
 
 
 def names_in(directory: str) -> Iterator[str]:

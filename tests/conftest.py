@@ -55,19 +55,20 @@ def pytest_configure(config: pytest.Config) -> None:
     global _config
     _config = config
     config.addinivalue_line("markers", "slow: takes seconds; left out by tests/run -q")
+    config.addinivalue_line("markers", "systemd: needs systemd; runs in the machine of tests/vm")
     config.addinivalue_line("markers", "single: runs as the user without subordinate ids")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Count the results of the run as the other user, so that the last line tells everything."""
-    path = os.environ.get("ROOTLESS_TEST_REPORTS_IN", "")
+    """Count the results of the other runs, so that the last line tells everything."""
+    names = os.environ.get("ROOTLESS_TEST_REPORTS_IN", "").split(":")
     config = session.config
-    if not path or hasattr(config, "workerinput") or not os.path.exists(path):
+    if hasattr(config, "workerinput"):
         return
     terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    with open(path) as file:
-        for line in file:
+    for path in filter(os.path.exists, names):
+        for line in Path(path).read_text().splitlines():
             report = config.hook.pytest_report_from_serializable(
                 config=config, data=json.loads(line)
             )
@@ -346,7 +347,9 @@ def _python() -> str:
 
 def _site_packages() -> list[str]:
     paths = sysconfig.get_paths()
-    return sorted({paths["purelib"], paths["platlib"]})
+    # in the machine of tests/vm the libraries lie beside the tree
+    given = os.environ.get("ROOTLESS_TEST_SITE")
+    return sorted({paths["purelib"], paths["platlib"], *([given] if given else [])})
 
 
 @pytest.fixture(scope="session")

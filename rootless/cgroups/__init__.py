@@ -1,4 +1,4 @@
-"""Limits of containers: who can apply them here."""
+"""Limits of containers: who can apply them here, and what can be done with a cgroup."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ if TYPE_CHECKING:
     from rootless.cgroups.managers import Manager
 
 
-def choose(requested: str | None) -> Manager:
-    """The best manager of this host, or the one asked for.  Raises UsageError, HostError."""
+def choose(requested: str | None, mode: str = "") -> Manager:
+    """The best manager of this host, or the one asked for.
+
+    `mode`: "" or "enabled"; "disabled"; "split", below the cgroup that we are in; "no-conmon", with
+    the monitor left where it is.  Raises UsageError, HostError.
+    """
     from rootless.cgroups import managers
 
-    return managers.choose(requested)
+    return managers.choose(requested, mode)

@@ -1,19 +1,23 @@
-"""Who applies limits: a delegated cgroup v2 tree, or nobody."""
+"""Who applies limits: the user's systemd, a delegated cgroup v2 tree, or nobody."""
 
 from __future__ import annotations
 
 import os
 
+from rootless.cgroups import tree
+from rootless.documents import DirectoryLock
 from rootless.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cgroups.limits import Resources
 
+DROP_IN = "/etc/systemd/system/user@.service.d/delegate.conf"
 _REMEDY = (
     "log in through systemd with cgroup v2; as root: write [Service] Delegate=cpu cpuset io memory "
-    "pids to /etc/systemd/system/user@.service.d/delegate.conf, then systemctl daemon-reload"
+    f"pids to {DROP_IN}, then systemctl daemon-reload"
 )
+_LEAF = "rootless-others"  # where a delegated tree's own processes go
 
 
 def remedy() -> str:
@@ -33,27 +37,36 @@ class Manager:
         """Names of the controllers that this manager can use."""
         return set()
 
-    def check(self, resources: Resources) -> None:
-        """Raises HostError when an explicit limit cannot be applied."""
+    def check(self, resources: Resources, parent: str = "") -> None:
+        """Raises HostError when an explicit limit cannot be applied, UsageError for the parent."""
         if resources.any():
             raise HostError(f"limits cannot be applied on this host: {self.why}", hint=_REMEDY)
+        if parent:
+            raise HostError(f"--cgroup-parent {parent} cannot be had: {self.why}", hint=_REMEDY)
 
-    def attach(self, pid: int, identifier: str, resources: Resources) -> str:
-        """Put the process into a cgroup of its own; the path for the container, here none."""
+    def attach(
+        self, pid: int, identifier: str, resources: Resources, *, parent: str = "", name: str = ""
+    ) -> str:
+        """Put the monitor into a cgroup of its own; the path for the container, here none.
+
+        Raises HostError.
+        """
         return ""
 
-    def freeze(self, path: str, on: bool) -> None:
-        """Pause or thaw everything in the cgroup."""
-        with open(os.path.join(path, "cgroup.freeze"), "w", encoding="ascii") as file:
-            file.write("1" if on else "0")
+    def update(self, path: str, resources: Resources) -> None:
+        """Change the limits of a container that has the cgroup at `path`.  Raises HostError."""
+        tree.apply(path, resources)
 
-    def remove(self, path: str) -> None:
-        """Remove an empty cgroup and the scope's directory above it."""
-        for one in (path, os.path.join(os.path.dirname(path), "sup"), os.path.dirname(path)):
-            try:
-                os.rmdir(one)
-            except OSError:
-                return
+    def _refuse(self, missing: set[str], where: str) -> None:
+        if missing:
+            names = " and ".join(sorted(missing))
+            plural = "s" if len(missing) > 1 else ""
+            verb = "are" if len(missing) > 1 else "is"
+            raise HostError(
+                f"the cgroup controller{plural} {names} {verb} not delegated to {where}",
+                hint=f"as root: write [Service] Delegate=cpu cpuset io memory pids to {DROP_IN}, "
+                "then systemctl daemon-reload, and log in again",
+            )
 
 
 class Delegated(Manager):
@@ -61,106 +74,134 @@ class Delegated(Manager):
 
     kind = "cgroupfs"
 
-    def __init__(self, base: str, why: str) -> None:
+    def __init__(self, base: str, why: str, mode: str = "") -> None:
         super().__init__(why)
         self.base = base
+        self.mode = mode
 
     def controllers(self) -> set[str]:
         """As the base class says."""
+        return tree.controllers(self.base)
+
+    def check(self, resources: Resources, parent: str = "") -> None:
+        """Raises HostError naming the controller that is not delegated, UsageError."""
+        self._refuse(resources.controllers() - self.controllers(), self.base)
+        if parent.endswith(".slice"):
+            raise UsageError(
+                f"--cgroup-parent {parent} is a slice of systemd",
+                hint="with the cgroup manager cgroupfs it is a directory, as in ci/jobs",
+            )
+        if parent and ".." in parent.split("/"):
+            raise UsageError(f"--cgroup-parent {parent} leads out of {self.base}")
+
+    def attach(
+        self, pid: int, identifier: str, resources: Resources, *, parent: str = "", name: str = ""
+    ) -> str:
+        """Make BASE/rootless-ID/{sup,ctr}; the monitor goes to sup, the container to ctr.
+
+        With `--cgroups split` the unit that we run in is divided itself, with us in `sup`.
+        """
+        above = self.base
         try:
-            with open(os.path.join(self.base, "cgroup.controllers"), encoding="ascii") as file:
-                return set(file.read().split())
-        except OSError:
-            return set()
+            if self.mode == "split":
+                path = tree.divide(above, pid, os.getpid())
+                tree.apply(path, resources)
+                return path
+            for step in ["", *parent.strip("/").split("/")]:
+                if step:
+                    above = f"{above}/{step}"
+                    os.makedirs(above, exist_ok=True)
+                if resources.any():
+                    self._enable(above, resources.controllers())
+            scope = f"{above}/rootless-{identifier[:12]}"
+            with DirectoryLock(above, blocking=True):
+                _sweep(above)
+                os.makedirs(scope, exist_ok=True)
+                path = tree.divide(scope, *([] if self.mode == "no-conmon" else [pid]))
+        except OSError as error:
+            raise HostError(
+                f"the cgroup below {above} cannot be made: {error.strerror}", hint=_REMEDY
+            ) from None
+        tree.apply(path, resources)
+        return path
 
-    def check(self, resources: Resources) -> None:
-        """Raises HostError naming the controller that is not delegated."""
-        wanted = {
-            "memory": resources.memory is not None,
-            "cpu": resources.cpu_quota is not None,
-            "cpuset": bool(resources.cpuset),
-            "pids": resources.pids is not None,
-        }
-        for name, asked in wanted.items():
-            if asked and name not in self.controllers():
-                raise HostError(
-                    f"the cgroup controller {name} is not delegated in {self.base}", hint=_REMEDY
-                )
-
-    def attach(self, pid: int, identifier: str, resources: Resources) -> str:
-        """Make BASE/rootless-ID/{sup,ctr}; the monitor goes to sup, the container to ctr."""
-        scope = os.path.join(self.base, f"rootless-{identifier[:12]}")
-        for path in (scope, scope + "/sup", scope + "/ctr"):
-            os.makedirs(path, exist_ok=True)
-        _write(scope + "/sup/cgroup.procs", str(pid))
-        for controller in sorted(self.controllers()):
-            # one at a time: a single one that is missing would fail the whole write
+    def _enable(self, path: str, wanted: set[str]) -> None:
+        if not tree.enable(path, wanted):
+            return
+        # a cgroup with processes of its own gives no controller to its children: they move aside,
+        # as every engine in a delegated tree does; they stay within the limits of the same tree
+        leaf = f"{path}/{_LEAF}"
+        os.makedirs(leaf, exist_ok=True)
+        for pid in tree.get(path + "/cgroup.procs").split():
             try:
-                _write(scope + "/cgroup.subtree_control", "+" + controller)
+                tree.put(leaf + "/cgroup.procs", pid)
             except OSError:
                 continue
-        self._apply(scope + "/ctr", resources)
-        return scope + "/ctr"
-
-    def _apply(self, path: str, resources: Resources) -> None:
-        values = {
-            "memory.max": resources.memory,
-            "memory.swap.max": None
-            if resources.swap is None or resources.memory is None
-            else ("max" if resources.swap == -1 else resources.swap - resources.memory),
-            "cpu.max": f"{resources.cpu_quota} 100000" if resources.cpu_quota else None,
-            "cpuset.cpus": resources.cpuset or None,
-            "pids.max": None
-            if resources.pids is None
-            else ("max" if resources.pids < 0 else resources.pids),
-        }
-        for name, value in values.items():
-            if value is not None:
-                try:
-                    _write(f"{path}/{name}", str(value))
-                except OSError as error:
-                    raise HostError(
-                        f"the limit {name}={value} cannot be applied: {error.strerror}",
-                        hint=_REMEDY,
-                    ) from None
+        self._refuse(tree.enable(path, wanted), path)
 
 
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
+def _sweep(above: str) -> None:
+    """Remove what containers left that ended with nobody to clean up (`-d --rm`, kill -9)."""
+    for name in os.listdir(above):
+        scope = f"{above}/{name}"
+        if (
+            name.startswith("rootless-")
+            and name != _LEAF
+            and "populated 0" in tree.get(scope + "/cgroup.events")
+        ):
+            tree.remove(f"{scope}/{tree.CONTAINER}")
 
 
-def _own() -> str:
-    """The directory of our cgroup v2, empty where version 2 is not mounted alone."""
-    if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-        return ""
-    with open("/proc/self/cgroup", encoding="ascii", errors="replace") as file:
-        for line in file:
-            if line.startswith("0::"):
-                return "/sys/fs/cgroup" + line[3:].strip().rstrip("/")
-    return ""
+def _delegated() -> tuple[str, str]:
+    """The directory of a tree that is ours to divide, or empty and why there is none."""
+    own = tree.of_process()
+    if not own:
+        return "", "there is no cgroup v2 hierarchy with controllers"
+    if os.path.basename(own) == _LEAF:
+        own = os.path.dirname(own)
+    if not os.access(own, os.W_OK) or not os.access(own + "/cgroup.procs", os.W_OK):
+        return "", f"the cgroup {own} is not delegated to this user"
+    return own, f"{own} is delegated to this user"
 
 
-def choose(requested: str | None) -> Manager:
-    """See rootless.cgroups.choose."""
+def choose(requested: str | None, mode: str = "") -> Manager:
+    """See rootless.cgroups.choose.  Nothing is made and nobody is asked, only looked for."""
     if requested not in (None, "", "systemd", "cgroupfs", "disabled", "none"):
         raise UsageError(
             f'unknown cgroup manager "{requested}"', hint="systemd, cgroupfs or disabled"
         )
+    if mode not in ("", "enabled", "disabled", "split", "no-conmon"):
+        raise UsageError(
+            f'unknown --cgroups "{mode}"', hint="enabled, disabled, split or no-conmon"
+        )
+    if mode == "disabled":
+        return Manager("cgroups were disabled by --cgroups")
     if requested in ("disabled", "none"):
         return Manager("cgroups were disabled by --cgroup-manager")
-    own = _own()
-    if not own:
-        manager = Manager("there is no cgroup v2 hierarchy with controllers")
-    elif not os.access(own, os.W_OK) or not os.access(own + "/cgroup.procs", os.W_OK):
-        manager = Manager(f"the cgroup {own} is not delegated to this user")
-    else:
-        manager = Delegated(own, f"{own} is delegated to this user")
-    if requested and manager.kind != requested:
-        raise HostError(
-            f"the cgroup manager {requested} cannot be had: {manager.why}", hint=_REMEDY
-        )
-    return manager
+    why = ""
+    # a batch job must stay within its own limits: a scope of the user's systemd would leave them
+    if mode != "split" and (
+        requested == "systemd" or (not requested and "SLURM_JOB_ID" not in os.environ)
+    ):
+        from rootless.cgroups import systemd
+
+        found, why = systemd.find(forced=requested == "systemd")
+        if found is not None:
+            if mode == "no-conmon":
+                raise UsageError(
+                    "--cgroups no-conmon cannot be had with systemd: the monitor holds the scope",
+                    hint="the container's limits do not count the monitor; or add "
+                    "--cgroup-manager cgroupfs in a delegated unit",
+                )
+            return found
+        if requested == "systemd":
+            raise HostError(f"the cgroup manager systemd cannot be had: {why}", hint=_REMEDY)
+    base, reason = _delegated()
+    if base:
+        return Delegated(base, reason, mode)
+    if requested == "cgroupfs" or mode in ("split", "no-conmon"):
+        asked = "the cgroup manager cgroupfs" if requested == "cgroupfs" else f"--cgroups {mode}"
+        raise HostError(f"{asked} cannot be had: {reason}", hint=_REMEDY)
+    return Manager(
+        f"{reason}, and {why}" if why and os.path.isdir("/run/systemd/system") else reason
+    )

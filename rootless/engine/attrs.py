@@ -39,6 +39,7 @@ def container(one: Container) -> Json:
             "Error": "the monitor was killed" if state.lost else "",
             "StartedAt": telling.rfc3339(state.started / 1e9),
             "FinishedAt": telling.rfc3339(state.finished / 1e9),
+            "CgroupPath": one.cgroup(),
         },
         "Image": f"sha256:{one.image_id}" if one.image_id else "",
         "ImageName": one.image,
@@ -105,7 +106,6 @@ def container(one: Container) -> Json:
             "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
             "Networks": {record["network"]: {}},
         },
-        "CgroupPath": one.cgroup(),
     }
 
 

@@ -196,14 +196,14 @@ def write_files(draft: Draft) -> None:
 
 def _resources(draft: Draft) -> Json:
     options = draft.options
-    resources = cgroup_limits.parse(
-        memory=options.memory,
-        memory_swap=options.memory_swap,
-        cpus=options.cpus,
-        cpuset_cpus=options.cpuset_cpus,
-        pids_limit=options.pids_limit,
-    )
-    draft.engine.cgroups().check(resources)
+    resources = cgroup_limits.parse(**{name: getattr(options, name) for name in options.LIMITS})
+    for name, why in cgroup_limits.NOT_IN_V2.items():
+        if getattr(options, name) not in (None, False, ""):
+            raise UsageError(
+                f"--{name.replace('_', '-')} cannot be had with cgroup version 2", hint=why
+            )
+    manager = draft.engine.cgroups(options.cgroups or "")
+    manager.check(resources, options.cgroup_parent or "")
     draft.limits = resources.as_dict()
     return resources.oci()
 
@@ -316,8 +316,8 @@ def orders(draft: Draft) -> list[Record]:
         raise UsageError("ports cannot be published with --network none")
     if draft.root_mount is not None and draft.root_mount.driver == "fuse-overlayfs":
         made.append(("fuse", tuple(drivers.fuse_overlayfs_argv(draft.root_mount))))
-    if draft.engine.cgroups().kind != "none":
-        made.append(("go", ()))
+    # who applies limits is decided anew at each start
+    made.append(("go", ()))
     if options.pid_file:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:

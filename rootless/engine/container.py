@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.engine import Engine
     from rootless.engine.launching import Started
@@ -191,10 +192,7 @@ class Container:
         orders = os.path.join(self.directory, "orders")
         if self.record.get("networkTarget") or self._has_target():
             orders = self._aim(orders)
-        place = None
-        if self.engine.cgroups().kind != "none":
-            place = self._place
-        return launching.spawn(orders, self.name, place=place)
+        return launching.spawn(orders, self.name, place=self._place)
 
     def _has_target(self) -> bool:
         return bool(self.record.get("networkTarget"))
@@ -220,14 +218,22 @@ class Container:
         documents.write_bytes(orders + ".aimed", data)
         return orders + ".aimed"
 
+    def _manager(self) -> Manager:
+        return self.engine.cgroups(self.record["cgroup"].get("mode", ""))
+
     def _place(self, pid: int) -> str:
-        manager = self.engine.cgroups()
         from rootless.cgroups import limits
 
-        path = manager.attach(
-            pid, self.id, limits.Resources.from_dict(self.record["cgroup"]["resources"])
+        wanted = self.record["cgroup"]
+        path = self._manager().attach(
+            pid,
+            self.id,
+            limits.Resources.from_dict(wanted["resources"]),
+            parent=wanted["parent"],
+            name=self.name,
         )
-        documents.write_bytes(os.path.join(self.directory, "cgroup"), path.encode())
+        if path:
+            documents.write_bytes(os.path.join(self.directory, "cgroup"), path.encode())
         return path
 
     def attach_session(self) -> Session:
@@ -325,10 +331,17 @@ class Container:
                 f"the container {self.name} cannot be {verb}: it has no cgroup",
                 hint="pausing needs a delegated cgroup v2; see rootless doctor, line cgroups",
             )
-        self.engine.cgroups().freeze(path, on)
+        from rootless.cgroups import tree
 
-    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove it and all that is its own.  Raises Conflict when it runs and not `force`."""
+        tree.freeze(path, on)
+
+    def remove(
+        self, *, force: bool = False, volumes: bool = False, timeout: int | None = None
+    ) -> None:
+        """Remove it and all that is its own.  Raises Conflict when it runs and not `force`.
+
+        With a `timeout` what runs has that many seconds to end by itself; otherwise it is killed.
+        """
         from rootless.storage import rootfs
 
         with self.lock():
@@ -339,8 +352,9 @@ class Container:
                         f"the container {self.name} is running",
                         hint=f"stop it first, or: rootless rm -f {self.name}",
                     )
-                self.stop(0)
+                self.stop(timeout or 0)
             self._end_leftovers(found)
+            cgroup = self.cgroup()
             if not os.path.isdir(self.directory):
                 return
             names.release(self.engine.containers_dir, self.name, self.id)
@@ -355,9 +369,10 @@ class Container:
             os.rmdir(sockets)
         except OSError:
             pass
-        cgroup = self.cgroup()
         if cgroup:
-            self.engine.cgroups().remove(cgroup)
+            from rootless.cgroups import tree
+
+            tree.remove(cgroup)
         if volumes or self.record["remove"]:
             for name in self.record["anonymous"]:
                 self.engine.volumes.store.remove_quietly(name)

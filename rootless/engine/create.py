@@ -299,7 +299,11 @@ def _record(draft: Draft, starts: bool) -> None:
         "logPath": os.path.join(draft.directory, "ctr.log"),
         "privileged": bool(options.privileged),
         "runtime": options.runtime or engine_runtime(draft.engine),
-        "cgroup": {"resources": draft.limits, "parent": options.cgroup_parent or ""},
+        "cgroup": {
+            "resources": draft.limits,
+            "parent": options.cgroup_parent or "",
+            "mode": options.cgroups or "",
+        },
         "detachKeys": options.detach_keys or "",
         "user": options.user if options.user is not None else draft.image_config.get("User") or "",
         "init": bool(options.init),

@@ -44,7 +44,7 @@ class Engine:
         self.runtime = runtime or chosen.get("runtime")
         self.progress = progress or Progress()
         self._maps: IdMaps | None = None
-        self._cgroups: Manager | None = None
+        self._cgroups: dict[str, Manager] = {}
 
     def __enter__(self) -> Engine:
         return self
@@ -82,13 +82,13 @@ class Engine:
             self._maps = idmap.default_maps()
         return self._maps
 
-    def cgroups(self) -> Manager:
-        """Who applies limits on this host."""
-        if self._cgroups is None:
+    def cgroups(self, mode: str = "") -> Manager:
+        """Who applies limits on this host; `mode` is what `--cgroups` says.  Raises as choose."""
+        if mode not in self._cgroups:
             from rootless import cgroups
 
-            self._cgroups = cgroups.choose(self.cgroup_manager)
-        return self._cgroups
+            self._cgroups[mode] = cgroups.choose(self.cgroup_manager, mode)
+        return self._cgroups[mode]
 
     def notice(self, key: str, text: str, *, always: bool = False) -> None:
         """Tell the person what a default could not do: once for each boot, or `always`.

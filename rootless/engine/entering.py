@@ -11,6 +11,8 @@ from rootless.runtime import compile, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.documents import Json
     from rootless.engine.container import Container
     from rootless.engine.options import ExecOptions
@@ -145,6 +147,9 @@ def become(container: Container, options: ExecOptions) -> str:
     path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
     if options.tty or options.detach:
         return _with_monitor(container, options, identifier, directory, path)
+    admit = _admission(container)
+    if admit is not None:
+        admit(os.getpid())
     if not options.interactive:
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
@@ -177,10 +182,13 @@ def _with_monitor(
         *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
     ]
     orders.append(("unlink", tuple(names)))
+    admit = _admission(container)
+    if admit is not None:
+        orders.append(("go", ()))
     orders_path = records.write(directory, short + ".orders", orders, records.ORDERS)
     from rootless.engine import launching
 
-    started = launching.spawn(orders_path, container.name)
+    started = launching.spawn(orders_path, container.name, place=admit)
     if options.detach:
         os.close(started.channel)
         return identifier
@@ -208,8 +216,35 @@ def run(container: Container, command: list[str], **words: object) -> ExecResult
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
     path = records.write(directory, os.urandom(6).hex() + ".plan", items, records.OPERATIONS)
-    program = paths.helper("launch")
-    return collect([program, "-", path], given if isinstance(given, bytes) else None)
+    arguments = [paths.helper("launch"), "-", path]
+    admit = _admission(container)
+    if admit is None:
+        return collect(arguments, given if isinstance(given, bytes) else None)
+    # the launcher waits for this lock; our own process stays where it is
+    with documents.Lock(path) as lock:
+
+        def started(pid: int) -> None:
+            admit(pid)
+            lock.close()
+
+        return collect(arguments, given if isinstance(given, bytes) else None, started)
+
+
+def _admission(container: Container) -> Callable[[int], str] | None:
+    """What brings a process near the container's cgroup, where it cannot go there by itself."""
+    path = container.cgroup()
+    if not path:
+        return None
+    from rootless.cgroups import joining
+
+    if not joining.must_be_asked(path):
+        return None
+
+    def admit(pid: int) -> str:
+        joining.admit(path, pid)
+        return ""
+
+    return admit
 
 
 def sessions(container: Container) -> list[str]:

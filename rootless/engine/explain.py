@@ -150,7 +150,7 @@ def _outside(path: str) -> list[Json]:
 
 
 def _cgroup(attrs: Json, pid: int) -> Json:
-    path = attrs["CgroupPath"]
+    path = attrs["State"]["CgroupPath"]
     limits = {}
     for name in ("memory.max", "memory.current", "cpu.max", "pids.max", "pids.current"):
         text = _read(f"{path}/{name}").strip() if path else ""

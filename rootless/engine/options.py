@@ -46,7 +46,10 @@ class _Options:
             self.__dict__[name] = str(value)
 
 
-_NUMBERS = ("stop_timeout", "pids_limit")
+_NUMBERS = (
+    "stop_timeout", "pids_limit", "cpu_shares", "cpu_period", "cpu_quota", "blkio_weight",
+    "oom_score_adj", "memory_swappiness",
+)  # fmt: skip
 
 _ALIASES = {
     "environment": "env",
@@ -118,18 +121,28 @@ class ContainerOptions(_Options):
         "command", "env", "env_file", "unsetenv", "group_add", "volume", "mount", "tmpfs",
         "publish", "dns", "dns_search", "dns_option", "add_host", "uidmap", "gidmap", "ulimit",
         "cap_add", "cap_drop", "security_opt", "device", "label", "label_file", "annotation",
-        "sysctl", "log_opt",
+        "sysctl", "log_opt", "blkio_weight_device", "device_read_bps", "device_write_bps",
+        "device_read_iops", "device_write_iops", "cgroup_conf",
     )  # fmt: skip
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
-        "replace", "env_host", "unsetenv_all", "publish_all",
+        "replace", "env_host", "unsetenv_all", "publish_all", "oom_kill_disable",
     )  # fmt: skip
     TEXTS = (
         "name", "hostname", "workdir", "user", "entrypoint", "network", "userns",
         "memory", "memory_swap", "cpus", "cpuset_cpus", "pids_limit", "shm_size", "stop_signal",
         "stop_timeout", "cidfile", "pid_file", "pull", "platform", "restart", "runtime", "tz",
         "umask", "ipc", "pid", "uts", "cgroupns", "cgroup_parent", "log_driver", "detach_keys",
-        "storage_driver",
+        "storage_driver", "memory_reservation", "memory_swappiness", "kernel_memory", "cpu_shares",
+        "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpuset_mems",
+        "blkio_weight", "oom_score_adj", "cgroups",
+    )  # fmt: skip
+    # what cgroups.limits.parse takes; `update` has these as well
+    LIMITS = (
+        "memory", "memory_swap", "memory_reservation", "cpus", "cpu_shares", "cpu_period",
+        "cpu_quota", "cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight",
+        "blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops",
+        "device_write_iops", "cgroup_conf",
     )  # fmt: skip
 
     if TYPE_CHECKING:
@@ -202,6 +215,25 @@ class ContainerOptions(_Options):
         log_driver: str | None
         detach_keys: str | None
         storage_driver: str | None
+        memory_reservation: str | None
+        memory_swappiness: int | None
+        kernel_memory: str | None
+        cpu_shares: int | None
+        cpu_period: int | None
+        cpu_quota: int | None
+        cpu_rt_period: str | None
+        cpu_rt_runtime: str | None
+        cpuset_mems: str | None
+        blkio_weight: int | None
+        blkio_weight_device: list[str]
+        device_read_bps: list[str]
+        device_write_bps: list[str]
+        device_read_iops: list[str]
+        device_write_iops: list[str]
+        cgroup_conf: list[str]
+        oom_kill_disable: bool
+        oom_score_adj: int | None
+        cgroups: str | None
 
     def __init__(self, image: str, **words: object) -> None:
         self.image = image

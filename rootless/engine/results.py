@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ExecResult:
@@ -26,16 +28,24 @@ class ExecResult:
         return f"ExecResult(exit_code={self.exit_code}, output={self.output!r})"
 
 
-def collect(arguments: list[str], given: bytes | None) -> ExecResult:
-    """Run a program to its end."""
+def collect(
+    arguments: list[str], given: bytes | None, started: Callable[[int], None] | None = None
+) -> ExecResult:
+    """Run a program to its end; `started` is told its pid at once."""
     import subprocess
 
-    done = subprocess.run(
+    with subprocess.Popen(
         arguments,
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        check=False,
-    )
-    code = done.returncode if done.returncode >= 0 else 128 - done.returncode
-    return ExecResult(code, done.stdout, done.stderr)
+        stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            if started is not None:
+                started(process.pid)
+            output, error = process.communicate(given)
+        except BaseException:
+            process.kill()
+            raise
+    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return ExecResult(code, output, error)

@@ -223,6 +223,7 @@ def config(
             "capabilities": capability_sets(options, account.uid),
             "rlimits": rlimits(options.ulimit),
             "noNewPrivileges": opts.get("no-new-privileges", "false") != "false",
+            **_oom_score(options.oom_score_adj),
         },
         "mounts": defaults.mounts(
             tty_group=maps.to_host_gid(5) is not None,
@@ -245,6 +246,21 @@ def config(
             "devices": [{"path": path, "type": "c"} for path in options.device],
         },
     }
+
+
+def _oom_score(value: int | None) -> Json:
+    if value is None:
+        return {}
+    if not -1000 <= value <= 1000:
+        raise UsageError(f"--oom-score-adj {value} is not between -1000 and 1000")
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        least = int(file.read())
+    if value < least:
+        raise UsageError(
+            f"--oom-score-adj {value} is less than this session's own {least}",
+            hint="an unprivileged user can only raise it",
+        )
+    return {"oomScoreAdj": value}
 
 
 def _mappings(extents: object) -> list[Json]:

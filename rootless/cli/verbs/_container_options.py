@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from rootless.cli.words import flag, number, several, text
 
+# what `update` changes as well
+LIMITS = (
+    text("-m --memory", "SIZE", "limit of memory, as in 512m; -1 for no limit"),
+    text("--memory-swap", "SIZE", "limit of memory and swap together; -1 for no limit"),
+    text("--memory-reservation", "SIZE", "memory that is taken last when others need some"),
+    text("--cpus", "NUMBER", "limit of processor time, as in 1.5"),
+    number("-c --cpu-shares", "NUMBER", "weight against others, 2 to 262144 (1024)"),
+    number("--cpu-period", "MICROSECONDS", "length of a period (100000)"),
+    number("--cpu-quota", "MICROSECONDS", "limit of processor time in a period; -1 for no limit"),
+    text("--cpuset-cpus", "LIST", "processors to use, as in 0-2,4"),
+    text("--cpuset-mems", "LIST", "memory nodes to use, as in 0,1"),
+    number("--pids-limit", "NUMBER", "limit of processes; -1 for no limit"),
+    number("--blkio-weight", "NUMBER", "weight of reads and writes against others, 10 to 1000"),
+    several("--blkio-weight-device", "DEVICE:NUMBER", "the same on one block device"),
+    several("--device-read-bps", "DEVICE:SIZE", "bytes read in a second, as in /dev/sda:1m"),
+    several("--device-write-bps", "DEVICE:SIZE", "bytes written in a second"),
+    several("--device-read-iops", "DEVICE:NUMBER", "reads in a second"),
+    several("--device-write-iops", "DEVICE:NUMBER", "writes in a second"),
+    several("--cgroup-conf", "FILE=VALUE", "a file of cgroup version 2, as memory.high=64M"),
+)  # fmt: skip
+
 OPTIONS = (
     flag("-i --interactive", "keep standard input open"),
     flag("-t --tty", "give the command a terminal"),
@@ -36,11 +57,13 @@ OPTIONS = (
          complete="auto keep-id host nomap single"),
     several("--uidmap", "INSIDE:OUTSIDE:COUNT", "map uids; OUTSIDE counts your ids, @N host ids"),
     several("--gidmap", "INSIDE:OUTSIDE:COUNT", "the same for gids"),
-    text("-m --memory", "SIZE", "limit of memory, as in 512m"),
-    text("--memory-swap", "SIZE", "limit of memory and swap together; -1 for no limit"),
-    text("--cpus", "NUMBER", "limit of processor time, as in 1.5"),
-    text("--cpuset-cpus", "LIST", "processors to use, as in 0-2,4"),
-    number("--pids-limit", "NUMBER", "limit of processes; -1 for no limit"),
+    *LIMITS,
+    text("--kernel-memory", "SIZE", "not with cgroup version 2: counts towards --memory"),
+    number("--memory-swappiness", "PERCENT", "not with cgroup version 2"),
+    flag("--oom-kill-disable", "not with cgroup version 2"),
+    text("--cpu-rt-period", "MICROSECONDS", "not with cgroup version 2"),
+    text("--cpu-rt-runtime", "MICROSECONDS", "not with cgroup version 2"),
+    number("--oom-score-adj", "NUMBER", "who is ended first when memory runs out (-1000 to 1000)"),
     several("--ulimit", "NAME=SOFT[:HARD]", "a limit of setrlimit(2), as in nofile=1024:2048"),
     text("--shm-size", "SIZE", "size of /dev/shm (64m)"),
     several("--cap-add", "CAPABILITY", "add a capability, or ALL"),
@@ -77,7 +100,9 @@ OPTIONS = (
     text("--pid", "MODE", "private, host or container:NAME", complete="private host"),
     text("--uts", "MODE", "private, host or container:NAME", complete="private host"),
     text("--cgroupns", "MODE", "private or host", complete="private host"),
-    text("--cgroup-parent", "PATH", "the cgroup to make the container's below"),
+    text("--cgroup-parent", "SLICE", "the slice, or directory, to make the cgroup below"),
+    text("--cgroups", "MODE", "enabled, disabled, split (below the unit we run in) or no-conmon",
+         complete="enabled disabled split no-conmon"),
     text("--log-driver", "NAME", "k8s-file, json-file, journald or none",
          complete="k8s-file json-file journald none"),
     several("--log-opt", "NAME=VALUE", "max-size=SIZE, max-file=N, tag=TEXT"),

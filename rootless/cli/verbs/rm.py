@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag
+from rootless.cli.words import Verb, flag, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ VERB = Verb(
         flag("-v --volumes", "with its anonymous volumes"),
         flag("-a --all", "all containers"),
         flag("-i --ignore", "no error for a container that does not exist"),
+        number("-t --time", "SECONDS", "with --force: how long it may take to end by itself (0)"),
     ),
     complete=("container",),
 )
@@ -28,6 +29,11 @@ def run(call: Call) -> int:
 
     force, volumes = call.options["force"], call.options["volumes"]
     call.options["ignore"] = call.options["ignore"] or force
+    seconds = call.options["time"]
     return _several.side_by_side(
-        call, lambda one: one.remove(force=force, volumes=volumes), everything=True
+        call,
+        lambda one: one.remove(
+            force=force or seconds is not None, volumes=volumes, timeout=seconds
+        ),
+        everything=True,
     )

@@ -1,0 +1,162 @@
+"""Runs the tests marked `systemd` in a virtual machine.
+
+    tests/vm/run [--suite bullseye|bookworm|trixie] [--tree DIR] [--shell] [--junit FILE] [WORD...]
+
+  --suite S     the Debian release of the machine (bookworm)
+  --tree DIR    a built tree to copy into it; without, this one is copied and built here first
+  --shell       no tests: a shell of the lingering user, and the machine ends when it ends
+  --root        with --shell, root's shell
+  --junit FILE  where the results go, in JUnit's XML (none)
+  --reports FILE  where they go for the summary of tests/run (none)
+  WORD...       passed on to pytest, for example: -k pause -x
+
+The disk is made once a month by mmdebstrap (as root), kept in /var/cache/rootless-tests with a
+snapshot of the booted machine; a run starts from the snapshot and never writes to it.
+Users there: tester (lingers, all controllers delegated), plain (lingers, what Debian delegates),
+fleeting (does not linger); the tests reach all of them, and root, by ssh on the loopback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from image import HERE, SUITES, Image
+from machine import Machine
+
+TREE = HERE.parent.parent
+CACHE = pathlib.Path("/var/cache/rootless-tests")
+PYTHONS = {"bullseye": "3.11", "bookworm": "3.11", "trixie": "3.13"}
+TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "cffi", "click", "platformdirs",
+         "rich", "hypothesis", "backports.zstd"]  # fmt: skip
+
+
+def say(words: str) -> None:
+    """One line, at once."""
+    print(f"tests/vm: {words}", flush=True)
+
+
+def site(suite: str) -> pathlib.Path:
+    """What the tests import, for the Python of that suite; made once."""
+    key = hashlib.sha256("\n".join([PYTHONS[suite], *TOOLS]).encode()).hexdigest()[:12]
+    path = CACHE / f"vm-site-{key}"
+    if not path.exists():
+        say(f"fetching the test tools for Python {PYTHONS[suite]}")
+        with tempfile.TemporaryDirectory(prefix="partial-site-", dir=CACHE) as name:
+            made = pathlib.Path(name) / "made"
+            subprocess.run(
+                [
+                    os.environ.get("ROOTLESS_TEST_PIP", sys.executable), "-m", "pip", "install",
+                    "--quiet", "--disable-pip-version-check", "--target", str(made),
+                    "--python-version", PYTHONS[suite], "--only-binary", ":all:",
+                    "--no-compile", *TOOLS,
+                ],
+                check=True,
+            )  # fmt: skip
+            os.rename(made, path)
+        path.chmod(0o755)
+    return path
+
+
+def build(tree: pathlib.Path) -> None:
+    """Build helpers and extension in place."""
+    python = os.environ.get("ROOTLESS_TEST_PIP", sys.executable)
+    subprocess.run(
+        [python, "setup.py", "-q", "build_ext", "--inplace"],
+        cwd=tree,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def arguments() -> tuple[argparse.Namespace, list[str]]:
+    """The words of the command line; what is not ours is pytest's."""
+    parser = argparse.ArgumentParser(
+        prog="tests/vm/run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--suite", choices=SUITES, default="bookworm")
+    parser.add_argument("--tree", type=pathlib.Path)
+    parser.add_argument("--shell", action="store_true")
+    parser.add_argument("--root", action="store_true")
+    parser.add_argument("--junit", type=pathlib.Path)
+    parser.add_argument("--reports", type=pathlib.Path)
+    return parser.parse_known_args()
+
+
+def copy_in(machine: Machine, tree: pathlib.Path, suite: str) -> None:
+    """The tree and the tools, and a command on the PATH of everybody there."""
+    machine.send("root", tree, "/opt/tree", "./.git", "./build", "./.*_cache", "./tests/vm")
+    machine.send("root", site(suite), "/opt/site")
+    machine.run(
+        "root",
+        [
+            "chmod -R a+rX /opt && printf '#!/usr/bin/python3 -IS\\nimport sys\\n"
+            "sys.path[:0] = [\"/opt/tree\", \"/opt/site\"]\\n"
+            "from rootless.cli.lean import main\\nsys.exit(main())\\n' >/usr/local/bin/rootless && "
+            "chmod 755 /usr/local/bin/rootless && "
+            "python3 -m compileall -q /opt/tree/rootless /opt/site >/dev/null 2>&1; true"
+        ],
+        timeout=300,
+    )  # fmt: skip
+
+
+def run_tests(machine: Machine, words: list[str], given: argparse.Namespace) -> int:
+    """Run pytest there as the lingering user, its output here; its exit status."""
+    key = machine.image.key.read_bytes()
+    # the tests log in as the other users with the same key
+    subprocess.run(
+        [*machine.ssh("tester"), "umask 077; cat >~/.ssh/id_ed25519"], input=key, check=True
+    )
+    command = (
+        "cd /opt/tree && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/tree:/opt/site "
+        "ROOTLESS_TEST_SITE=/opt/site ROOTLESS_TEST_REPORTS_OUT=$HOME/reports timeout 3000 "
+        "python3 -m pytest -p no:cacheprovider -p no:xdist -m systemd --timeout 600 "
+        "--junitxml=$HOME/junit.xml "
+        + " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+    )
+    status = subprocess.run(
+        [*machine.ssh("tester", "-tt" if sys.stdout.isatty() else "-T"), command],
+        stdin=subprocess.DEVNULL,
+        timeout=3100,
+    ).returncode
+    for path, name in ((given.junit, "junit.xml"), (given.reports, "reports")):
+        if path is not None:
+            path.write_text(machine.run("tester", ["cat", name], check=False).stdout)
+    return status
+
+
+def main() -> int:
+    """The command."""
+    given, words = arguments()
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    image = Image(given.suite, CACHE)
+    CACHE.mkdir(exist_ok=True)
+    if not image.ready():
+        say(f"making a disk of {given.suite}")
+        image.make()
+    tree = given.tree
+    if tree is None:
+        tree = TREE
+        build(tree)
+    with (
+        tempfile.TemporaryDirectory(prefix="rootless-vm-", dir="/var/tmp") as name,
+        Machine(image, pathlib.Path(name)) as machine,
+    ):
+        copy_in(machine, tree, given.suite)
+        say(f"{given.suite} is up after {time.monotonic() - began:.0f} s")
+        if given.shell:
+            user = "root" if given.root else "tester"
+            return subprocess.run([*machine.ssh(user)]).returncode
+        return run_tests(machine, words, given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
