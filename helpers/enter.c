@@ -7,6 +7,7 @@
  *   --mount        a mount namespace whose changes stay inside
  *   --net          a network namespace with its loopback up
  *   --pid-fork     a pid namespace; this process waits for the program and ends as it ends
+ *   --mortal       the program is killed when the thread that started us ends
  *   --keep-ids     do not become root: the program keeps the ids and gets ambient capabilities
  *   --keep-fds N,N close every other descriptor above 2
  *   --error-fd N   where to write why it failed, instead of stderr
@@ -442,7 +443,7 @@ static void pid_namespace(void)
 int main(int argc, char **argv)
 {
     const char *joined = NULL, *keep = NULL;
-    int mount_ns = 0, net = 0, pid_fork = 0, join_mount = 0, join_net = 0, keep_ids = 0, i;
+    int mount_ns = 0, net = 0, pid_fork = 0, join_mount = 0, join_net = 0, keep_ids = 0, mortal = 0, i;
     for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         const char *option = argv[i];
         const char **text = !strcmp(option, "--uid-map")     ? &map[0].text
@@ -458,6 +459,7 @@ int main(int argc, char **argv)
                     : !strcmp(option, "--join-mount") ? &join_mount
                     : !strcmp(option, "--join-net")   ? &join_net
                     : !strcmp(option, "--keep-ids")   ? &keep_ids
+                    : !strcmp(option, "--mortal")     ? &mortal
                                                       : NULL;
         if (flag) {
             *flag = 1;
@@ -507,6 +509,10 @@ int main(int argc, char **argv)
         make_capabilities_ambient();
     if (pid_fork)
         pid_namespace();
+    /* last, because every change of ids takes it away: who asked may be killed, and then nobody
+     * wants the answer */
+    if (mortal && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        fail("cannot ask for the parent's death: %s", strerror(errno));
     execvp(program[0], program);
     fail("cannot run %s: %s", program[0], strerror(errno));
 }

@@ -284,10 +284,27 @@ static int asked_to_stop(void)
     return access(path, F_OK) == 0;
 }
 
+/* `update --restart` leaves the new policy in a file, "POLICY\nCOUNT" */
+static void take_new_policy(void)
+{
+    static char text[64];
+    char path[4096], found[sizeof text] = "";
+    snprintf(path, sizeof path, "%s/restart", orders.directory);
+    slurp(path, found, sizeof found);
+    char *count = strchr(found, '\n');
+    if (!count)
+        return;
+    *count++ = 0;
+    memcpy(text, found, sizeof text);
+    orders.restart = text;
+    orders.restart_maximum = strtoul(count, NULL, 10);
+}
+
 /* The policies of docker: back-off doubles from 100 ms to a minute, and starts anew after ten good seconds. */
 static int should_restart(long long *pause)
 {
     long long ran = record.finished - record.started;
+    take_new_policy();
     *pause = ran > 10000000000LL || !*pause ? 100 : *pause * 2 > 60000 ? 60000 : *pause * 2;
     if (asked_to_stop() || strcmp(orders.restart, "no") == 0)
         return 0;

@@ -42,7 +42,7 @@ class Told(Progress):
             self._bars = _bars()
             self._bars.start()
         self._open += 1
-        self._tasks[key] = self._bars.add_task(label, total=total)
+        self._tasks[key] = self._bars.add_task(label, total=total, counted=total is not None)
 
     def advance(self, key: str, n: int) -> None:
         """See Progress."""
@@ -88,13 +88,20 @@ def _write(text: str) -> None:
 
 def _bars() -> Bars:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import BarColumn, DownloadColumn, Task, TextColumn
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Bytes(DownloadColumn):
+        """How much of how much, where somebody counts."""
+
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.fields["counted"] else Text()
 
     return Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
+        Bytes(),
         console=Console(stderr=True),
     )
 

@@ -30,11 +30,13 @@ VERBS = {
     "rmi": ("rmi", "Remove images"),
     "run": ("run", "Make a container and run a command in it"),
     "start": ("start", "Start containers"),
+    "stats": ("stats", "Show what containers use"),
     "stop": ("stop", "Stop containers"),
     "tag": ("tag", "Give an image a further name"),
     "top": ("top", "List the processes of a container"),
     "unpause": ("unpause", "Let frozen containers go on"),
     "unshare": ("unshare", "Run a command in your user namespace, as its root"),
+    "update": ("update", "Change the limits of containers"),
     "version": ("version", "Show versions"),
     "wait": ("wait", "Wait until containers end, and print their exit status"),
     "container prune": ("container_prune", "Remove stopped containers"),
@@ -56,6 +58,8 @@ GROUPS = {
 # other spellings, docker's and podman's
 ALIASES = {
     "container attach": "attach",
+    "container stats": "stats",
+    "container update": "update",
     "container cp": "cp",
     "container create": "create",
     "container diff": "diff",

@@ -8,6 +8,7 @@ import sys
 from rootless import paths
 from rootless.errors import HostError
 
+LINGER = "/var/lib/systemd/linger"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
@@ -89,3 +90,14 @@ def unshare(engine: Engine, command: list[str]) -> None:
         os.execv(arguments[0], arguments)
     except OSError as error:
         raise HostError(f"cannot start {arguments[0]}: {error.strerror}") from None
+
+
+def does_not_linger() -> str:
+    """Our name if systemd ends what we run when we log out, empty otherwise.
+
+    Source: loginctl(1), enable-linger; it keeps a file for each user.
+    """
+    from rootless.userns import subids
+
+    who = subids.user_name(os.getuid())
+    return "" if os.path.exists(f"{LINGER}/{who}") else who

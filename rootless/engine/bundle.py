@@ -298,7 +298,7 @@ def orders(draft: Draft) -> list[Record]:
         ("executor", (paths.helper("launch"), os.path.join(directory, "plan"))),
         ("log-errors", (os.path.join(directory, "helpers.log"),)),
         ("stdin", ("once" if options.interactive else "null",)),
-        ("restart", _restart(options.restart)),
+        ("restart", restart_policy(options.restart)),
     ]
     made += namespace_orders(draft)
     if options.tty:
@@ -368,7 +368,8 @@ def namespace_orders(draft: Draft) -> list[Record]:
     ]
 
 
-def _restart(text: str | None) -> tuple[str, str]:
+def restart_policy(text: str | None) -> tuple[str, str]:
+    """`on-failure:3` -> ("on-failure", "3").  Raises UsageError."""
     policy, _, count = (text or "no").partition(":")
     if policy not in ("no", "always", "unless-stopped", "on-failure") or (
         count and not count.isdigit()

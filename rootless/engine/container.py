@@ -218,14 +218,15 @@ class Container:
         documents.write_bytes(orders + ".aimed", data)
         return orders + ".aimed"
 
-    def _manager(self) -> Manager:
+    def manager(self) -> Manager:
+        """Who applies its limits on this host.  Raises UsageError, HostError."""
         return self.engine.cgroups(self.record["cgroup"].get("mode", ""))
 
     def _place(self, pid: int) -> str:
         from rootless.cgroups import limits
 
         wanted = self.record["cgroup"]
-        path = self._manager().attach(
+        path = self.manager().attach(
             pid,
             self.id,
             limits.Resources.from_dict(wanted["resources"]),
@@ -334,6 +335,18 @@ class Container:
         from rootless.cgroups import tree
 
         tree.freeze(path, on)
+
+    def update(self, **words: object) -> None:
+        """Change its limits, now and for later starts; see rootless.engine.resources.update."""
+        from rootless.engine import resources
+
+        resources.update(self, **words)  # type: ignore[arg-type]
+
+    def stats(self, seconds: float = 1.0) -> Iterator[Json]:
+        """What it uses, again and again; see rootless.engine.resources.stats."""
+        from rootless.engine import resources
+
+        return (rows[0] for rows in resources.stats([self], seconds) if rows)
 
     def remove(
         self, *, force: bool = False, volumes: bool = False, timeout: int | None = None

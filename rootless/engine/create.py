@@ -147,6 +147,16 @@ def _tell(draft: Draft) -> None:
         engine.notice("single", f"containers have a single id here: {draft.maps.why}")
     if draft.network.kind == "none" and draft.network.why:
         engine.notice("network", f"containers have no network here: {draft.network.why}")
+    if options.detach and os.path.isdir("/run/systemd/system"):
+        from rootless.engine import about
+
+        who = about.does_not_linger()
+        if who:
+            engine.notice(
+                "linger",
+                "this container ends when your last session here does; "
+                f"loginctl enable-linger {who} keeps it",
+            )
 
 
 def _take_name(engine: Engine, wanted: str, identifier: str) -> str:

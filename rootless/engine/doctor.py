@@ -237,12 +237,12 @@ def _cgroups(engine: Engine) -> Json:
 
 
 def _linger() -> Json:
-    from rootless.userns import subids
+    from rootless.engine import about
 
-    who = subids.user_name(os.getuid())
     if not os.path.isdir("/run/systemd/system"):
         return _line("linger", FINE, "not needed: systemd does not run here")
-    if os.path.exists(f"/var/lib/systemd/linger/{who}"):
+    who = about.does_not_linger()
+    if not who:
         return _line("linger", FINE, "on: containers go on when you log out")
     return _line(
         "linger", LESS, "off: containers may end when you log out", f"loginctl enable-linger {who}"

@@ -137,6 +137,7 @@ class ImageStore:
         """
         canonical = [_tagged(name).canonical for name in names]
         with self._lock():
+            self._sweep()
             old = self._record(record.id)
             if old is not None:
                 record.names = _union(old.names, record.names)
@@ -148,6 +149,13 @@ class ImageStore:
             for name in canonical:
                 self._write_name(name, record.id)
         return record
+
+    def _sweep(self) -> None:
+        """Remove what writers left that were killed: who holds the lock is the only writer."""
+        for directory in (self.tags, self.records):
+            for name in documents.names_in(directory):
+                if name.endswith(".tmp"):
+                    os.unlink(os.path.join(directory, name))
 
     def tag(self, source: str, target: str) -> ImageRecord:
         """Give the image `source` the further name `target`, which another image may lose."""

@@ -217,6 +217,7 @@ def _entering(
         if newuidmap and newgidmap:
             options += ["--newuidmap", newuidmap, "--newgidmap", newgidmap]
         late = _needs_late(maps)
+    options.append("--mortal")
     if late:
         options.append("--keep-ids")
     if mount_namespace:

@@ -68,6 +68,7 @@ def _become_root() -> None:
     os.setresuid(0, 0, 0)
     # the change of user took it away, and with it everybody's access to our /proc files
     kernel.calls.prctl(kernel.PR_SET_DUMPABLE, 1)
+    kernel.calls.prctl(kernel.PR_SET_PDEATHSIG, 9)
 
 
 def _described(error: BaseException, function: str) -> Json:

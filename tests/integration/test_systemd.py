@@ -5,6 +5,7 @@ Every figure is read twice: from inside the container and from systemd or cgroup
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -289,8 +290,10 @@ def test_at_logout_without_linger(busybox: Path) -> None:
         "fleeting",
         f"mkdir -p r/bin; cp {busybox} r/bin/busybox; "
         "rootless rm -f -a >/dev/null 2>&1; "
-        "rootless run -d --name over --rootfs r /bin/busybox sleep 1000; rootless doctor",
+        "for name in over again; do "
+        "rootless run -d --name $name --rootfs r /bin/busybox sleep 1000; done; rootless doctor",
     ).stdout
+    assert started.count("note: this container ends when your last session here does") == 1
     assert "loginctl enable-linger fleeting" in started
     # the session has ended with ssh; systemd ends the user's processes a moment later
     wait_for(
@@ -298,8 +301,8 @@ def test_at_logout_without_linger(busybox: Path) -> None:
         lambda: as_user("root", "pgrep -u fleeting -f 1000 || true").stdout.strip() == "",
         90,
     )
-    found = as_user("fleeting", "rootless ps -a; rootless rm -f over").stdout
-    assert "Exited" in found, found
+    found = as_user("fleeting", "rootless ps -a; rootless rm -f over again").stdout
+    assert found.count("Exited") == 2, found
 
 
 def test_a_delegated_tree(rootless: Command, busybox_image: str) -> None:
@@ -349,3 +352,70 @@ def test_disabled_by_hand(rootless: Command, busybox_image: str) -> None:
                      "true", code=125)  # fmt: skip
     assert "limits cannot be applied on this host" in found.stderr
     rootless("rm", "-f", "no")
+
+
+def test_limits_change_while_it_runs(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "u", "-m", "64m", "--pids-limit", "50", busybox_image,
+             "sleep", "1000")  # fmt: skip
+    path = cgroup_of(rootless, "u")
+    rootless("update", "-m", "96m", "--memory-swap", "128m", "--cpus", "0.5", "u")
+    files = "cd /sys/fs/cgroup; cat memory.max memory.swap.max cpu.max pids.max"
+    inside = rootless("exec", "u", "sh", "-c", files)
+    assert inside.stdout.split("\n")[:4] == [str(96 << 20), str(32 << 20), "50000 100000", "50"]
+    shown = properties(path.parent.name, "MemoryMax", "CPUQuotaPerSecUSec")
+    assert shown == {"MemoryMax": str(96 << 20), "CPUQuotaPerSecUSec": "500ms"}
+    rootless("restart", "-t", "0", "u")
+    assert rootless("exec", "u", "cat", "/sys/fs/cgroup/memory.max").stdout == f"{96 << 20}\n"
+    found = rootless("update", "-m", "32m", "--memory-swap", "16m", "u", code=125)
+    assert "at least --memory" in found.stderr
+    assert rootless("exec", "u", "cat", "/sys/fs/cgroup/memory.max").stdout == f"{96 << 20}\n"
+    rootless("rm", "-f", "u")
+
+
+def test_what_is_used(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "s", "-m", "64m", "--pids-limit", "20", "--cpus", "0.4",
+             busybox_image, "sh", "-c",
+             "dd if=/dev/zero of=/dev/shm/x bs=1M count=20; sleep 300 & while :; do :; done",
+             )  # fmt: skip
+    time.sleep(3)
+    found = rootless("stats", "--no-stream", "--interval", "3", "--format", "json", "s").json()
+    if isinstance(found, list):
+        found = found[0]
+    assert found["Source"] == "cgroup"
+    assert 25 < found["CPU"] < 55, found
+    assert 20 << 20 < found["MemoryBytes"] < 40 << 20, found
+    assert found["MemoryLimitBytes"] == 64 << 20
+    assert found["PIDs"] == 2
+    assert "cpu " in found["Pressure"], found
+    table = rootless("stats", "--no-stream").stdout.splitlines()
+    assert table[0].split()[:4] == ["CONTAINER", "ID", "NAME", "CPU"]
+    assert "/ 67.1MB" in table[1], table
+    rootless("rm", "-f", "-t", "0", "s")
+
+
+def test_the_journal(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "--name", "diary", "--log-driver", "journald", busybox_image, "sh", "-c",
+             "echo first; echo second >&2; printf unfinished")  # fmt: skip
+    identifier = rootless("inspect", "--format", "{{.Id}}", "diary").stdout.strip()
+    wanted = f"CONTAINER_ID_FULL={identifier}"
+
+    def lines() -> list[dict[str, str]]:
+        found = subprocess.run(
+            ["journalctl", "--user", "-q", "-o", "json", wanted], stdout=subprocess.PIPE, text=True
+        ).stdout
+        return [json.loads(line) for line in found.splitlines()]
+
+    wait_for("three lines", lambda: len(lines()) == 3)
+    # two streams are two pipes: only within each is there an order
+    found = {one["MESSAGE"]: one for one in lines()}
+    assert set(found) == {"first", "second", "unfinished"}
+    first, second = found["first"], found["second"]
+    assert first["CONTAINER_NAME"] == "diary"
+    assert first["CONTAINER_ID"] == identifier[:12]
+    assert "busybox:test" in first["IMAGE_NAME"]
+    assert (first["PRIORITY"], second["PRIORITY"]) == ("6", "3")
+    shown = rootless("logs", "diary")
+    assert shown.stdout == "first\nunfinished"
+    assert shown.stderr == "second\n"
+    last = rootless("logs", "--tail", "1", "diary")
+    assert (last.stdout + last.stderr).rstrip("\n") in ("unfinished", "second")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
 import pytest
 from conftest import Command
+from integration.hub import Hub
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -119,3 +121,23 @@ def test_output_of_a_terminal_is_logged(rootless: Command, busybox_image: str) -
     rootless("run", "-dt", "--name", "t", "--network", "none", busybox_image, "echo", "shown")
     rootless("wait", "t")
     assert rootless("logs", "t").out == b"shown\r\n"
+
+
+@pytest.mark.slow
+def test_bars_while_an_image_is_fetched(rootless: Command, hub: Hub) -> None:
+    hub.use_as_docker_io(rootless.place.home)
+    terminal = rootless.terminal("pull", "debian", cols=100)
+    assert terminal.wait() == 0
+    seen = terminal.seen.decode()
+    # a bar, how much of how much, and colours, which nobody gets who reads from a pipe
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen).replace("\r", "\n")[-600:]
+    assert "\u2501" in seen, shown
+    assert re.search(r"\d+\.\d/\d+\.\d MB", seen), shown
+    assert "\x1b[" in seen, shown
+    assert "bytes" not in seen, shown  # nobody knows how many bytes unpacking is
+    assert re.search(r"[0-9a-f]{64}\r\n$", seen), shown
+    rootless("rmi", "debian")
+    plain = rootless("pull", "debian")
+    assert "\x1b" not in plain.stderr + plain.stdout
+    assert "\u2501" not in plain.stderr
+    assert plain.stderr.count("\n") < 12, plain.stderr
