@@ -4,7 +4,7 @@
 #   ./install.sh [--prefix DIR] [--python FILE] [--wheel FILE] [--no-packages]
 #   ./install.sh --uninstall [--prefix DIR]
 #
-#   --prefix DIR     install to DIR/lib/rootless and DIR/bin/rootless
+#   --prefix DIR     install to DIR/lib/rootless and DIR/bin
 #                    (default: /usr/local as root, ~/.local otherwise)
 #   --python FILE    the Python to use, 3.11 to 3.14 (default: the system's)
 #   --wheel FILE     install this self-contained wheel: needs neither compiler nor pip
@@ -81,6 +81,9 @@ if [ "$action" = uninstall ]; then
         say "installed: rootless unshare rm -rf $data)"
     fi
     rm -f "$bin/rootless"
+    if [ -e "$bin/rootless-runtime" ] && grep -q "$mark" "$bin/rootless-runtime"; then
+        rm -f "$bin/rootless-runtime"
+    fi
     rm -rf "$lib"
     say "removed $bin/rootless and $lib"
     exit 0
@@ -339,26 +342,31 @@ launcher() {
 # $mark
 import sys
 sys.path += ["$1", "$1/rootless/_vendor"]
-from rootless.cli.lean import main
+from rootless.cli.$2 import main
 sys.exit(main())
 EOT
 }
 
-launcher "$new" >"$temporary/try"
+launcher "$new" lean >"$temporary/try"
 if ! "$python" -IS "$temporary/try" version >"$temporary/log" 2>&1; then
     cat "$temporary/log" >&2
     die "the new program does not start" "nothing was changed; the lines above say why"
 fi
 
-if [ -e "$bin/rootless" ] && ! grep -q "$mark" "$bin/rootless"; then
-    die "$bin/rootless exists and was not written by this script" "remove it, or use --prefix"
-fi
+for name in rootless rootless-runtime; do
+    if [ -e "$bin/$name" ] && ! grep -q "$mark" "$bin/$name"; then
+        die "$bin/$name exists and was not written by this script" "remove it, or use --prefix"
+    fi
+done
 if [ -d "$lib/site" ]; then mv "$lib/site" "$old"; fi
 mv "$new" "$lib/site"
 rm -rf "$old"
-launcher "$lib/site" >"$bin/.rootless.$$"
-chmod 755 "$bin/.rootless.$$"
-mv "$bin/.rootless.$$" "$bin/rootless"
+for name in rootless rootless-runtime; do
+    case $name in rootless) module=lean ;; *) module=oci.main ;; esac
+    launcher "$lib/site" "$module" >"$bin/.rootless.$$"
+    chmod 755 "$bin/.rootless.$$"
+    mv "$bin/.rootless.$$" "$bin/$name"
+done
 say "installed $bin/rootless ($("$bin/rootless" version 2>/dev/null | head -n 1))"
 
 # ---------------------------------------------------------------- this host

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -282,6 +283,32 @@ static int do_rlimit(const struct record *r)
     return setrlimit((int)number(r->argv[0]), &limit);
 }
 
+/* sched_setattr(2), which C libraries do not wrap */
+static int do_scheduler(const struct record *r)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } wanted = {48, (uint32_t)number(r->argv[0]), number(r->argv[1]), (int32_t)atoi(r->argv[2]),
+                (uint32_t)number(r->argv[3]), strtoull(r->argv[4], NULL, 10), strtoull(r->argv[5], NULL, 10),
+                strtoull(r->argv[6], NULL, 10)};
+    return syscall(SYS_sched_setattr, 0, &wanted, 0) < 0 ? -1 : 0;
+}
+
+static int do_affinity(const struct record *r)
+{
+    static unsigned long mask[128];
+    for (uint32_t i = 0; i < r->argc; i++) {
+        unsigned long cpu = number(r->argv[i]);
+        if (cpu < sizeof mask * 8)
+            mask[cpu / (8 * sizeof *mask)] |= 1UL << cpu % (8 * sizeof *mask);
+    }
+    return syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) < 0 ? -1 : 0;
+}
+
 int do_confine_op(struct plan *plan, const struct record *r)
 {
     plan->failing = r->argc ? r->argv[0] : "";
@@ -333,6 +360,15 @@ int do_confine_op(struct plan *plan, const struct record *r)
             _exit(125);
         return 0;
     }
+    case OP_PERSONALITY:
+        return personality(strtoul(r->argv[0], NULL, 16)) < 0 ? -1 : 0;
+    case OP_IO_PRIORITY:
+        /* who: 1 is IOPRIO_WHO_PROCESS, 0 ourselves */
+        return syscall(SYS_ioprio_set, 1, 0, (int)(number(r->argv[0]) << 13 | number(r->argv[1]))) < 0 ? -1 : 0;
+    case OP_SCHEDULER:
+        return do_scheduler(r);
+    case OP_AFFINITY:
+        return do_affinity(r);
     case OP_CGROUP_JOIN:
         /* opened here, where the path means the host's; written by the process that the join makes,
          * so that whoever waits outside is no part of the container */

@@ -6,6 +6,7 @@
  * The first operation that fails is reported as (index, errno, op, path); nothing is retried. */
 #define _GNU_SOURCE
 #include "confine.h"
+#include "gate.h"
 #include "mounts.h"
 #include "sealed.h"
 
@@ -21,6 +22,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -157,37 +159,52 @@ static const char *variable(char **environment, const char *name)
     return NULL;
 }
 
-static int do_exec(struct plan *plan, const struct record *r)
+static int attempt(const char *path, char *const *argv, char **environment, int look)
+{
+    struct stat status;
+    if (!look)
+        return execve(path, argv, environment);
+    if (stat(path, &status) < 0 || access(path, X_OK) < 0)
+        return -1;
+    errno = S_ISDIR(status.st_mode) ? EISDIR : 0;
+    return errno ? -1 : 0;
+}
+
+/* Executes, or only looks whether it could be. */
+static int execute(struct plan *plan, char *const *argv, int look)
 {
     static char *none[] = {NULL};
     char **environment = plan->environment ? plan->environment : none, path[4096];
-    char *const *argv = r->argv;
-    plan->failing = argv[0];
-    reset_signals();
-    /* nothing of the host's may be left open: a directory would be a way out (CVE-2024-21626) */
-    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-        return -1;
     if (!argv[0][0]) {
         errno = ENOENT;
         return -1;
     }
-    if (strchr(argv[0], '/')) {
-        execve(argv[0], argv, environment);
-        return -1;
-    }
+    if (strchr(argv[0], '/'))
+        return attempt(argv[0], argv, environment, look);
     const char *search = variable(environment, "PATH");
     int error = ENOENT;
     for (const char *from = search ? search : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"; from;) {
         const char *colon = strchr(from, ':');
         int length = colon ? (int)(colon - from) : (int)strlen(from);
         snprintf(path, sizeof path, "%.*s/%s", length, length ? from : ".", argv[0]);
-        execve(path, argv, environment);
+        if (attempt(path, argv, environment, look) == 0)
+            return 0;
         if (errno != ENOENT && errno != ENOTDIR)
             error = errno;
         from = colon ? colon + 1 : NULL;
     }
     errno = error;
     return -1;
+}
+
+static int do_exec(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argv[0];
+    reset_signals();
+    /* nothing of the host's may be left open: a directory would be a way out (CVE-2024-21626) */
+    if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        return -1;
+    return execute(plan, r->argv, 0);
 }
 
 int main(int argc, char **argv)
@@ -234,12 +251,17 @@ int main(int argc, char **argv)
                 memcpy(plan.environment, r.argv, (r.argc + 1) * sizeof *r.argv);
         } else if (r.op == OP_EXEC) {
             done = do_exec(&plan, &r);
+        } else if (r.op == OP_LOOKUP) {
+            plan.failing = r.argv[0];
+            done = execute(&plan, r.argv, 1);
         } else if (r.op == OP_JOIN) {
             done = do_join(&plan, &r);
         } else {
             done = do_confine_op(&plan, &r);
             if (done == OP_UNKNOWN_HERE)
                 done = do_mount_op(&plan, &r);
+            if (done == OP_UNKNOWN_HERE)
+                done = do_create_op(&plan, &r);
             if (done == OP_UNKNOWN_HERE) {
                 errno = ENOSYS;
                 done = -1;

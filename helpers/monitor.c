@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "log.h"
 #include "ops.h"
+#include "place.h"
 #include "start.h"
 #include "tree.h"
 
@@ -35,7 +36,7 @@ static struct channel channel;
 static struct log logfile;
 static struct failure failure;
 static int signals = -1, listener = -1, cgroup = -1;
-static char cgroup_path[4096], boot[40];
+static char boot[40];
 static struct { long long started, finished; int restarts, code, oom, failed; } record;
 
 static long long now(void)
@@ -238,20 +239,6 @@ static int serve(void)
     }
 }
 
-static void wait_for_go(void)
-{
-    struct { unsigned char head[8]; uint32_t pid; } told = {{'M', 0, 0, 0, 4, 0, 0, 0}, (uint32_t)getpid()};
-    unsigned char head[8];
-    uint32_t length;
-    if (write(3, &told, sizeof told) != sizeof told || recv(3, head, 8, MSG_WAITALL) != 8 || head[0] != 'G')
-        _exit(125);
-    memcpy(&length, head + 4, 4);
-    if (length >= sizeof cgroup_path || (length && recv(3, cgroup_path, length, MSG_WAITALL) != (ssize_t)length))
-        _exit(125);
-    if (length)
-        cgroup = open(cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 static int oom_killed(void)
 {
     char text[1024];
@@ -446,7 +433,7 @@ int main(int argc, char **argv)
     logfile.fd = -1;
     logfile.fields = orders.fields;
     if (orders.wait_for_go)
-        wait_for_go();
+        cgroup = place(3);
     channel_add(&channel, 3);
     if (log_open(&logfile, orders.log_driver, orders.log_path, orders.log_limit, orders.log_files) < 0) {
         failure = (struct failure){.op = ORDER_LOG, .error = (uint32_t)errno};

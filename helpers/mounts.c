@@ -127,6 +127,8 @@ static int do_bind(struct plan *plan, const struct record *r)
         failed = move_mount(tree, to);
         if (!failed && attributes)
             failed = mount_setattr(tree, recursive, attributes, 0);
+        if (!failed && r->argc > 6 && r->argv[6][0])
+            failed = mount_setattr(tree, AT_RECURSIVE, strtoul(r->argv[6], NULL, 10), 0);
         if (!failed && r->argv[5][0])
             failed = mount_setattr(tree, recursive, 0, strtoul(r->argv[5], NULL, 10));
     }
@@ -138,16 +140,52 @@ static int do_bind(struct plan *plan, const struct record *r)
     return failed;
 }
 
+/* tmpcopyup: what the image has at this place goes into the new file system */
+static int fill(struct plan *plan, int from, const char *path)
+{
+    struct stat status;
+    int to = plan_open_in_root(plan, path, O_RDONLY | O_DIRECTORY);
+    int failed = to < 0 || fstat(from, &status) < 0 || tree_copy(from, to) < 0 ||
+                 fchown(to, status.st_uid, status.st_gid) < 0 || fchmod(to, status.st_mode & 07777) < 0;
+    int saved = errno;
+    if (to >= 0)
+        close(to);
+    close(from);
+    errno = saved;
+    return failed ? -1 : 0;
+}
+
+/* On the current directory. */
+static int mount_here(const struct record *r)
+{
+    if (mount(r->argv[0], ".", r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]) == 0)
+        return 0;
+    /* sysfs shows a network namespace and is its owner's to mount; in somebody else's the host's is
+     * shown, as everything of it that matters is read-only to us there */
+    if (errno == EPERM && strcmp(r->argv[2], "sysfs") == 0)
+        return mount("/sys", ".", NULL, 4096 /* MS_BIND */ | 16384 /* MS_REC */, NULL);
+    /* and then its cgroup2 came along */
+    return errno == EBUSY && strcmp(r->argv[2], "cgroup2") == 0 ? 0 : -1;
+}
+
 static int do_mount(struct plan *plan, const struct record *r)
 {
     int to = open_target(plan, r->argv[1], 1);
     if (to < 0)
         return -1;
+    int copied = -1;
+    if (r->argc > 6 && r->argv[6][0] == '1') {
+        copied = plan_open_in_root(plan, r->argv[1], O_RDONLY | O_DIRECTORY);
+        if (copied < 0)
+            return -1;
+    }
     /* "." after fchdir names the very directory that was opened, whatever its name means by now */
     int failed = fchdir(to);
     if (!failed)
-        failed = mount(r->argv[0], ".", r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]);
+        failed = mount_here(r);
     close(to);
+    if (!failed && copied >= 0)
+        failed = fill(plan, copied, r->argv[1]);
     if (!failed && r->argv[5][0] && r->argv[5][0] != '0') {
         to = plan_open_in_root(plan, r->argv[1], O_PATH);
         failed = mount_setattr(to, 0, strtoul(r->argv[5], NULL, 10), 0);

@@ -43,6 +43,15 @@ enum op {
     OP_JOIN,           /* pid starttime namespaces("0": all) */
     OP_PDEATHSIG,      /* signal */
     OP_CGROUP_JOIN,    /* path of cgroup.procs */
+    OP_RUNTIME_HOOKS,  /* -: whoever made the process runs hooks now */
+    OP_HOOK,           /* path timeout stdin count arg... env...: run here; "@PID@" in stdin is ours */
+    OP_GATE,           /* descriptor of a listening socket: wait there for `start` */
+    OP_PERSONALITY,    /* domain flags, hexadecimal */
+    OP_IO_PRIORITY,    /* class level */
+    OP_SCHEDULER,      /* policy flags nice priority runtime deadline period */
+    OP_AFFINITY,       /* processor... */
+    OP_LOOKUP,         /* command: fails as exec would, and executes nothing */
+    OP_PRESERVE,       /* count: so many descriptors from 3 on are the command's */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */
@@ -69,6 +78,9 @@ enum op {
     ORDER_LOG_ERRORS,  /* path for the standard error of slirp4netns and fuse-overlayfs */
     ORDER_UDP,         /* program, ports HOST-IP:PORT>IP:PORT... */
     ORDER_TIMEOUT,     /* seconds after which the container is killed */
+    ORDER_GATE,        /* descriptor of a listening socket that the launcher inherits */
+    ORDER_CONSOLE,     /* path of a socket that gets the terminal */
+    ORDER_WAIT,        /* -: stay until the process ends, and end as it ends */
     ORDER_LAST
 };
 #endif

@@ -32,7 +32,7 @@ static void take(struct orders *o, const struct record *r)
         o->drop_groups = a[4][0] == '1';
         break;
     case ORDER_JOIN:
-        if (o->joins < 4) {
+        if (o->joins < 8) {
             o->join[o->joins].flag = strtoul(a[0], NULL, 10);
             o->join[o->joins++].path = a[1];
         }
@@ -64,6 +64,9 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_EXEC_SESSION: o->session = 1; break;
     case ORDER_LOG_ERRORS: o->error_log = a[0]; break;
     case ORDER_TIMEOUT: o->timeout = strtoul(a[0], NULL, 10); break;
+    case ORDER_GATE: o->gate = atoi(a[0]); break;
+    case ORDER_CONSOLE: o->console = a[0]; break;
+    case ORDER_WAIT: o->wait = 1; break;
     }
 }
 
@@ -76,6 +79,7 @@ int orders_read(struct orders *orders, const char *path)
     orders->log_driver = "none";
     orders->log_path = orders->name = orders->id = "";
     orders->standard_input = "null";
+    orders->gate = orders->channel = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || records_read(&all, fd) < 0)
         return -1;

@@ -8,7 +8,7 @@ struct orders {
     unsigned long clone_flags;
     const char *uid_map, *gid_map, *newuidmap, *newgidmap;
     int drop_groups, map;
-    struct { unsigned long flag; const char *path; } join[4];
+    struct { unsigned long flag; const char *path; } join[8];
     int joins;
     const char *executor, *plan;
     int tty, wait_for_go, session;
@@ -23,6 +23,9 @@ struct orders {
     int requests;
     const char *restart, *pid_file, *error_log;
     unsigned long restart_maximum, timeout;
+    const char *console;
+    int gate, wait;
+    int channel; /* where hooks are asked for, or -1; set by the program, not by an order */
 };
 
 int orders_read(struct orders *orders, const char *path);

@@ -11,6 +11,7 @@ struct plan {
     int null_device;  /* O_PATH of the container's /dev/null, verified to be 1:3 */
     int empty;        /* O_PATH of an empty read-only directory, shared by all masked directories */
     int keep_caps;
+    int preserved;    /* descriptors from 3 on that the command keeps */
     int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
     char **environment;
     const char *failing; /* path or value named in the report of a failure */
@@ -18,6 +19,7 @@ struct plan {
 
 int do_mount_op(struct plan *plan, const struct record *record);    /* mounts.c */
 int do_confine_op(struct plan *plan, const struct record *record);  /* confine.c */
+int do_create_op(struct plan *plan, const struct record *record);   /* gate.c */
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
 int plan_write(int directory, const char *path, const char *text);
 #define OP_UNKNOWN_HERE 1

@@ -60,6 +60,8 @@ static void child(const struct orders *o, struct pipes *p, int plan)
     dup2(p->err[1], 2);
     fcntl(p->ctl[1], F_SETFD, 0);
     fcntl(plan, F_SETFD, 0);
+    if (o->gate >= 0)
+        fcntl(o->gate, F_SETFD, 0);
     snprintf(ctl_text, sizeof ctl_text, "%d", p->ctl[1]);
     snprintf(plan_text, sizeof plan_text, "%d", plan);
     char *argv[] = {"rootless-launch", ctl_text, plan_text, NULL}, *environment[] = {NULL};
@@ -288,6 +290,18 @@ static int receive(int socket, char *data, size_t size, int *descriptor)
     return (int)got;
 }
 
+/* Hooks of the runtime's own namespaces are run by whoever started us; "h" when all went well. */
+static int run_hooks(const struct orders *o, int ctl, pid_t pid, struct failure *failure)
+{
+    struct { unsigned char head[8]; uint32_t pid; } told = {{'H', 0, 0, 0, 4, 0, 0, 0}, (uint32_t)pid};
+    char answer = 0;
+    if (send(o->channel, &told, sizeof told, MSG_NOSIGNAL) != sizeof told || recv(o->channel, &answer, 1, 0) != 1 ||
+        answer != 'h')
+        return report(failure, OP_RUNTIME_HOOKS, ECANCELED, "hooks");
+    send(ctl, "h", 1, MSG_NOSIGNAL);
+    return 0;
+}
+
 struct handshake { int wants_network, network_ready, console; };
 
 /* One message of the launcher.  1: the command runs; 0: go on; -1: failed. */
@@ -305,6 +319,8 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
     case 'N':
         h->wants_network = 1;
         return 0;
+    case 'H':
+        return run_hooks(o, ctl, made->pid, failure);
     case 'U':
         made->fuse = run_fuse(o, made->pid);
         send(ctl, "u", 1, MSG_NOSIGNAL);
@@ -366,6 +382,13 @@ static int open_streams(const struct orders *o, struct pipes *p)
     p->in[1] = p->out[0] = p->err[0] = -1;
     if (o->tty)
         return 0;
+    if (strcmp(o->standard_input, "inherit") == 0) {
+        /* the command has our own streams; the null device stands only for what is closed */
+        p->in[0] = 0;
+        p->out[1] = 1;
+        p->err[1] = 2;
+        return 0;
+    }
     if (strcmp(o->standard_input, "null") != 0 && pipe2(p->in, O_CLOEXEC) < 0)
         return -1;
     return pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ? -1 : 0;
@@ -428,7 +451,7 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
     close(p.ctl[1]);
     const int theirs[] = {p.in[0], p.out[1], p.err[1]};
     for (int i = 0; i < 3; i++)
-        if (theirs[i] != p.null)
+        if (theirs[i] != p.null && theirs[i] > 2)
             close(theirs[i]);
     close(p.null);
     made->in = p.in[1];

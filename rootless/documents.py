@@ -37,7 +37,8 @@ def loads(text: str) -> Json:
         value, end = make_scanner(_ScannerOptions())(stripped, 0)  # type: ignore[arg-type]
         if end == len(stripped):
             return value
-    except (ImportError, StopIteration, TypeError, AttributeError):
+    except (ImportError, StopIteration, TypeError, AttributeError, SystemError):
+        # SystemError: what it says of text that ends too early, where json would add the words
         pass
     import json
 

@@ -372,6 +372,17 @@ def entry(scratch: Path) -> list[str]:
     return [_python(), "-IS", str(script)]
 
 
+@pytest.fixture(scope="session")
+def oci_entry(scratch: Path) -> list[str]:
+    """The words that start the OCI runtime's command."""
+    script = scratch / "rootless-runtime"
+    script.write_text(
+        f"import sys\nsys.path[:0] = [{str(TREE)!r}]\nsys.path += {_site_packages()!r}\n"
+        "from rootless.cli.oci.main import main\nsys.exit(main())\n"
+    )
+    return [_python(), "-IS", str(script)]
+
+
 @pytest.fixture
 def rootless(entry: list[str], place: Place) -> Iterator[Command]:
     """The command in a place of this test.  Afterwards every container is removed by `rm -f`,

@@ -45,7 +45,14 @@ class Manager:
             raise HostError(f"--cgroup-parent {parent} cannot be had: {self.why}", hint=_REMEDY)
 
     def attach(
-        self, pid: int, identifier: str, resources: Resources, *, parent: str = "", name: str = ""
+        self,
+        pid: int,
+        identifier: str,
+        resources: Resources,
+        *,
+        parent: str = "",
+        name: str = "",
+        unit: str = "",
     ) -> str:
         """Put the monitor into a cgroup of its own; the path for the container, here none.
 
@@ -95,7 +102,14 @@ class Delegated(Manager):
             raise UsageError(f"--cgroup-parent {parent} leads out of {self.base}")
 
     def attach(
-        self, pid: int, identifier: str, resources: Resources, *, parent: str = "", name: str = ""
+        self,
+        pid: int,
+        identifier: str,
+        resources: Resources,
+        *,
+        parent: str = "",
+        name: str = "",
+        unit: str = "",
     ) -> str:
         """Make BASE/rootless-ID/{sup,ctr}; the monitor goes to sup, the container to ctr.
 

@@ -106,10 +106,17 @@ class SystemdUser(Manager):
             self._refuse(resources.controllers() - self.controllers(), "the user's systemd")
 
     def attach(
-        self, pid: int, identifier: str, resources: Resources, *, parent: str = "", name: str = ""
+        self,
+        pid: int,
+        identifier: str,
+        resources: Resources,
+        *,
+        parent: str = "",
+        name: str = "",
+        unit: str = "",
     ) -> str:
         """Make the scope with the monitor in it and divide it.  Raises HostError."""
-        unit = f"rootless-{identifier[:12]}.scope"
+        unit = unit or f"rootless-{identifier[:12]}.scope"
         settings: list[tuple[str, tuple[str, Any]]] = [
             ("Description", ("s", f"container {name or identifier[:12]} (rootless)")),
             ("PIDs", ("au", [pid])),

@@ -111,6 +111,11 @@ def _lean(words: list[str]) -> int | None:
     if not rest:
         return None
     name, arguments = rest[0], rest[1:]
+    if name == "runtime":
+        # another program's words and errors: nothing of them is ours to parse
+        from rootless.cli.oci import main as runtime
+
+        return runtime.main(arguments)
     kind = ""
     if name in ("container", "image") and arguments:
         kind = INSPECTS.get(f"{name} {arguments[0]}", "")

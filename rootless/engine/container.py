@@ -172,9 +172,11 @@ class Container:
     def _launch(self) -> Started:
         from rootless.engine import launching
 
+        ran = False
         for name in ("state", "stopping", "helpers.log", "cgroup"):
             try:
                 os.unlink(os.path.join(self.directory, name))
+                ran = True
             except FileNotFoundError:
                 pass
         sockets = paths.socket_directory(self.id)
@@ -188,7 +190,8 @@ class Container:
         if self.record["ports"]:
             from rootless.network import ports
 
-            ports.check_free([ports.Port.from_dict(one) for one in self.record["ports"]])
+            published = [ports.Port.from_dict(one) for one in self.record["ports"]]
+            ports.check_free(published, patience=1 if ran else 0)
         orders = os.path.join(self.directory, "orders")
         if self.record.get("networkTarget") or self._has_target():
             orders = self._aim(orders)

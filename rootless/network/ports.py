@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rootless.errors import Conflict, HostError, UsageError
 
 TYPE_CHECKING = False
@@ -94,8 +96,23 @@ def _free(protocol: str) -> int:
         one.close()
 
 
-def check_free(ports: list[Port]) -> None:
-    """Raises Conflict for a port in use, HostError for one below the unprivileged limit."""
+def check_free(ports: list[Port], *, patience: float = 0) -> None:
+    """Raises Conflict for a port in use, HostError for one below the unprivileged limit.
+
+    `patience`: seconds in which whoever has it may let go: the slirp4netns of the last run ends a
+    moment after its container.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return _check_free(ports)
+        except Conflict:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.01)
+
+
+def _check_free(ports: list[Port]) -> None:
     for port in ports:
         one = _socket(port.protocol)
         try:

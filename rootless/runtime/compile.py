@@ -57,27 +57,34 @@ def plan(
     rootfs: Sequence[Record],
     *,
     filter_program: bytes = b"",
+    filter_flags: int = 0,
     single: bool = False,
     wait_for_network: bool = False,
     preparations: Sequence[Record] = (),
+    gate: Gate | None = None,
 ) -> list[Record]:
     """The launch plan of a new container.
 
     `rootfs` are the operations that make `root.path` hold the root file system, `preparations`
     those that come between it and the mounts (copying an image's files up into a volume).
     `single`: only one id is mapped, so groups cannot be set and other users need a nested
-    namespace.  Raises UsageError naming the JSON path of a value that means nothing.
+    namespace.  `gate`: it is made by `create` and waits for `start`.  Raises UsageError naming the
+    JSON path of a value that means nothing.
     """
     linux = config["linux"]
     process = config["process"]
     made = clone_flags(config)
     # the namespace starts as a copy of the caller's: from here nothing may travel back or forth
-    ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | mounts.MS_PRIVATE)))]
+    wanted = linux.get("rootfsPropagation") or "rprivate"
+    first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
+    ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | first)))]
     ops += rootfs
     ops.append(("root", (config["root"]["path"], "0" if rootfs else "1")))
     ops += preparations
     ops += mounts.operations(
-        config, new_pid=bool(made & CLONE["pid"]), new_net=bool(made & CLONE["network"])
+        config,
+        new_pid=bool(made & CLONE["pid"]),
+        own_net=any(one["type"] == "network" for one in linux["namespaces"]),
     )
     ops += mounts.devices(config)
     if made & CLONE["network"]:
@@ -86,11 +93,15 @@ def plan(
         ops.append(("hostname", (config["hostname"],)))
     if config.get("domainname") and made & CLONE["uts"]:
         ops.append(("domainname", (config["domainname"],)))
+    if gate is not None:
+        ops += gate.before_pivot()
     ops.append(("pivot", ()))
+    if wanted.endswith(("shared", "unbindable")):
+        ops.append(("propagation", ("/", str(mounts.propagation(wanted)))))
     # sysctls before /proc/sys becomes read-only; masks after everything that still needs /proc
     ops += [
         ("sysctl", (key.replace(".", "/"), str(value)))
-        for key, value in linux.get("sysctl", {}).items()
+        for key, value in (linux.get("sysctl") or {}).items()
     ]
     if linux.get("readonlyPaths"):
         ops.append(("readonly", tuple(linux["readonlyPaths"])))
@@ -103,8 +114,56 @@ def plan(
     if wait_for_network:
         # as late as possible: slirp4netns starts while the mounts are made
         ops.append(("wait-network", ()))
-    ops += _process(process, single=single, bind_console=True, filter_program=filter_program)
+    if linux.get("personality"):
+        ops.append(("personality", (_personality(linux["personality"]),)))
+    ops += _process(
+        process,
+        single=single,
+        bind_console=True,
+        filter_program=filter_program,
+        filter_flags=filter_flags,
+        gate=gate,
+    )
     return ops
+
+
+def _personality(value: Json) -> str:
+    if value.get("flags"):
+        raise UsageError("linux.personality.flags: there are none that can be set")
+    return {"LINUX": "0", "LINUX32": "8"}[value["domain"]]
+
+
+class Gate:
+    """What `create` adds to a plan: hooks, the socket to wait at, descriptors to keep.
+
+    `listener`: the descriptor's number; `state`: the state for hooks, with @PID@ for the pid.
+    """
+
+    def __init__(self, listener: int, hooks: Json, state: str, preserved: int = 0) -> None:
+        self.listener = listener
+        self.hooks = hooks
+        self.state = state
+        self.preserved = preserved
+
+    def before_pivot(self) -> list[Record]:
+        """Hooks that see the container's mounts, and the host's files."""
+        ops: list[Record] = []
+        if self.hooks.get("prestart") or self.hooks.get("createRuntime"):
+            ops.append(("runtime-hooks", ()))
+        return ops + self._run("createContainer")
+
+    def before_filter(self) -> list[Record]:
+        """Wait; then the hooks of `start`."""
+        return [("gate", (str(self.listener),)), *self._run("startContainer")]
+
+    def _run(self, kind: str) -> list[Record]:
+        made: list[Record] = []
+        for hook in self.hooks.get(kind) or ():
+            arguments = hook.get("args") or [hook["path"]]
+            env = hook.get("env") or []
+            head = (hook["path"], str(hook.get("timeout") or 0), self.state, str(len(arguments)))
+            made.append(("hook", (*head, *arguments, *env)))
+        return made
 
 
 def join_plan(
@@ -116,25 +175,40 @@ def join_plan(
     cgroup: str = "",
     filter_program: bytes = b"",
     single: bool = False,
+    own_user: bool = True,
+    preserved: int = 0,
 ) -> list[Record]:
-    """The plan of a further process in a running container (`exec`)."""
+    """The plan of a further process in a running container (`exec`).
+
+    `own_user`: it has a user namespace of its own, whose root the process becomes first.
+    """
     ops: list[Record] = []
     if cgroup:
         # before joining: afterwards the path would mean something else, or nothing
         ops.append(("cgroup-join", (cgroup + "/cgroup.procs",)))
     ops.append(("join", (str(pid), str(start), str(namespaces))))
-    ops.append(("root-ids", ("0" if single else "1",)))
+    if own_user:
+        ops.append(("root-ids", ("0" if single else "1",)))
     ops += _process(
         process, single=single, bind_console=False, filter_program=filter_program, joins=True
     )
+    if preserved:
+        ops.insert(-2, ("preserve", (str(preserved),)))
     return ops
 
 
 def _process(
-    process: Json, *, single: bool, bind_console: bool, filter_program: bytes, joins: bool = False
+    process: Json,
+    *,
+    single: bool,
+    bind_console: bool,
+    filter_program: bytes,
+    filter_flags: int = 0,
+    joins: bool = False,
+    gate: Gate | None = None,
 ) -> list[Record]:
-    user = process["user"]
-    uid, gid = user["uid"], user["gid"]
+    user = process.get("user") or {}
+    uid, gid = user.get("uid") or 0, user.get("gid") or 0
     nested = single and (uid, gid) != (0, 0)
     ops: list[Record] = []
     if process.get("terminal"):
@@ -145,23 +219,24 @@ def _process(
         )
     elif not joins:
         ops.append(("setsid", ()))
-    for number, limit in enumerate(process.get("rlimits", ())):
+    for number, limit in enumerate(process.get("rlimits") or ()):
         if limit["type"] not in RLIMITS:
             raise UsageError(f'process.rlimits[{number}].type: unknown limit "{limit["type"]}"')
         ops.append(
             ("rlimit", (str(RLIMITS[limit["type"]]), str(limit["soft"]), str(limit["hard"])))
         )
+    ops += _priorities(process)
     if user.get("umask") is not None:
         ops.append(("umask", (format(user["umask"], "o"),)))
     ops.append(("cwd", (process["cwd"], "0" if joins else "1")))
     if nested:
         ops.append(("nest", (str(uid), str(gid))))
-    caps = process.get("capabilities", {})
+    caps = process.get("capabilities") or {}
     bounding = capabilities.mask(caps.get("bounding", ()))
     ops.append(("bounding", (format(bounding, "x"),)))
-    groups = () if single else tuple(str(one) for one in user.get("additionalGids", ()))
+    groups = () if single else tuple(str(one) for one in user.get("additionalGids") or ())
     ops.append(("user", (str(uid), str(gid), "0" if single else "1", *groups)))
-    if not joins:
+    if not joins and gate is None:
         # changing ids cleared it, so it is asked for only now
         ops.append(("pdeathsig", (_KILL,)))
     ambient = capabilities.mask(caps.get("ambient", ()))
@@ -169,10 +244,65 @@ def _process(
     ops.append(("caps", (format(inheritable, "x"), format(ambient, "x"))))
     if process.get("noNewPrivileges"):
         ops.append(("no-new-privs", ()))
+    if gate is not None:
+        # what cannot be executed is told by `create`, not only by `start`
+        ops.append(("env", tuple(process.get("env") or ())))
+        ops.append(("lookup", (process["args"][0],)))
+        ops += gate.before_filter()
     if filter_program:
         # while capabilities are still effective (it needs CAP_SYS_ADMIN); exec itself then reduces
         # root to the bounding set and everybody else to the ambient set
-        ops.append(("seccomp", ("0", filter_program)))
-    ops.append(("env", tuple(process.get("env", ()))))
+        ops.append(("seccomp", (str(filter_flags), filter_program)))
+    if gate is not None and gate.preserved:
+        ops.append(("preserve", (str(gate.preserved),)))
+    ops.append(("env", tuple(process.get("env") or ())))
     ops.append(("exec", tuple(process["args"])))
     return ops
+
+
+_CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
+_POLICIES = {"SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_IDLE": 5,
+             "SCHED_DEADLINE": 6}  # fmt: skip
+_SCHED_FLAGS = {"SCHED_FLAG_RESET_ON_FORK": 1, "SCHED_FLAG_RECLAIM": 2, "SCHED_FLAG_DL_OVERRUN": 4,
+                "SCHED_FLAG_KEEP_POLICY": 8, "SCHED_FLAG_KEEP_PARAMS": 16,
+                "SCHED_FLAG_UTIL_CLAMP_MIN": 32, "SCHED_FLAG_UTIL_CLAMP_MAX": 64}  # fmt: skip
+
+
+def _priorities(process: Json) -> list[Record]:
+    """ioPriority, scheduler and execCPUAffinity.  Raises UsageError for an unknown word."""
+    ops: list[Record] = []
+    priority = process.get("ioPriority")
+    if priority:
+        level = str(priority.get("priority") or 0)
+        ops.append(("io-priority", (str(_CLASSES[priority["class"]]), level)))
+    scheduler = process.get("scheduler")
+    if scheduler:
+        bits = 0
+        for number, name in enumerate(scheduler.get("flags") or ()):
+            if name not in _SCHED_FLAGS:
+                raise UsageError(f'process.scheduler.flags[{number}]: unknown flag "{name}"')
+            bits |= _SCHED_FLAGS[name]
+        if scheduler["policy"] not in _POLICIES:
+            raise UsageError(f"process.scheduler.policy: {scheduler['policy']} is not in Linux")
+        numbers = [_POLICIES[scheduler["policy"]], bits]
+        numbers += [
+            scheduler.get(name) or 0
+            for name in ("nice", "priority", "runtime", "deadline", "period")
+        ]
+        ops.append(("scheduler", tuple(str(one) for one in numbers)))
+    affinity = process.get("execCPUAffinity") or {}
+    chosen = affinity.get("final") or affinity.get("initial")
+    if chosen:
+        ops.append(("affinity", tuple(str(one) for one in _processors(chosen))))
+    return ops
+
+
+def _processors(text: str) -> list[int]:
+    """`0-3,7` -> numbers."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or int(last or first) > 8191:
+            raise UsageError(f'process.execCPUAffinity: "{text}" is no list of processors')
+        found += range(int(first), int(last or first) + 1)
+    return found

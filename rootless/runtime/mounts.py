@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
 ATTR_RDONLY = 1
 
 # mount(2) flags, and the same as mount_setattr(2) attributes for binds
@@ -27,6 +28,8 @@ _FLAGS = {
     "relatime": (1 << 21, 0),
     "strictatime": (1 << 24, 0x20),
 }
+# the same for everything below as well: `rro`, `rnosuid`, ...
+_RECURSIVE = {"r" + name: bits for name, (_, bits) in _FLAGS.items() if bits}
 _CLEARED = {"rw", "suid", "dev", "exec", "async", "atime", "diratime", "norelatime", "defaults"}
 _PROPAGATION = {
     "private": 1 << 18,
@@ -38,6 +41,11 @@ _PROPAGATION = {
     "unbindable": 1 << 17,
     "runbindable": 1 << 17,
 }
+# what a new mount is anyway, or, for a bind, what a mount of another user namespace may not lose
+_IGNORABLE = _CLEARED | {"r" + name for name in _CLEARED} | set(_PROPAGATION)
+_NO_IDMAP = (
+    "mounts[{}]: an idmapped mount of a file system of the host is root's; the kernel refuses it"
+)
 _LINKS = (
     ("/proc/self/fd", "/dev/fd"),
     ("/proc/self/fd/0", "/dev/stdin"),
@@ -49,7 +57,12 @@ _LINKS = (
 NODES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 
 
-def operations(config: Json, *, new_pid: bool, new_net: bool) -> list[Record]:
+def propagation(word: str) -> int:
+    """mount(2) flags of `rshared` and kin."""
+    return _PROPAGATION[word] | (MS_REC if word.startswith("r") else 0)
+
+
+def operations(config: Json, *, new_pid: bool, own_net: bool) -> list[Record]:
     """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs."""
     made: list[Record] = []
     for number, mount in enumerate(config.get("mounts", ())):
@@ -57,16 +70,16 @@ def operations(config: Json, *, new_pid: bool, new_net: bool) -> list[Record]:
             raise UsageError(
                 f'mounts[{number}].destination: "{mount.get("destination", "")}" is not absolute'
             )
-        made.append(_operation(mount, number, new_pid=new_pid, new_net=new_net))
+        made.append(_operation(mount, number, new_pid=new_pid, own_net=own_net))
     return made
 
 
-def _operation(mount: Json, number: int, *, new_pid: bool, new_net: bool) -> Record:
+def _operation(mount: Json, number: int, *, new_pid: bool, own_net: bool) -> Record:
     kind = mount.get("type") or "bind"
     options = list(mount.get("options", ()))
     # a kernel file system can only be mounted by who owns the namespace that it shows; where that
     # is the host's, what the host shows is bound instead
-    if (kind == "proc" and not new_pid) or (kind == "sysfs" and not new_net):
+    if (kind == "proc" and not new_pid) or (kind == "sysfs" and not own_net):
         source = "/proc" if kind == "proc" else "/sys"
         kept = [one for one in options if one in _FLAGS]
         return _bind(
@@ -77,10 +90,17 @@ def _operation(mount: Json, number: int, *, new_pid: bool, new_net: bool) -> Rec
     flags = 0
     attributes = 0
     data = []
+    copied = "tmpcopyup" in options
+    if copied and kind != "tmpfs":
+        raise UsageError(f"mounts[{number}].options: tmpcopyup is for a tmpfs, not for {kind}")
     for option in options:
         if option in _FLAGS:
             flags |= _FLAGS[option][0]
-        elif option not in _CLEARED and option not in _PROPAGATION and option != "tmpcopyup":
+        elif option in _RECURSIVE:
+            attributes |= _RECURSIVE[option]
+        elif option in ("idmap", "ridmap"):
+            raise UsageError(_NO_IDMAP.format(number))
+        elif option not in _IGNORABLE and option != "tmpcopyup":
             data.append(option)
     if kind == "cgroup":
         kind = "cgroup2"
@@ -88,7 +108,8 @@ def _operation(mount: Json, number: int, *, new_pid: bool, new_net: bool) -> Rec
     source = mount.get("source") or kind
     return (
         "mount",
-        (source, mount["destination"], kind, str(flags), ",".join(data), str(attributes)),
+        (source, mount["destination"], kind, str(flags), ",".join(data), str(attributes))
+        + (("1",) if copied else ()),
     )
 
 
@@ -96,20 +117,28 @@ def _bind(mount: Json, options: list[str], number: int) -> Record:
     if not mount.get("source"):
         raise UsageError(f"mounts[{number}].source: a bind mount needs one")
     attributes = 0
+    below = 0
     propagation = ""
     recursive = "0"
+    if mount.get("uidMappings") or mount.get("gidMappings"):
+        raise UsageError(_NO_IDMAP.format(number))
     for option in options:
         if option in _FLAGS:
             attributes |= _FLAGS[option][1]
+        elif option in _RECURSIVE:
+            below |= _RECURSIVE[option]
+        elif option in ("idmap", "ridmap"):
+            raise UsageError(_NO_IDMAP.format(number))
         elif option in _PROPAGATION:
             propagation = str(_PROPAGATION[option])
         elif option == "rbind":
             recursive = "1"
-        elif option not in _CLEARED and option != "bind":
+        elif option not in _IGNORABLE and option != "bind":
             raise UsageError(f'mounts[{number}].options: unknown option "{option}" of a bind mount')
     return (
         "bind",
-        (mount["source"], mount["destination"], "auto", str(attributes), recursive, propagation),
+        (mount["source"], mount["destination"], "auto", str(attributes), recursive, propagation)
+        + ((str(below),) if below else ()),
     )
 
 
@@ -129,3 +158,8 @@ def devices(config: Json) -> list[Record]:
     if config["process"].get("terminal"):
         made.append(("bind", ("/dev/null", "/dev/console", "auto", "0", "0", "")))
     return made
+
+
+def known_options() -> list[str]:
+    """Every option of a mount that means something here."""
+    return sorted({*_FLAGS, *_RECURSIVE, *_IGNORABLE, "bind", "rbind", "tmpcopyup"})

@@ -131,7 +131,7 @@ def default_filter(
         mode += "-" + ".".join(host.release.split(".", 2)[:2])
     directory = os.path.join(paths.cache_dir(), "seccomp")
     path = f"{directory}/{host.machine}-{VERSION}-{mask:x}-{mode}.bpf"
-    kept = _read(path)
+    kept = read(path)
     if kept is not None:
         return kept
     from rootless.runtime import capabilities
@@ -146,7 +146,7 @@ def default_filter(
     return made
 
 
-def _read(path: str) -> bytes | None:
+def read(path: str) -> bytes | None:
     """A cached program, or nothing if it is not there or is not to be trusted."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

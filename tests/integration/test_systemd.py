@@ -54,6 +54,17 @@ def as_user(name: str, script: str, *, timeout: float = 120) -> subprocess.Compl
     )
 
 
+def outside() -> list[str]:
+    """Words that run something in a scope; systemd-run wants the user's real directory."""
+    directory = f"XDG_RUNTIME_DIR=/run/user/{os.getuid()}"
+    return ["env", directory, "systemd-run", "--user", "--scope", "-q"]
+
+
+def inside(rootless: Command) -> str:
+    """And the command the one of its test again."""
+    return f"XDG_RUNTIME_DIR={rootless.place.env['XDG_RUNTIME_DIR']}"
+
+
 def wait_for(what: str, condition: object, seconds: float = 20) -> None:
     """Until the condition holds; fails with `what` and the last answer."""
     end = time.monotonic() + seconds
@@ -307,7 +318,7 @@ def test_at_logout_without_linger(busybox: Path) -> None:
 
 def test_a_delegated_tree(rootless: Command, busybox_image: str) -> None:
     """What a runner of jobs gives: a tree of its own and no bus to ask."""
-    words = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "--"]
+    words = [*outside(), "-p", "Delegate=yes", "--", "env", inside(rootless)]
     script = (
         'unset DBUS_SESSION_BUS_ADDRESS; "$@" --cgroup-manager cgroupfs run -m 48m --rm '
         f"{busybox_image} cat /sys/fs/cgroup/memory.max; "
@@ -332,10 +343,10 @@ def test_a_delegated_tree(rootless: Command, busybox_image: str) -> None:
 
 
 def test_a_unit_divides_its_own_cgroup(rootless: Command, busybox_image: str) -> None:
-    words = ["systemd-run", "--user", "--scope", "-q", "-p", "Delegate=yes", "-p", "MemoryMax=80M"]
+    words = [*outside(), "-p", "Delegate=yes", "-p", "MemoryMax=80M"]
     found = subprocess.run(
-        [*words, "--unit=splitting", *rootless.words, "run", "--rm", "--cgroups", "split", "-m",
-         "40m", busybox_image, "cat", "/sys/fs/cgroup/memory.max"],
+        [*words, "--unit=splitting", "env", inside(rootless), *rootless.words, "run", "--rm",
+         "--cgroups", "split", "-m", "40m", busybox_image, "cat", "/sys/fs/cgroup/memory.max"],
         env=rootless.place.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=60,
     )  # fmt: skip

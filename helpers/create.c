@@ -1,0 +1,132 @@
+/* The OCI runtime's `create`, `run` and `exec`: makes the process, without a monitor.
+ *
+ *   rootless-create ORDERS CHANNEL
+ *
+ * CHANNEL is a stream socket to the runtime, whose frames are the monitor's: M and G place us in a
+ * cgroup, H asks for hooks (one byte answers), R tells the pid, F a failure.  When it has ended, the
+ * container's process belongs to whoever reaps for us (conmon, containerd's shim, init).  With the
+ * order `wait` it stays, passes signals on and ends as the process ends. */
+#define _GNU_SOURCE
+#include "ops.h"
+#include "orders.h"
+#include "place.h"
+#include "start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct orders orders;
+static struct started made;
+static struct failure failure;
+
+static void forward(int number)
+{
+    if (made.pid > 0)
+        kill(made.pid, number);
+}
+
+static void tell(char kind, const void *data, uint32_t length)
+{
+    unsigned char frame[512] = {(unsigned char)kind};
+    memcpy(frame + 4, &length, 4);
+    memcpy(frame + 8, data, length);
+    if (send(orders.channel, frame, 8 + length, MSG_NOSIGNAL) < 0)
+        errno = 0; /* nobody listens any more; the state file tells the rest */
+}
+
+static int give_up(uint32_t op, int error, const char *text)
+{
+    failure = (struct failure){.op = op, .error = (uint32_t)error};
+    snprintf(failure.text, sizeof failure.text, "%s", text);
+    return -1;
+}
+
+static int send_console(int master)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char name[] = "/dev/ptmx", space[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec data = {name, sizeof name - 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    if (strlen(orders.console) >= sizeof address.sun_path)
+        return give_up(ORDER_CONSOLE, ENAMETOOLONG, orders.console);
+    strcpy(address.sun_path, orders.console);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+    control->cmsg_level = SOL_SOCKET;
+    control->cmsg_type = SCM_RIGHTS;
+    control->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(control), &master, sizeof master);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || sendmsg(fd, &message, 0) < 0)
+        return give_up(ORDER_CONSOLE, errno, orders.console);
+    close(fd);
+    close(master);
+    return 0;
+}
+
+/* written beside and renamed: whoever waits for the file must not find it empty */
+static int write_pid_file(void)
+{
+    char temporary[4200], text[16];
+    if (!orders.pid_file)
+        return 0;
+    snprintf(temporary, sizeof temporary, "%s.%d", orders.pid_file, getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int length = snprintf(text, sizeof text, "%d", made.pid);
+    if (fd < 0 || write(fd, text, (size_t)length) != length || rename(temporary, orders.pid_file) < 0)
+        return give_up(ORDER_PID_FILE, errno, orders.pid_file);
+    close(fd);
+    return 0;
+}
+
+static int stay(void)
+{
+    int status = 0;
+    for (int number = 1; number < 32; number++)
+        if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGSEGV && number != SIGTSTP &&
+            number != SIGTTIN && number != SIGTTOU && number != SIGPIPE)
+            signal(number, forward);
+    while (waitpid(made.pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return 125;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main(int argc, char **argv)
+{
+    int cgroup = -1;
+    if (argc != 3 || orders_read(&orders, argv[1]) < 0)
+        return 125;
+    orders.channel = atoi(argv[2]);
+    fcntl(orders.channel, F_SETFD, FD_CLOEXEC);
+    if (orders.gate >= 0)
+        fcntl(orders.gate, F_SETFD, FD_CLOEXEC);
+    unlink(argv[1]);
+    if (orders.wait_for_go)
+        cgroup = place(orders.channel);
+    int failed = start(&orders, cgroup, &made, &failure) < 0;
+    unlink(orders.plan);
+    if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {
+        kill(made.pid, SIGKILL);
+        waitpid(made.pid, NULL, 0);
+        failed = 1;
+    }
+    if (failed) {
+        uint32_t words[3] = {failure.index, failure.error, failure.op};
+        char data[300];
+        memcpy(data, words, 12);
+        strcpy(data + 12, failure.text);
+        tell('F', data, (uint32_t)(12 + strlen(failure.text)));
+        return 125;
+    }
+    uint32_t pid = (uint32_t)made.pid;
+    tell('R', &pid, 4);
+    return orders.wait ? stay() : 0;
+}

@@ -1,0 +1,230 @@
+"""What the verbs of `rootless-runtime` do; one function each, under the verb's name.
+
+This is where the rooms meet: the runtime makes processes, cgroups come from their own room.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless import documents
+from rootless.errors import Conflict, ContainerNotFound, RuntimeFailure, UsageError
+from rootless.runtime import oci, states
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.documents import Json
+    from rootless.runtime.bundles import Bundle
+    from rootless.runtime.states import Box
+
+    Shared = dict[str, Json]
+    Given = dict[str, Json]
+
+
+def root_of(shared: Shared) -> str:
+    """The directory of containers."""
+    return os.path.abspath(shared["root"]) if shared["root"] else states.default_root()
+
+
+def box_of(shared: Shared, words: list[str]) -> Box:
+    """The container that the first word names.  Raises ContainerNotFound, UsageError."""
+    return states.Box(root_of(shared), words[0]).load()
+
+
+def _manager_name(shared: Shared) -> str | None:
+    found: str | None = shared["cgroup_manager"]
+    return "systemd" if shared["systemd_cgroup"] else found
+
+
+def make_wanted(given: Given, *, wait: bool = False) -> oci.Wanted:
+    """Options that create, run and exec share.  Raises UsageError."""
+    if given.get("no_pivot"):
+        raise UsageError("--no-pivot cannot be had: what is only chrooted can get out")
+    count = given["preserve_fds"] or 0
+    if count < 0 or count > 1000:
+        raise UsageError(f"--preserve-fds {count} is not between 0 and 1000")
+    for fd in range(3, 3 + count):
+        # before anything of ours is open: what we open later must not be taken for the caller's
+        try:
+            os.fstat(fd)
+        except OSError:
+            raise UsageError(f"--preserve-fds {count}: descriptor {fd} is not open") from None
+    return oci.Wanted(
+        console_socket=given["console_socket"] or "",
+        pid_file=given["pid_file"] or "",
+        preserve_fds=count,
+        wait=wait,
+    )
+
+
+def _place(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], str] | None:
+    linux = bundle.config["linux"]
+    asked = linux.get("resources")
+    name = _manager_name(shared)
+    if not asked and not linux.get("cgroupsPath") and name in (None, "disabled"):
+        if name is None and os.path.isdir("/run/systemd/system"):
+            pass  # a scope costs little there, and pause and kill -a need it
+        else:
+            return None
+    from rootless.cgroups import oci as cgroups
+
+    limits = cgroups.resources(asked)
+    manager = cgroups.choose(name, limits)
+    return cgroups.placing(manager, linux.get("cgroupsPath") or "", identifier, limits)
+
+
+def _make(shared: Shared, given: Given, identifier: str, *, wait: bool) -> tuple[Box, oci.Process]:
+    from rootless.runtime.bundles import Bundle
+
+    states.check_id(identifier)
+    wanted = make_wanted(given, wait=wait)
+    bundle = Bundle(given["bundle"] or ".", given["config"] or "")
+    place = _place(shared, bundle, identifier)
+    box = states.make(root_of(shared), identifier)
+    try:
+        return box, oci.create(box, bundle, wanted, place)
+    except BaseException:
+        _forget(box)
+        raise
+
+
+def _forget(box: Box) -> None:
+    _remove_cgroup(box)
+    for name in documents.names_in(box.directory):
+        os.unlink(os.path.join(box.directory, name))
+    os.rmdir(box.directory)
+
+
+def _remove_cgroup(box: Box) -> None:
+    path = box.record.get("cgroup")
+    if path:
+        from rootless.cgroups import tree
+
+        tree.remove(path)
+
+
+def create(shared: Shared, given: Given, words: list[str]) -> None:
+    """Make it and leave it waiting."""
+    _make(shared, given, words[0], wait=False)
+
+
+def start(shared: Shared, given: Given, words: list[str]) -> None:
+    """Let it go on."""
+    box = box_of(shared, words)
+    with box.lock():
+        oci.start(box)
+
+
+def run(shared: Shared, given: Given, words: list[str]) -> int:
+    """create, start, wait, delete."""
+    box, process = _make(shared, given, words[0], wait=not given["detach"])
+    try:
+        oci.start(box)
+    except BaseException:
+        oci.signal(box, 9)
+        if not given["detach"]:
+            os.waitpid(process.helper, 0)
+        oci.wait_end(box, 10)
+        _delete(box)
+        raise
+    if given["detach"]:
+        return 0
+    code = wait_for(process.helper)
+    if not given["keep"]:
+        _delete(box)
+    return code
+
+
+def wait_for(pid: int) -> int:
+    """Pass signals on to the helper, which passes them on, and end as it ends."""
+    import _signal  # type: ignore[import-not-found,unused-ignore]
+
+    def forward(number: int, _: object) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    # what a terminal sends goes to the helper as well, without us
+    for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"):
+        _signal.signal(getattr(_signal, name), forward)
+    for name in ("SIGINT", "SIGQUIT"):
+        _signal.signal(getattr(_signal, name), lambda *_: None)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def state(shared: Shared, given: Given, words: list[str]) -> None:
+    """Print it."""
+    sys.stdout.write(documents.dumps(box_of(shared, words).state(), indent=True) + "\n")
+
+
+def kill(shared: Shared, given: Given, words: list[str]) -> None:
+    """Send a signal."""
+    from rootless.engine import signals
+
+    box = box_of(shared, words)
+    number = signals.number(words[1] if len(words) > 1 else "TERM")
+    if given["all"]:
+        _kill_all(box, number)
+        return
+    box.must_be("created", "running", "paused")
+    oci.signal(box, number)
+
+
+def _kill_all(box: Box, number: int) -> None:
+    path = box.record.get("cgroup")
+    if number == 9 and path:
+        from rootless.cgroups import tree
+
+        if tree.kill(path):
+            return
+    for pid in oci.processes(box):
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def delete(shared: Shared, given: Given, words: list[str]) -> None:
+    """Remove it."""
+    if given["regex"]:
+        raise UsageError("--regex cannot be had", hint="name each container")
+    try:
+        box = box_of(shared, words)
+    except ContainerNotFound:
+        if not given["force"]:
+            raise
+        # what a killed `create` left behind has no state
+        left = states.Box(root_of(shared), words[0])
+        if os.path.isdir(left.directory):
+            _forget(left)
+        return
+    with box.lock():
+        status = box.status()
+        if not box.record["pid"]:
+            _forget(box)
+            return
+        if status != "stopped":
+            if not given["force"] and status != "created":
+                raise Conflict(
+                    f'container "{box.id}" is {status}, not stopped',
+                    hint="rootless-runtime kill it first, or delete --force",
+                )
+            oci.signal(box, 9)
+            _kill_all(box, 9)
+            if not oci.wait_end(box, 10):
+                raise RuntimeFailure(f'container "{box.id}" does not end although it was killed')
+        _delete(box)
+
+
+def _delete(box: Box) -> None:
+    # without a pid namespace of its own others may be left, and a cgroup goes only when it is empty
+    if box.record.get("cgroup"):
+        _kill_all(box, 9)
+        _remove_cgroup(box)
+    oci.remove(box)

@@ -1,0 +1,176 @@
+"""Where `rootless-runtime` begins: global options, the verb, errors.
+
+Nothing is loaded that the verb does not need: engines call this for every container.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless.cli import words as parsing
+from rootless.cli.oci.verbs import VERBS
+from rootless.cli.words import flag, text
+from rootless.errors import RootlessError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.cli.words import Option
+    from rootless.documents import Json
+
+GLOBALS = (
+    text("--root", "DIR", "where containers are kept; below the runtime directory otherwise",
+         complete="directory"),
+    text("--log", "FILE", "also write errors to FILE", complete="file"),
+    text("--log-format", "FORMAT", "of FILE: text or json", complete="text json"),
+    text("--log-level", "LEVEL", "taken and not used: only errors are written"),
+    flag("--debug", "on an internal error show where it happened"),
+    text("--cgroup-manager", "NAME", "who makes cgroups",
+         complete="systemd cgroupfs disabled"),
+    flag("--systemd-cgroup", "the same as --cgroup-manager systemd"),
+    text("--rootless", "WORD", "true, false or auto: taken and not used, it is found out"),
+    text("--criu", "PATH", "taken and not used"),
+    flag("-v --version", "print versions and features"),
+    flag("-h --help", "this text"),
+)  # fmt: skip
+
+_FIRST = ("create", "start", "run", "state", "kill", "delete")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    shared: dict[str, Json] = {}
+    try:
+        code = _run(words, shared)
+        sys.stdout.flush()
+        return code
+    except RootlessError as error:
+        if shared.get("debug"):
+            raise
+        _tell(error, shared)
+        return error.exit_code if error.exit_code in (126, 127) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        if shared.get("debug"):
+            raise
+        what = f"{error.filename}: " if error.filename else ""
+        _tell(RootlessError(f"{what}{(error.strerror or str(error)).lower()}"), shared)
+        return 1
+    except Exception as error:
+        if shared.get("debug"):
+            raise
+        kind = type(error).__name__
+        hint = "rootless-runtime --debug ... shows where; please report it"
+        _tell(RootlessError(f"internal error: {kind}: {error}", hint=hint), shared)
+        return 1
+
+
+def _run(words: list[str], shared: dict[str, Json]) -> int:
+    found, rest = parsing.parse(GLOBALS, words, stop_early=True)
+    shared.update(found)
+    if found["version"]:
+        from rootless.cli.oci import about
+
+        sys.stdout.write(about.version())
+        return 0
+    if found["help"] or not rest or rest[0] == "help":
+        sys.stdout.write(_help())
+        return 0 if found["help"] or rest else 1
+    name, arguments = rest[0], rest[1:]
+    verb = VERBS.get(name)
+    if verb is None:
+        raise UsageError(
+            f'"{name}" is not a verb of rootless-runtime', hint="rootless-runtime --help"
+        )
+    if "--help" in arguments or "-h" in arguments[:1]:
+        sys.stdout.write(_help_of(name))
+        return 0
+    options, others = parsing.parse(verb.options, arguments, stop_early=verb.stop_early)
+    if name == "exec" and others:
+        # options may come after the id as well; what follows is somebody's command line
+        options, others = _after_id(verb.options, options, arguments, others)
+    for option in verb.options:
+        if option.kind == "flag":
+            options[option.dest] = bool(options[option.dest])
+    if len(others) < verb.minimum:
+        raise UsageError(
+            f"rootless-runtime {name} needs {verb.usage}", hint=f"rootless-runtime {name} --help"
+        )
+    if verb.maximum is not None and len(others) > verb.maximum:
+        raise UsageError(f'rootless-runtime {name} does not take "{others[verb.maximum]}"')
+    where = "actions" if name in _FIRST else "further"
+    module = __import__(f"rootless.cli.oci.{where}", fromlist=[where])
+    action = getattr(module, name + "_" if name in ("exec", "list") else name)
+    code: int = action(shared, options, others) or 0
+    return code
+
+
+def _after_id(
+    described: Sequence[Option], options: dict[str, Json], arguments: list[str], others: list[str]
+) -> tuple[dict[str, Json], list[str]]:
+    """`exec ID -t --user 1 CMD ARG`: options that stand between the id and the command."""
+    head = arguments[: len(arguments) - len(others)]
+    more = list(others[1:])
+    if not more or more[0][:1] != "-" or more[0] == "-":
+        return options, others
+    found, words = parsing.parse(described, [*head, *more], stop_early=True)
+    return found, [others[0], *words]
+
+
+def _help() -> str:
+    lines = ["Usage: rootless-runtime [OPTION...] VERB ...", "",
+             "An OCI runtime that needs no root.", "", "Verbs:"]  # fmt: skip
+    lines += [f"  {name:10} {verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join([*lines, "", "Options:", *_options(GLOBALS), ""])
+
+
+def _help_of(name: str) -> str:
+    verb = VERBS[name]
+    lines = [f"Usage: rootless-runtime {name} [OPTION...] {verb.usage}".rstrip(), "",
+             verb.summary + "."]  # fmt: skip
+    lines += ["", verb.text] if verb.text else []
+    lines += ["", "Options:", *_options(verb.options)] if verb.options else []
+    return "\n".join([*lines, ""])
+
+
+def _options(described: Sequence[Option]) -> list[str]:
+    return [
+        f"  {', '.join(one.names)} {one.metavar}".ljust(34) + f" {one.help}" for one in described
+    ]
+
+
+def _tell(error: RootlessError, shared: dict[str, Json]) -> None:
+    text = f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")
+    try:
+        sys.stdout.flush()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+    path = shared.get("log")
+    if not path:
+        return
+    import time
+
+    from rootless import documents
+
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if shared.get("log_format") == "json":
+        line = documents.dumps({"level": "error", "msg": error.message, "time": now})
+    else:
+        line = f'time="{now}" level=error msg={documents.dumps(error.message)}'
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return
+    try:
+        os.write(fd, line.encode() + b"\n")
+    finally:
+        os.close(fd)

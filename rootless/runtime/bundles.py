@@ -1,0 +1,177 @@
+"""A bundle: its configuration, read and checked, and what it means for the one who calls.
+
+Source: runtime-spec bundle.md, config.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.errors import HostError, UsageError
+from rootless.runtime import compile, schema, seccomp
+from rootless.userns import helpers
+from rootless.userns.idmap import IdMaps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.runtime.records import Record
+
+
+class Bundle:
+    """`config` as written, with `root.path` absolute; `maps` where a user namespace is made."""
+
+    def __init__(self, directory: str, config_path: str = "") -> None:
+        """Raises UsageError that names the file, or the JSON path of what does not fit."""
+        self.directory = os.path.realpath(directory)
+        path = config_path or os.path.join(self.directory, "config.json")
+        try:
+            self.config: dict[str, Json] = documents.read(path)
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            raise UsageError(
+                f"cannot read {path}: {reason}", hint="--bundle names the directory of config.json"
+            ) from None
+        except ValueError as error:
+            raise UsageError(f"{path} is not JSON: {error}") from None
+        schema.check_config(self.config)
+        self.config = _complete(self.config, self.directory)
+        self.maps = self._maps()
+
+    def flags(self) -> int:
+        """CLONE_NEW* of the namespaces that are made."""
+        return compile.clone_flags(self.config)
+
+    def joined(self) -> list[tuple[int, str]]:
+        """(CLONE_NEW*, path) of those that are joined, the user namespace first.
+
+        Whoever is in it may enter those that belong to it, so it comes before them.
+        """
+        found = [
+            (compile.CLONE[one["type"]], one["path"])
+            for one in self.config["linux"]["namespaces"]
+            if one.get("path")
+        ]
+        found.sort(key=lambda one: one[0] != compile.CLONE["user"])
+        return found
+
+    def _maps(self) -> IdMaps | None:
+        linux = self.config["linux"]
+        if not self.flags() & compile.CLONE["user"]:
+            if linux.get("uidMappings") or linux.get("gidMappings"):
+                if not any(one["type"] == "user" for one in linux["namespaces"]):
+                    raise UsageError(
+                        "linux.uidMappings: there is no user namespace that they could be for",
+                        hint='linux.namespaces needs {"type": "user"}',
+                    )
+            elif os.geteuid() != 0 and not self.joined():
+                raise UsageError(
+                    "linux.namespaces: without root a user namespace is needed",
+                    hint="rootless-runtime spec --rootless writes such a configuration",
+                )
+            return None
+        extents = []
+        for name in ("uidMappings", "gidMappings"):
+            found = linux.get(name)
+            if not found:
+                raise UsageError(f"linux.{name}: a user namespace needs it")
+            extents.append(
+                tuple(sorted((one["containerID"], one["hostID"], one["size"]) for one in found))
+            )
+        return IdMaps(extents[0], extents[1], "the configuration")
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one id only, so that groups cannot be set."""
+        return self.maps is not None and self.maps.single
+
+    def namespace_orders(self) -> list[Record]:
+        """Orders for the clone: flags, namespaces to join, the map."""
+        made: list[Record] = [("clone", (str(self.flags()),))]
+        made += [("join", (str(flag), path)) for flag, path in self.joined()]
+        if self.maps is not None:
+            programs = helpers.needed(self.maps)
+            if not self.maps.single and not helpers.privileged() and not all(programs):
+                raise HostError(
+                    "newuidmap and newgidmap are needed to map more than your own id",
+                    hint="as root: apt-get install uidmap; or map one id with size 1",
+                )
+            deny = "0" if self.maps.single else "1"
+            uids, gids = self.maps.proc_text("uids"), self.maps.proc_text("gids")
+            made.append(("map", (uids, gids, *programs, deny)))
+        return made
+
+    def filter(self) -> tuple[bytes, int]:
+        """The seccomp program and its flags; empty for none."""
+        wanted = self.config["linux"].get("seccomp")
+        if not wanted:
+            return seccomp.default_filter(0, self.single, unconfined=True), 0
+        actions = [wanted["defaultAction"]]
+        actions += [rule["action"] for rule in wanted.get("syscalls") or ()]
+        if "SCMP_ACT_NOTIFY" in actions or wanted.get("listenerPath"):
+            raise UsageError("linux.seccomp: notifications to a listener cannot be had here yet")
+        return cached_filter(wanted, self.single), seccomp.flags(wanted)
+
+
+def cached_filter(wanted: Json, single: bool) -> bytes:
+    """The program for a `linux.seccomp` object, kept by the object's content."""
+    from rootless import paths
+
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
+    text = f"{seccomp.VERSION} {os.uname().machine} {single} {documents.dumps(wanted)}"
+    directory = os.path.join(paths.cache_dir(), "seccomp")
+    path = os.path.join(directory, f"oci-{sha256(text.encode()).hexdigest()}.bpf")
+    kept = seccomp.read(path)
+    if kept is not None:
+        return kept
+    made = seccomp.program((), single=single, oci=wanted)
+    try:
+        paths.ensure(directory)
+        documents.write_bytes(path, made, mode=0o600)
+    except (OSError, HostError):
+        pass
+    return made
+
+
+def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
+    """What is left out or null gets its default; what cannot be done is refused by name."""
+    config = dict(config)
+    linux = dict(config.get("linux") or {})
+    linux["namespaces"] = list(linux.get("namespaces") or ())
+    if not any(one["type"] == "mount" for one in linux["namespaces"]):
+        raise UsageError("linux.namespaces: a mount namespace is needed")
+    root = dict(config.get("root") or {})
+    if not root:
+        raise UsageError("root: is missing")
+    root["path"] = os.path.join(directory, root["path"])
+    if not os.path.isdir(root["path"]):
+        raise UsageError(f'root.path: "{root["path"]}" is not a directory')
+    if config.get("process") is None:
+        raise UsageError("process: is missing")
+    _refuse(config["process"], linux)
+    config.update(root=root, linux=linux, mounts=list(config.get("mounts") or ()))
+    config["hooks"] = dict(config.get("hooks") or {})
+    return config
+
+
+def _refuse(process: Json, linux: Json) -> None:
+    for name, probe in (
+        ("apparmorProfile", "/sys/kernel/security/apparmor"),
+        ("selinuxLabel", "/sys/fs/selinux/enforce"),
+    ):
+        if process.get(name) and not os.path.exists(probe):
+            raise UsageError(f"process.{name}: this host's kernel has no such labels")
+        if process.get(name) and process[name] != "unconfined":
+            raise UsageError(f"process.{name}: an unprivileged user cannot set it here")
+    if linux.get("mountLabel"):
+        raise UsageError("linux.mountLabel: this host's kernel has no such labels")
+    if linux.get("timeOffsets"):
+        raise UsageError("linux.timeOffsets: offsets of clocks cannot be set here yet")
+    if linux.get("intelRdt"):
+        raise UsageError("linux.intelRdt: only root can set it")
+    if (linux.get("resources") or {}).get("network"):
+        raise UsageError("linux.resources.network: cgroup version 2 has no such controller")

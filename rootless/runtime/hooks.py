@@ -1,0 +1,46 @@
+"""Hooks that run in the runtime's own namespaces: prestart, createRuntime, poststart, poststop.
+
+Those of the container's namespaces are run by the launcher (helpers/gate.c).
+Source: runtime-spec config.md, "POSIX-platform Hooks".
+"""
+
+from __future__ import annotations
+
+from rootless import documents
+from rootless.errors import RuntimeFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+
+def run(hooks: list[Json] | None, kind: str, state: Json) -> None:
+    """Run each with the state on its standard input.  Raises RuntimeFailure for one that fails."""
+    for number, hook in enumerate(hooks or ()):
+        _one(hook, f"hooks.{kind}[{number}]", documents.dumps(state).encode())
+
+
+def _one(hook: Json, where: str, state: bytes) -> None:
+    import os
+    import subprocess
+
+    env = dict(word.partition("=")[::2] for word in hook.get("env") or ())
+    try:
+        done = subprocess.run(
+            hook.get("args") or [hook["path"]],
+            executable=hook["path"],
+            input=state,
+            env=env,
+            timeout=hook.get("timeout"),
+            # what it prints is for people, and the output of a runtime belongs to its caller
+            stdout=2,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        seconds = hook["timeout"]
+        raise RuntimeFailure(f"{where}: {hook['path']} took more than {seconds} s") from None
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise RuntimeFailure(f"{where}: cannot run {hook['path']}: {reason}") from None
+    if done.returncode:
+        raise RuntimeFailure(f"{where}: {hook['path']} ended with status {done.returncode}")
