@@ -115,7 +115,7 @@ def _lean(words: list[str]) -> int | None:
         # another program's words and errors: nothing of them is ours to parse
         from rootless.cli.oci import main as runtime
 
-        return runtime.main(arguments)
+        return runtime.main(arguments, "rootless runtime")
     kind = ""
     if name in ("container", "image") and arguments:
         kind = INSPECTS.get(f"{name} {arguments[0]}", "")

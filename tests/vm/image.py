@@ -24,7 +24,7 @@ PACKAGES = (
     "openssh-server busybox-static procps libcap2-bin ca-certificates kmod passwd login "
     "docker-registry skopeo zstd"
 ).split()
-EXTRA = {"bookworm": ["crun", "podman"], "trixie": ["crun"], "bullseye": ["crun"]}
+EXTRA = {"bookworm": ["crun", "podman"], "trixie": ["crun", "podman"], "bullseye": ["crun"]}
 SETUP = HERE / "setup"
 
 

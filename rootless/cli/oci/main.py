@@ -39,10 +39,10 @@ GLOBALS = (
 _FIRST = ("create", "start", "run", "state", "kill", "delete")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; its exit status."""
+def main(arguments: list[str] | None = None, program: str = "rootless-runtime") -> int:
+    """The command; its exit status.  `program` is what the help calls it."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    shared: dict[str, Json] = {}
+    shared: dict[str, Json] = {"program": program}
     try:
         code = _run(words, shared)
         sys.stdout.flush()
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         if shared.get("debug"):
             raise
         kind = type(error).__name__
-        hint = "rootless-runtime --debug ... shows where; please report it"
+        hint = f"{program} --debug ... shows where; please report it"
         _tell(RootlessError(f"internal error: {kind}: {error}", hint=hint), shared)
         return 1
 
@@ -75,22 +75,21 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str], shared: dict[str, Json]) -> int:
     found, rest = parsing.parse(GLOBALS, words, stop_early=True)
     shared.update(found)
+    program = shared["program"]
     if found["version"]:
         from rootless.cli.oci import about
 
         sys.stdout.write(about.version())
         return 0
     if found["help"] or not rest or rest[0] == "help":
-        sys.stdout.write(_help())
+        sys.stdout.write(_help(program))
         return 0 if found["help"] or rest else 1
     name, arguments = rest[0], rest[1:]
     verb = VERBS.get(name)
     if verb is None:
-        raise UsageError(
-            f'"{name}" is not a verb of rootless-runtime', hint="rootless-runtime --help"
-        )
+        raise UsageError(f'"{name}" is not a verb of {program}', hint=f"{program} --help")
     if "--help" in arguments or "-h" in arguments[:1]:
-        sys.stdout.write(_help_of(name))
+        sys.stdout.write(_help_of(program, name))
         return 0
     options, others = parsing.parse(verb.options, arguments, stop_early=verb.stop_early)
     if name == "exec" and others:
@@ -100,11 +99,9 @@ def _run(words: list[str], shared: dict[str, Json]) -> int:
         if option.kind == "flag":
             options[option.dest] = bool(options[option.dest])
     if len(others) < verb.minimum:
-        raise UsageError(
-            f"rootless-runtime {name} needs {verb.usage}", hint=f"rootless-runtime {name} --help"
-        )
+        raise UsageError(f"{program} {name} needs {verb.usage}", hint=f"{program} {name} --help")
     if verb.maximum is not None and len(others) > verb.maximum:
-        raise UsageError(f'rootless-runtime {name} does not take "{others[verb.maximum]}"')
+        raise UsageError(f'{program} {name} does not take "{others[verb.maximum]}"')
     where = "actions" if name in _FIRST else "further"
     module = __import__(f"rootless.cli.oci.{where}", fromlist=[where])
     action = getattr(module, name + "_" if name in ("exec", "list") else name)
@@ -124,16 +121,16 @@ def _after_id(
     return found, [others[0], *words]
 
 
-def _help() -> str:
-    lines = ["Usage: rootless-runtime [OPTION...] VERB ...", "",
+def _help(program: str) -> str:
+    lines = [f"Usage: {program} [OPTION...] VERB ...", "",
              "An OCI runtime that needs no root.", "", "Verbs:"]  # fmt: skip
     lines += [f"  {name:10} {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "Options:", *_options(GLOBALS), ""])
 
 
-def _help_of(name: str) -> str:
+def _help_of(program: str, name: str) -> str:
     verb = VERBS[name]
-    lines = [f"Usage: rootless-runtime {name} [OPTION...] {verb.usage}".rstrip(), "",
+    lines = [f"Usage: {program} {name} [OPTION...] {verb.usage}".rstrip(), "",
              verb.summary + "."]  # fmt: skip
     lines += ["", verb.text] if verb.text else []
     lines += ["", "Options:", *_options(verb.options)] if verb.options else []
