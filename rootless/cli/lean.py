@@ -110,6 +110,8 @@ def _lean(words: list[str]) -> int | None:
         return None
     if not rest:
         return None
+    if rest[:2] == ["help", "runtime"]:
+        rest = [*rest[1:], "--help"]
     name, arguments = rest[0], rest[1:]
     if name == "runtime":
         # another program's words and errors: nothing of them is ours to parse

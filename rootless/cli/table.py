@@ -29,7 +29,7 @@ VERBS = {
     "rm": ("rm", "Remove containers"),
     "rmi": ("rmi", "Remove images"),
     "run": ("run", "Make a container and run a command in it"),
-    "runtime": ("runtime", "The OCI runtime alone: create, start, kill, delete, ..."),
+    "runtime": ("runtime", "An OCI runtime that needs no root, as a command of its own"),
     "start": ("start", "Start containers"),
     "stats": ("stats", "Show what containers use"),
     "stop": ("stop", "Stop containers"),

@@ -122,8 +122,8 @@ def _after_id(
 
 
 def _help(program: str) -> str:
-    lines = [f"Usage: {program} [OPTION...] VERB ...", "",
-             "An OCI runtime that needs no root.", "", "Verbs:"]  # fmt: skip
+    summary = "An OCI runtime that needs no root, as a command of its own."
+    lines = [f"Usage: {program} [OPTION...] VERB ...", "", summary, "", "Verbs:"]
     lines += [f"  {name:10} {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "Options:", *_options(GLOBALS), ""])
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "runtime",
     "[OPTION...] VERB ...",
-    "The OCI runtime alone: create, start, kill, delete, ...",
+    "An OCI runtime that needs no root, as a command of its own",
     stop_early=True,
     text="For other engines and batch systems; the same as the command rootless-runtime, whose "
     "--help lists its verbs.",
@@ -22,4 +22,4 @@ def run(call: Call) -> int:
     """Hand over."""
     from rootless.cli.oci.main import main
 
-    return main(call.words)
+    return main(call.words, "rootless runtime")
