@@ -150,18 +150,18 @@ def test_lists_for_scripts(rootless: Command, busybox_image: str) -> None:
 
 
 def test_inspect_for_scripts(rootless: Command, busybox_image: str) -> None:
-    rootless("create", "--name", "c", "-e", "A=b", "-p", "127.0.0.1::80", busybox_image, "true")
-    found = rootless("inspect", "c", busybox_image).json()
-    assert found[0]["Name"] == "/c"
+    rootless("create", "--name", "web", "-e", "A=b", "-p", "127.0.0.1::80", busybox_image, "true")
+    found = rootless("inspect", "web", busybox_image).json()
+    assert found[0]["Name"] == "/web"
     assert "RootFS" in found[1]
     only = "{{.State.Status}} {{.Config.Hostname}} {{len .Config.Env}}"
-    status, hostname, count = rootless("inspect", "-f", only, "c").stdout.split()
+    status, hostname, count = rootless("inspect", "-f", only, "web").stdout.split()
     assert status == "created"
     assert hostname == found[0]["Id"][:12]
     assert int(count) == len(found[0]["Config"]["Env"])
-    assert rootless("inspect", "--type", "image", "c", code=None).code != 0
+    assert rootless("inspect", "--type", "image", "web", code=None).code != 0
     assert rootless("image", "inspect", busybox_image).json()[0]["Id"] == found[1]["Id"]
-    assert rootless("inspect", "-f", "{{json .Config.Cmd}}", "c").stdout == '["true"]\n'
+    assert rootless("inspect", "-f", "{{json .Config.Cmd}}", "web").stdout == '["true"]\n'
 
 
 # ------------------------------------------------- completion
