@@ -5,6 +5,8 @@
  *
  * Ends with the container's exit status; with 0 when the person typed the detach keys. */
 #define _GNU_SOURCE
+#include "tty.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,40 +19,21 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <unistd.h>
 
 enum { ROOM = 1 << 16 };
 
-static int channel = -1, with_stdin, tty, proxy = 1, want[2] = {1, 1}, raw;
-static struct termios before;
+static int channel = -1, with_stdin, tty, proxy = 1, want[2] = {1, 1};
 static unsigned char keys[32];
 static size_t key_count, matched;
 static char out[ROOM + 64];
 static size_t out_length;
 static struct { unsigned char head[8]; unsigned have; uint32_t left; char small[300]; unsigned small_length; } frame;
 
-static void restore(void)
-{
-    if (raw)
-        tcsetattr(0, TCSADRAIN, &before);
-    raw = 0;
-}
-
 static void leave(int code)
 {
-    restore();
+    tty_restore();
     _exit(code);
-}
-
-static void make_raw(void)
-{
-    struct termios mode;
-    if (tcgetattr(0, &before) < 0)
-        return;
-    mode = before;
-    cfmakeraw(&mode);
-    raw = tcsetattr(0, TCSADRAIN, &mode) == 0;
 }
 
 static void queue(char type, const void *data, uint32_t length)
@@ -147,7 +130,7 @@ static void finish_frame(void)
     memcpy(&code, frame.small, 4);
     if (frame.head[0] == 'X') {
         if (frame.small_length >= 8 && frame.small[4]) {
-            restore();
+            tty_restore();
             dprintf(2, "error: the container ran out of memory and the kernel ended a process of it\n"
                        "hint: give it more with -m, or see what it needs with rootless stats\n");
         }
@@ -156,7 +139,7 @@ static void finish_frame(void)
     if (frame.head[0] == 'F') {
         uint32_t error;
         memcpy(&error, frame.small + 4, 4);
-        restore();
+        tty_restore();
         dprintf(2, "error: the command could not be started: %s\n", strerror((int)error));
         leave(error == ENOENT ? 127 : 126);
     }
@@ -203,7 +186,7 @@ static void got_signal(int signals)
         tell_size();
     } else if (number == SIGCONT) {
         if (tty)
-            make_raw();
+            tty_raw();
         tell_size();
     } else if (proxy) {
         queue('S', &number, sizeof number);
@@ -251,7 +234,7 @@ static void serve(int signals)
             if (got > 0) {
                 received(data, (size_t)got);
             } else if (got == 0 || errno != EAGAIN) {
-                restore();
+                tty_restore();
                 dprintf(2, "error: the container's monitor has gone\n"
                            "hint: rootless ps -a tells what became of the container\n");
                 leave(125);
@@ -301,7 +284,7 @@ int main(int argc, char **argv)
         return 125;
     int signals = take_signals();
     if (tty && with_stdin && isatty(0))
-        make_raw();
+        tty_raw();
     tell_size();
     serve(signals);
 }

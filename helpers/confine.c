@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "confine.h"
+#include "pass.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -113,19 +114,6 @@ static int do_wait_network(struct plan *plan)
     return 0;
 }
 
-static int send_descriptor(int socket, int fd)
-{
-    char kind = 'C', space[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec data = {&kind, 1};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-    struct cmsghdr *control = CMSG_FIRSTHDR(&message);
-    control->cmsg_level = SOL_SOCKET;
-    control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(control), &fd, sizeof fd);
-    return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
-}
-
 static int do_tty(struct plan *plan, const struct record *r)
 {
     int master = plan_open_in_root(plan, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
@@ -162,7 +150,7 @@ static int do_tty(struct plan *plan, const struct record *r)
         close(to);
     }
     plan->failing = "terminal";
-    if (send_descriptor(plan->ctl, master) < 0)
+    if (send_descriptor(plan->ctl, "C", 1, master) < 0)
         return -1;
     close(master);
     if (setsid() < 0 && errno != EPERM)
@@ -249,13 +237,19 @@ static int do_caps(const struct record *r)
     return 0;
 }
 
-static int do_seccomp(const struct record *r)
+static int do_seccomp(struct plan *plan, const struct record *r)
 {
     struct sock_fprog program = {
         .len = (unsigned short)(r->length[1] / sizeof(struct sock_filter)),
         .filter = (struct sock_filter *)(void *)r->argv[1],
     };
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, number(r->argv[0]), &program) < 0 ? -1 : 0;
+    long made = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, number(r->argv[0]), &program);
+    plan->failing = "listener";
+    /* whoever waits for us hands it on.  No close: that may be one of the calls which now wait for an
+     * answer; exec closes it, and the program never has it */
+    if (made > 0 && number(r->argv[0]) & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+        return send_descriptor(plan->ctl, "L", 1, (int)made);
+    return made < 0 ? -1 : 0;
 }
 
 /* A container with one id has nobody but root.  A program that insists on running as another user
@@ -347,7 +341,7 @@ int do_confine_op(struct plan *plan, const struct record *r)
     case OP_NO_NEW_PRIVS:
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     case OP_SECCOMP:
-        return do_seccomp(r);
+        return do_seccomp(plan, r);
     case OP_NEST:
         return do_nest(plan, r);
     case OP_PDEATHSIG: {

@@ -5,11 +5,14 @@
  * CHANNEL is a stream socket to the runtime, whose frames are the monitor's: M and G place us in a
  * cgroup, H asks for hooks (one byte answers), R tells the pid, F a failure.  When it has ended, the
  * container's process belongs to whoever reaps for us (conmon, containerd's shim, init).  With the
- * order `wait` it stays, passes signals on and ends as the process ends. */
+ * order `wait` it stays, passes signals on and ends as the process ends; a terminal that goes to no
+ * console socket is then the caller's own. */
 #define _GNU_SOURCE
 #include "ops.h"
 #include "orders.h"
+#include "pass.h"
 #include "place.h"
+#include "relay.h"
 #include "start.h"
 
 #include <errno.h>
@@ -52,19 +55,12 @@ static int give_up(uint32_t op, int error, const char *text)
 static int send_console(int master)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char name[] = "/dev/ptmx", space[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec data = {name, sizeof name - 1};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
     if (strlen(orders.console) >= sizeof address.sun_path)
         return give_up(ORDER_CONSOLE, ENAMETOOLONG, orders.console);
     strcpy(address.sun_path, orders.console);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct cmsghdr *control = CMSG_FIRSTHDR(&message);
-    control->cmsg_level = SOL_SOCKET;
-    control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(control), &master, sizeof master);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || sendmsg(fd, &message, 0) < 0)
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        send_descriptor(fd, "/dev/ptmx", 9, master) < 0)
         return give_up(ORDER_CONSOLE, errno, orders.console);
     close(fd);
     close(master);
@@ -89,6 +85,10 @@ static int write_pid_file(void)
 static int stay(void)
 {
     int status = 0;
+    if (orders.tty && !orders.console) {
+        status = relay(made.in, made.pid);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
     for (int number = 1; number < 32; number++)
         if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGSEGV && number != SIGTSTP &&
             number != SIGTTIN && number != SIGTTOU && number != SIGPIPE)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +112,24 @@ static int do_gate(struct plan *plan, const struct record *r)
     }
 }
 
+/* Here the host's procfs is still ours, and nobody is in the new namespace: later neither holds.
+ * Source: time_namespaces(7). */
+static int do_time_offsets(struct plan *plan, const struct record *r)
+{
+    plan->failing = "timens_offsets";
+    if (unshare(CLONE_NEWTIME) < 0)
+        return -1;
+    int offsets = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+    if (offsets < 0 || write(offsets, r->argv[0], strlen(r->argv[0])) < 0)
+        return -1;
+    close(offsets);
+    int made = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    if (made < 0 || setns(made, CLONE_NEWTIME) < 0)
+        return -1;
+    close(made);
+    return 0;
+}
+
 int do_create_op(struct plan *plan, const struct record *r)
 {
     plan->failing = r->argc ? r->argv[0] : "";
@@ -121,6 +140,8 @@ int do_create_op(struct plan *plan, const struct record *r)
         return do_hook(plan, r);
     case OP_GATE:
         return do_gate(plan, r);
+    case OP_TIME_OFFSETS:
+        return do_time_offsets(plan, r);
     case OP_PRESERVE:
         plan->preserved = atoi(r->argv[0]);
         return 0;

@@ -52,6 +52,7 @@ enum op {
     OP_AFFINITY,       /* processor... */
     OP_LOOKUP,         /* command: fails as exec would, and executes nothing */
     OP_PRESERVE,       /* count: so many descriptors from 3 on are the command's */
+    OP_TIME_OFFSETS,   /* lines of /proc/PID/timens_offsets: a time namespace of our own */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */

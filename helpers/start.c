@@ -2,6 +2,7 @@
 #include "start.h"
 
 #include "ops.h"
+#include "pass.h"
 #include "sealed.h"
 
 #include <errno.h>
@@ -277,19 +278,6 @@ static pid_t run_fuse(const struct orders *o, pid_t target)
     _exit(127);
 }
 
-static int receive(int socket, char *data, size_t size, int *descriptor)
-{
-    char space[CMSG_SPACE(sizeof(int))];
-    struct iovec part = {data, size};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
-    ssize_t got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    struct cmsghdr *control = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    *descriptor = -1;
-    if (control && control->cmsg_type == SCM_RIGHTS)
-        memcpy(descriptor, CMSG_DATA(control), sizeof *descriptor);
-    return (int)got;
-}
-
 /* Hooks of the runtime's own namespaces are run by whoever started us; "h" when all went well. */
 static int run_hooks(const struct orders *o, int ctl, pid_t pid, struct failure *failure)
 {
@@ -308,7 +296,7 @@ struct handshake { int wants_network, network_ready, console; };
 static int message(const struct orders *o, int ctl, struct started *made, struct handshake *h, struct failure *failure)
 {
     union { char text[280]; uint32_t word[70]; } data;
-    int descriptor, got = receive(ctl, data.text, sizeof data - 1, &descriptor);
+    int descriptor, got = receive_descriptor(ctl, data.text, sizeof data - 1, &descriptor);
     if (got <= 0)
         return 1;
     data.text[got] = 0;
@@ -321,6 +309,13 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
         return 0;
     case 'H':
         return run_hooks(o, ctl, made->pid, failure);
+    case 'L': {
+        /* a listener for system calls: to whoever started us */
+        const char head[8] = "L";
+        int failed = send_descriptor(o->channel, head, sizeof head, descriptor) < 0;
+        close(descriptor);
+        return failed ? report(failure, OP_SECCOMP, errno, "listener") : 0;
+    }
     case 'U':
         made->fuse = run_fuse(o, made->pid);
         send(ctl, "u", 1, MSG_NOSIGNAL);

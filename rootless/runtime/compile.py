@@ -49,7 +49,30 @@ def clone_flags(config: Json) -> int:
             )
         if not namespace.get("path"):
             flags |= CLONE[namespace["type"]]
+    if config["linux"].get("timeOffsets"):
+        # can be set only while nobody is in it yet: the plan makes it
+        flags &= ~CLONE["time"]
     return flags
+
+
+def _time_offsets(linux: Json) -> list[Record]:
+    """Source: runtime-spec config-linux.md, "Offset for Time Namespace"; time_namespaces(7)."""
+    offsets = linux.get("timeOffsets")
+    if not offsets:
+        return []
+    if not any(one["type"] == "time" and not one.get("path") for one in linux["namespaces"]):
+        raise UsageError(
+            "linux.timeOffsets: clocks differ only in a time namespace of the container's own",
+            hint='add {"type": "time"} to linux.namespaces',
+        )
+    for name in offsets:
+        if name not in ("monotonic", "boottime"):
+            raise UsageError(f'linux.timeOffsets: no namespace has a clock "{name}" of its own')
+    lines = "".join(
+        f"{name} {one.get('secs') or 0} {one.get('nanosecs') or 0}\n"
+        for name, one in offsets.items()
+    )
+    return [("time-offsets", (lines,))]
 
 
 def plan(
@@ -77,7 +100,8 @@ def plan(
     # the namespace starts as a copy of the caller's: from here nothing may travel back or forth
     wanted = linux.get("rootfsPropagation") or "rprivate"
     first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
-    ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | first)))]
+    ops: list[Record] = _time_offsets(linux)
+    ops.append(("propagation", ("/", str(mounts.MS_REC | first))))
     ops += rootfs
     ops.append(("root", (config["root"]["path"], "0" if rootfs else "1")))
     ops += preparations
@@ -174,6 +198,7 @@ def join_plan(
     namespaces: int,
     cgroup: str = "",
     filter_program: bytes = b"",
+    filter_flags: int = 0,
     single: bool = False,
     own_user: bool = True,
     preserved: int = 0,
@@ -190,7 +215,12 @@ def join_plan(
     if own_user:
         ops.append(("root-ids", ("0" if single else "1",)))
     ops += _process(
-        process, single=single, bind_console=False, filter_program=filter_program, joins=True
+        process,
+        single=single,
+        bind_console=False,
+        filter_program=filter_program,
+        filter_flags=filter_flags,
+        joins=True,
     )
     if preserved:
         ops.insert(-2, ("preserve", (str(preserved),)))

@@ -55,12 +55,14 @@ class Wanted:
         """What the helper has to know of them.  Raises UsageError."""
         made: list[Record] = []
         if terminal:
-            if not self.console_socket:
+            made.append(("tty", ()))
+            if self.console_socket:
+                made.append(("console", (self.console_socket,)))
+            elif not self.wait:
                 raise UsageError(
                     "process.terminal: a terminal needs somebody to give it to",
-                    hint="--console-socket PATH",
+                    hint="--console-socket PATH, or stay in the foreground",
                 )
-            made += [("tty", ()), ("console", (self.console_socket,))]
         elif self.console_socket:
             raise UsageError("--console-socket is for a process with a terminal")
         if self.pid_file:
@@ -219,8 +221,9 @@ def _converse(
     runtime_hooks: Callable[[int], None] | None,
     log: str,
 ) -> int:
+    handed = -1
     while True:
-        kind, payload = _frame(channel)
+        kind, payload, fd = _frame(channel)
         number = int.from_bytes(payload[:4], "little")
         if kind == b"M" and place is not None:
             path = place(number)
@@ -230,7 +233,18 @@ def _converse(
         elif kind == b"H" and runtime_hooks is not None:
             runtime_hooks(number)
             channel.sendall(b"h")
+        elif kind == b"L":
+            handed = fd
         elif kind == b"R":
+            if handed >= 0:
+                from rootless.runtime import listener
+
+                rules = box.record["config"]["linux"]["seccomp"]
+                try:
+                    listener.hand_over(rules, box.state(), number, handed)
+                except RuntimeFailure:
+                    os.kill(number, 9)
+                    raise
             return number
         elif kind == b"F":
             raise failure(payload[4:8], payload[8:12], payload[12:], log)
@@ -238,17 +252,23 @@ def _converse(
             raise RuntimeFailure("the container could not be made: the helper ended early")
 
 
-def _frame(channel: _socket.socket) -> tuple[bytes, bytes]:
+def _frame(channel: _socket.socket) -> tuple[bytes, bytes, int]:
+    """Kind, payload, and the descriptor that came along or -1."""
     data = b""
+    fd = -1
     wanted = 8
     while len(data) < wanted:
-        part = channel.recv(wanted - len(data))
+        part, ancillary, _, _ = channel.recvmsg(wanted - len(data), 32)
         if not part:
-            return b"", b""
+            return b"", b"", -1
+        if ancillary:
+            from rootless.runtime import listener
+
+            fd = listener.descriptor(ancillary)
         data += part
         if len(data) == 8:
             wanted = 8 + int.from_bytes(data[4:8], "little")
-    return data[:1], data[8:]
+    return data[:1], data[8:], fd
 
 
 def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Exception:
@@ -297,7 +317,10 @@ def start(box: Box) -> None:
             raise Conflict(f'container "{box.id}" does not wait any more') from None
         os.unlink(path)
         talk.send(b"s")
-        report = talk.recv(512)
+        report = _report(box, talk)
+    except RuntimeFailure:
+        signal(box, 9)
+        raise
     finally:
         talk.close()
         os.close(fd)
@@ -312,6 +335,19 @@ def start(box: Box) -> None:
         raise
 
 
+def _report(box: Box, talk: _socket.socket) -> bytes:
+    """What the process tells until its exec closes the socket: nothing when all went well."""
+    while True:
+        report, ancillary, _, _ = talk.recvmsg(512, 32)
+        if report != b"L":
+            return report
+        from rootless.runtime import listener
+
+        rules = box.record["config"]["linux"]["seccomp"]
+        found = listener.descriptor(ancillary)
+        listener.hand_over(rules, box.state(), box.record["pid"], found)
+
+
 def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup: str) -> Process:
     """A further process in a running container."""
     box.must_be("running", "created")
@@ -319,13 +355,16 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
     pid = box.record["pid"]
     flags = 0
     for kind, flag in compile.CLONE.items():
-        if kind != "time" and _differs(pid, kind):
+        if _differs(pid, kind):
             flags |= flag
     from rootless.runtime import bundles, seccomp
 
     rules = config["linux"].get("seccomp")
-    program = bundles.cached_filter(rules, box.record["single"]) if rules else b""
-    if not rules:
+    filter_flags = 0
+    if rules:
+        program = bundles.cached_filter(rules, box.record["single"])
+        filter_flags = seccomp.flags(rules)
+    else:
         program = seccomp.default_filter(0, box.record["single"], unconfined=True)
     plan = compile.join_plan(
         process,
@@ -334,6 +373,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         namespaces=flags,
         cgroup=cgroup,
         filter_program=program,
+        filter_flags=filter_flags,
         single=box.record["single"],
         own_user=bool(flags & compile.CLONE["user"]),
         preserved=wanted.preserve_fds,
@@ -346,7 +386,11 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
 def _differs(pid: int, kind: str) -> bool:
     name = {"mount": "mnt", "network": "net"}.get(kind, kind)
     try:
-        theirs, ours = os.stat(f"/proc/{pid}/ns/{name}"), os.stat(f"/proc/self/ns/{name}")
+        ours = os.stat(f"/proc/self/ns/{name}")
+    except OSError:
+        return False  # a kernel without such namespaces
+    try:
+        theirs = os.stat(f"/proc/{pid}/ns/{name}")
     except OSError:
         return True
     return (theirs.st_ino, theirs.st_dev) != (ours.st_ino, ours.st_dev)

@@ -110,7 +110,35 @@ def flags(oci: Document) -> int:
         if name not in known:
             raise UsageError(f"unknown seccomp flag {name!r}", hint="one of " + ", ".join(known))
         bits |= known[name]
+    if _notifies(oci):
+        # a listener, and TSYNC only in the form that goes with one
+        bits |= 8 | (16 if bits & 1 else 0)
+    elif bits & 32:
+        raise UsageError(
+            "linux.seccomp.flags: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for a listener"
+        )
     return bits
+
+
+def _notifies(oci: Document) -> bool:
+    """Whether a listener is to be told.  Raises UsageError when that cannot work."""
+    from rootless.errors import UsageError
+
+    rules = oci.get("syscalls") or ()
+    wanted = "SCMP_ACT_NOTIFY" in [oci["defaultAction"], *(rule["action"] for rule in rules)]
+    if not wanted:
+        if oci.get("listenerPath"):
+            raise UsageError("linux.seccomp.listenerPath: no rule has the action SCMP_ACT_NOTIFY")
+        return False
+    if not oci.get("listenerPath"):
+        raise UsageError("linux.seccomp.listenerPath: SCMP_ACT_NOTIFY needs somebody to notify")
+    passing = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
+    about = [rule["action"] for rule in rules if "sendmsg" in rule["names"]]
+    if not all(one in passing for one in about or [oci["defaultAction"]]):
+        raise UsageError(
+            "linux.seccomp: sendmsg must be allowed, the descriptor for the listener goes that way"
+        )
+    return True
 
 
 def default_filter(
