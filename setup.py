@@ -32,7 +32,7 @@ class BuildEverything(build_ext):
         environment = {key: value for key, value in os.environ.items() if key != "LDFLAGS"}
         try:
             subprocess.run(
-                [make, "-s", "-C", helpers, f"OUT={programs}", f"OBJ={objects}"],
+                [make, "-s", "-C", helpers, f"OUT={programs}", f"OBJ={objects}", "WERROR="],
                 check=True,
                 env=environment,
             )

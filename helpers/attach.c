@@ -88,13 +88,11 @@ static void type_bytes(const unsigned char *data, size_t length)
 static void read_input(void)
 {
     static unsigned char data[4096];
-    size_t done = 0;
     /* several small reads fill the buffer before it is sent: large pipes move fast */
     while (out_length + sizeof data + 64 < sizeof out) {
         ssize_t got = read(0, data, sizeof data);
         if (got > 0) {
             type_bytes(data, (size_t)got);
-            done += (size_t)got;
             struct pollfd more = {0, POLLIN, 0};
             if (poll(&more, 1, 0) == 1 && more.revents & POLLIN)
                 continue;
