@@ -198,10 +198,24 @@ static int do_mount(struct plan *plan, const struct record *r)
     return failed;
 }
 
+/* Masked files are covered with this descriptor; were it anything but the null device, a container
+ * could be shown, or made to write, somebody's file (CVE-2025-31133). */
+static int keep_null(struct plan *plan, int tree)
+{
+    struct stat status;
+    if (fstat(tree, &status) < 0)
+        return -1;
+    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
+        errno = ENODEV;
+        return -1;
+    }
+    plan->null_device = tree;
+    return 0;
+}
+
 static int do_devices(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
-        struct stat status;
         plan->failing = r->argv[i];
         int tree = open_tree(AT_FDCWD, r->argv[i], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (tree < 0)
@@ -210,14 +224,9 @@ static int do_devices(struct plan *plan, const struct record *r)
         if (to < 0 || move_mount(tree, to) < 0)
             return -1;
         close(to);
-        if (strcmp(r->argv[i], "/dev/null") == 0 && fstat(tree, &status) == 0) {
-            /* masked files are covered with this descriptor; were it anything but the null device,
-             * a container could be shown, or made to write, somebody's file (CVE-2025-31133) */
-            if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
-                errno = ENODEV;
+        if (strcmp(r->argv[i], "/dev/null") == 0) {
+            if (keep_null(plan, tree) < 0)
                 return -1;
-            }
-            plan->null_device = tree;
         } else {
             close(tree);
         }
@@ -269,6 +278,13 @@ static int do_copy_up(struct plan *plan, const struct record *r)
 
 static int do_pivot(struct plan *plan)
 {
+    /* a bundle without a /dev of its own: after the pivot the name would be the image's */
+    if (plan->null_device < 0) {
+        plan->failing = "/dev/null";
+        int tree = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (tree < 0 || keep_null(plan, tree) < 0)
+            return -1;
+    }
     plan->failing = "/";
     if (fchdir(plan->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
         return -1;
@@ -314,10 +330,8 @@ static int do_mask(struct plan *plan, const struct record *r)
         int cover;
         if (S_ISDIR(status.st_mode))
             cover = empty_directory(plan);
-        else if (plan->null_device >= 0)
-            cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         else
-            cover = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+            cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (cover < 0 || move_mount(cover, to) < 0)
             return -1;
         if (cover != plan->empty)
