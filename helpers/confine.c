@@ -50,7 +50,7 @@ static int capabilities(uint64_t inheritable)
     return (int)syscall(SYS_capset, &head, data);
 }
 
-static int do_root_ids(const struct record *r)
+static int do_root_ids(const struct plan *plan, const struct record *r)
 {
     /* the supplementary groups of the caller would survive as unmapped ids and go on granting access */
     if (r->argc && r->argv[0][0] == '1' && setgroups(0, NULL) < 0)
@@ -58,8 +58,10 @@ static int do_root_ids(const struct record *r)
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return -1;
     /* changing ids clears the dumpable flag, and then /proc/PID/ns of this process would belong to
-     * root and slirp4netns could not join */
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+     * root and slirp4netns could not join.  In a container that runs already somebody could look at
+     * us, or trace us, and have our rights (CVE-2016-9962) */
+    if (!plan->joined)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     return 0;
 }
 
@@ -262,11 +264,15 @@ static int do_nest(struct plan *plan, const struct record *r)
     if (proc < 0 || unshare(CLONE_NEWUSER) < 0)
         return -1;
     snprintf(map, sizeof map, "%s 0 1", r->argv[0]);
+    /* only a process that can be looked at may write its own maps */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     if (plan_write(proc, "setgroups", "deny") < 0 || plan_write(proc, "uid_map", map) < 0)
         return -1;
     snprintf(map, sizeof map, "%s 0 1", r->argv[1]);
     if (plan_write(proc, "gid_map", map) < 0)
         return -1;
+    if (plan->joined)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     close(proc);
     return 0;
 }
@@ -308,7 +314,7 @@ int do_confine_op(struct plan *plan, const struct record *r)
     plan->failing = r->argc ? r->argv[0] : "";
     switch (r->op) {
     case OP_ROOT_IDS:
-        return do_root_ids(r);
+        return do_root_ids(plan, r);
     case OP_SYSCTL:
         return do_sysctl(plan, r);
     case OP_HOSTNAME:

@@ -112,6 +112,7 @@ static int do_join(struct plan *plan, const struct record *r)
     }
     /* from here to exec this process can be seen from inside: not dumpable, nobody in there may look
      * at its descriptors or its memory (CVE-2016-9962) */
+    plan->joined = 1;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (setns(target, (int)strtoul(r->argv[2], NULL, 10)) < 0)
         return -1;

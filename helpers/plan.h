@@ -8,6 +8,7 @@ struct plan {
     int ctl;          /* SOCK_SEQPACKET to the monitor, or -1 */
     int root;         /* O_PATH of the root file system, AT_FDCWD before OP_ROOT */
     int pivoted;
+    int joined;       /* others run in the namespaces that we are in */
     int null_device;  /* O_PATH of the container's /dev/null, verified to be 1:3 */
     int empty;        /* O_PATH of an empty read-only directory, shared by all masked directories */
     int keep_caps;

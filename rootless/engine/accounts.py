@@ -43,9 +43,9 @@ def account(spec: str, extra_groups: list[str], read_file: ReadFile) -> Account:
             found = row
             break
     if found:
-        uid, gid, home, name = int(found[2]), int(found[3]), found[5] or "/", found[0]
+        uid, gid, home, name = _number(found[2]), _number(found[3]), found[5] or "/", found[0]
     elif user.isdigit():
-        uid, gid, home, name = int(user), 0, "/", ""
+        uid, gid, home, name = _number(user), 0, "/", ""
     else:
         raise UsageError(
             f'the image has no user "{user}" in /etc/passwd', hint="use a number, as in --user 1000"
@@ -56,20 +56,35 @@ def account(spec: str, extra_groups: list[str], read_file: ReadFile) -> Account:
         found_groups: list[int] = []
     else:
         found_groups = [
-            int(row[2]) for row in groups if len(row) >= 4 and name and name in row[3].split(",")
+            _number(row[2])
+            for row in groups
+            if len(row) >= 4 and name in row[3].split(",") and name
         ]
     for one in extra_groups:
         found_groups.append(_group(one, groups))
-    unique = list(dict.fromkeys(found_groups))
+    # the first group is among them: else a program that changes its group could shed it, and with
+    # it what the modes of files refuse to that group (CVE-2022-36109, CVE-2022-2989)
+    unique = list(dict.fromkeys([gid, *found_groups]))
     return Account(uid, gid, unique, home, name)
+
+
+def _number(text: str) -> int:
+    """An id.  One that does not fit would wrap around, and could come out as root's.
+
+    Source: CVE-2024-40635; the largest number means "no id" to the kernel.
+    """
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+    if not 0 <= number < (1 << 32) - 1:
+        raise UsageError(f'"{text}" is no id of a user or group: it is not in 0 to 4294967294')
+    return number
 
 
 def _group(text: str, groups: list[list[str]]) -> int:
     if text.isdigit():
-        return int(text)
+        return _number(text)
     for row in groups:
         if len(row) >= 3 and row[0] == text:
-            return int(row[2])
+            return _number(row[2])
     raise UsageError(
         f'the image has no group "{text}" in /etc/group',
         hint="use a number, as in --user 1000:1000",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command, Place, Result
+from conftest import TREE, Command, Place, Result
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -26,6 +26,7 @@ class Runtime:
     def __init__(self, command: Command, base: Path, busybox: Path) -> None:
         self.command = command
         self.root = command.place.runtime / "oci"
+        self.helpers = TREE / "rootless/bin"
         self.bundle = base / "bundle"
         rootfs = self.bundle / "rootfs"
         for name in ("bin", "proc", "sys", "dev", "tmp", "etc"):
