@@ -96,34 +96,39 @@ def read_file(mount: RootMount, path: str, limit: int = 1 << 20) -> bytes | None
     Each layer is asked from the top; inside a layer the kernel resolves below that layer's own
     directory, so a link of the image's making leads nowhere else.
     """
-    from rootless import kernel
-
     layers = mount.lowers if mount.driver != "copy" else [mount.merged]
     for layer in (mount.upper, *layers) if mount.driver != "copy" else layers:
         try:
-            root = os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fd = kernel.calls.openat2(
-                root,
-                path,
-                os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK,
-                resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,
-            )
+            return read_below(layer, path, limit)
         except FileNotFoundError:
             continue
         except OSError:
             return None  # a whiteout, or a file that its owner keeps to himself
-        finally:
-            os.close(root)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return None
-            return os.read(fd, limit)
-        finally:
-            os.close(fd)
     return None
+
+
+def read_below(root: str, path: str, limit: int = 1 << 20) -> bytes | None:
+    """The beginning of a regular file below `root`; None for anything else.  Raises OSError.
+
+    The tree may be a stranger's: a link may lead to a file of the person's own, or to a pipe or a
+    device that never ends (CVE-2024-9676).
+    """
+    from rootless import kernel
+
+    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = kernel.calls.openat2(
+            top,
+            path,
+            os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK,
+            resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,
+        )
+    finally:
+        os.close(top)
+    try:
+        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    finally:
+        os.close(fd)
 
 
 def remove(directory: str, maps: IdMaps) -> bool:
