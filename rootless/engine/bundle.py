@@ -65,7 +65,8 @@ def _hand_over(draft: Draft) -> None:
         if not os.stat(path).st_mode & 0o001:
             raise HostError(
                 f"root of this id map is uid {uid} on the host, which cannot pass through {path}",
-                hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place",
+                hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place; other users of "
+                "this host can then start setuid programs of your images",
             )
     rootfs.give(
         [mount.upper, mount.work], base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base

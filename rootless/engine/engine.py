@@ -102,11 +102,12 @@ class Engine:
     def prepare_data_dir(self) -> None:
         """Make the directories that a first run needs.
 
-        Mapped ids of containers walk through them to their root file systems, hence o+x; nothing
-        can be listed.
+        Nobody else may pass the first: an image or a container can hold a program with the setuid
+        bit, which another user of the host would start as ourselves (CVE-2021-41091).  Below it
+        mapped ids could pass; --userns nomap, whose root is none of ours, needs o+x on the first.
         """
         paths.ensure(os.path.dirname(self.data_dir), 0o755)
-        paths.ensure(self.data_dir, 0o711)
+        paths.ensure(self.data_dir, 0o700)
         for name in ("containers", "containers/names", "layers", "volumes"):
             paths.ensure(os.path.join(self.data_dir, name), 0o711)
 
