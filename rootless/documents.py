@@ -37,12 +37,17 @@ def loads(text: str) -> Json:
         value, end = make_scanner(_ScannerOptions())(stripped, 0)  # type: ignore[arg-type]
         if end == len(stripped):
             return value
-    except (ImportError, StopIteration, TypeError, AttributeError, SystemError):
+    except (
+        ImportError, StopIteration, TypeError, AttributeError, SystemError, RecursionError
+    ):  # fmt: skip
         # SystemError: what it says of text that ends too early, where json would add the words
         pass
     import json
 
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def dumps(value: Json, *, indent: bool = False) -> str:

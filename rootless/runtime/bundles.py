@@ -133,6 +133,25 @@ def cached_filter(wanted: Json, single: bool) -> bytes:
     return made
 
 
+def without_unknown_capabilities(process: Json) -> Json:
+    """The process with the capabilities that there are; the others are told and left out.
+
+    Source: runtime-spec config.md, "Linux Process": a runtime should not fail for those.
+    """
+    from rootless.runtime import capabilities
+
+    sets: Json = {}
+    given = process.get("capabilities") or {}
+    for kind in ("bounding", "effective", "permitted", "inheritable", "ambient"):
+        names = given.get(kind)
+        sets[kind] = [name for name in names or () if name in capabilities.NUMBERS]
+        for number, name in enumerate(names or ()):
+            if name not in capabilities.NUMBERS:
+                told = f'process.capabilities.{kind}[{number}]: unknown capability "{name}"'
+                os.write(2, f"warning: {told} is left out\n".encode(errors="replace"))
+    return {**process, "capabilities": sets} if given else process
+
+
 def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
     """What is left out or null gets its default; what cannot be done is refused by name."""
     config = dict(config)
@@ -149,6 +168,7 @@ def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
     if config.get("process") is None:
         raise UsageError("process: is missing")
     _refuse(config["process"], linux)
+    config["process"] = without_unknown_capabilities(config["process"])
     config.update(root=root, linux=linux, mounts=list(config.get("mounts") or ()))
     config["hooks"] = dict(config.get("hooks") or {})
     return config
@@ -165,6 +185,10 @@ def _refuse(process: Json, linux: Json) -> None:
             raise UsageError(f"process.{name}: an unprivileged user cannot set it here")
     if linux.get("mountLabel"):
         raise UsageError("linux.mountLabel: this host's kernel has no such labels")
+    if linux.get("memoryPolicy"):
+        raise UsageError("linux.memoryPolicy: it cannot be set here yet")
+    if linux.get("netDevices"):
+        raise UsageError("linux.netDevices: only root of the host can move its devices")
     if linux.get("intelRdt"):
         raise UsageError("linux.intelRdt: only root can set it")
     if (linux.get("resources") or {}).get("network"):

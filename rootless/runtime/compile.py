@@ -262,15 +262,15 @@ def _process(
     if nested:
         ops.append(("nest", (str(uid), str(gid))))
     caps = process.get("capabilities") or {}
-    bounding = capabilities.mask(caps.get("bounding", ()))
+    bounding = capabilities.mask(caps.get("bounding") or ())
     ops.append(("bounding", (format(bounding, "x"),)))
     groups = () if single else tuple(str(one) for one in user.get("additionalGids") or ())
     ops.append(("user", (str(uid), str(gid), "0" if single else "1", *groups)))
     if not joins and gate is None:
         # changing ids cleared it, so it is asked for only now
         ops.append(("pdeathsig", (_KILL,)))
-    ambient = capabilities.mask(caps.get("ambient", ()))
-    inheritable = capabilities.mask(caps.get("inheritable", ())) | ambient
+    ambient = capabilities.mask(caps.get("ambient") or ())
+    inheritable = capabilities.mask(caps.get("inheritable") or ()) | ambient
     ops.append(("caps", (format(inheritable, "x"), format(ambient, "x"))))
     if process.get("noNewPrivileges"):
         ops.append(("no-new-privs", ()))

@@ -65,7 +65,7 @@ def propagation(word: str) -> int:
 def operations(config: Json, *, new_pid: bool, own_net: bool) -> list[Record]:
     """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs."""
     made: list[Record] = []
-    for number, mount in enumerate(config.get("mounts", ())):
+    for number, mount in enumerate(config.get("mounts") or ()):
         if not mount.get("destination", "").startswith("/"):
             raise UsageError(
                 f'mounts[{number}].destination: "{mount.get("destination", "")}" is not absolute'
@@ -76,7 +76,7 @@ def operations(config: Json, *, new_pid: bool, own_net: bool) -> list[Record]:
 
 def _operation(mount: Json, number: int, *, new_pid: bool, own_net: bool) -> Record:
     kind = mount.get("type") or "bind"
-    options = list(mount.get("options", ()))
+    options = list(mount.get("options") or ())
     # a kernel file system can only be mounted by who owns the namespace that it shows; where that
     # is the host's, what the host shows is bound instead
     if (kind == "proc" and not new_pid) or (kind == "sysfs" and not own_net):
@@ -147,9 +147,9 @@ def devices(config: Json) -> list[Record]:
 
     In a user namespace nodes cannot be made: the host's are bound.
     """
-    if not any(mount["destination"] == "/dev" for mount in config.get("mounts", ())):
+    if not any(mount["destination"] == "/dev" for mount in config.get("mounts") or ()):
         return []
-    extra = [device["path"] for device in config["linux"].get("devices", ())]
+    extra = [device["path"] for device in config["linux"].get("devices") or ()]
     made: list[Record] = [("devices", NODES)]
     for path in extra:
         if path not in NODES:

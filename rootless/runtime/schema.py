@@ -47,6 +47,8 @@ def text(value: Json, path: str) -> None:
     _typed(value, path, str)
     if "\0" in value:
         _fail(path, "a text with a NUL byte")
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        _fail(path, "a text with half a character")
 
 
 def absolute(value: Json, path: str) -> None:
@@ -65,8 +67,6 @@ def integer(least: int, most: int) -> Check:
     """A whole number in a range."""
 
     def check(value: Json, path: str) -> None:
-        if type(value) is float and value == int(value):
-            value = int(value)  # 1e3 is a whole number in JSON
         _typed(value, path, int)
         if not least <= value <= most:
             _fail(path, f"{value} is not between {least} and {most}")
@@ -137,6 +137,7 @@ def mapping(of: Check) -> Check:
         for key, one in value.items():
             if not key:
                 _fail(path, "has an empty key")
+            text(key, path)
             of(one, f"{path}.{key}")
 
     return check
@@ -151,6 +152,11 @@ ACTIONS = ("SCMP_ACT_KILL SCMP_ACT_KILL_PROCESS SCMP_ACT_KILL_THREAD SCMP_ACT_TR
            "SCMP_ACT_TRACE SCMP_ACT_ALLOW SCMP_ACT_LOG SCMP_ACT_NOTIFY")  # fmt: skip
 OPERATORS = ("SCMP_CMP_NE SCMP_CMP_LT SCMP_CMP_LE SCMP_CMP_EQ SCMP_CMP_GE SCMP_CMP_GT "
              "SCMP_CMP_MASKED_EQ")  # fmt: skip
+ARCHITECTURES = " ".join(
+    f"SCMP_ARCH_{name}"
+    for name in """X86 X86_64 X32 ARM AARCH64 LOONGARCH64 M68K MIPS MIPS64 MIPS64N32 MIPSEL
+    MIPSEL64 MIPSEL64N32 PPC PPC64 PPC64LE S390 S390X PARISC PARISC64 RISCV64 SHEB SH""".split()
+)
 FLAGS = ("SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW "
          "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")  # fmt: skip
 
@@ -172,7 +178,8 @@ PROCESS = table(
         inheritable=CAPABILITIES, ambient=CAPABILITIES,
     ),
     rlimits=several(
-        table("type", type_=words("limit", LIMITS), soft=u64, hard=u64), unique="type"
+        table("type soft hard", type_=words("limit", LIMITS), soft=u64, hard=u64),
+        unique="type",
     ),
     noNewPrivileges=boolean,
     apparmorProfile=text,
@@ -230,7 +237,7 @@ SECCOMP = table(
     "defaultAction",
     defaultAction=words("action", ACTIONS),
     defaultErrnoRet=u32,
-    architectures=several(text),
+    architectures=several(words("architecture", ARCHITECTURES)),
     flags=several(words("flag", FLAGS)),
     listenerPath=absolute,
     listenerMetadata=text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import threading
@@ -13,6 +12,9 @@ import pytest
 from conftest import Place
 from test_runtime import Runtime
 from weaken import Change, Engine, Variant, engine, variant  # noqa: F401  (fixtures)
+
+from rootless.kernel import calls
+from rootless.kernel.constants import AT_FDCWD, RENAME_EXCHANGE
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -56,7 +58,6 @@ def test_cve_a_mount_point_that_is_a_link(
 
 def test_cve_2021_30465_exchanged_while_it_is_looked_up(variant: Variant) -> None:  # noqa: F811
     """Another container with the same volume exchanges a directory for a link all the time."""
-    libc = ctypes.CDLL(None, use_errno=True)
 
     def made_outside(runtime: Runtime) -> bool:
         outside, rootfs = runtime.bundle / "outside", runtime.bundle / "rootfs"
@@ -67,9 +68,9 @@ def test_cve_2021_30465_exchanged_while_it_is_looked_up(variant: Variant) -> Non
         stop = threading.Event()
 
         def exchange() -> None:
-            one, other = str(rootfs / "vol").encode(), str(rootfs / "link").encode()
+            one, other = str(rootfs / "vol"), str(rootfs / "link")
             while not stop.is_set():
-                libc.renameat2(-100, one, -100, other, 2)
+                calls.renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE)
                 time.sleep(0.0002)
 
         thread = threading.Thread(target=exchange)

@@ -46,7 +46,7 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
 
 
 def _process(box: Box, given: Given, command: list[str]) -> Json:
-    from rootless.runtime import schema
+    from rootless.runtime import bundles, schema
 
     for name in ("apparmor", "process_label"):
         if given[name]:
@@ -61,7 +61,7 @@ def _process(box: Box, given: Given, command: list[str]) -> Json:
             raise UsageError(f"{given['process']} is not JSON: {error}") from None
         schema.check_process(process)
         process.setdefault("user", {"uid": 0, "gid": 0})
-        return process
+        return bundles.without_unknown_capabilities(process)
     if not command:
         raise UsageError("exec needs a command, or --process FILE")
     process = dict(box.record["config"]["process"])
@@ -74,7 +74,7 @@ def _process(box: Box, given: Given, command: list[str]) -> Json:
         process["noNewPrivileges"] = True
     _identity(process, given)
     schema.check_process(process)
-    return process
+    return bundles.without_unknown_capabilities(process)
 
 
 def _identity(process: Json, given: Given) -> None:
