@@ -41,7 +41,12 @@ static int move_mount(int from, int to)
 
 static int mount_setattr(int fd, unsigned flags, unsigned long set, unsigned long propagation)
 {
-    struct mount_attr attr = {.attr_set = set, .propagation = propagation};
+    /* the way of access times is one of several values, not a flag: the old one has to go */
+    struct mount_attr attr = {
+        .attr_set = set,
+        .attr_clr = set & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0,
+        .propagation = propagation,
+    };
     return (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attr, sizeof attr);
 }
 

@@ -135,7 +135,7 @@ def test_cve_2024_21626_nothing_of_the_host_is_open(variant: Variant) -> None:  
 
 INHERIT = Change(
     "rootless/runtime/compile.py",
-    'inheritable = capabilities.mask(caps.get("inheritable", ())) | ambient',
+    'inheritable = capabilities.mask(caps.get("inheritable") or ()) | ambient',
     "inheritable = bounding",
 )
 
@@ -175,7 +175,7 @@ def test_cve_2021_20188_another_user_in_a_privileged_container(
     assert effective() == 0
     ambient = Change(
         "rootless/runtime/compile.py",
-        'ambient = capabilities.mask(caps.get("ambient", ()))',
+        'ambient = capabilities.mask(caps.get("ambient") or ())',
         "ambient = bounding",
     )
     assert effective(ambient) != 0

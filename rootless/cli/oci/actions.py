@@ -10,7 +10,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import Conflict, ContainerNotFound, RuntimeFailure, UsageError
-from rootless.runtime import oci, states
+from rootless.runtime import making, oci, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _manager_name(shared: Shared) -> str | None:
     return "systemd" if shared["systemd_cgroup"] else found
 
 
-def make_wanted(given: Given, *, wait: bool = False) -> oci.Wanted:
+def make_wanted(given: Given, *, wait: bool = False) -> making.Wanted:
     """Options that create, run and exec share.  Raises UsageError."""
     if given.get("no_pivot"):
         raise UsageError("--no-pivot cannot be had: what is only chrooted can get out")
@@ -52,7 +52,7 @@ def make_wanted(given: Given, *, wait: bool = False) -> oci.Wanted:
             os.fstat(fd)
         except OSError:
             raise UsageError(f"--preserve-fds {count}: descriptor {fd} is not open") from None
-    return oci.Wanted(
+    return making.Wanted(
         console_socket=given["console_socket"] or "",
         pid_file=given["pid_file"] or "",
         preserve_fds=count,
@@ -76,7 +76,9 @@ def _place(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], s
     return cgroups.placing(manager, linux.get("cgroupsPath") or "", identifier, limits)
 
 
-def _make(shared: Shared, given: Given, identifier: str, *, wait: bool) -> tuple[Box, oci.Process]:
+def _make(
+    shared: Shared, given: Given, identifier: str, *, wait: bool
+) -> tuple[Box, making.Process]:
     from rootless.runtime.bundles import Bundle
 
     states.check_id(identifier)

@@ -1,0 +1,231 @@
+"""From a plan and orders to a process: starts the helper, answers it, and says what it reports.
+
+Source: docs/architecture.md, "The OCI runtime's command"; helpers/create.c.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless import paths
+from rootless.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    HostError,
+    RuntimeFailure,
+    UsageError,
+)
+from rootless.runtime import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+
+    from rootless.runtime.records import Record
+    from rootless.runtime.states import Box
+
+    Place = Callable[[int], str]
+
+
+class Wanted:
+    """Options that `create`, `run` and `exec` share."""
+
+    def __init__(
+        self,
+        *,
+        console_socket: str = "",
+        pid_file: str = "",
+        preserve_fds: int = 0,
+        wait: bool = False,
+    ) -> None:
+        self.console_socket = os.path.abspath(console_socket) if console_socket else ""
+        self.pid_file = os.path.abspath(pid_file) if pid_file else ""
+        self.preserve_fds = preserve_fds
+        self.wait = wait
+
+    def orders(self, terminal: bool) -> list[Record]:
+        """What the helper has to know of them.  Raises UsageError."""
+        made: list[Record] = []
+        if terminal:
+            made.append(("tty", ()))
+            if self.console_socket:
+                made.append(("console", (self.console_socket,)))
+            elif not self.wait:
+                raise UsageError(
+                    "process.terminal: a terminal needs somebody to give it to",
+                    hint="--console-socket PATH, or stay in the foreground",
+                )
+        elif self.console_socket:
+            raise UsageError("--console-socket is for a process with a terminal")
+        if self.pid_file:
+            made.append(("pid-file", (self.pid_file,)))
+        if self.wait:
+            made.append(("wait", ()))
+        return made
+
+
+class Process:
+    """A process that was made: its pid, and the helper's where that one waits for it."""
+
+    def __init__(self, pid: int, helper: int) -> None:
+        self.pid = pid
+        self.helper = helper
+
+
+def make(
+    box: Box,
+    plan: list[Record],
+    orders: list[Record],
+    wanted: Wanted,
+    place: Place | None,
+    listener: _socket.socket | None,
+    runtime_hooks: Callable[[int], None] | None,
+) -> Process:
+    import _socket
+
+    name = f"{os.getpid()}.{time.monotonic_ns()}"
+    plan_path = records.write(box.directory, name + ".plan", plan, records.OPERATIONS)
+    log = os.path.join(box.directory, name + ".log")
+    orders = [
+        ("directory", (box.directory, "none")),
+        ("executor", (paths.helper("launch"), plan_path)),
+        ("log-errors", (log,)),
+        *([("go", ())] if place is not None else []),
+        *orders,
+    ]
+    orders_path = records.write(box.directory, name + ".orders", orders, records.ORDERS)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    first = 3 + wanted.preserve_fds
+    try:
+        helper = _spawn(orders_path, first, theirs.fileno(), listener)
+        theirs.close()
+        pid = _converse(ours, place, box, runtime_hooks, log)
+        if not wanted.wait:
+            os.waitpid(helper, 0)
+        return Process(pid, helper)
+    finally:
+        ours.close()
+        theirs.close()
+        for path in (plan_path, orders_path, log):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+
+
+def _spawn(orders_path: str, first: int, channel: int, listener: _socket.socket | None) -> int:
+    """Start the helper with the channel as descriptor `first` and the listener after it.
+
+    Descriptors 3 to first - 1 are the caller's (--preserve-fds) and pass through as they are.
+    """
+    import fcntl
+
+    program = paths.helper("create")
+    # above everything that is about to be given a number
+    moved = [fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, first + 2)]
+    if listener is not None:
+        moved.append(fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD_CLOEXEC, first + 2))
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, first + i) for i, fd in enumerate(moved)]
+        for fd in range(3, first):
+            os.set_inheritable(fd, True)
+        return os.posix_spawn(
+            program, ["rootless-create", orders_path, str(first)], {}, file_actions=actions
+        )
+    except OSError as error:
+        raise HostError(
+            f"cannot start {program}: {error.strerror}", hint="install rootless again"
+        ) from None
+    finally:
+        for fd in moved:
+            os.close(fd)
+
+
+def _converse(
+    channel: _socket.socket,
+    place: Place | None,
+    box: Box,
+    runtime_hooks: Callable[[int], None] | None,
+    log: str,
+) -> int:
+    handed = -1
+    while True:
+        kind, payload, fd = _frame(channel)
+        number = int.from_bytes(payload[:4], "little")
+        if kind == b"M" and place is not None:
+            path = place(number)
+            box.record["cgroup"] = path
+            data = path.encode()
+            channel.sendall(b"G\0\0\0" + len(data).to_bytes(4, "little") + data)
+        elif kind == b"H" and runtime_hooks is not None:
+            runtime_hooks(number)
+            channel.sendall(b"h")
+        elif kind == b"L":
+            handed = fd
+        elif kind == b"R":
+            if handed >= 0:
+                from rootless.runtime import listener
+
+                rules = box.record["config"]["linux"]["seccomp"]
+                try:
+                    listener.hand_over(rules, box.state(), number, handed)
+                except RuntimeFailure:
+                    os.kill(number, 9)
+                    raise
+            return number
+        elif kind == b"F":
+            raise failure(payload[4:8], payload[8:12], payload[12:], log)
+        else:
+            raise RuntimeFailure("the container could not be made: the helper ended early")
+
+
+def _frame(channel: _socket.socket) -> tuple[bytes, bytes, int]:
+    """Kind, payload, and the descriptor that came along or -1."""
+    data = b""
+    fd = -1
+    wanted = 8
+    while len(data) < wanted:
+        part, ancillary, _, _ = channel.recvmsg(wanted - len(data), 32)
+        if not part:
+            return b"", b"", -1
+        if ancillary:
+            from rootless.runtime import listener
+
+            fd = listener.descriptor(ancillary)
+        data += part
+        if len(data) == 8:
+            wanted = 8 + int.from_bytes(data[4:8], "little")
+    return data[:1], data[8:], fd
+
+
+def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Exception:
+    """What a report of the helper or the launcher means.  Engines look for the kernel's words."""
+    code = int.from_bytes(error, "little")
+    name = records.name_of(int.from_bytes(operation, "little"))
+    text = path.decode("utf-8", "replace")
+    reason = os.strerror(code).lower()
+    if name in ("exec", "lookup"):
+        if code == 2:
+            return CommandNotFound(
+                f'exec: "{text}": executable file not found in $PATH: {reason}',
+                hint="process.args[0] is looked up inside the root file system",
+            )
+        return CommandNotExecutable(f'exec: "{text}": {reason}')
+    if name == "map":
+        said = ""
+        try:
+            with open(log, errors="replace") as file:
+                said = file.read().strip()
+        except OSError:
+            pass
+        return HostError(f"the ids cannot be mapped: {said or reason}")
+    if name == "hook":
+        what = "took too long" if code == 110 else "failed"
+        return RuntimeFailure(f"the hook {text} {what}")
+    if name == "runtime-hooks":
+        return RuntimeFailure("a hook failed")
+    if name == "cwd":
+        return RuntimeFailure(f"process.cwd: cannot enter {text}: {reason}")
+    return RuntimeFailure(f"the container could not be made: {name} {text}: {reason}")
