@@ -239,6 +239,9 @@ def _process(
 ) -> list[Record]:
     user = process.get("user") or {}
     uid, gid = user.get("uid") or 0, user.get("gid") or 0
+    # batch systems append to what is there: of a name that is given twice the last one counts,
+    # where getenv(3) would take the first
+    env = tuple({one.partition("=")[0]: one for one in process.get("env") or ()}.values())
     nested = single and (uid, gid) != (0, 0)
     ops: list[Record] = []
     if process.get("terminal"):
@@ -276,7 +279,7 @@ def _process(
         ops.append(("no-new-privs", ()))
     if gate is not None:
         # what cannot be executed is told by `create`, not only by `start`
-        ops.append(("env", tuple(process.get("env") or ())))
+        ops.append(("env", env))
         ops.append(("lookup", (process["args"][0],)))
         ops += gate.before_filter()
     if filter_program:
@@ -285,7 +288,7 @@ def _process(
         ops.append(("seccomp", (str(filter_flags), filter_program)))
     if gate is not None and gate.preserved:
         ops.append(("preserve", (str(gate.preserved),)))
-    ops.append(("env", tuple(process.get("env") or ())))
+    ops.append(("env", env))
     ops.append(("exec", tuple(process["args"])))
     return ops
 

@@ -130,11 +130,11 @@ def test_who_it_is(seen: Seen) -> None:
 
 def test_what_it_was_given(seen: Seen) -> None:
     odd = ["", "a b", 'q"\\', "\t", "ü"]
-    seen.process.update(env=["A=1", "B=", "C=a=b"], cwd="/made/for/it")
+    seen.process.update(env=["A=1", "B=", "C=a=b", "A=2"], cwd="/made/for/it")
     seen.config.update(hostname="the-host", domainname="the-domain")
     found = seen.runtime.run("/probe")
     found = json.loads(found.stdout)
-    assert found["env"] == ["A=1", "B=", "C=a=b"]
+    assert found["env"] == ["A=2", "B=", "C=a=b"]
     assert found["cwd"] == "/made/for/it"
     assert (found["hostname"], found["domainname"]) == ("the-host", "the-domain")
     assert (seen.runtime.bundle / "rootfs/made/for/it").is_dir()
