@@ -75,6 +75,8 @@ def integer(least: int, most: int) -> Check:
 
 
 u32 = integer(0, (1 << 32) - 1)
+# the largest number means "as it is" to the kernel: asked for, it would leave a process with root's
+identity = integer(0, (1 << 32) - 2)
 u64 = integer(0, (1 << 64) - 1)
 u16 = integer(0, (1 << 16) - 1)
 i64 = integer(-(1 << 63), (1 << 63) - 1)
@@ -169,7 +171,9 @@ PROCESS = table(
     "args cwd",
     terminal=boolean,
     consoleSize=table("height width", height=u16, width=u16),
-    user=table(uid=u32, gid=u32, umask=integer(0, 0o777), additionalGids=several(u32)),
+    user=table(
+        uid=identity, gid=identity, umask=integer(0, 0o777), additionalGids=several(identity)
+    ),
     args=several(text, least=1),
     env=several(text),
     cwd=absolute,

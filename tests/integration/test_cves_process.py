@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from test_runtime import Runtime
+from test_runtime_probe import subordinate
 from weaken import Change, Engine, Variant, engine, variant  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.usefixtures("everyone")
@@ -212,6 +213,27 @@ def test_cve_2024_40635_a_number_that_wraps_to_root(engine: Engine, busybox_imag
         "rootless/engine/accounts.py", "if not 0 <= number < (1 << 32) - 1:", "if number < 0:"
     )
     assert engine(unchecked)(*words).stdout == "0\n"
+
+
+def test_cve_2024_40635_the_number_that_means_none(variant: Variant, everyone: str) -> None:  # noqa: F811
+    """To the kernel the largest number is "as it is", and it is root's that there is."""
+    runtime = variant()
+    runtime.config["process"]["user"] = {"uid": 4294967295, "gid": 0}
+    said = runtime.run("id", "-u", code=1).stderr
+    assert "process.user.uid: 4294967295 is not between 0 and 4294967294" in said
+    wide = Change(
+        "rootless/runtime/schema.py",
+        "identity = integer(0, (1 << 32) - 2)",
+        "identity = integer(0, (1 << 32) - 1)",
+    )
+    if everyone == "single":
+        return  # every user but root is a namespace more there, which has no such number
+    runtime = variant(wide)
+    runtime.config["process"]["user"] = {"uid": 4294967295, "gid": 0}
+    for name in ("uid", "gid"):
+        further = {"containerID": 1, "hostID": subordinate(f"sub{name}"), "size": 65535}
+        runtime.config["linux"][f"{name}Mappings"].append(further)
+    assert runtime.run("id", "-u").stdout == "0\n"
 
 
 def test_cve_2022_0492_cgroups_from_a_namespace_of_ones_own(
