@@ -226,11 +226,17 @@ def test_cve_2023_masks_do_not_depend_on_the_images_proc(
 def test_cve_2023_25809_cgroups_cannot_be_written(engine: Engine, busybox_image: str) -> None:  # noqa: F811
     script = "mkdir /sys/fs/cgroup/mine && echo made; mount | grep -c ' /sys/fs/cgroup .*ro,'"
 
-    def made(*words: str) -> str:
-        return engine()("run", "--rm", *words, busybox_image, "sh", "-c", script, code=None).stdout
+    def read_only(*words: str, change: tuple[Change, ...] = ()) -> str:
+        command = engine(*change)
+        return command("run", "--rm", *words, busybox_image, "sh", "-c", script, code=None).stdout
 
-    assert made() == "1\n"
-    assert made("--cgroupns", "host") == "1\n"
+    assert read_only() == "1\n"
+    assert read_only("--cgroupns", "host") == "1\n"
+    # whether something can then be made depends on the host; that it is refused must not
+    writable = Change(
+        "rootless/runtime/defaults.py", '[*quiet, "relatime", "ro"]', '[*quiet, "relatime"]'
+    )
+    assert read_only(change=(writable,)).endswith("0\n")
 
 
 def test_cve_2024_9676_names_are_not_read_through_links(
