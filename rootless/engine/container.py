@@ -375,16 +375,9 @@ class Container:
                 return
             names.release(self.engine.containers_dir, self.name, self.id)
             rootfs.remove(self.directory, self.storage_maps())
-        sockets = paths.socket_directory(self.id)
-        for name in ("attach", "slirp"):
-            try:
-                os.unlink(os.path.join(sockets, name))
-            except OSError:
-                pass
-        try:
-            os.rmdir(sockets)
-        except OSError:
-            pass
+        from rootless.engine import rubbish
+
+        rubbish.remove_sockets(self.id)
         if cgroup:
             from rootless.cgroups import tree
 

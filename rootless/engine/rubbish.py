@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents
+from rootless import documents, paths
 from rootless.engine import names
 from rootless.errors import RootlessError
 
@@ -44,11 +44,27 @@ def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
             return False
         _release_names(engine.containers_dir, identifier)
         rootfs.remove(directory, engine.maps)
+        # its maker may have come as far as to make this, just before the monitor would start
+        remove_sockets(identifier)
         return True
     except (OSError, RootlessError):
         return False
     finally:
         lock.close()
+
+
+def remove_sockets(identifier: str) -> None:
+    """Remove the directory of a container's sockets, if it is there."""
+    directory = paths.socket_directory(identifier)
+    for name in ("attach", "slirp"):
+        try:
+            os.unlink(os.path.join(directory, name))
+        except OSError:
+            pass
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass
 
 
 def _is_rubbish(directory: str, named: bool) -> bool:
