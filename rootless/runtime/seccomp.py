@@ -125,7 +125,8 @@ def _notifies(oci: Document) -> bool:
     from rootless.errors import UsageError
 
     rules = oci.get("syscalls") or ()
-    wanted = "SCMP_ACT_NOTIFY" in [oci["defaultAction"], *(rule["action"] for rule in rules)]
+    default = oci.get("defaultAction")
+    wanted = "SCMP_ACT_NOTIFY" in [default, *(rule["action"] for rule in rules)]
     if not wanted:
         if oci.get("listenerPath"):
             raise UsageError("linux.seccomp.listenerPath: no rule has the action SCMP_ACT_NOTIFY")
@@ -134,7 +135,7 @@ def _notifies(oci: Document) -> bool:
         raise UsageError("linux.seccomp.listenerPath: SCMP_ACT_NOTIFY needs somebody to notify")
     passing = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
     about = [rule["action"] for rule in rules if "sendmsg" in rule["names"]]
-    if not all(one in passing for one in about or [oci["defaultAction"]]):
+    if not all(one in passing for one in about or [default]):
         raise UsageError(
             "linux.seccomp: sendmsg must be allowed, the descriptor for the listener goes that way"
         )
