@@ -72,16 +72,20 @@ static unsigned long long start_time(pid_t pid)
 
 static void write_state(const char *status)
 {
-    char path[4096], temporary[4200], text[1536];
+    char path[4096], temporary[4200], text[2560], pids[16 * MOST_SERVERS + 3] = "[";
+    int at = 1;
+    for (int i = 0; i < container.servers.count; i++)
+        at += snprintf(pids + at, sizeof pids - (size_t)at, "%s%d", i ? "," : "", container.servers.pid[i]);
+    snprintf(pids + at, sizeof pids - (size_t)at, "]");
     snprintf(path, sizeof path, "%s/%s", orders.directory, orders.state);
     snprintf(temporary, sizeof temporary, "%s.new", path);
     int length = snprintf(text, sizeof text,
         "{\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
-        "\"slirp\":%d,\"fuse\":%d,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"failed\":%s}\n",
+        "\"slirp\":%d,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"failed\":%s}\n",
         status, container.pid, container.pid > 0 ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
-        container.slirp, container.fuse, failure.index, failure.op, failure.error, record.failed ? "true" : "false");
+        container.slirp, pids, failure.index, failure.op, failure.error, record.failed ? "true" : "false");
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return;
@@ -172,8 +176,13 @@ static int reap(int *status)
             ended = 1;
         } else if (pid == container.slirp) {
             container.slirp = 0;
-        } else if (pid == container.fuse) {
-            container.fuse = 0;
+        } else if (servers_ended(&container.servers, pid) >= 0 && container.pid > 0 && !ended) {
+            /* without its files it can only fail, slowly and in odd ways; its policy may start it anew */
+            int log = open(orders.error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+            dprintf(log, "a server of this container's files ended (%s %d): the container was ended\n",
+                    WIFSIGNALED(one) ? "signal" : "status", WIFSIGNALED(one) ? WTERMSIG(one) : WEXITSTATUS(one));
+            close(log);
+            kill(container.pid, SIGKILL);
         }
     }
     return ended;

@@ -367,19 +367,24 @@ static int do_readonly(struct plan *plan, const struct record *r)
 static int wait_for_fuse(struct plan *plan, const char *path)
 {
     char answer = 0;
+    struct stat before;
     plan->failing = path;
-    if (send(plan->ctl, "U", 1, 0) != 1 || recv(plan->ctl, &answer, 1, 0) != 1)
+    if (stat(path, &before) < 0)
+        return -1;
+    if (send(plan->ctl, "U", 1, 0) != 1 || recv(plan->ctl, &answer, 1, 0) != 1 || answer != 'u')
         return -1;
     struct statfs status;
-    for (int tries = 0; answer == 'u' && tries < 20000; tries++) {
-        if (statfs(path, &status) == 0 && status.f_type == FUSE_MAGIC) {
-            /* the file system's process stays behind in the namespace it mounted in: it must not
-             * have its own mount as its root after the pivot */
+    struct stat found;
+    for (int tries = 0; tries < 40000; tries++) {
+        /* another device as well: the place itself may lie on a file system in user space */
+        if (stat(path, &found) == 0 && found.st_dev != before.st_dev && statfs(path, &status) == 0 &&
+            status.f_type == FUSE_MAGIC) {
+            /* the server stays behind in the namespace it mounted in: it must not have its own
+             * mount as its root after the pivot */
             return unshare(CLONE_NEWNS);
         }
-        if (recv(plan->ctl, &answer, 1, MSG_DONTWAIT) == 1 && answer == 'x')
-            break;
-        nanosleep(&(struct timespec){0, 500000}, NULL);
+        /* a server that fails is noticed by the monitor, which then ends us */
+        nanosleep(&(struct timespec){0, tries < 2000 ? 500000 : 5000000}, NULL);
     }
     errno = EIO;
     return -1;

@@ -8,7 +8,7 @@ enum op {
     OP_HOST_CHDIR,     /* path */
     OP_HOST_MOUNT,     /* source target type flags data: before the root is set, trusted paths */
     OP_HOST_MKDIR,     /* path mode */
-    OP_FUSE,           /* mount point: the monitor starts the file system, then a namespace of our own */
+    OP_FUSE,           /* mount point: the monitor starts its next server, then a namespace of our own */
     OP_ROOT,           /* path: where later paths are resolved */
     OP_BIND,           /* source target kind attributes(set) recursive propagation */
     OP_MOUNT,          /* source target type flags data attributes */
@@ -69,7 +69,7 @@ enum op {
     ORDER_SLIRP,       /* argv... */
     ORDER_SLIRP_SOCKET,/* path */
     ORDER_SLIRP_REQUEST,/* bytes */
-    ORDER_FUSE,        /* argv... */
+    ORDER_FUSE,        /* late("1": it becomes root by itself) argv...: one for each OP_FUSE, in their order */
     ORDER_GO,          /* wait for a G frame that names the cgroup */
     ORDER_RESTART,     /* policy maximum */
     ORDER_PID_FILE,    /* path */

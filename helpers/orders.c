@@ -55,7 +55,12 @@ static void take(struct orders *o, const struct record *r)
         }
         break;
     case ORDER_UDP: o->udp = list(r); break;
-    case ORDER_FUSE: o->fuse = list(r); break;
+    case ORDER_FUSE: {
+        char **words = list(r);
+        if (words && r->argc > 1 && o->server_count < MOST_SERVERS)
+            o->server[o->server_count++] = (struct server){words + 1, words[0][0] == '1'};
+        break;
+    }
     case ORDER_GO: o->wait_for_go = 1; break;
     case ORDER_RESTART: o->restart = a[0]; o->restart_maximum = strtoul(a[1], NULL, 10); break;
     case ORDER_PID_FILE: o->pid_file = a[0]; break;

@@ -3,6 +3,12 @@
 #define ROOTLESS_ORDERS_H
 #include <stdint.h>
 
+#define MOST_SERVERS 64
+struct server {
+    char **argv;
+    int late; /* it becomes root of the user namespace by itself */
+};
+
 struct orders {
     const char *id, *name, *directory, *state, *socket_directory;
     unsigned long clone_flags;
@@ -16,7 +22,9 @@ struct orders {
     const char *log_driver, *log_path;
     uint64_t log_limit;
     int log_files;
-    char **fields, **slirp, **udp, **fuse, **remove, **unlink;
+    char **fields, **slirp, **udp, **remove, **unlink;
+    struct server server[MOST_SERVERS]; /* in the order in which the plan asks for them */
+    int server_count;
     const char *slirp_socket;
     const char *request[256];
     uint32_t request_length[256];

@@ -255,29 +255,6 @@ static int publish(const struct orders *o, struct failure *failure)
     return 0;
 }
 
-static pid_t run_fuse(const struct orders *o, pid_t target)
-{
-    pid_t pid = fork();
-    if (pid)
-        return pid;
-    char path[64];
-    int log = open(o->error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    dup2(log, 1);
-    dup2(log, 2);
-    snprintf(path, sizeof path, "/proc/%d/ns/user", target);
-    int user = open(path, O_RDONLY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/%d/ns/mnt", target);
-    int mounts = open(path, O_RDONLY | O_CLOEXEC);
-    if (user < 0 || mounts < 0 || setns(user, CLONE_NEWUSER) < 0 || setns(mounts, CLONE_NEWNS) < 0 ||
-        setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-        _exit(126);
-    unblock();
-    /* if the monitor is killed, the file system must not stay behind */
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    execv(o->fuse[0], o->fuse);
-    _exit(127);
-}
-
 /* Hooks of the runtime's own namespaces are run by whoever started us; "h" when all went well. */
 static int run_hooks(const struct orders *o, int ctl, pid_t pid, struct failure *failure)
 {
@@ -317,7 +294,8 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
         return failed ? report(failure, OP_SECCOMP, errno, "listener") : 0;
     }
     case 'U':
-        made->fuse = run_fuse(o, made->pid);
+        if (servers_start(&made->servers, o, made->pid) < 0)
+            return report(failure, ORDER_FUSE, ESRCH, "");
         send(ctl, "u", 1, MSG_NOSIGNAL);
         return 0;
     case 'P': {
@@ -342,12 +320,11 @@ static int handshake(const struct orders *o, int ctl, int ready, struct started 
 {
     for (;;) {
         struct pollfd polled[2] = {{ctl, POLLIN, 0}, {h->network_ready ? -1 : ready, POLLIN, 0}};
-        if (poll(polled, 2, made->fuse ? 50 : -1) < 0 && errno != EINTR)
+        if (poll(polled, 2, made->servers.count ? 20 : -1) < 0 && errno != EINTR)
             return report(failure, ORDER_EXECUTOR, errno, "poll");
-        if (made->fuse && waitpid(made->fuse, NULL, WNOHANG) == made->fuse) {
-            made->fuse = 0;
-            return report(failure, ORDER_FUSE, EIO, o->fuse[0]);
-        }
+        int lost = servers_lost(&made->servers);
+        if (lost >= 0)
+            return report(failure, ORDER_FUSE, EIO, o->server[lost].argv[0]);
         if (polled[0].revents) {
             int done = message(o, ctl, made, h, failure);
             if (done)
@@ -399,15 +376,7 @@ void stop_helpers(struct started *made)
 {
     shut(made->exit_fd);
     made->exit_fd = -1;
-    if (made->fuse > 0) {
-        kill(made->fuse, SIGTERM);
-        for (int tries = 0; waitpid(made->fuse, NULL, WNOHANG) == 0; tries++) {
-            if (tries == 200)
-                kill(made->fuse, SIGKILL);
-            poll(NULL, 0, 5);
-        }
-        made->fuse = 0;
-    }
+    servers_stop(&made->servers);
 }
 
 static int give_up(struct started *made)

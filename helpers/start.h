@@ -2,6 +2,7 @@
 #ifndef ROOTLESS_START_H
 #define ROOTLESS_START_H
 #include "orders.h"
+#include "servers.h"
 #include <sys/types.h>
 
 struct failure {
@@ -10,7 +11,8 @@ struct failure {
 };
 
 struct started {
-    pid_t pid, slirp, fuse;
+    pid_t pid, slirp;
+    struct servers servers;
     int user_ns;                /* kept open: removal of a container's files happens inside */
     int exit_fd;                /* slirp4netns ends when this is closed */
     int in, out, err;           /* our ends of the container's streams; with a terminal in == out */

@@ -114,7 +114,7 @@ def _graph(one: Container) -> Json:
     from rootless.engine import files
 
     driver = one.record["driver"]
-    if driver in ("overlay", "fuse-overlayfs"):
+    if driver not in ("copy", "directory"):
         data = {"LowerDir": ":".join(files.lowers(one))}
         data |= {
             name: os.path.join(one.directory, directory)

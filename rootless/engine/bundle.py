@@ -76,7 +76,7 @@ def _hand_over(draft: Draft) -> None:
 def read_file(draft: Draft, path: str) -> bytes | None:
     """A small file of the image, without mounting it."""
     if draft.root_mount is not None:
-        return rootfs.read_file(draft.root_mount, path)
+        return rootfs.read_file(draft.root_mount, path, maps=draft.maps)
     try:
         return rootfs.read_below(draft.root, path)
     except OSError:
@@ -243,11 +243,21 @@ def _filter(draft: Draft) -> bytes:
 def root_operations(draft: Draft) -> list[Record]:
     """Plan operations that make the root file system appear at `root.path`."""
     mount = draft.root_mount
-    if mount is None or mount.driver == "copy":
+    if mount is None:
         return []
-    if mount.driver == "fuse-overlayfs":
-        return [("fuse", (mount.merged,))]
-    return overlay_operations(mount)
+    made: list[Record] = [("fuse", (server.mount_point,)) for server in mount.servers]
+    return made + (overlay_operations(mount) if mount.driver == "overlay" else [])
+
+
+def root_record(draft: Draft) -> Json:
+    """What `cp` and `diff` need to put the root file system together again."""
+    mount = draft.root_mount
+    if mount is None:
+        return {}
+    made: Json = {"servers": [server.as_json() for server in mount.servers]}
+    if mount.served:
+        made["lowers"] = mount.lowers
+    return made
 
 
 def overlay_operations(mount: rootfs.RootMount) -> list[Record]:
@@ -302,8 +312,8 @@ def orders(draft: Draft) -> list[Record]:
             made += [("slirp-request", (request,)) for request in plan.requests()]
     elif draft.ports and draft.network.kind == "none":
         raise UsageError("ports cannot be published with --network none")
-    if draft.root_mount is not None and draft.root_mount.driver == "fuse-overlayfs":
-        made.append(("fuse", tuple(drivers.fuse_overlayfs_argv(draft.root_mount))))
+    if draft.root_mount is not None:
+        made += [("fuse", server.order()) for server in draft.root_mount.servers]
     # who applies limits is decided anew at each start
     made.append(("go", ()))
     if options.pid_file:

@@ -387,12 +387,11 @@ class Container:
                 self.engine.volumes.store.remove_quietly(name)
 
     def _end_leftovers(self, found: State) -> None:
-        """After a monitor's violent death slirp4netns or fuse-overlayfs may still be there."""
+        """After a monitor's violent death slirp4netns may still be there; servers die with it."""
         from rootless.engine import signals
 
-        for pid in (found.slirp, found.fuse):
-            if pid and signals.program_name(pid).startswith(("slirp4netns", "fuse-overlayfs")):
-                signals.send(pid, state.start_time(pid), 15)
+        if found.slirp and signals.program_name(found.slirp).startswith("slirp4netns"):
+            signals.send(found.slirp, state.start_time(found.slirp), 15)
 
     def rename(self, new: str) -> None:
         """Give it another name.  Raises Conflict, UsageError."""

@@ -293,6 +293,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "annotations": draft.config["annotations"],
         "maps": draft.maps.as_dict(),
         "driver": draft.choice.name if draft.choice else "directory",
+        **bundle.root_record(draft),
         "network": draft.network.kind,
         "networkTarget": draft.target,
         "ports": [port.as_dict() for port in draft.ports],

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def lowers(container: Container) -> list[str]:
     """Directories of its layers, topmost first."""
+    if container.record.get("lowers"):
+        return list(container.record["lowers"])
     from rootless.storage.layers import LayerStore
 
     layers = LayerStore(container.engine.data_dir, container.storage_maps())
@@ -36,7 +38,11 @@ def _root(container: Container) -> Json:
     if driver == "directory":
         return {"path": container.config()["root"]["path"], "binds": binds}
     merged = os.path.join(container.directory, "merged")
-    request: Json = {"path": merged, "binds": binds}
+    request: Json = {
+        "path": merged,
+        "binds": binds,
+        "servers": container.record.get("servers", []),
+    }
     if driver == "overlay":
         from rootless.engine import bundle
         from rootless.storage import rootfs
@@ -45,15 +51,6 @@ def _root(container: Container) -> Json:
         operations = bundle.overlay_operations(mount)
         request["base"] = operations[0][1][0]
         request["overlay"] = operations[1][1][4]
-    elif driver == "fuse-overlayfs":
-        from rootless.storage import drivers, rootfs
-
-        mount = rootfs.RootMount("fuse-overlayfs", container.directory, lowers(container))
-        maps, stored = container.maps(), container.storage_maps()
-        if maps != stored:
-            mount.uidmapping = drivers.mapping(maps.uids, stored.uids)
-            mount.gidmapping = drivers.mapping(maps.gids, stored.gids)
-        request["fuse"] = drivers.fuse_overlayfs_argv(mount)
     return request
 
 
@@ -231,13 +228,17 @@ def diff(container: Container) -> list[tuple[str, str]]:
     if container.record["driver"] == "directory":
         raise UsageError("a container of --rootfs has no image to compare with")
     request: Json = {"lowers": lowers(container)}
+    if container.record.get("lowers"):
+        request["servers"] = container.record["servers"]
     if container.record["driver"] == "copy":
         function = "rootless.storage.diff:compare_worker"
         request["merged"] = os.path.join(container.directory, "merged")
     else:
         function = "rootless.storage.diff:diff_worker"
         request["upper"] = os.path.join(container.directory, "upper")
-    found = calls.call(function, request, maps=container.maps())
+    found = calls.call(
+        function, request, maps=container.maps(), mount_namespace="servers" in request
+    )
     ours = {mount["destination"] for mount in container.config()["mounts"]}
     ours |= {"/dev", "/proc", "/sys", "/etc/mtab"}
     changed = [

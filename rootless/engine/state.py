@@ -53,13 +53,13 @@ class State:
         "exit_code",
         "failed",
         "finished",
-        "fuse",
         "lost",
         "monitor",
         "oom_killed",
         "pid",
         "pid_start",
         "restarts",
+        "servers",
         "slirp",
         "started",
         "status",
@@ -67,7 +67,8 @@ class State:
 
     def __init__(self) -> None:
         self.status = "created"
-        self.pid = self.pid_start = self.monitor = self.slirp = self.fuse = 0
+        self.pid = self.pid_start = self.monitor = self.slirp = 0
+        self.servers: list[int] = []
         self.started = self.finished = 0
         self.exit_code = self.restarts = 0
         self.oom_killed = self.lost = self.failed = False
@@ -102,7 +103,7 @@ def read(directory: str, name: str = "state") -> State:
         state.pid = told["pid"]
         state.pid_start = told["pidStart"]
         state.slirp = told["slirp"]
-        state.fuse = told["fuse"]
+        state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
         # between the end of the process and the monitor's next word
         state.status = "exited" if not state.finished else state.status

@@ -22,7 +22,13 @@ def diff_worker(request: Json) -> Json:
     Kinds are docker's: A added, C changed, D deleted.
     """
     found: list[list[str]] = []
-    _walk(request["upper"], "", request["lowers"], found)
+    if request.get("servers"):
+        from rootless.storage import serving
+
+        with serving.Servers(request["servers"]):
+            _walk(request["upper"], "", request["lowers"], found)
+    else:
+        _walk(request["upper"], "", request["lowers"], found)
     return sorted(found, key=lambda one: one[1])
 
 

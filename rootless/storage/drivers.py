@@ -10,7 +10,7 @@ from rootless.errors import HostError, RootlessError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.storage.rootfs import RootMount
+    from rootless.storage.rootfs import RootMount, Server
     from rootless.userns.idmap import Extents, IdMaps
 
 NAMES = ("overlay", "fuse-overlayfs", "copy")
@@ -189,6 +189,13 @@ def probe_worker(request: Json) -> Json:
     except OSError as error:
         return f"{error.strerror} on this file system"
     return ""
+
+
+def server(mount: RootMount) -> Server:
+    """The program that serves `mount.merged`, for drivers that are no part of the kernel."""
+    from rootless.storage.rootfs import Server
+
+    return Server(fuse_overlayfs_argv(mount), mount.merged)
 
 
 def fuse_overlayfs_argv(mount: RootMount) -> list[str]:

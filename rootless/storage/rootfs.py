@@ -13,8 +13,44 @@ if TYPE_CHECKING:
     from rootless.userns.idmap import IdMaps
 
 
+class Server:
+    """A program that serves a file system (FUSE) to one container.
+
+    The monitor starts it, in the container's user and mount namespace and as its root, and the
+    launcher waits until something is mounted at `mount_point`, an existing directory of the host,
+    before it starts the next one.  `argv[0]` is an absolute path; the program stays in the
+    foreground and ends at SIGTERM.  It is ended after the container, and the container with it.
+    `late`: its file may be closed to root of the container's map (`nomap`), so it keeps the
+    person's ids, has all capabilities, and becomes root by itself.
+    """
+
+    __slots__ = ("argv", "late", "mount_point")
+
+    def __init__(self, argv: list[str], mount_point: str, *, late: bool = False) -> None:
+        self.argv = argv
+        self.mount_point = mount_point
+        self.late = late
+
+    def order(self) -> tuple[str, ...]:
+        """The arguments of the monitor's order `fuse`."""
+        return ("1" if self.late else "0", *self.argv)
+
+    def as_json(self) -> list[str]:
+        """For `container.json` and for workers: `[late, mount point, argv...]`."""
+        return ["1" if self.late else "", self.mount_point, *self.argv]
+
+    @classmethod
+    def from_json(cls, value: list[str]) -> Server:
+        """The opposite of `as_json`."""
+        return cls(value[2:], value[1], late=bool(value[0]))
+
+
 class RootMount:
     """What is to be mounted: `lowers` (topmost first), `upper`, `work`, at `merged`.
+
+    `servers`: file systems that programs serve, in the order in which they are started: those of
+    single layers first, then the one that serves `merged`, if the kernel does not.  `served`: some
+    lower directories are empty until their servers run.
 
     `volatile`: nothing is ever written through to the disk, not even when a program in the
     container asks for it; only for what is removed at its end, and never mounted twice.
@@ -26,6 +62,8 @@ class RootMount:
         "lowers",
         "merged",
         "options",
+        "served",
+        "servers",
         "uidmapping",
         "upper",
         "volatile",
@@ -43,16 +81,30 @@ class RootMount:
         self.merged = os.path.join(directory, "merged")
         self.options = "userxattr,volatile" if volatile else "userxattr"
         self.uidmapping = self.gidmapping = ""
+        self.servers: list[Server] = []
+        self.served = False
 
 
 def prepare(
-    container_dir: str, layer_dirs: list[str], choice: Choice, *, volatile: bool = False
+    container_dir: str,
+    layer_dirs: list[str],
+    choice: Choice,
+    *,
+    volatile: bool = False,
+    servers: list[Server] | None = None,
 ) -> RootMount:
-    """Make the directories (for `copy`, the whole copy).  Raises StorageError."""
+    """Make the directories.  `servers` are those of lower directories that are not plain ones.
+
+    Raises StorageError.
+    """
     mount = RootMount(choice.name, container_dir, layer_dirs, volatile=volatile)
+    mount.servers = list(servers or ())
+    mount.served = bool(servers)
     mount.uidmapping, mount.gidmapping = choice.remap
     try:
-        mode = stat.S_IMODE(os.stat(layer_dirs[0]).st_mode) if layer_dirs else 0o755
+        mode = 0o755
+        if layer_dirs and not mount.served:
+            mode = stat.S_IMODE(os.stat(layer_dirs[0]).st_mode)
         if not layer_dirs:
             empty = os.path.join(container_dir, "empty")
             os.mkdir(empty, 0o755)
@@ -67,6 +119,10 @@ def prepare(
         raise StorageError(
             f"cannot prepare {container_dir}: {error.strerror}", hint="the disk may be full"
         ) from None
+    if choice.name not in ("overlay", "copy"):
+        from rootless.storage import drivers
+
+        mount.servers.append(drivers.server(mount))
     return mount
 
 
@@ -90,14 +146,32 @@ def give(paths: list[str], uid: int, gid: int, maps: IdMaps) -> None:
     )
 
 
-def read_file(mount: RootMount, path: str, limit: int = 1 << 20) -> bytes | None:
+def read_file(
+    mount: RootMount, path: str, limit: int = 1 << 20, *, maps: IdMaps | None = None
+) -> bytes | None:
     """The content of a file as the union shows it, without mounting it; None if there is none.
 
     Each layer is asked from the top; inside a layer the kernel resolves below that layer's own
     directory, so a link of the image's making leads nowhere else.
     """
-    layers = mount.lowers if mount.driver != "copy" else [mount.merged]
-    for layer in (mount.upper, *layers) if mount.driver != "copy" else layers:
+    if mount.served:
+        return _read_served(mount, path, maps)
+    return read_lowers([mount.merged] if mount.driver == "copy" else mount.lowers, path, limit)
+
+
+def _read_served(mount: RootMount, path: str, maps: IdMaps | None) -> bytes | None:
+    from rootless.userns import calls
+
+    lower = [one.as_json() for one in mount.servers if one.mount_point != mount.merged]
+    request = {"servers": lower, "lowers": mount.lowers, "paths": [path]}
+    worker = "rootless.storage.serving:read_worker"
+    found = calls.call(worker, request, maps=maps, mount_namespace=True)[0]
+    return None if found is None else str(found).encode("utf-8", "surrogateescape")
+
+
+def read_lowers(layers: list[str], path: str, limit: int = 1 << 20) -> bytes | None:
+    """As read_file, from the first of these directories that has it."""
+    for layer in layers:
         try:
             return read_below(layer, path, limit)
         except FileNotFoundError:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import io
 import os
 import stat
-import subprocess
 import tarfile
-import time
 
 from rootless import kernel
 from rootless.errors import NotFound, StorageError
+from rootless.storage import serving
 from rootless.storage.unpack import Unpacker
 
 TYPE_CHECKING = False
@@ -30,13 +29,13 @@ _INSIDE = 0x10 | 0x02  # RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, openat2(2)
 class Root:
     """The root directory of a container, running (`pid`) or put together for the occasion.
 
-    A request has `pid`, or `path` with an optional `overlay` (mount data), `fuse` (an argument
-    list) and `binds` ((source, target) pairs); the mounts vanish with this process's mount
-    namespace.  `fd` is the descriptor.
+    A request has `pid`, or `path` with an optional `overlay` (mount data), `servers`
+    (rootfs.Server.as_json) and `binds` ((source, target) pairs); the mounts vanish with this
+    process's mount namespace.  `fd` is the descriptor.
     """
 
     def __init__(self, request: Json) -> None:
-        self._server: subprocess.Popen[bytes] | None = None
+        self._servers = serving.Servers(request.get("servers", ()))
         if request.get("pid"):
             self.fd = os.open(f"/proc/{request['pid']}/root", os.O_PATH | os.O_DIRECTORY)
             return
@@ -44,24 +43,9 @@ class Root:
         if request.get("overlay"):
             os.chdir(request.get("base") or "/")
             kernel.calls.mount("overlay", path, "overlay", 0, request["overlay"])
-        elif request.get("fuse"):
-            self._serve(request["fuse"], path)
         self.fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         for source, target in request.get("binds", ()):
             self._bind(source, target)
-
-    def _serve(self, arguments: list[str], path: str) -> None:
-        before = os.stat(path).st_dev
-        self._server = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        for _ in range(2000):
-            if os.stat(path).st_dev != before:
-                return
-            if self._server.poll() is not None:
-                break
-            time.sleep(0.005)
-        raise StorageError(f"fuse-overlayfs did not serve {path}")
 
     def _bind(self, source: str, target: str) -> None:
         try:
@@ -92,10 +76,8 @@ class Root:
     def close(self) -> None:
         """Let go; end the file system's server and wait until it has written everything."""
         os.close(self.fd)
-        if self._server is not None:
-            os.chdir("/")
-            self._server.terminate()
-            self._server.wait(30)
+        os.chdir("/")
+        self._servers.close()
 
     def __enter__(self) -> Root:
         return self

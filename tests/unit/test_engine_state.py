@@ -15,7 +15,7 @@ def written(directory: Path, **changes: object) -> state.State:
     value = {
         "status": "running", "pid": me, "pidStart": started, "monitor": me, "monitorStart": started,
         "boot": state.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0, "oomKilled": False,
-        "restarts": 0, "slirp": 0, "fuse": 0, "failed": False,
+        "restarts": 0, "slirp": 0, "servers": [], "failed": False,
     }  # fmt: skip
     (directory / "state").write_text(json.dumps({**value, **changes}))
     return state.read(str(directory))
