@@ -49,10 +49,11 @@ def files() -> list[str]:
     return found
 
 
-def find(registry: str, repository: str) -> Credentials | None:
+def find(registry: str, repository: str, authfile: str = "") -> Credentials | None:
     """What is stored for `registry/repository`, its namespaces, or the registry.
 
-    Raises UsageError when a file cannot be understood.
+    `authfile` is asked instead of the usual files.  Raises UsageError for a file that cannot be
+    understood.
     """
     keys = []
     name = f"{registry}/{repository}"
@@ -61,7 +62,7 @@ def find(registry: str, repository: str) -> Credentials | None:
         name = name.rpartition("/")[0]
     keys.extend(_DOCKER_KEYS if registry == "docker.io" else [registry])
     keys.extend([f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/"])
-    for path in files():
+    for path in [authfile] if authfile else files():
         try:
             document = documents.read(path)
         except FileNotFoundError:

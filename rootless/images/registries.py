@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 
 class Endpoint:
-    """A server, and the repository on it."""
+    """A server, and the repository on it.
 
-    __slots__ = ("host", "insecure", "mirror", "repository")
+    `registry` is the server's name as people write it, under which passwords are kept; `host` is
+    where it answers.
+    """
+
+    __slots__ = ("host", "insecure", "mirror", "registry", "repository")
 
     def __init__(self, host: str, repository: str, *, insecure: bool, mirror: bool = False) -> None:
-        self.host = host
+        self.registry = host
+        self.host = "registry-1.docker.io" if host == DEFAULT_REGISTRY else host
         self.repository = repository
         self.insecure = insecure
         self.mirror = mirror
@@ -89,8 +94,6 @@ def _endpoint(
     insecure = entry.get("insecure") is True or is_loopback(bare)
     if tls_verify is not None:
         insecure = not tls_verify
-    if host == DEFAULT_REGISTRY:
-        host = "registry-1.docker.io"
     return Endpoint(host, repository, insecure=insecure, mirror=mirror)
 
 

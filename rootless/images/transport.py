@@ -15,27 +15,43 @@ import ssl
 import threading
 import time
 import urllib.request
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
 from rootless.errors import RegistryError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.credentials import Credentials
+
 USER_AGENT = "rootless"
 RETRY_STATUS = (429, 500, 502, 503, 504)
+RANGE_TRIES = 3
 _RETRY_AFTER_MAX = 60.0
 
 
 class Settings:
-    """How patient to be.
+    """How patient to be, and who we are.
 
-    stall      seconds without a byte that count as a stall; $ROOTLESS_STALL_SECONDS, else 30
-    attempts   tries of one request before giving up
-    backoff    seconds before the second try; doubles from there
+    stall        seconds without a byte that count as a stall; $ROOTLESS_STALL_SECONDS, else 30
+    attempts     tries of one request before giving up
+    backoff      seconds before the second try; doubles from there
+    authfile     where passwords are, instead of the usual places
+    cert_dir     certificates as in certs.d/HOST, instead of the usual places
+    credentials  instead of what is stored
     """
 
-    __slots__ = ("attempts", "backoff", "stall")
+    __slots__ = ("attempts", "authfile", "backoff", "cert_dir", "credentials", "stall")
 
     def __init__(
-        self, *, stall: float | None = None, attempts: int = 5, backoff: float = 0.5
+        self,
+        *,
+        stall: float | None = None,
+        attempts: int = 5,
+        backoff: float = 0.5,
+        authfile: str = "",
+        cert_dir: str = "",
+        credentials: Credentials | None = None,
     ) -> None:
         if stall is None:
             try:
@@ -45,31 +61,70 @@ class Settings:
         self.stall = stall if stall > 0 else 30.0
         self.attempts = attempts
         self.backoff = backoff
+        self.authfile = authfile
+        self.cert_dir = cert_dir
+        self.credentials = credentials
 
     def wait(self, attempt: int, retry_after: str | None = None) -> None:
         """Sleep before try number `attempt` + 1, as long as the server asked for if it did."""
         pause = self.backoff * 2**attempt * random.uniform(0.75, 1.25)
-        if retry_after and retry_after.strip().isdigit():
-            pause = max(pause, float(min(int(retry_after), _RETRY_AFTER_MAX)))
-        time.sleep(pause)
+        time.sleep(max(pause, min(_seconds(retry_after), _RETRY_AFTER_MAX)))
+
+
+def _seconds(retry_after: str | None) -> float:
+    """What a Retry-After header asks for: seconds or a date (RFC 9110, section 10.2.3)."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        from email.utils import parsedate_to_datetime
+
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+
+
+class Payload:
+    """A body that is sent in pieces: `size` bytes, which `open` gives from the beginning, again
+    for every attempt."""
+
+    __slots__ = ("open", "size")
+
+    def __init__(self, size: int, open: Callable[[], Iterable[bytes]]) -> None:
+        self.size = size
+        self.open = open
+
+
+Body = Payload | bytes | None
 
 
 class Reply:
     """What a server answered; close it, or read it to its end."""
 
-    __slots__ = ("_connection", "_key", "_response", "_transport", "headers", "status", "url")
+    __slots__ = (
+        "_connection",
+        "_key",
+        "_response",
+        "_sock",
+        "_transport",
+        "headers",
+        "status",
+        "url",
+    )
 
     def __init__(
         self,
         transport: Transport,
         key: tuple[str, str],
         connection: http.client.HTTPConnection,
+        sock: socket.socket,
         response: http.client.HTTPResponse,
         url: str,
     ) -> None:
         self._transport = transport
         self._key = key
         self._connection = connection
+        self._sock = sock
         self._response = response
         self.status = response.status
         self.headers = response.headers
@@ -102,6 +157,13 @@ class Reply:
             raise http.client.IncompleteRead(b"", missing)
         return b"".join(parts)
 
+    def abort(self) -> None:
+        """Wake whoever reads this in another thread, by an end of the connection."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
     def close(self) -> None:
         """Give the connection back if it is in a known state, or drop it."""
         left = self._response.length
@@ -132,7 +194,7 @@ class Transport:
         method: str,
         url: str,
         headers: dict[str, str],
-        body: bytes | None = None,
+        body: Body = None,
         *,
         attempts: int = 0,
     ) -> Reply:
@@ -152,7 +214,7 @@ class Transport:
             except TimeoutError:
                 timeouts += 1
                 # Every stall costs the whole patience, so two are enough.
-                if last or timeouts > 1:
+                if last or timeouts >= (RANGE_TRIES if "Range" in headers else 2):
                     raise stalled(url, self.settings) from None
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:
                 if last:
@@ -190,7 +252,7 @@ class Transport:
                     connection.close()
             self._idle.clear()
 
-    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
+    def _once(self, method: str, url: str, headers: dict[str, str], body: Body) -> Reply:
         parts = urlsplit(url)
         key = (parts.scheme, parts.netloc)
         target = parts.path or "/"
@@ -227,11 +289,25 @@ class Transport:
         method: str,
         target: str,
         headers: dict[str, str],
-        body: bytes | None,
+        body: Body,
         url: str,
     ) -> Reply:
-        connection.request(method, target, body=body, headers=headers)
-        return Reply(self, key, connection, connection.getresponse(), url)
+        if connection.sock is None:
+            connection.connect()
+        sock = connection.sock
+        # A part of a blob can be had again, so there is less to lose by giving up on one sooner.
+        sock.settimeout(self.settings.stall / (RANGE_TRIES if "Range" in headers else 1))
+        try:
+            if isinstance(body, Payload):
+                headers = {**headers, "Content-Length": str(body.size)}
+                connection.request(method, target, body=body.open(), headers=headers)
+            else:
+                connection.request(method, target, body=body, headers=headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses a long body may say why before it has seen all of it.
+            if not isinstance(body, Payload):
+                raise
+        return Reply(self, key, connection, sock, connection.getresponse(), url)
 
     def _connect(
         self, scheme: str, host: str, port: int | None, proxy: str
@@ -251,7 +327,7 @@ class Transport:
 
     def _proxy(self, scheme: str, host: str, netloc: str) -> str:
         """The proxy for a host, "" for none; a proxy never gets to see this host's own services."""
-        if is_loopback(host) or urllib.request.proxy_bypass(netloc):
+        if is_loopback(host) or urllib.request.proxy_bypass(netloc) or self._in_no_proxy(host):
             return ""
         proxy = self._proxies.get(scheme) or self._proxies.get("all") or ""
         if proxy and "://" not in proxy:
@@ -263,6 +339,25 @@ class Transport:
                 hint="set HTTPS_PROXY to an http:// proxy",
             )
         return proxy
+
+    def _in_no_proxy(self, host: str) -> bool:
+        """Networks in NO_PROXY, `10.0.0.0/8`, which curl and Go know and urllib does not."""
+        listed = str(self._proxies.get("no") or "")
+        if "/" not in listed:
+            return False
+        import ipaddress
+
+        try:
+            address = ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        for word in listed.split(","):
+            try:
+                if "/" in word and address in ipaddress.ip_network(word.strip(), strict=False):
+                    return True
+            except ValueError:
+                continue
+        return False
 
     def _tls(self) -> ssl.SSLContext:
         with self._lock:

@@ -279,11 +279,11 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, data, {"Content-Type": media_type, "Docker-Content-Digest": digest})
             return
         data = self.blob(what)
-        start = 0
         if "Range" in self.headers and self.server.ranges:
-            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
-            extra = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
-            self.reply(206, data[start:], extra)
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last) + 1, len(data)) if last else len(data)
+            extra = {"Content-Range": f"bytes {start}-{end - 1}/{len(data)}"}
+            self.reply(206, data[start:end], extra)
         else:
             self.reply(200, data)
 
