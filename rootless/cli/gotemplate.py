@@ -327,6 +327,12 @@ class _Run:
                 raise
             except (TypeError, ValueError, IndexError, KeyError, AttributeError):
                 raise UsageError(f"the template function {what} cannot be used so") from None
+        if kind == "field" and (len(command) > 1 or last):
+            # docker's rows have methods: {{.Label "team"}}
+            method = METHODS.get(what[1])
+            if method is not None and len(command) - 1 + len(last) == 1:
+                given = last or [self._operand(command[1], dot, names)]
+                return method(self._operand(what[0], dot, names), *given)
         if len(command) > 1 or last:
             raise UsageError(f"invalid template {self.text!r}: a value takes no operands")
         return self._operand(command[0], dot, names)
@@ -447,6 +453,16 @@ def _truncate(value: Json, width: int) -> str:
     # docker's order of operands: {{truncate .ID 12}}
     return shown(value)[:width]
 
+
+def _label(row: Json, name: Json) -> Json:
+    for pair in str(row.get("Labels", "")).split(",") if isinstance(row, dict) else ():
+        key, _, value = pair.partition("=")
+        if key == name:
+            return value
+    return ""
+
+
+METHODS: dict[str, Callable[[Json, Json], Json]] = {"Label": _label}
 
 FUNCTIONS: dict[str, Callable[..., Json]] = {
     "and": _and,

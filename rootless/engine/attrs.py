@@ -74,7 +74,7 @@ def container(one: Container) -> Json:
             "PortBindings": one.ports,
             "Memory": record["cgroup"]["resources"].get("memory") or 0,
             "PidsLimit": record["cgroup"]["resources"].get("pids") or 0,
-            "CapDrop": [],
+            **_words(one, config),
             "MaskedPaths": config["linux"]["maskedPaths"],
             "ReadonlyPaths": config["linux"]["readonlyPaths"],
         },
@@ -104,8 +104,55 @@ def container(one: Container) -> Json:
             "IPAddress": "10.0.2.100" if record["network"] == "slirp4netns" else "",
             "Gateway": "10.0.2.2" if record["network"] == "slirp4netns" else "",
             "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
-            "Networks": {record["network"]: {}},
+            "Networks": {
+                record["network"]: {
+                    "IPAddress": "10.0.2.100" if record["network"] == "slirp4netns" else "",
+                    "IPPrefixLen": 24 if record["network"] == "slirp4netns" else 0,
+                    "Gateway": "10.0.2.2" if record["network"] == "slirp4netns" else "",
+                }
+            },
         },
+    }
+
+
+def _words(one: Container, config: Json) -> Json:
+    """What the flags of `run` came to, as docker's HostConfig tells it."""
+    from rootless.runtime import capabilities
+
+    record = one.record
+    limits = record["cgroup"]["resources"]
+    usual = set(capabilities.DEFAULT)
+    bounding = set(config["process"]["capabilities"]["bounding"])
+    kinds = {space["type"]: space.get("path") for space in config["linux"]["namespaces"]}
+    modes = {
+        name: "host" if kind not in kinds else "container" if kinds[kind] else "private"
+        for name, kind in (
+            ("PidMode", "pid"), ("IpcMode", "ipc"), ("UTSMode", "uts"), ("CgroupnsMode", "cgroup"),
+        )
+    }  # fmt: skip
+    return {
+        **modes,
+        "Annotations": record["annotations"],
+        "CapAdd": sorted(bounding - usual),
+        "CapDrop": sorted(usual - bounding),
+        "CgroupParent": record["cgroup"]["parent"],
+        "CpuShares": limits.get("cpu_shares") or 0,
+        "CpuPeriod": limits.get("cpu_period") or 0,
+        "CpuQuota": limits.get("cpu_quota") or 0,
+        "CpusetCpus": limits.get("cpuset") or "",
+        "MemorySwap": limits.get("swap") or 0,
+        "Init": record["init"],
+        "SecurityOpt": [f"seccomp={record['seccomp']}"] if record["seccomp"] else [],
+        "Sysctls": config["linux"]["sysctl"],
+        "Tmpfs": {
+            mount["Destination"]: mount["Mode"]
+            for mount in record["mounts"]
+            if mount["Type"] == "tmpfs"
+        },
+        "Ulimits": [
+            {"Name": limit["type"], "Soft": limit["soft"], "Hard": limit["hard"]}
+            for limit in config["process"]["rlimits"]
+        ],
     }
 
 

@@ -197,6 +197,10 @@ def collect(options: ContainerOptions, image: Json, binds: Binds) -> None:
     for target in image.get("Volumes") or {}:
         if os.path.normpath(target) not in covered:
             wanted.append(("bind", "", target, []))
+    if options.device or options.privileged:
+        from rootless.engine import devices
+
+        binds.mounts += devices.mounts(options.device, options.privileged)
     seen: set[str] = set()
     for kind, source, target, flags in sorted(wanted, key=lambda one: one[2].count("/")):
         if target in seen:

@@ -62,7 +62,10 @@ def _hand_over(draft: Draft) -> None:
     path = draft.directory
     while path != "/":
         path = os.path.dirname(path)
-        if not os.stat(path).st_mode & 0o001:
+        found = os.stat(path)
+        # root of a map that has the owner's ids as well (keep-id) passes by its capabilities
+        owned = None not in (maps.from_host_uid(found.st_uid), maps.from_host_gid(found.st_gid))
+        if not owned and not found.st_mode & 0o001:
             raise HostError(
                 f"root of this id map is uid {uid} on the host, which cannot pass through {path}",
                 hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place; other users of "
@@ -151,7 +154,7 @@ def write_files(draft: Draft) -> None:
     except OSError:
         host_text = ""
     address = "10.0.2.100" if draft.network.kind == "slirp4netns" else "127.0.1.1"
-    texts = {
+    texts: dict[str, str | bytes] = {
         "resolv.conf": files.resolv_conf(
             host_text,
             draft.network,
@@ -163,10 +166,14 @@ def write_files(draft: Draft) -> None:
         "hostname": draft.hostname + "\n",
     }
     taken = {mount["destination"] for mount in draft.binds.mounts}
+    if options.tz:
+        from rootless.engine import clock
+
+        texts["localtime"] = clock.zone(options.tz)
     for name, text in texts.items():
         path = os.path.join(directory, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(path, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
         if "/etc/" + name not in taken:
             draft.binds.mounts.append(
                 {"type": "bind", "source": path, "destination": "/etc/" + name, "options": ["bind"]}

@@ -183,7 +183,12 @@ class Images:
         if policy in ("always", "newer") and not names_hello(name):
             return self.pull(name, platform)
         try:
-            return store.resolve(name)
+            record = store.resolve(name)
+            if not platform:
+                return record
+            from rootless.engine import fitting
+
+            return fitting.fit(self, record, name, platform, policy)
         except ImageNotFound:
             if names_hello(name):
                 from rootless.images import builtin

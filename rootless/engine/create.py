@@ -133,6 +133,8 @@ def _check(options: ContainerOptions) -> None:
         signals.number(options.stop_signal)
     if options.name:
         names.check(options.name)
+    if options.hostname:
+        names.check_hostname(options.hostname)
     if options.cidfile and os.path.exists(options.cidfile):
         raise Conflict(
             f"the container id file {options.cidfile} exists",

@@ -43,6 +43,18 @@ def check(name: str) -> str:
     return name
 
 
+def check_hostname(name: str) -> None:
+    """Raises UsageError unless `name` can be a host name (RFC 1123, sethostname(2))."""
+    labels = name.removesuffix(".").split(".")
+    if len(name) > 64 or not all(
+        label and label[0] != "-" and label[-1] != "-" and set(label) <= _ALLOWED - {"."}
+        for label in labels
+    ):
+        raise UsageError(
+            f'invalid --hostname "{name}"', hint="letters, digits, - and dots, at most 64"
+        )
+
+
 def take(containers: str, name: str, identifier: str) -> str:
     """Reserve `name` (or, if empty, a free invented one) for the container; returns it.
 

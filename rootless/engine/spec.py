@@ -62,8 +62,6 @@ def environment(options: ContainerOptions, image: Json, hostname: str, home: str
         variables.assign(values, image.get("Env") or ())
     for path in options.env_file:
         variables.assign(values, variables.from_file(path))
-    if options.tz:
-        values["TZ"] = os.environ.get("TZ", "") if options.tz == "local" else options.tz
     for name in options.unsetenv:
         values.pop(name, None)
     variables.assign(values, options.env)
@@ -243,7 +241,7 @@ def config(
             "resources": resources,
             "maskedPaths": masked,
             "readonlyPaths": readonly,
-            "devices": [{"path": path, "type": "c"} for path in options.device],
+            "devices": [],
         },
     }
 

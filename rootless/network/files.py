@@ -17,6 +17,9 @@ def resolv_conf(
 ) -> str:
     """The host's, with what was asked for instead; the host's loopback cannot be reached from
     another network namespace, so name servers there are replaced by slirp4netns' own."""
+    for one in dns:
+        if one != "none" and not _is_address(one):
+            raise UsageError(f'invalid --dns "{one}"', hint="the address of a name server, or none")
     servers, searches, others = [], [], []
     for line in host_text.splitlines():
         words = line.split()
@@ -44,6 +47,18 @@ def resolv_conf(
     return "".join(line + "\n" for line in lines)
 
 
+def _is_address(text: str) -> bool:
+    import _socket
+
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, text.partition("%")[0])
+            return True
+        except OSError:
+            continue
+    return False
+
+
 def hosts(hostname: str, name: str, ip: str, add_host: list[str]) -> str:
     """/etc/hosts with the container's own names and those of --add-host.  Raises UsageError."""
     lines = [
@@ -52,8 +67,8 @@ def hosts(hostname: str, name: str, ip: str, add_host: list[str]) -> str:
     ]
     for word in add_host:
         alias, colon, address = word.partition(":")
-        if not colon or not alias or not address:
-            raise UsageError(f'invalid --add-host "{word}"', hint="NAME:ADDRESS")
+        if not colon or not alias or not (address == "host-gateway" or _is_address(address)):
+            raise UsageError(f'invalid --add-host "{word}"', hint="NAME:ADDRESS, as in db:10.1.2.3")
         lines.append(f"{_SLIRP_GATEWAY if address == 'host-gateway' else address}\t{alias}")
     own = " ".join(dict.fromkeys(one for one in (hostname, name) if one))
     lines.append(f"{ip}\t{own}")

@@ -41,6 +41,7 @@ def run(call: Call) -> int:
 
     given = call.options
     own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet")}
+    proxy = truth("--sig-proxy", own["sig_proxy"] or "true")
     options = ContainerOptions(call.words[0], command=call.words[1:], **given)
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
         raise UsageError("standard input is not a terminal", hint="leave out -t")
@@ -59,6 +60,6 @@ def run(call: Call) -> int:
         stdin=options.interactive,
         tty=options.tty,
         detach_keys=options.detach_keys or "",
-        sig_proxy=truth("--sig-proxy", own["sig_proxy"] or "true"),
+        sig_proxy=proxy,
     )
     return 125

@@ -40,6 +40,7 @@ def run(call: Call) -> int:
         return output.each(call.words, work)
     if len(call.words) > 1:
         raise UsageError("only one container can be attached to at a time")
+    proxy = truth("--sig-proxy", given["sig_proxy"] or "true")
     container = containers.get(call.words[0])
     session = container.start(attach=True)
     assert session is not None
@@ -47,6 +48,6 @@ def run(call: Call) -> int:
         stdin=given["interactive"],
         tty=container.record["tty"],
         detach_keys=given["detach_keys"] or container.record["detachKeys"],
-        sig_proxy=truth("--sig-proxy", given["sig_proxy"] or "true"),
+        sig_proxy=proxy,
     )
     return 125
