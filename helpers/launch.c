@@ -6,6 +6,7 @@
  * The first operation that fails is reported as (index, errno, op, path); nothing is retried. */
 #define _GNU_SOURCE
 #include "confine.h"
+#include "events.h"
 #include "gate.h"
 #include "mounts.h"
 #include "sealed.h"
@@ -45,6 +46,7 @@ static void fail(struct plan *plan, const struct record *r, int error)
 }
 
 static pid_t forwarded;
+static const char *ended_fields;
 
 static void forward(int number)
 {
@@ -80,7 +82,12 @@ static void mirror(pid_t child)
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             _exit(125);
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    char code[40];
+    int number = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    snprintf(code, sizeof code, ",\"exitCode\":\"%d\"", number);
+    event_add("exec_died", ended_fields, code);
+    events_flush();
+    _exit(number);
 }
 
 static int same_process(const char *pid, const char *start)
@@ -128,6 +135,8 @@ static int do_join(struct plan *plan, const struct record *r)
         pid_t child = fork();
         if (child > 0)
             mirror(child);
+        /* a directory of the host's would be a way out (CVE-2024-21626) */
+        events_close();
         return child < 0 ? -1 : enter_cgroup(plan);
     }
     /* with the monitor, the process inside becomes the monitor's own child and this one goes away */
@@ -252,6 +261,10 @@ int main(int argc, char **argv)
                 memcpy(plan.environment, r.argv, (r.argc + 1) * sizeof *r.argv);
         } else if (r.op == OP_EXEC) {
             done = do_exec(&plan, &r);
+        } else if (r.op == OP_EVENTS) {
+            events_open(r.argv[0]);
+            ended_fields = r.argv[1];
+            done = 0;
         } else if (r.op == OP_LOOKUP) {
             plan.failing = r.argv[0];
             done = execute(&plan, r.argv, 1);

@@ -8,6 +8,7 @@
  * killed by its parent-death signal, slirp4netns sees its exit descriptor close. */
 #define _GNU_SOURCE
 #include "channel.h"
+#include "events.h"
 #include "log.h"
 #include "ops.h"
 #include "place.h"
@@ -377,6 +378,56 @@ static void told_failure(void)
     channel_send(&channel, 'F', &data, (uint32_t)(12 + strlen(data.text)));
 }
 
+/* What every event of this container says; a rename leaves the new words in a file. */
+static const char *event_fields(void)
+{
+    static char *text;
+    static size_t size;
+    char path[4096];
+    struct stat status;
+    if (!orders.events)
+        return NULL;
+    snprintf(path, sizeof path, "%s/event", orders.directory);
+    if (orders.session || stat(path, &status) < 0)
+        return text ? text : orders.events[1];
+    if ((size_t)status.st_size + 1 > size) {
+        free(text);
+        size = (size_t)status.st_size + 1;
+        text = malloc(size);
+    }
+    return text && slurp(path, text, size) > 0 ? text : orders.events[1];
+}
+
+static void volume_events(const char *action)
+{
+    for (char **fields = orders.events ? orders.events + 2 : NULL; fields && *fields; fields++)
+        event_add(action, *fields, "");
+}
+
+static void tell_started(void)
+{
+    if (orders.session)
+        return;
+    const char *fields = event_fields();
+    volume_events("mount");
+    event_add("init", fields, "");
+    event_add("start", fields, "");
+    events_flush();
+}
+
+static void tell_ended(void)
+{
+    char code[64];
+    const char *fields = event_fields();
+    snprintf(code, sizeof code, ",\"exitCode\":\"%d\"", record.code);
+    if (record.oom && !orders.session)
+        event_add("oom", fields, "");
+    event_add(orders.session ? "exec_died" : "die", fields, code);
+    if (!orders.session)
+        volume_events("unmount");
+    events_flush();
+}
+
 static void run(void)
 {
     long long pause = 0;
@@ -392,6 +443,7 @@ static void run(void)
             fcntl(container.in, F_SETFL, O_NONBLOCK);
         write_state("running");
         write_pid_file();
+        tell_started();
         channel_send(&channel, 'R', &pid, 4);
         int status = serve();
         record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -407,12 +459,17 @@ static void run(void)
         if (container.err >= 0)
             close(container.err);
         container.in = container.out = container.err = -1;
-        if (!should_restart(&pause))
+        int again = should_restart(&pause);
+        if (!orders.remove || orders.session)
+            write_state(again ? "restarting" : "exited");
+        tell_ended();
+        if (!again)
             return;
-        write_state("restarting");
         pause_before_restart(pause);
-        if (asked_to_stop())
+        if (asked_to_stop()) {
+            write_state("exited");
             return;
+        }
         record.restarts++;
         if (container.user_ns >= 0)
             close(container.user_ns);
@@ -452,15 +509,24 @@ int main(int argc, char **argv)
         return 0;
     }
     open_listener();
+    if (orders.events)
+        events_open(orders.events[0]);
     run();
+    const char *fields = orders.session ? NULL : event_fields(); /* before the directory goes */
+    if (!record.failed)
+        event_add("cleanup", fields, "");
+    if (!record.failed || orders.remove) {
+        clean_up();
+        for (char **one = orders.events && orders.remove ? orders.events + 2 : NULL; one && *one; one++)
+            if (strstr(*one, "\"anonymous\":\"true\""))
+                event_add("remove", *one, "");
+        if (orders.remove)
+            event_add("remove", fields, "");
+        events_flush();
+    }
     if (!record.failed) {
         uint32_t ended[2] = {(uint32_t)record.code, (uint32_t)record.oom};
-        if (!orders.remove || orders.session)
-            write_state("exited");
-        clean_up();
         channel_send(&channel, 'X', ended, sizeof ended);
-    } else if (orders.remove) {
-        clean_up();
     }
     channel_finish(&channel);
     return 0;

@@ -53,6 +53,7 @@ enum op {
     OP_LOOKUP,         /* command: fails as exec would, and executes nothing */
     OP_PRESERVE,       /* count: so many descriptors from 3 on are the command's */
     OP_TIME_OFFSETS,   /* lines of /proc/PID/timens_offsets: a time namespace of our own */
+    OP_EVENTS,         /* directory of the log, fields of the event that tells how the command ended */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */
@@ -82,6 +83,7 @@ enum op {
     ORDER_GATE,        /* descriptor of a listening socket that the launcher inherits */
     ORDER_CONSOLE,     /* path of a socket that gets the terminal */
     ORDER_WAIT,        /* -: stay until the process ends, and end as it ends */
+    ORDER_EVENTS,      /* directory of the log, fields of the container's events, of its volumes'... */
     ORDER_LAST
 };
 #endif

@@ -72,6 +72,7 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_GATE: o->gate = atoi(a[0]); break;
     case ORDER_CONSOLE: o->console = a[0]; break;
     case ORDER_WAIT: o->wait = 1; break;
+    case ORDER_EVENTS: o->events = list(r); break;
     }
 }
 

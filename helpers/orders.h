@@ -22,7 +22,7 @@ struct orders {
     const char *log_driver, *log_path;
     uint64_t log_limit;
     int log_files;
-    char **fields, **slirp, **udp, **remove, **unlink;
+    char **fields, **events, **slirp, **udp, **remove, **unlink;
     struct server server[MOST_SERVERS]; /* in the order in which the plan asks for them */
     int server_count;
     const char *slirp_socket;

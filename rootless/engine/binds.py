@@ -24,13 +24,14 @@ class Binds:
     """What the mounts of a container come to.
 
     `mounts`: OCI mounts; `preparations`: plan operations before them; `described`: what `inspect`
-    shows; `anonymous`: volumes that go with the container.
+    shows; `anonymous`: volumes that go with the container; `made`: volumes that were made for it.
     """
 
     __slots__ = (
         "anonymous",
         "described",
         "directory",
+        "made",
         "mounts",
         "preparations",
         "volumes",
@@ -45,6 +46,7 @@ class Binds:
         self.preparations: list[Record] = []
         self.described: list[Json] = []
         self.anonymous: list[str] = []
+        self.made: list[str] = []
 
     def add(self, source: str, target: str, options: list[str]) -> None:
         """One volume or bind mount.  Raises UsageError."""
@@ -71,6 +73,8 @@ class Binds:
             if not source:
                 name = os.urandom(32).hex()
                 self.anonymous.append(name)
+            if not os.path.isdir(self.volumes.directory(name)):
+                self.made.append(name)
             path = self.volumes.ensure(name)
             if copy and not os.listdir(path):
                 # docker's rule: an empty volume receives what the image has at that place

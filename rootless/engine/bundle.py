@@ -204,7 +204,7 @@ def _resources(draft: Draft) -> Json:
 
 
 def write_bundle(draft: Draft) -> None:
-    """config.json, the launch plan, and the monitor's orders."""
+    """config.json and the launch plan."""
     options = draft.options
     resources = _resources(draft)
     spaces = spec.namespaces(options, draft.joined, draft.network.kind == "host")
@@ -238,7 +238,14 @@ def write_bundle(draft: Draft) -> None:
             preparations=draft.binds.preparations,
         )
     records.write(draft.directory, "plan", plan, records.OPERATIONS)
-    records.write(draft.directory, "orders", orders(draft), records.ORDERS)
+
+
+def write_orders(draft: Draft, record: Json) -> None:
+    """The monitor's orders, with what its events say about the container."""
+    from rootless.engine import events
+
+    told = ("events", events.orders(draft.engine.data_dir, record))
+    records.write(draft.directory, "orders", [*orders(draft), told], records.ORDERS)
 
 
 def _filter(draft: Draft) -> bytes:

@@ -151,6 +151,7 @@ class Containers:
                     gone.append(one.id)
                 except (Conflict, ContainerNotFound):
                     continue
+        self.engine.event("container", "prune", "", "", {"count": str(len(gone))})
         return gone
 
     def _sweep(self, identifier: str) -> bool:
@@ -236,7 +237,18 @@ class Images:
             progress=self.engine.progress,
         )
         self.unpack(record, self.engine.maps)
+        self.event("pull", record, name)
         return record
+
+    def event(self, action: str, record: ImageRecord, name: str = "") -> None:
+        """Tell what happened to an image."""
+        from rootless.images import reference
+
+        known = name or (record.names[0] if record.names else "")
+        if known and not _is_id(known.removeprefix("sha256:")):
+            known = reference.parse(known).familiar
+        attributes = {**(record.config.get("Labels") or {}), "name": known}
+        self.engine.event("image", action, f"sha256:{record.id}", known, attributes)
 
     def get(self, name: str) -> ImageRecord:
         """The image of this name or id.  Raises ImageNotFound."""
@@ -254,6 +266,7 @@ class Images:
     def tag(self, source: str, target: str) -> None:
         """Give an image a further name."""
         self.store.tag(source, target)
+        self.event("tag", self.store.resolve(target), target)
 
     def load(self, source: str | BinaryIO) -> ImageList:
         """Images of an archive."""
@@ -263,6 +276,7 @@ class Images:
         records = archives.load(self.store, source, self.engine.progress)
         for record in records:
             self.unpack(record, self.engine.maps)
+            self.event("load", record)
         return records
 
     def import_image(
@@ -280,6 +294,7 @@ class Images:
             self.store, source, name, changes=list(changes or ()), message=message
         )
         self.unpack(record, self.engine.maps)
+        self.event("import", record)
         return record
 
     def remove(self, name: str, force: bool = False) -> Documents:
@@ -337,7 +352,14 @@ class Volumes:
     ) -> Json:
         """Make a volume; anonymous without a name."""
         self.engine.prepare_data_dir()
-        return self.store.create(name or os.urandom(32).hex(), labels or {}, driver, options or {})
+        name = name or os.urandom(32).hex()
+        made = self.store.create(name, labels or {}, driver, options or {})
+        self.event("create", name)
+        return made
+
+    def event(self, action: str, name: str) -> None:
+        """Tell what happened to a volume."""
+        self.engine.event("volume", action, name, name, {"driver": "local"})
 
     def get(self, name: str) -> Json:
         """The volume of this name.  Raises VolumeNotFound."""
@@ -365,7 +387,12 @@ class Volumes:
                 hint=f"rootless rm {users[0]} first",
             )
         self.store.remove(name)
+        self.event("remove", name)
 
     def prune(self) -> Strings:
         """Remove volumes that no container uses; returns the names."""
-        return list(self.store.prune(set(self.users())))
+        gone: Strings = list(self.store.prune(set(self.users())))
+        for name in gone:
+            self.event("remove", name)
+        self.engine.event("volume", "prune", "", "", {"count": str(len(gone))})
+        return gone

@@ -161,17 +161,22 @@ class Container:
             found = self.state()
             if found.alive or found.monitor:
                 return self.attach_session() if attach else None
-            started = self._launch()
+            started = self._launch(found)
         if not attach:
             os.close(started.channel)
             return None
+        self._event("attach")
         from rootless.engine.session import Session
 
         return Session(self, fd=started.channel)
 
-    def _launch(self) -> Started:
+    def _event(self, action: str, **more: str) -> None:
+        self.engine.container_event(action, self.record, **more)
+
+    def _launch(self, found: State) -> Started:
         from rootless.engine import launching
 
+        self._tell_lost(found)
         ran = False
         for name in ("state", "stopping", "helpers.log", "cgroup"):
             try:
@@ -196,6 +201,11 @@ class Container:
         if self.record.get("networkTarget") or self._has_target():
             orders = self._aim(orders)
         return launching.spawn(orders, self.name, place=self._place)
+
+    def _tell_lost(self, found: State) -> None:
+        # its monitor could not any more
+        if found.lost:
+            self._event("die", exitCode=str(found.exit_code))
 
     def _has_target(self) -> bool:
         return bool(self.record.get("networkTarget"))
@@ -248,6 +258,7 @@ class Container:
             raise Conflict(
                 f"the container {self.name} is not running", hint=f"rootless start {self.name}"
             )
+        self._event("attach")
         return Session(self, path=os.path.join(paths.socket_directory(self.id), "attach"))
 
     def _ask_to_stop(self) -> None:
@@ -271,18 +282,22 @@ class Container:
         if number in (9, 15):
             self._ask_to_stop()
         signals.send(found.pid, found.pid_start, number)
+        self._event("kill", signal=str(number))
 
     def stop(self, timeout: int | None = None) -> None:
         """Send the stop signal, wait `timeout` seconds (by default the container's own), then kill.
 
         Does nothing when it does not run.
         """
-        from rootless.engine import signals
-
         found = self.state()
         if not found.alive and not found.monitor:
             return
-        grace = self.record["stopTimeout"] if timeout is None else timeout
+        self._end(found, self.record["stopTimeout"] if timeout is None else timeout)
+        self._event("stop")
+
+    def _end(self, found: State, grace: int) -> None:
+        from rootless.engine import signals
+
         self._ask_to_stop()
         if found.alive and grace != 0:
             if found.status == "paused":
@@ -316,6 +331,7 @@ class Container:
         """Stop and start."""
         self.stop(timeout)
         self.start()
+        self._event("restart")
 
     def pause(self) -> None:
         """Freeze all processes.  Raises HostError where there is no cgroup to do it."""
@@ -338,12 +354,14 @@ class Container:
         from rootless.cgroups import tree
 
         tree.freeze(path, on)
+        self._event("pause" if on else "unpause")
 
     def update(self, **words: object) -> None:
         """Change its limits, now and for later starts; see rootless.engine.resources.update."""
         from rootless.engine import resources
 
         resources.update(self, **words)  # type: ignore[arg-type]
+        self._event("update")
 
     def stats(self, seconds: float = 1.0) -> Iterator[Json]:
         """What it uses, again and again; see rootless.engine.resources.stats."""
@@ -369,12 +387,14 @@ class Container:
                         hint=f"stop it first, or: rootless rm -f {self.name}",
                     )
                 self.stop(timeout or 0)
+            self._tell_lost(found)
             self._end_leftovers(found)
             cgroup = self.cgroup()
             if not os.path.isdir(self.directory):
                 return
             names.release(self.engine.containers_dir, self.name, self.id)
             rootfs.remove(self.directory, self.storage_maps())
+        self._event("remove")
         from rootless.engine import rubbish
 
         rubbish.remove_sockets(self.id)
@@ -385,6 +405,7 @@ class Container:
         if volumes or self.record["remove"]:
             for name in self.record["anonymous"]:
                 self.engine.volumes.store.remove_quietly(name)
+                self.engine.volumes.event("remove", name)
 
     def _end_leftovers(self, found: State) -> None:
         """After a monitor's violent death slirp4netns may still be there; servers die with it."""
@@ -395,6 +416,8 @@ class Container:
 
     def rename(self, new: str) -> None:
         """Give it another name.  Raises Conflict, UsageError."""
+        from rootless.engine import events
+
         names.check(new)
         with self.lock():
             self.reload()
@@ -403,6 +426,8 @@ class Container:
             self.record["name"] = new
             documents.write(os.path.join(self.directory, "container.json"), self.record)
             names.release(self.engine.containers_dir, old, self.id)
+            events.renamed(self.directory, self.record)
+        self._event("rename", oldName="/" + old)
 
     def wait(self, condition: str = "stopped") -> dict[str, int]:
         """Wait until it has ended (`removed`: until it is gone); {"StatusCode": n}."""

@@ -325,7 +325,11 @@ def _record(draft: Draft, starts: bool) -> None:
     }
     if options.cidfile:
         documents.write_bytes(options.cidfile, draft.identifier.encode())
+    bundle.write_orders(draft, record)
     documents.write(os.path.join(draft.directory, "container.json"), record)
+    for name in draft.binds.made:
+        draft.engine.volumes.event("create", name)
+    draft.engine.container_event("create", record)
 
 
 def engine_runtime(engine: Engine) -> str:

@@ -9,9 +9,12 @@ from rootless.progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.collections import Containers, Images, Volumes
+    from rootless.engine.event_log import Event
     from rootless.engine.options import ContainerOptions
     from rootless.userns.idmap import IdMaps
 
@@ -98,6 +101,44 @@ class Engine:
         if not always and not _first_time(key):
             return
         self.progress.message(f"note: {text}")
+
+    def event(
+        self,
+        kind: str,
+        action: str,
+        identifier: str,
+        name: str = "",
+        attributes: dict[str, str] | None = None,
+    ) -> None:
+        """Write down that something happened, for `events`; costs one open, write and close.
+
+        `kind`: container, image, volume, network, pod, system; `action`: podman's word for it,
+        but `die`.  Never raises: what was done is done, whether it could be written down or not.
+        """
+        from rootless.engine import events
+
+        events.append(self.data_dir, kind, action, identifier, name or identifier, attributes or {})
+
+    def container_event(self, action: str, record: Json, **more: str) -> None:
+        """As `event`, for the container of this record; `more`: attributes besides its own."""
+        from rootless.engine import events
+
+        attributes = events.of_container(record, **more)
+        self.event("container", action, record["id"], record["name"], attributes)
+
+    def events(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        filters: dict[str, list[str]] | None = None,
+        stream: bool = True,
+    ) -> Iterator[Event]:
+        """What happens, as it happens; see rootless.engine.event_log.read."""
+        from rootless.engine import event_log
+
+        return event_log.read(
+            self.data_dir, since=since, until=until, filters=filters or {}, stream=stream
+        )
 
     def prepare_data_dir(self) -> None:
         """Make the directories that a first run needs.

@@ -139,14 +139,17 @@ def become(container: Container, options: ExecOptions) -> str:
         )
     items = plan(container, options)
     identifier = os.urandom(32).hex()
+    told = _tell(container, identifier)
     directory = os.path.join(container.directory, "exec")
     try:
         os.mkdir(directory, 0o700)
     except FileExistsError:
         pass
-    path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
+    name = identifier[:12] + ".plan"
     if options.tty or options.detach:
-        return _with_monitor(container, options, identifier, directory, path)
+        path = records.write(directory, name, items, records.OPERATIONS)
+        return _with_monitor(container, options, identifier, directory, path, told)
+    path = records.write(directory, name, [told, *items], records.OPERATIONS)
     admit = _admission(container)
     if admit is not None:
         admit(os.getpid())
@@ -163,8 +166,24 @@ def become(container: Container, options: ExecOptions) -> str:
         ) from None
 
 
+def _tell(container: Container, identifier: str) -> Record:
+    """Tell that a command is entered; what tells, as well, how it ends."""
+    from rootless.engine import events
+
+    record = container.record
+    attributes = events.of_container(record, execID=identifier)
+    container.engine.event("container", "exec", container.id, container.name, attributes)
+    fields = events.fields("container", container.id, container.name, attributes)
+    return ("events", (events.directory(container.engine.data_dir), fields))
+
+
 def _with_monitor(
-    container: Container, options: ExecOptions, identifier: str, directory: str, plan_path: str
+    container: Container,
+    options: ExecOptions,
+    identifier: str,
+    directory: str,
+    plan_path: str,
+    told: Record,
 ) -> str:
     short = identifier[:12]
     orders: list[Record] = [
@@ -174,6 +193,7 @@ def _with_monitor(
         ("log-errors", (os.path.join(directory, short + ".log"),)),
         ("stdin", ("once" if options.interactive else "null",)),
         ("exec-session", ()),
+        told,
     ]
     if options.tty:
         orders.append(("tty", ()))
@@ -215,7 +235,9 @@ def run(container: Container, command: list[str], **words: object) -> ExecResult
     items = plan(container, options)
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
-    path = records.write(directory, os.urandom(6).hex() + ".plan", items, records.OPERATIONS)
+    identifier = os.urandom(32).hex()
+    items.insert(0, _tell(container, identifier))
+    path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
     arguments = [paths.helper("launch"), "-", path]
     admit = _admission(container)
     if admit is None:

@@ -33,6 +33,7 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
     if not by_id and len(record.names) > 1:
         canonical = reference.parse(name).canonical
         store.untag(name)
+        images.event("untag", record, canonical)
         return [{"Untagged": reference.parse(canonical).familiar}]
     users = _users(images, record)
     if users and not force:
@@ -43,10 +44,17 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
     for user in users:
         images.engine.containers.get(user).remove(force=True)
     told += [{"Untagged": reference.parse(one).familiar} for one in record.names]
-    store.delete(record.id)
+    _delete(images, record)
     told.append({"Deleted": f"sha256:{record.id}"})
     sweep(images)
     return told
+
+
+def _delete(images: Images, record: ImageRecord) -> None:
+    images.store.delete(record.id)
+    for name in record.names:
+        images.event("untag", record, name)
+    images.event("remove", record)
 
 
 def sweep(images: Images) -> int:
@@ -82,6 +90,8 @@ def prune_images(images: Images, all: bool) -> Json:
         if (record.names and not all) or _users(images, record):
             continue
         told += [{"Untagged": name} for name in record.names]
-        store.delete(record.id)
+        _delete(images, record)
         told.append({"Deleted": f"sha256:{record.id}"})
-    return {"ImagesDeleted": told, "SpaceReclaimed": sweep(images)}
+    freed = sweep(images)
+    images.engine.event("image", "prune", "", "", {"reclaimed": str(freed)})
+    return {"ImagesDeleted": told, "SpaceReclaimed": freed}

@@ -8,6 +8,7 @@ together with the start time of its process.
 from __future__ import annotations
 
 import os
+import time
 
 from rootless import documents
 
@@ -81,6 +82,19 @@ class State:
 
 def read(directory: str, name: str = "state") -> State:
     """The state of the container kept in `directory`."""
+    state = _read(directory, name)
+    patience = 60
+    while state.status == "ending" and patience:
+        # between the end of the process and the monitor's next word, which says what follows
+        time.sleep(0.002)
+        patience -= 1
+        state = _read(directory, name)
+    if state.status == "ending":
+        state.status = "exited"
+    return state
+
+
+def _read(directory: str, name: str) -> State:
     state = State()
     path = os.path.join(directory, name)
     try:
@@ -105,8 +119,7 @@ def read(directory: str, name: str = "state") -> State:
         state.slirp = told["slirp"]
         state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
-        # between the end of the process and the monitor's next word
-        state.status = "exited" if not state.finished else state.status
+        state.status = "ending" if not state.finished else state.status
     if not state.monitor and not state.pid:
         _lost(state, path)
     return state

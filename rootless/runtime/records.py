@@ -25,7 +25,7 @@ OPERATIONS = {
         symlink mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname
         loopback wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
         seccomp nest env exec join pdeathsig cgroup-join runtime-hooks hook gate
-        personality io-priority scheduler affinity lookup preserve time-offsets""".split(),
+        personality io-priority scheduler affinity lookup preserve time-offsets events""".split(),
         1,
     )
 }
@@ -35,7 +35,7 @@ ORDERS = {
     for number, name in enumerate(
         """id directory socket clone map join executor tty stdin log field slirp slirp-socket
         slirp-request fuse go restart pid-file remove unlink exec-session log-errors
-        udp timeout gate console wait""".split(),
+        udp timeout gate console wait events""".split(),
         100,
     )
 }
