@@ -279,6 +279,23 @@ class Images:
             self.event("load", record)
         return records
 
+    def save(
+        self,
+        names: str | Strings,
+        target: str | BinaryIO,
+        *,
+        format: str = "docker-archive",
+        compress: bool = False,
+    ) -> None:
+        """Write images to a path or a stream; see rootless.images.save.save."""
+        from rootless.images import save
+
+        words = [names] if isinstance(names, str) else list(names)
+        save.save(
+            self.store, words, target, format=format, compress=compress,
+            progress=self.engine.progress,
+        )  # fmt: skip
+
     def import_image(
         self,
         source: str | BinaryIO,

@@ -12,6 +12,7 @@ from rootless.errors import Conflict, ContainerNotFound, HostError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
     from rootless.engine.state import State
+    from rootless.images.record import ImageRecord
     from rootless.userns.idmap import IdMaps
 
 
@@ -535,6 +537,18 @@ class Container:
         from rootless.engine import files
 
         return files.put_archive(self, path, source, keep_owner=keep_owner)
+
+    def export(self, target: str | int) -> Json:
+        """Write its whole file system as a tar to a path or descriptor; {"files", "bytes"}."""
+        from rootless.engine import committing
+
+        return committing.export_to(self, target)
+
+    def commit(self, name: str = "", **words: Any) -> ImageRecord:
+        """Make an image of it; further words: rootless.images.commit.Words."""
+        from rootless.engine import committing
+
+        return committing.commit(self, name, **words)
 
     # how it is told
 

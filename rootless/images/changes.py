@@ -1,7 +1,7 @@
-"""Dockerfile instructions that change an image's configuration: `import --change`.
+"""Dockerfile instructions that change an image's configuration: `import` and `commit --change`.
 
-Scope: CMD ENTRYPOINT ENV EXPOSE LABEL USER VOLUME WORKDIR STOPSIGNAL, applied to the `config`
-object of an OCI image.  Source: the Dockerfile reference.
+Scope: CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR,
+applied to the `config` object of an OCI image.  Source: the Dockerfile reference.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
 
-_KNOWN = "CMD ENTRYPOINT ENV EXPOSE LABEL USER VOLUME WORKDIR STOPSIGNAL"
+_KNOWN = "CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR"
+_NEVER = "FROM MAINTAINER ONBUILD"  # what ONBUILD may not be followed by
 
 
 def apply(config: dict[str, Json], changes: list[str]) -> None:
-    """Change `config` in place, one instruction after the other.  Raises UsageError."""
+    """Change `config` in place, one instruction after the other.  Raises UsageError.
+
+    As in a Dockerfile, a new ENTRYPOINT forgets the CMD that came with the old one.
+    """
+    commanded = False
     for change in changes:
-        word, _, rest = change.strip().partition(" ")
-        word, rest = word.upper(), rest.strip()
+        word, rest = _first(change)
         if word not in _KNOWN.split():
             raise UsageError(
                 f"{word!r} is no instruction that can be applied", hint=f"use {_KNOWN}"
@@ -31,7 +35,10 @@ def apply(config: dict[str, Json], changes: list[str]) -> None:
         if not rest:
             raise UsageError(f"the instruction {change!r} says nothing", hint=f"write {word} VALUE")
         if word in ("CMD", "ENTRYPOINT"):
-            config[word.capitalize()] = _command(rest)
+            config[word.capitalize()] = _command(rest, config)
+            commanded = commanded or word == "CMD"
+            if not commanded:
+                config.pop("Cmd", None)
         elif word == "ENV":
             _environment(config, rest)
         elif word == "LABEL":
@@ -46,14 +53,80 @@ def apply(config: dict[str, Json], changes: list[str]) -> None:
         elif word == "USER":
             config["User"] = rest
         elif word == "WORKDIR":
-            config["WorkingDir"] = posixpath.join(config.get("WorkingDir") or "/", rest)
+            joined = posixpath.join(config.get("WorkingDir") or "/", rest)
+            config["WorkingDir"] = posixpath.normpath(joined)
+        elif word == "HEALTHCHECK":
+            config["Healthcheck"] = _health(rest, config)
+        elif word == "ONBUILD":
+            if _first(rest)[0] in _NEVER.split():
+                raise UsageError(
+                    f"ONBUILD {rest} is not allowed", hint="see the Dockerfile reference"
+                )
+            config.setdefault("OnBuild", []).append(rest)
+        elif word == "SHELL":
+            shell = _json_list(rest)
+            if not shell:
+                raise UsageError(f"SHELL {rest} is no list", hint='write SHELL ["/bin/sh", "-c"]')
+            config["Shell"] = shell
         else:
             config["StopSignal"] = rest
 
 
-def _command(text: str) -> list[str]:
+def _first(text: str) -> tuple[str, str]:
+    """(the instruction, in capitals; what follows), also of `CMD=…` as podman allows it."""
+    text = text.strip()
+    word = text.split(None, 1)[0] if text else ""
+    bare, equals, _ = word.partition("=")
+    if equals and bare.upper() in _KNOWN.split():
+        return bare.upper(), text[len(bare) + 1 :].strip()
+    return word.upper(), text[len(word) :].strip()
+
+
+def _command(text: str, config: dict[str, Json]) -> list[str]:
     listed = _json_list(text)
-    return ["/bin/sh", "-c", text] if listed is None else listed
+    shell = config.get("Shell") or ["/bin/sh", "-c"]
+    return [*shell, text] if listed is None else listed
+
+
+_TIMES = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod",
+          "start-interval": "StartInterval"}  # fmt: skip
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+
+
+def _health(text: str, config: dict[str, Json]) -> dict[str, Json]:
+    """`[--interval=30s …] CMD …`, or NONE."""
+    found: dict[str, Json] = {}
+    while text.startswith("--"):
+        option, _, text = text.partition(" ")
+        text = text.strip()
+        name, _, value = option[2:].partition("=")
+        if name == "retries" and value.isdigit():
+            found["Retries"] = int(value)
+        elif name in _TIMES:
+            found[_TIMES[name]] = _nanoseconds(value)
+        else:
+            raise UsageError(
+                f"HEALTHCHECK does not know {option}",
+                hint="--interval --timeout --start-period --start-interval --retries",
+            )
+    word, rest = _first(text)
+    if word == "NONE" and not rest:
+        return {"Test": ["NONE"]}
+    if word != "CMD" or not rest:
+        raise UsageError(f"cannot read HEALTHCHECK {text}", hint="HEALTHCHECK CMD …, or NONE")
+    listed = _json_list(rest)
+    found["Test"] = ["CMD-SHELL", rest] if listed is None else ["CMD", *listed]
+    return found
+
+
+def _nanoseconds(text: str) -> int:
+    """A duration as Go writes it: `1m30s`.  Raises UsageError."""
+    import re
+
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"{text!r} is no duration", hint="write 30s, 1m30s or 500ms")
+    return sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
 
 
 def _json_list(text: str) -> list[str] | None:

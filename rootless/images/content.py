@@ -128,7 +128,7 @@ def ingest_layer(
 
             def tee() -> Iterator[bytes]:
                 for chunk in _chain(first, source, on_bytes):
-                    _write(fd, path, chunk)
+                    write(fd, path, chunk)
                     hasher.update(chunk)
                     written[0] += len(chunk)
                     yield chunk
@@ -225,7 +225,7 @@ def _append(
                     f"the blob {digest} is longer than the {size} bytes that were promised",
                     hint="the registry or the archive is damaged or was tampered with",
                 )
-            _write(fd, path, chunk)
+            write(fd, path, chunk)
             hasher.update(chunk)
             on_bytes(len(chunk))
     finally:
@@ -242,7 +242,8 @@ def _append(
     return have
 
 
-def _write(fd: int, path: str, chunk: bytes) -> None:
+def write(fd: int, path: str, chunk: bytes) -> None:
+    """All of a chunk.  Raises StorageError with a hint."""
     view = memoryview(chunk)
     try:
         while view:
@@ -277,7 +278,7 @@ def _write_hashed(fd: int, path: str, chunks: Iterable[bytes], *, check: bool) -
             if len(head) == 512 and not looks_like_tar(head):
                 raise _no_tar()
         if fd >= 0:
-            _write(fd, path, chunk)
+            write(fd, path, chunk)
         hasher.update(chunk)
         size += len(chunk)
     if check and len(head) < 512:

@@ -1,0 +1,59 @@
+"""`rootless save`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "save",
+    "IMAGE...",
+    "Write images to an archive",
+    (
+        text("-o --output", "FILE", "write there instead of standard output", complete="file"),
+        text("--format", "FORMAT", "docker-archive (the default), oci-archive, oci-dir, docker-dir",
+             complete="docker-archive oci-archive oci-dir docker-dir"),
+        flag("--compress", "compress plain layers with gzip (not for docker-archive)"),
+        flag("--uncompressed", "leave plain layers plain, which is the default"),
+        flag("-m --multi-image-archive", "accepted: any number of images can be named anyway"),
+        flag("-q --quiet", "no progress"),
+    ),
+    minimum=1,
+    complete=("image",),
+    text="Images keep their names, those given by id have none. Blobs are written as they are "
+    "kept, so that digests stay the same; the same images give the same bytes.",
+    examples="rootless save -o both.tar debian busybox\n"
+    "rootless save --format oci-archive debian | ssh host podman load",
+)  # fmt: skip
+
+
+def run(call: Call) -> None:
+    """Write the archive or directory."""
+    import os
+    import sys
+
+    from rootless.errors import UsageError
+
+    given = call.options
+    if given["compress"] and given["uncompressed"]:
+        raise UsageError("--compress and --uncompressed contradict each other")
+    format = given["format"] or "docker-archive"
+    output = given["output"]
+    if not output and format.endswith("-dir"):
+        raise UsageError(f"{format} is a directory", hint="name it with --output")
+    if not output and os.isatty(1):
+        raise UsageError(
+            "standard output is a terminal, which is no place for an archive",
+            hint="use -o FILE, or a pipe",
+        )
+    engine = call.engine()
+    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.images.save(
+        call.words,
+        output or sys.stdout.buffer,
+        format=format,
+        compress=bool(given["compress"]),
+    )
