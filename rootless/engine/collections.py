@@ -235,6 +235,7 @@ class Images:
             platform=platform,
             tls_verify=tls_verify,
             progress=self.engine.progress,
+            indexes=self._indexes,
         )
         self.unpack(record, self.engine.maps)
         self.event("pull", record, name)
@@ -249,6 +250,13 @@ class Images:
             known = reference.parse(known).familiar
         attributes = {**(record.config.get("Labels") or {}), "name": known}
         self.engine.event("image", action, f"sha256:{record.id}", known, attributes)
+
+    def _indexes(self) -> Strings:
+        """Where unpacked layers tell what they have."""
+        from rootless.chunked import index
+
+        top = os.path.join(self.engine.data_dir, "layers")
+        return index.indexes(os.path.join(top, name) for name in documents.names_in(top))
 
     def get(self, name: str) -> ImageRecord:
         """The image of this name or id.  Raises ImageNotFound."""

@@ -31,14 +31,21 @@ _LAYERS_MAX = 1000
 
 
 class Descriptor:
-    """A blob named in a manifest: digest, size in bytes, media type."""
+    """A blob named in a manifest: digest, size in bytes, media type, annotations."""
 
-    __slots__ = ("digest", "media_type", "size")
+    __slots__ = ("annotations", "digest", "media_type", "size")
 
-    def __init__(self, digest: str, size: int, media_type: str) -> None:
+    def __init__(
+        self,
+        digest: str,
+        size: int,
+        media_type: str,
+        annotations: dict[str, Json] | None = None,
+    ) -> None:
         self.digest = digest
         self.size = size
         self.media_type = media_type
+        self.annotations = annotations or {}
 
     @classmethod
     def read(cls, value: Json) -> Descriptor:
@@ -51,7 +58,13 @@ class Descriptor:
             raise invalid(f"the digest {digest!r} is not sha256 and 64 hex digits")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise invalid(f"the size {size!r} of {digest} is no count of bytes")
-        return cls(digest, size, media_type if isinstance(media_type, str) else "")
+        notes = value.get("annotations")
+        return cls(
+            digest,
+            size,
+            media_type if isinstance(media_type, str) else "",
+            notes if isinstance(notes, dict) else None,
+        )
 
 
 class Manifest:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from rootless.errors import DigestMismatch, NotFound, RegistryError, RootlessError, UsageError
-from rootless.images import content, manifests, platforms, reference, registries
+from rootless.images import content, manifests, partial, platforms, reference, registries
 from rootless.images.registry import Registry
 from rootless.images.store import ImageRecord, ImageStore, Layer
 from rootless.images.transport import Settings
@@ -35,12 +35,14 @@ def pull(
     tls_verify: bool | None = None,
     progress: Progress | None = None,
     settings: Settings | None = None,
+    indexes: Callable[[], list[str]] | None = None,
 ) -> ImageRecord:
     """Bring the image `name` into the store, or make sure it is still the newest.
 
     `name` is a reference, `docker://REFERENCE`, `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]` or
     `docker-archive:FILE[:REFERENCE]`.  `platform` is `os/arch[/variant]`, this host's by default.
-    An unchanged image costs one request.
+    An unchanged image costs one request.  `indexes` gives paths of unpacked layers' indexes
+    (`chunked.index`): of layers with a table of contents only what those lack is fetched.
     Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
     """
     progress = progress or Progress()
@@ -67,7 +69,9 @@ def pull(
         registry = Registry(wanted_name, endpoint, settings)
         try:
             with store.guard():
-                return _Pull(store, wanted_name, registry, wanted, bool(platform), progress).run()
+                job = _Pull(store, wanted_name, registry, wanted, bool(platform), progress)
+                job.indexes = indexes or list
+                return job.run()
         except (RegistryError, NotFound, DigestMismatch) as error:
             # A mirror may be down, stale or damaged; the registry itself has the last word.
             if not endpoint.mirror:
@@ -97,6 +101,8 @@ class _Pull:
         self.wanted = wanted
         self.explicit = explicit
         self.progress = progress
+        self.indexes: Callable[[], list[str]] = list
+        self.annotations: dict[str, dict[str, Json]] = {}
 
     def run(self) -> ImageRecord:
         tag = self.name.digest or self.name.tag
@@ -121,6 +127,7 @@ class _Pull:
         config = self._config(manifest.config)
         self._check_platform(config)
         layers = manifests.join_layers(manifest, config)
+        self.annotations = {one.digest: one.annotations for one in manifest.layers}
         _in_parallel(
             [self._layer_job(layer) for layer in {item.digest: item for item in layers}.values()]
         )
@@ -180,15 +187,17 @@ class _Pull:
         def job(cancelled: Callable[[], bool]) -> None:
             key = layer.digest
             self.progress.start(key, layer.digest[7:19], layer.size)
-            fetched = content.ingest(
+            said = partial.bring(
                 self.store,
-                layer.digest,
-                layer.size,
+                layer,
+                self.annotations.get(layer.digest, {}),
+                self.indexes,
+                partial.ranges_of(self.registry, layer.digest),
                 self._fetch(layer.digest, descriptor),
                 on_bytes=lambda n: self.progress.advance(key, n),
                 cancelled=cancelled,
             )
-            self.progress.finish(key, "" if fetched else "already exists")
+            self.progress.finish(key, said)
 
         return job
 

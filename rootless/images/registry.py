@@ -42,6 +42,10 @@ def connect(
     raise refusal or AssertionError("the registry itself is always among the endpoints")
 
 
+class NoRanges(RegistryError):
+    """The server sends whole blobs only."""
+
+
 class Registry(Session):
     """One repository on one server.  Usable from several threads."""
 
@@ -89,17 +93,25 @@ class Registry(Session):
         except (OSError, http.client.HTTPException) as error:
             raise failed(reply.url, error) from None
 
-    def open_range(self, digest: str, offset: int, length: int) -> Iterator[bytes]:
+    def open_range(
+        self, digest: str, offset: int, length: int, *, strict: bool = False
+    ) -> Iterator[bytes]:
         """`length` bytes of a blob from `offset` on, in pieces; asked for again where a connection
         breaks or stalls.  Nothing is verified: a part of a blob has no digest.
 
-        From a server without ranges the beginning is read and thrown away.
+        From a server without ranges the beginning is read and thrown away, or, if `strict`,
+        NoRanges is raised.
         Raises RegistryError (also when the blob ends too early), ImageNotFound.
         """
         end, failures = offset + length, 0
         while offset < end:
             before = offset
             reply = self._range(digest, offset, end)
+            if strict and reply.status == 200:
+                reply.close()
+                raise NoRanges(
+                    f"{self.endpoint.host} sends no parts of blobs", hint="pull the image whole"
+                )
             error: Exception | None = None
             try:
                 skip = offset if reply.status == 200 else 0

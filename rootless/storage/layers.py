@@ -83,7 +83,7 @@ class LayerStore:
             os.chmod(temporary, 0o711)
             os.chmod(os.path.join(temporary, "fs"), 0o755)
             try:
-                self._unpack(diff_id, blob, os.path.join(temporary, "fs"), lock.fd)
+                self._unpack(diff_id, blob, temporary, lock.fd)
                 _sync(temporary)
                 os.rename(temporary, final)
             except BaseException:
@@ -107,16 +107,32 @@ class LayerStore:
                 pass
             lock.close()
 
-    def _unpack(self, diff_id: str, blob: str, target: str, lock: int) -> None:
+    def _unpack(self, diff_id: str, blob: str, directory: str, lock: int) -> None:
         from rootless.userns import calls
 
+        request = {
+            "target": os.path.join(directory, "fs"),
+            "blob": blob,
+            "diff_id": diff_id,
+            "single": self.maps.single,
+        }
+        from rootless.storage import sharing
+
+        table = sharing.table_of(blob)
+        if table is not None:
+            request["donors"] = sharing.donors(table, self.directory)
         calls.call(
             "rootless.storage.unpack:unpack_worker",
-            {"target": target, "blob": blob, "diff_id": diff_id, "single": self.maps.single},
+            request,
             maps=self.maps,
             # when we are killed the lock is held until the last one that writes here has gone
             pass_fds=(lock,),
         )
+        if table is not None:
+            from rootless.chunked import index
+
+            digest = "sha256:" + os.path.basename(blob)
+            index.write(os.path.join(directory, index.NAME), digest, table)
 
     def list(self) -> Iterable[str]:
         """Shortened diff ids of the layers there are."""

@@ -102,7 +102,9 @@ def decompressed(blob: BinaryIO) -> BinaryIO:
             import gzip
 
             return gzip.GzipFile(fileobj=blob)  # type: ignore[return-value]
-    if magic[:4] == b"\x28\xb5\x2f\xfd":
+    # or one of the 16 kinds of frames that are skipped, which some writers put first
+    skippable = magic[:1] and magic[0] & 0xF0 == 0x50 and magic[1:4] == b"\x2a\x4d\x18"
+    if magic[:4] == b"\x28\xb5\x2f\xfd" or skippable:
         try:
             from compression import zstd  # type: ignore[import-not-found,unused-ignore]
         except ImportError:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
+    from rootless.storage.sharing import Sharing
     from rootless.storage.tar import Member
 
 _OPAQUE = ".wh..wh..opq"
@@ -28,12 +29,18 @@ _WHITEOUT = ".wh."
 def unpack_worker(request: Json) -> Json:
     """{"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes"}, in the namespace.
 
+    "donors": files that may have the same content, see `sharing`.
+
     Raises StorageError, DigestMismatch; what was written then is the caller's to remove.
     """
     try:
         with open(request["blob"], "rb") as blob:
             hashed = Hashed(decompressed(blob))
             unpacker = Unpacker(request["target"], single=request["single"])
+            if request.get("donors"):
+                from rootless.storage.sharing import Sharing
+
+                unpacker.sharing = Sharing(request["donors"], request["single"])
             try:
                 unpacker.run(hashed.read)
                 hashed.drain()
@@ -88,6 +95,7 @@ class Unpacker:
         self.owner = owner
         self.renamed = renamed
         self.files = 0
+        self.sharing: Sharing | None = None
         self._parent: tuple[str, int] = ("", -1)
         self._times: list[tuple[str, int]] = []
 
@@ -214,7 +222,7 @@ class Unpacker:
         self, archive: tar.Reader, entry: Member, parent: int, name: str, path: str
     ) -> None:
         if entry.kind == tar.REGULAR:
-            self._file(archive, entry, parent, name)
+            self._file(archive, entry, parent, name, path)
         elif entry.kind == tar.DIRECTORY:
             self._make_directory(entry, parent, name)
             self._times.append((path, entry.time))
@@ -258,13 +266,22 @@ class Unpacker:
         finally:
             os.close(directory)
 
-    def _file(self, archive: tar.Reader, entry: Member, parent: int, name: str) -> None:
-        fd = os.open(
-            name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
-            dir_fd=parent,
-        )  # fmt: skip
+    def _file(self, archive: tar.Reader, entry: Member, parent: int, name: str, path: str) -> None:
+        fd = -1
+        if self.sharing is not None:
+            fd = self.sharing.take(archive, entry, parent, name, path, self._clear)
+            if not fd:
+                return
+        shared = fd >= 0
+        if not shared:
+            fd = os.open(
+                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600,
+                dir_fd=parent,
+            )  # fmt: skip
         try:
-            if entry.pieces is not None:
+            if shared:
+                pass
+            elif entry.pieces is not None:
                 for offset, length in entry.pieces:
                     os.lseek(fd, offset, os.SEEK_SET)
                     _write(fd, archive, length)

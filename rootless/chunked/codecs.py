@@ -1,0 +1,79 @@
+"""One frame or member at a time: what a chunk swells to is known before, and never exceeded."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+
+from rootless.chunked.table import LARGEST_CHUNK, Chunk, wrong
+from rootless.errors import DigestMismatch, StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def zstd() -> ModuleType:
+    """Python's zstd module, or its backport.  Raises StorageError."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise StorageError(
+        "this Python cannot read zstd", hint="install backports.zstd, or use Python 3.14 or newer"
+    )
+
+
+def frame(data: bytes, size: int) -> bytes:
+    """The `size` plain bytes of one zstd frame, or more of them one after the other.
+
+    Raises TableError when it has more or fewer: a frame may be a bomb.
+    """
+    found = b""
+    try:
+        while data and len(found) <= size:
+            decoder = zstd().ZstdDecompressor()
+            found += decoder.decompress(data, size - len(found) + 1)
+            if not decoder.eof and len(found) <= size:
+                raise wrong("a frame of it is cut short")
+            data = decoder.unused_data if decoder.eof else b""
+    except zstd().ZstdError as error:
+        raise wrong(f"a frame of it is damaged: {error}") from None
+    if len(found) != size:
+        raise wrong(f"a frame of it has not the {size} bytes that were promised")
+    return found
+
+
+def member(data: bytes, size: int) -> bytes:
+    """The first `size` plain bytes of a gzip member; what follows is not looked at."""
+    import zlib
+
+    found = b""
+    try:
+        while data and len(found) < size:
+            decoder = zlib.decompressobj(31)
+            found += decoder.decompress(data, size - len(found))
+            data = decoder.unused_data if decoder.eof else b""
+    except zlib.error as error:
+        raise wrong(f"a member of it is damaged: {error}") from None
+    if len(found) != size:
+        raise wrong(f"a member of it has not the {size} bytes that were promised")
+    return found
+
+
+def plain(chunk: Chunk, data: bytes, kind: str) -> bytes:
+    """The plain bytes of a chunk from its compressed ones; `kind` is "zstd" or "gzip".
+
+    Raises TableError, DigestMismatch.
+    """
+    if chunk.size > LARGEST_CHUNK:
+        raise wrong(f"a chunk has {chunk.size} bytes")
+    found = frame(data, chunk.size) if kind == "zstd" else member(data, chunk.size)
+    digest = "sha256:" + hashlib.sha256(found).hexdigest()
+    if digest != chunk.digest:
+        raise DigestMismatch(
+            f"a chunk of the layer has the digest {digest} instead of {chunk.digest}",
+            hint="the registry is damaged or was tampered with; try another source",
+        )
+    return found

@@ -1,0 +1,236 @@
+"""zstd:chunked and eStargz layers from a real registry: what is fetched, what is shared."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Command, Place
+from integration.chunked_images import (
+    access,
+    chunked,
+    layout,
+    many_files,
+    push,
+    sent,
+    tar_of,
+    with_table,
+)
+from integration.registry import Registry, Server
+
+from rootless.chunked import places
+
+pytestmark = pytest.mark.usefixtures("everyone")
+
+
+@pytest.fixture(scope="module")
+def registry(scratch: Path) -> Iterator[Registry]:
+    """A real registry for this module."""
+    with Registry(scratch / f"chunked-{os.getpid()}") as running:
+        yield running
+
+
+def changed(files: dict[str, bytes], every: int) -> dict[str, bytes]:
+    """One of so many files with another content."""
+    return {
+        name: data[::-1] + b"new" if number % every == 0 else data
+        for number, (name, data) in enumerate(files.items())
+    }
+
+
+def layer_directories(place: Place) -> list[Path]:
+    """Unpacked layers, oldest first."""
+    return sorted((place.data / "layers").glob("*/*/fs"), key=lambda path: path.stat().st_ctime)
+
+
+def blobs_are_whole(place: Place) -> None:
+    """Every blob in the store is what its name says."""
+    for path in (place.data / "content/blobs/sha256").iterdir():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+
+def test_an_update_moves_what_changed(
+    rootless: Command, place: Place, registry: Registry, busybox_tar: Path
+) -> None:
+    files = many_files(1200)
+    old = tar_of(files, busybox_tar)
+    new = tar_of(changed(files, 20), busybox_tar)
+    first = push(registry, place.base / "one", "update/app:1", [old])
+    second = push(registry, place.base / "two", "update/app:2", [new])
+    rootless("pull", first)
+    before = len(access(registry))
+    rootless("pull", second)
+    size = len(chunked(new).data)
+    moved = sent(registry, before)
+    assert moved <= size // 10, (
+        f"{moved} of {size} bytes, {len(access(registry)) - before} requests"
+    )
+    blobs_are_whole(place)
+    # unchanged files are one file with those of the old layer, or share its blocks
+    one, two = layer_directories(place)
+    same = [n for number, n in enumerate(files) if number % 20 and len(files[n]) > 1024]
+    inodes = [(one / name).stat().st_ino == (two / name).stat().st_ino for name in same]
+    assert all(inodes) or not any(inodes)  # a file system with reflinks has no links
+    for number, name in enumerate(files):
+        assert (two / name).read_bytes() == (
+            files[name] if number % 20 else files[name][::-1] + b"new"
+        )
+    # and it is an image as any other
+    name = next(iter(files))
+    out = rootless("run", "--rm", "--network", "none", second, "tail", "-c", "3", f"/{name}")
+    assert out.stdout == "new"
+    rootless("rmi", first)
+    assert rootless("run", "--rm", "--network", "none", second, "true").out == b""
+    assert (two / same[0]).read_bytes() == files[same[0]]
+
+
+def test_writing_to_a_shared_file_changes_one_container_alone(
+    rootless: Command, place: Place, registry: Registry, busybox_tar: Path
+) -> None:
+    files = {"etc/conf": b"setting\n" * 400, "etc/other": b"a" * 5000}
+    tars = [tar_of(files, busybox_tar), tar_of({**files, "etc/other": b"b" * 5000}, busybox_tar)]
+    names = [push(registry, place.base / str(i), f"share/app:{i}", [tars[i]]) for i in (0, 1)]
+    for name in names:
+        rootless("pull", name)
+    script = "echo mine > /etc/conf; chmod 600 /etc/conf; cat /etc/conf"
+    assert (
+        rootless("run", "--rm", "--network", "none", names[1], "sh", "-c", script).stdout
+        == "mine\n"
+    )
+    out = rootless("run", "--rm", "--network", "none", names[0], "sh", "-c",
+                   "stat -c '%a %h' /etc/conf; wc -c </etc/conf").stdout.split()  # fmt: skip
+    assert out[0] == "644" and out[2] == "3200"
+
+
+def test_equal_files_of_other_owners_or_times_are_no_links(
+    rootless: Command, place: Place, registry: Registry, busybox_tar: Path
+) -> None:
+    body = b"the same content\n" * 300
+    tars = [
+        tar_of({"data/a": body, "data/b": body}, busybox_tar),
+        tar_of({"data/b": body, "data/c": body}, busybox_tar, mode=0o640),
+    ]
+    for i in (0, 1):
+        rootless("pull", push(registry, place.base / str(i), f"modes/app:{i}", [tars[i]]))
+    one, two = layer_directories(place)
+    assert (one / "data/b").stat().st_mode & 0o777 == 0o644
+    assert (two / "data/b").stat().st_mode & 0o777 == 0o640
+    # another path is never a link, whatever agrees
+    assert (one / "data/a").stat().st_ino != (one / "data/b").stat().st_ino
+    assert len({(two / n).stat().st_ino for n in ("data/b", "data/c")}) == 2
+
+
+def test_a_chunked_layer_is_an_ordinary_one_for_everybody(
+    rootless: Command, place: Place, registry: Registry, busybox_tar: Path
+) -> None:
+    tar = tar_of({"etc/motd": b"hello\n", "big": os.urandom(3 << 20)}, busybox_tar)
+    name = push(registry, place.base / "l", "plain/app:1", [tar])
+    rootless("pull", name)
+    out = rootless("run", "--rm", "--network", "none", name, "cat", "/etc/motd").stdout
+    assert out == "hello\n"
+    target = f"oci:{place.base}/copy:t"
+    words = ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", f"docker://{name}"]
+    done = subprocess.run([*words, target], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    largest = max(
+        (place.base / "copy/blobs/sha256").iterdir(), key=lambda path: path.stat().st_size
+    )
+    assert subprocess.run(["zstd", "-dc", largest], capture_output=True, check=True).stdout == tar
+
+
+class Liar:
+    """A registry that may be told to lie about the image `two`, which resembles `one`."""
+
+    def __init__(self, path: Path, base: Path) -> None:
+        files = many_files(60)
+        self.tars = [tar_of(files, base), tar_of(changed(files, 20), base)]
+        self.layers = [chunked(tar) for tar in self.tars]
+        self.path = path
+        self.serve()
+
+    def serve(self) -> None:
+        """Write both images and start to serve."""
+        one = layout(self.path / "1", "one", [self.layers[0]], plain=[self.tars[0]])
+        one.path = self.path / "1"
+        two = layout(self.path / "1", "two", [self.layers[1]], plain=[self.tars[1]])
+        one.entries += two.entries
+        self.server = Server(one)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """End it, and forget the images."""
+        self.server.shutdown()
+        self.server.server_close()
+
+    def name(self, tag: str) -> str:
+        """The whole name of an image."""
+        return f"{self.server.host}/team/app:{tag}"
+
+
+@pytest.fixture
+def liar(place: Place, busybox_tar: Path) -> Iterator[Liar]:
+    """A faulty registry; what is wrong is for the test to say."""
+    made = Liar(place.base / "liar", busybox_tar)
+    yield made
+    made.stop()
+
+
+def _whole(liar: Liar, digest: str) -> int:
+    """How often the registry was asked for a blob without a range."""
+    return sum(
+        1 for _, path, headers in liar.server.requests if digest in path and "Range" not in headers
+    )
+
+
+def test_a_registry_without_ranges_sends_the_whole(
+    rootless: Command, place: Place, liar: Liar
+) -> None:
+    rootless("pull", liar.name("one"))
+    liar.server.ranges = False
+    rootless("pull", liar.name("two"))
+    blobs_are_whole(place)
+    digest = hashlib.sha256(liar.layers[1].data).hexdigest()
+    assert _whole(liar, digest) == 1
+
+
+@pytest.mark.parametrize(
+    "lie", ["digest of the table", "position", "not numbers", "beyond the end", "swapped files"]
+)
+def test_a_table_that_lies_costs_a_whole_fetch_and_nothing_else(
+    rootless: Command, place: Place, liar: Liar, lie: str
+) -> None:
+    notes = liar.layers[1].annotations
+    if lie == "digest of the table":
+        notes[places.CHECKSUM] = "sha256:" + "0" * 64
+    elif lie == "position":
+        notes[places.POSITION] = "17:40:400:1"
+    elif lie == "not numbers":
+        notes[places.POSITION] = "1:2:-3:1"
+    elif lie == "beyond the end":
+        notes[places.POSITION] = f"{len(liar.layers[1].data)}:400:400:1"
+    else:
+        # digests of files that the store has, for content that is another: the pieces are taken
+        # from the wrong files, and the digest of the whole shows it
+        liar.layers[1] = with_table(liar.layers[1], swap_digests)
+    liar.stop()
+    liar.serve()
+    rootless("pull", liar.name("one"))
+    rootless("pull", liar.name("two"))
+    blobs_are_whole(place)
+    two = max((place.data / "layers").glob("*/*/fs"), key=lambda path: path.stat().st_ctime)
+    for name, data in changed(many_files(60), 20).items():
+        assert (two / name).read_bytes() == data
+
+
+def swap_digests(table: Any) -> None:
+    """Let every file claim the content of the next."""
+    files = [entry for entry in table["entries"] if entry.get("digest")]
+    digests = [entry["digest"] for entry in files]
+    for entry, digest in zip(files, digests[1:] + digests[:1], strict=True):
+        entry["digest"] = digest
