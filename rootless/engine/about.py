@@ -86,6 +86,7 @@ def unshare(engine: Engine, command: list[str]) -> None:
         arguments += ["--newuidmap", newuidmap, "--newgidmap", newgidmap]
     arguments += ["--mount", "--", *words]
     os.environ["ROOTLESS_DATA_DIR"] = engine.data_dir
+    os.environ["ROOTLESS_LAYERS"] = maps.storage_key()  # for `image mount`, see pictures.KEY
     try:
         os.execv(arguments[0], arguments)
     except OSError as error:

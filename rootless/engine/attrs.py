@@ -9,6 +9,7 @@ from rootless.engine import telling
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.collections import Images
     from rootless.engine.container import Container
     from rootless.images.store import ImageRecord
 
@@ -178,23 +179,35 @@ def _graph(one: Container) -> Json:
     return {"Name": driver, "Data": data}
 
 
-def image(record: ImageRecord) -> Json:
-    """The shape of `docker image inspect`."""
+def image(record: ImageRecord, images: Images | None = None) -> Json:
+    """The shape of `docker image inspect`, and what podman adds; `images` is its home."""
     from rootless.images import reference
 
+    manifest = _manifest(record, images)
+    last = record.history[-1] if record.history else {}
     return {
         "Id": f"sha256:{record.id}",
         "RepoTags": [reference.parse(name).familiar for name in record.names],
         "RepoDigests": list(record.digests),
         "Digest": record.manifest_digest,
+        "Parent": "",
+        "Comment": last.get("comment") or "",
         "Created": record.created,
+        "DockerVersion": "",
         "Author": record.author,
         "Architecture": record.architecture,
         "Os": record.os,
         "Variant": record.variant,
         "Size": record.size,
+        "VirtualSize": record.size,
+        "User": record.config.get("User") or "",
+        "Labels": record.config.get("Labels") or {},
+        "Annotations": manifest.get("annotations") or {},
+        "ManifestType": manifest.get("mediaType") or "application/vnd.oci.image.manifest.v1+json",
         "Config": record.config,
+        "GraphDriver": _layer_directories(record, images),
         "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in record.layers]},
+        "Metadata": {"LastTagTime": _last_tag(record, images)},
         "Layers": [
             {
                 "Digest": layer.digest,
@@ -206,3 +219,35 @@ def image(record: ImageRecord) -> Json:
         ],
         "History": record.history,
     }
+
+
+def _manifest(record: ImageRecord, images: Images | None) -> Json:
+    """The manifest as it came, empty where it cannot be had."""
+    from rootless import documents
+    from rootless.errors import RootlessError
+
+    if images is None:
+        return {}
+    try:
+        found = documents.loads(images.store.read_blob(record.manifest_digest).decode())
+    except (RootlessError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _layer_directories(record: ImageRecord, images: Images | None) -> Json:
+    if images is None or not record.layers:
+        return {"Name": "layers", "Data": {}}
+    from rootless.storage.layers import LayerStore
+
+    layers = LayerStore(images.engine.data_dir, images.engine.maps)
+    paths = [layers.path(layer.diff_id) for layer in reversed(record.layers)]
+    return {
+        "Name": "layers",
+        "Data": {"UpperDir": paths[0], "LowerDir": ":".join(paths[1:])},
+    }
+
+
+def _last_tag(record: ImageRecord, images: Images | None) -> str:
+    moments = [images.store.tagged_at(name) for name in record.names] if images else []
+    return telling.rfc3339(max(moments, default=0.0))

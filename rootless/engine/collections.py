@@ -276,6 +276,26 @@ class Images:
         self.store.tag(source, target)
         self.event("tag", self.store.resolve(target), target)
 
+    def history(self, image: str) -> Documents:
+        """How an image came about, newest step first; the shape of docker's API."""
+        from rootless.engine import pictures
+
+        return pictures.history(self, image)
+
+    def untag(self, name: str, tags: Strings | None = None) -> Strings:
+        """Take these names from an image, by default all it has; it stays.  Returns them."""
+        from rootless.engine import removal
+
+        return removal.untag(self, name, tags or [])
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an image of this name or id."""
+        try:
+            self.store.resolve(name)
+        except ImageNotFound:
+            return False
+        return True
+
     def load(self, source: str | BinaryIO) -> ImageList:
         """Images of an archive."""
         from rootless.images import archives
@@ -338,7 +358,7 @@ class Images:
         """The shape of `docker image inspect`."""
         from rootless.engine import attrs
 
-        return attrs.image(record)
+        return attrs.image(record, self)
 
 
 def names_hello(name: str) -> bool:

@@ -69,7 +69,9 @@ def commit(container: Container, name: str, **given: Any) -> ImageRecord:
         config = making.configuration(
             base, settings, list(container.record["command"]), layer, words
         )
-        return making.keep(store, config, below, layer, words, names)
+        made = making.keep(store, config, below, layer, words, names)
+    engine.images.unpack(made, engine.maps)
+    return made
 
 
 def export(container: Container, out: int) -> Json:

@@ -57,6 +57,22 @@ def _delete(images: Images, record: ImageRecord) -> None:
     images.event("remove", record)
 
 
+def untag(images: Images, name: str, tags: list[str]) -> list[str]:
+    """`untag`: the names that were taken, as people write them.  Raises ImageNotFound, Conflict."""
+    from rootless.images import reference
+
+    store = images.store
+    record = store.resolve(name)
+    wanted = [reference.parse(one) for one in tags] if tags else []
+    for one in wanted:
+        if store.resolve(one.canonical).id != record.id:
+            raise Conflict(f"{one.familiar} is another image than {name}")
+    gone = [one.canonical for one in wanted] or list(record.names)
+    for canonical in gone:
+        store.untag(canonical)
+    return [reference.parse(one).familiar for one in gone]
+
+
 def sweep(images: Images) -> int:
     """Remove layers and blobs that nothing refers to; bytes of blobs freed."""
     import os

@@ -86,6 +86,13 @@ class ImageStore:
         found.sort(key=lambda record: record.created, reverse=True)
         return found
 
+    def tagged_at(self, canonical: str) -> float:
+        """When an image got this name, in seconds since the epoch; 0 if no image has it."""
+        try:
+            return os.stat(os.path.join(self.tags, _quote(canonical))).st_mtime
+        except OSError:
+            return 0.0
+
     def blob_path(self, digest: str) -> str:
         """Where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
         if not reference.is_digest(digest):

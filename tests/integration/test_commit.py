@@ -1,4 +1,4 @@
-"""`commit`, `export`, `save` and `load`: what a container became, and whether others can read it."""
+"""`commit`, `export`, `save`, `load`: what a container became, and whether others can read it."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_export(rootless: Command, busybox_image: str, place: Place, driver: str
 
 def test_running_container(rootless: Command, busybox_image: str) -> None:
     """A container that writes while it is read does not spoil the archive."""
-    script = "while :; do head -c 100000 /dev/urandom >/grow; rm -f /gone; mkdir -p /gone; rmdir /gone; done"
+    script = "while :; do head -c 100000 /dev/urandom >/grow; mkdir -p /gone; rmdir /gone; done"
     rootless("run", "-d", "--name", "c", "--network", "none", "busybox:test", "sh", "-c", script)
     for _ in range(3):
         data = rootless("export", "c").out

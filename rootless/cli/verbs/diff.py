@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 VERB = Verb(
     "diff",
-    "CONTAINER",
-    "Show what a container changed in its files",
+    "CONTAINER|IMAGE",
+    "Show what a container, or an image's topmost layer, changed",
     (text("--format", "FORMAT", "json", complete="json"),),
     minimum=1,
     maximum=1,
@@ -22,11 +22,27 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Print `A /path` lines."""
+    from rootless.engine import pictures
+    from rootless.errors import ContainerNotFound
+
+    engine = call.engine()
+    word = call.words[0]
+    try:
+        found = engine.containers.get(word).diff()
+    except ContainerNotFound:
+        # podman's `diff` takes images as well
+        if not engine.images.exists(word):
+            raise
+        found = pictures.diff(engine.images, word)
+    show(found, call.options["format"])
+
+
+def show(found: list[tuple[str, str]], format: str | None) -> None:
+    """Changes as lines, or as podman's JSON."""
     from rootless import documents
     from rootless.cli import output
 
-    found = call.engine().containers.get(call.words[0]).diff()
-    if call.options["format"] == "json":
+    if format == "json":
         names = {"A": "added", "C": "changed", "D": "deleted"}
         table: dict[str, list[str]] = {}
         for kind, path in found:

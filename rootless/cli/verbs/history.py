@@ -1,0 +1,73 @@
+"""`rootless history`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "history",
+    "IMAGE",
+    "Show how an image came about",
+    (
+        flag("-q --quiet", "ids only"),
+        flag("--no-trunc", "do not shorten"),
+        text("-H --human", "BOOL", "sizes and times for people (true)"),
+        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.CreatedBy}}"),
+    ),
+    minimum=1,
+    maximum=1,
+    complete=("image",),
+    examples="rootless history --no-trunc debian\n"
+    "rootless history --format '{{.CreatedBy}} {{.Size}}' debian",
+)
+
+_TITLES = {
+    "ID": "IMAGE",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
+    "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
+    "Comment": "COMMENT",
+}
+
+
+def run(call: Call) -> None:
+    """Print the steps, newest first."""
+    from rootless.cli import output
+    from rootless.cli.words import truth
+    from rootless.engine import telling
+
+    given = call.options
+    human = truth("--human", given["human"]) if given["human"] else True
+    full = bool(given["no_trunc"])
+    rows = []
+    for step in call.engine().images.history(call.words[0]):
+        identity, by, comment = step["Id"], " ".join(step["CreatedBy"].split()), step["Comment"]
+        if not full:
+            identity = identity.removeprefix("sha256:")[:12]
+            by, comment = _short(by, 45), _short(comment, 45)
+        known = bool(step["CreatedAt"])
+        since = telling.ago(step["Created"]) if known else "N/A"
+        rows.append(
+            {
+                "ID": identity if step["Id"] == "<missing>" or not full else step["Id"],
+                "CreatedSince": since if human else step["CreatedAt"] or "N/A",
+                "CreatedAt": step["CreatedAt"] or "N/A",
+                "CreatedBy": by,
+                "Size": output.human_size(step["Size"]) if human else str(step["Size"]),
+                "Comment": comment,
+            }
+        )
+    if given["quiet"]:
+        output.write("".join(f"{row['ID']}\n" for row in rows))
+        return
+    columns = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
+    output.write(output.rows(rows, given["format"], columns, _TITLES))
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,30 @@
+"""`rootless image diff`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "image diff",
+    "IMAGE [IMAGE]",
+    "Show what an image's topmost layer changed, or what differs from another image",
+    (text("--format", "FORMAT", "json", complete="json"),),
+    minimum=1,
+    maximum=2,
+    complete=("image",),
+    text="A: added, C: changed, D: deleted, in the first image.",
+    examples="rootless image diff mine:2\nrootless image diff mine:2 mine:1",
+)
+
+
+def run(call: Call) -> None:
+    """Print `A /path` lines."""
+    from rootless.cli.verbs.diff import show
+    from rootless.engine import pictures
+
+    other = call.words[1] if len(call.words) > 1 else ""
+    show(pictures.diff(call.engine().images, call.words[0], other), call.options["format"])

@@ -1,0 +1,36 @@
+"""`rootless image unmount`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "image unmount",
+    "IMAGE...",
+    "Unmount images that `image mount` mounted",
+    (
+        flag("-a --all", "all that are mounted"),
+        flag("-f --force", "also while a process uses it"),
+    ),
+    complete=("image",),
+)
+
+
+def run(call: Call) -> int:
+    """Unmount each and print its id."""
+    from rootless.cli import output
+    from rootless.engine import pictures
+    from rootless.errors import UsageError
+
+    images = call.engine().images
+    words = call.words
+    if call.options["all"]:
+        words = [record.id for record, _ in pictures.mounts(images)]
+    elif not words:
+        raise UsageError("no image is named", hint="name one, or use --all")
+    force = bool(call.options["force"])
+    return output.each(words, lambda word: pictures.unmount(images, word, force=force))

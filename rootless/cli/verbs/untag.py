@@ -1,0 +1,24 @@
+"""`rootless untag`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "untag",
+    "IMAGE [NAME...]",
+    "Take names from an image, which stays",
+    minimum=1,
+    complete=("image",),
+    text="Without a NAME it loses all it has; its id still finds it, until it is pruned.",
+    examples="rootless untag debian\nrootless untag 3f4a1b2c mine:1 mine:latest",
+)
+
+
+def run(call: Call) -> None:
+    """Take them away."""
+    call.engine().images.untag(call.words[0], call.words[1:])

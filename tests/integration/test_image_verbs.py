@@ -1,0 +1,121 @@
+"""What images are made of, and what is done to their names: history, tree, diff, mount, untag."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from conftest import Command, Place
+
+pytestmark = pytest.mark.usefixtures("everyone")
+
+
+@pytest.fixture
+def stack(rootless: Command, busybox_image: str) -> str:
+    """An image of three layers upon busybox, each named."""
+    below = "busybox:test"
+    for number, script in enumerate(
+        (
+            "echo 1 >/one",
+            "rm /one; head -c 5000 /dev/zero >/two",
+            "chmod 700 /two; mkdir /d; touch /d/x",
+        )
+    ):
+        rootless("run", "--name", "c", "--network", "none", below, "sh", "-c", script)
+        below = f"step:{number}"
+        rootless("commit", "-m", f"step {number}", "c", below)
+        rootless("rm", "c")
+    return below
+
+
+def test_history(rootless: Command, stack: str) -> None:
+    found = rootless("history", stack).stdout.splitlines()
+    assert found[0].split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    assert len(found) == 5
+    identity = rootless("image", "inspect", "-f", "{{.Id}}", stack).stdout.strip()
+    assert found[1].startswith(identity[7:19])
+    assert all(line.startswith("<missing>") for line in found[2:])
+    assert found[2].split()[-3:] == ["5kB", "step", "1"]
+    assert "ago" in found[1]
+    rows = rootless("history", "--format", "json", "--no-trunc", "-H=false", stack).stdout
+    assert rows.count("\n") == 4 and identity in rows and '"Size":"5000"' in rows
+    assert rootless("history", "-q", "--no-trunc", stack).stdout.split()[0] == identity
+    template = rootless("history", "--format", "{{.Comment}}|{{.Size}}", stack).stdout
+    assert template.splitlines()[:2] == ["step 2|5kB", "step 1|5kB"]
+    assert "no image" in rootless("history", "nothing", code=125).stderr
+
+
+def test_tree(rootless: Command, stack: str) -> None:
+    lines = rootless("image", "tree", stack).stdout.splitlines()
+    assert lines[1] == "Tags:     [step:2]"
+    assert [line[:3] for line in lines[4:]] == ["├──"] * 3 + ["└──"]
+    assert lines[4].endswith("Top Layer of: [busybox:test]")
+    assert lines[-1].endswith("Top Layer of: [step:2]")
+    found = rootless("image", "tree", "--whatrequires", "--format", "json", "busybox:test").json()
+    tops = [name for row in found["Layers"] for name in row["Top"]]
+    assert tops[:1] == ["busybox:test"] and {"step:0", "step:1", "step:2"} <= set(tops)
+
+
+def test_diff(rootless: Command, stack: str) -> None:
+    assert rootless("image", "diff", "step:1").stdout == "D /one\nA /two\n"
+    assert rootless("diff", stack).stdout == "A /d\nA /d/x\nC /two\n"
+    both = rootless("image", "diff", stack, "busybox:test", "--format", "json").json()
+    assert both == {"added": ["/d", "/d/x", "/two"]}
+    assert rootless("image", "diff", stack, stack).stdout == ""
+
+
+def test_names(rootless: Command, busybox_image: str) -> None:
+    rootless("image", "exists", busybox_image)
+    assert rootless("image", "exists", "nothing", code=1).stdout == ""
+    rootless("tag", busybox_image, "a:1", "quay.io/x/b:2")
+    rootless("untag", busybox_image, "a:1")
+    rootless("image", "exists", "a:1", code=1)
+    assert (
+        "another image"
+        in rootless("untag", busybox_image, imported(rootless, "other:1"), code=125).stderr
+    )
+    identity = rootless("images", "-q", busybox_image).stdout.strip()
+    rootless("untag", identity)
+    found = rootless("image", "inspect", identity).json()[0]
+    assert found["RepoTags"] == []
+    rootless("untag", "a:1", code=125)
+
+
+def imported(rootless: Command, name: str) -> str:
+    rootless("import", "-", name, input=bytes(10240))
+    return name
+
+
+def test_inspect_is_complete(rootless: Command, stack: str) -> None:
+    """The keys that docker and podman have; docker's own documentation names most of them."""
+    found: Any = rootless("image", "inspect", stack).json()[0]
+    keys = """Id RepoTags RepoDigests Parent Comment Created Author Config Architecture Os Size
+    GraphDriver RootFS Metadata Digest VirtualSize Labels Annotations ManifestType User History"""
+    assert set(keys.split()) <= set(found)
+    assert found["Comment"] == "step 2"
+    assert found["ManifestType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert os.path.isdir(found["GraphDriver"]["Data"]["UpperDir"])
+    assert found["GraphDriver"]["Data"]["LowerDir"].count(":") == 2
+    assert found["Metadata"]["LastTagTime"].startswith("20")
+
+
+def test_mount(rootless: Command, stack: str, place: Place) -> None:
+    refused = rootless("image", "mount", stack, code=125)
+    assert "rootless unshare" in refused.stderr
+    words = " ".join(rootless.words)
+    script = f"""
+    set -e
+    m=$({words} image mount {stack}); test "$m" = "$({words} image mount {stack})"
+    test -e $m/two -a ! -e $m/one -a -x $m/bin/busybox
+    ! touch $m/new 2>/dev/null
+    {words} image mount | grep -q "step:2  $m"
+    ({words} image mount busybox:test; {words} image mount --format json) >/dev/null
+    {words} image unmount {stack} >/dev/null; test ! -e $m
+    ! {words} image unmount {stack} 2>/dev/null
+    {words} image umount --all >/dev/null
+    test -z "$({words} image mount)"
+    """
+    done = rootless("unshare", "sh", "-c", script)
+    assert done.stderr == ""
+    assert not os.listdir(place.data / "mounts")
