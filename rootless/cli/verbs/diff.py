@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "diff",
     "CONTAINER|IMAGE",
-    "Show what a container, or an image's topmost layer, changed",
+    "Show what a container or an image changed",
     (text("--format", "FORMAT", "json", complete="json"),),
     minimum=1,
     maximum=1,

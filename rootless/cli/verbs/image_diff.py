@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image diff",
     "IMAGE [IMAGE]",
-    "Show what an image's topmost layer changed, or what differs from another image",
+    "Show what differs between images",
     (text("--format", "FORMAT", "json", complete="json"),),
     minimum=1,
     maximum=2,

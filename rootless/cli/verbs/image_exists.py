@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image exists",
     "IMAGE",
-    "Tell by the exit status whether an image is here",
+    "Tell whether an image is here",
     minimum=1,
     maximum=1,
     complete=("image",),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image mount",
     "[IMAGE...]",
-    "Mount images read-only, inside `rootless unshare`",
+    "Mount images, inside `rootless unshare`",
     (
         flag("-a --all", "all images"),
         text("--format", "FORMAT", "json", complete="json"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image tree",
     "IMAGE",
-    "Show an image's layers, and which images end with them",
+    "Show an image's layers",
     (
         flag("--whatrequires", "also the images that are built upon this one"),
         text("--format", "FORMAT", "json", complete="json"),

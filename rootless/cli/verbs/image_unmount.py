@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image unmount",
     "IMAGE...",
-    "Unmount images that `image mount` mounted",
+    "Unmount images",
     (
         flag("-a --all", "all that are mounted"),
         flag("-f --force", "also while a process uses it"),
