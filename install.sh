@@ -63,6 +63,8 @@ case $prefix in *[!A-Za-z0-9/._+@-]*) die "the prefix $prefix has unusual charac
 lib=$prefix/lib/rootless
 bin=$prefix/bin
 mark='launcher written by install.sh of rootless'
+# where systemd looks for programs that make units of users; only root can write there
+generator=/usr/local/lib/systemd/user-generators/rootless-generator
 
 # ---------------------------------------------------------------- uninstall
 
@@ -81,8 +83,14 @@ if [ "$action" = uninstall ]; then
         say "installed: rootless unshare rm -rf $data)"
     fi
     rm -f "$bin/rootless"
-    if [ -e "$bin/rootless-runtime" ] && grep -q "$mark" "$bin/rootless-runtime"; then
-        rm -f "$bin/rootless-runtime"
+    for name in rootless-runtime rootless-generator; do
+        if [ -e "$bin/$name" ] && grep -q "$mark" "$bin/$name"; then
+            rm -f "$bin/$name"
+        fi
+    done
+    if [ "$(readlink "$generator")" = "$bin/rootless-generator" ]; then
+        rm -f "$generator"
+        rmdir "${generator%/*}" 2>/dev/null || :
     fi
     rm -rf "$lib"
     say "removed $bin/rootless and $lib"
@@ -342,18 +350,18 @@ launcher() {
 # $mark
 import sys
 sys.path += ["$1", "$1/rootless/_vendor"]
-from rootless.cli.$2 import main
+from rootless.$2 import main
 sys.exit(main())
 EOT
 }
 
-launcher "$new" lean >"$temporary/try"
+launcher "$new" cli.lean >"$temporary/try"
 if ! "$python" -IS "$temporary/try" version >"$temporary/log" 2>&1; then
     cat "$temporary/log" >&2
     die "the new program does not start" "nothing was changed; the lines above say why"
 fi
 
-for name in rootless rootless-runtime; do
+for name in rootless rootless-runtime rootless-generator; do
     if [ -e "$bin/$name" ] && ! grep -q "$mark" "$bin/$name"; then
         die "$bin/$name exists and was not written by this script" "remove it, or use --prefix"
     fi
@@ -361,12 +369,20 @@ done
 if [ -d "$lib/site" ]; then mv "$lib/site" "$old"; fi
 mv "$new" "$lib/site"
 rm -rf "$old"
-for name in rootless rootless-runtime; do
-    case $name in rootless) module=lean ;; *) module=oci.main ;; esac
+for name in rootless rootless-runtime rootless-generator; do
+    case $name in
+        rootless) module=cli.lean ;;
+        rootless-runtime) module=cli.oci.main ;;
+        *) module=units.generator ;;
+    esac
     launcher "$lib/site" "$module" >"$bin/.rootless.$$"
     chmod 755 "$bin/.rootless.$$"
     mv "$bin/.rootless.$$" "$bin/$name"
 done
+if [ "$user" = 0 ] && [ -d /usr/lib/systemd ]; then
+    mkdir -p "${generator%/*}"
+    ln -sfn "$bin/rootless-generator" "$generator"
+fi
 say "installed $bin/rootless ($("$bin/rootless" version 2>/dev/null | head -n 1))"
 
 # ---------------------------------------------------------------- this host

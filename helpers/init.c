@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -27,6 +28,11 @@ int main(int argc, char **argv)
         tcsetpgrp(0, getpid());
         signal(SIGTTOU, SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        /* descriptors of socket activation are for the command, sd_listen_fds(3) */
+        char number[16];
+        snprintf(number, sizeof number, "%d", getpid());
+        if (getenv("LISTEN_PID"))
+            setenv("LISTEN_PID", number, 1);
         execvp(argv[at], argv + at);
         dprintf(2, "error: cannot run \"%s\": %s\n", argv[at], strerror(errno));
         _exit(errno == ENOENT ? 127 : 126);

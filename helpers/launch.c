@@ -207,9 +207,21 @@ static int execute(struct plan *plan, char *const *argv, int look)
     return -1;
 }
 
+/* sd_listen_fds(3): descriptors are for the process that this variable names */
+static void name_listener(struct plan *plan)
+{
+    static char text[32];
+    for (char **one = plan->environment; plan->preserved && one && *one; one++)
+        if (strncmp(*one, "LISTEN_PID=", 11) == 0) {
+            snprintf(text, sizeof text, "LISTEN_PID=%d", getpid());
+            *one = text;
+        }
+}
+
 static int do_exec(struct plan *plan, const struct record *r)
 {
     plan->failing = r->argv[0];
+    name_listener(plan);
     reset_signals();
     /* nothing of the host's may be left open: a directory would be a way out (CVE-2024-21626) */
     if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, CLOSE_RANGE_CLOEXEC) < 0)

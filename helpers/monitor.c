@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "events.h"
 #include "log.h"
+#include "notify.h"
 #include "ops.h"
 #include "place.h"
 #include "start.h"
@@ -36,7 +37,8 @@ static struct started container;
 static struct channel channel;
 static struct log logfile;
 static struct failure failure;
-static int signals = -1, listener = -1, cgroup = -1;
+static int signals = -1, listener = -1, cgroup = -1, notices = -1;
+static long long ending; /* told to end: when what is left is killed, in nanoseconds since the epoch */
 static char boot[40];
 static struct { long long started, finished; int restarts, code, oom, failed; } record;
 
@@ -189,13 +191,38 @@ static int reap(int *status)
     return ended;
 }
 
+static int lesser(int one, int other)
+{
+    return one < 0 || (other >= 0 && other < one) ? other : one;
+}
+
+/* systemd ends a unit, or everything of a person who has logged out: as `stop` would, but what was
+ * asked of the container stays, so that the next boot starts it again. */
+static void told_to_end(void)
+{
+    if (ending)
+        return;
+    ending = now() + (orders.stop_seconds < 0 ? 1LL << 60 : orders.stop_seconds * 1000000000LL);
+    pass_signal(orders.stop_signal);
+}
+
+static void read_signals(int *ended, int *status)
+{
+    struct signalfd_siginfo info;
+    while (read(signals, &info, sizeof info) > 0)
+        if (info.ssi_signo == SIGTERM)
+            told_to_end();
+        else if (reap(status))
+            *ended = 1;
+}
+
 /* Serve until the first process has ended and its output was read; returns its wait status. */
 static int serve(void)
 {
     int status = 0, ended = 0, typed_before = 0;
     long long deadline = orders.timeout ? now() + (long long)orders.timeout * 1000000000LL : 0;
     for (;;) {
-        struct pollfd polled[5 + CLIENTS];
+        struct pollfd polled[6 + CLIENTS];
         channel_compact(&channel);
         int congested = channel_congested(&channel), full = channel.typed_length > CHANNEL_HIGH;
         polled[0] = (struct pollfd){signals, POLLIN, 0};
@@ -203,26 +230,26 @@ static int serve(void)
         polled[2] = (struct pollfd){congested ? -1 : container.out, POLLIN, 0};
         polled[3] = (struct pollfd){congested ? -1 : container.err, POLLIN, 0};
         polled[4] = (struct pollfd){channel.typed_length ? container.in : -1, POLLOUT, 0};
+        polled[5] = (struct pollfd){notices, POLLIN, 0};
         int clients = channel.count;
         for (int i = 0; i < clients; i++)
-            polled[5 + i] = (struct pollfd){channel.client[i].fd,
+            polled[6 + i] = (struct pollfd){channel.client[i].fd,
                                             (short)((full ? 0 : POLLIN) | (channel.client[i].out_length ? POLLOUT : 0)), 0};
         /* what a grandchild still holds open is read for a moment only */
         int closed = container.out < 0 && container.err < 0;
-        int wait = ended ? (closed && !congested ? 0 : 100) : deadline ? 1000 : -1;
-        int events = poll(polled, (nfds_t)(5 + clients), wait);
+        int wait = ended ? (closed && !congested ? 0 : 100) : deadline || ending ? 1000 : -1;
+        int events = poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
         if (ended && !congested &&
             ((container.out < 0 && container.err < 0) || (events == 0 && !channel_congested(&channel))))
             return status;
-        if (deadline && now() > deadline && !ended)
+        if (((deadline && now() > deadline) || (ending && now() > ending)) && !ended)
             kill(container.pid, SIGKILL);
         if (events <= 0)
             continue;
-        if (polled[0].revents) {
-            struct signalfd_siginfo info;
-            if (read(signals, &info, sizeof info) > 0 && reap(&status))
-                ended = 1;
-        }
+        if (polled[0].revents)
+            read_signals(&ended, &status);
+        if (polled[5].revents)
+            notify_forward(notices);
         if (polled[2].revents)
             drain(&container.out, 0);
         if (polled[3].revents)
@@ -230,8 +257,8 @@ static int serve(void)
         if (polled[4].revents)
             feed();
         for (int i = clients - 1; i >= 0; i--)
-            if (polled[5 + i].revents)
-                channel_event(&channel, i, polled[5 + i].revents);
+            if (polled[6 + i].revents)
+                channel_event(&channel, i, polled[6 + i].revents);
         if (polled[1].revents) {
             int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
             if (fd >= 0)
@@ -278,7 +305,7 @@ static int asked_to_stop(void)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/stopping", orders.directory);
-    return access(path, F_OK) == 0;
+    return ending || access(path, F_OK) == 0;
 }
 
 /* `update --restart` leaves the new policy in a file, "POLICY\nCOUNT" */
@@ -316,6 +343,9 @@ static void pause_before_restart(long long pause)
     long long end = now() + pause * 1000000LL;
     while (now() < end && !asked_to_stop()) {
         struct pollfd polled = {listener, POLLIN, 0};
+        int status, ended;
+        read_signals(&ended, &status);
+        notify_watchdog();
         if (poll(&polled, 1, 50) > 0) {
             int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
             if (fd >= 0)
@@ -349,6 +379,11 @@ static void clean_up(void)
         unlink(path);
         snprintf(path, sizeof path, "%s/slirp", orders.socket_directory);
         unlink(path);
+        if (orders.notify && orders.notify[0]) {
+            unlink(orders.notify);
+            snprintf(path, sizeof path, "%s/notify", orders.socket_directory);
+            rmdir(path);
+        }
         rmdir(orders.socket_directory);
     }
 }
@@ -491,6 +526,8 @@ int main(int argc, char **argv)
     sigprocmask(SIG_SETMASK, &mask, NULL);
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
+    if (orders.stop_signal)
+        sigaddset(&mask, SIGTERM);
     signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     boot[strcspn(boot, "\n")] = 0;
@@ -501,17 +538,23 @@ int main(int argc, char **argv)
     if (orders.wait_for_go)
         cgroup = place(3);
     channel_add(&channel, 3);
+    for (int i = 0; i < orders.preserve; i++)
+        fcntl(4 + i, F_SETFD, FD_CLOEXEC);
+    if (orders.notify)
+        notices = notify_open(orders.notify[0] ? orders.notify : NULL);
     if (log_open(&logfile, orders.log_driver, orders.log_path, orders.log_limit, orders.log_files) < 0) {
         failure = (struct failure){.op = ORDER_LOG, .error = (uint32_t)errno};
         snprintf(failure.text, sizeof failure.text, "%.255s", orders.log_path);
         told_failure();
         channel_finish(&channel);
-        return 0;
+        return record.code;
     }
     open_listener();
     if (orders.events)
         events_open(orders.events[0]);
     run();
+    /* systemd looks at our status as at the container's; what was asked to end has not failed */
+    int code = asked_to_stop() && !record.failed ? 0 : record.code;
     const char *fields = orders.session ? NULL : event_fields(); /* before the directory goes */
     if (!record.failed)
         event_add("cleanup", fields, "");
@@ -529,5 +572,5 @@ int main(int argc, char **argv)
         channel_send(&channel, 'X', ended, sizeof ended);
     }
     channel_finish(&channel);
-    return 0;
+    return code;
 }

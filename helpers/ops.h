@@ -84,6 +84,9 @@ enum op {
     ORDER_CONSOLE,     /* path of a socket that gets the terminal */
     ORDER_WAIT,        /* -: stay until the process ends, and end as it ends */
     ORDER_EVENTS,      /* directory of the log, fields of the container's events, of its volumes'... */
+    ORDER_STOP,        /* signal, seconds: how the container is stopped when the monitor is told to end */
+    ORDER_NOTIFY,      /* path of a socket for the container's sd_notify messages, or "" */
+    ORDER_PRESERVE,    /* count: descriptors from 4 on are the command's, from 3 on */
     ORDER_LAST
 };
 #endif

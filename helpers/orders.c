@@ -73,6 +73,9 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_CONSOLE: o->console = a[0]; break;
     case ORDER_WAIT: o->wait = 1; break;
     case ORDER_EVENTS: o->events = list(r); break;
+    case ORDER_STOP: o->stop_signal = atoi(a[0]); o->stop_seconds = atoi(a[1]); break;
+    case ORDER_NOTIFY: o->notify = a[0]; break;
+    case ORDER_PRESERVE: o->preserve = atoi(a[0]); break;
     }
 }
 

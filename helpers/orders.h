@@ -33,6 +33,9 @@ struct orders {
     unsigned long restart_maximum, timeout;
     const char *console;
     int gate, wait;
+    int stop_signal, stop_seconds; /* 0: the monitor does not listen to SIGTERM */
+    const char *notify;
+    int preserve;
     int channel; /* where hooks are asked for, or -1; set by the program, not by an order */
 };
 

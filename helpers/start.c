@@ -41,11 +41,24 @@ static void unblock(void)
     signal(SIGPIPE, SIG_DFL);
 }
 
+/* Descriptors of the command's own, as socket activation gives them: they begin at 3, and what we use
+ * ourselves makes room for them. */
+static void hand_over(const struct orders *o, struct pipes *p, int *plan)
+{
+    int *const ours[] = {&p->ctl[1], plan, &p->in[0], &p->out[1], &p->err[1]};
+    for (int i = 0; o->preserve && i < 5; i++)
+        if (*ours[i] > 2)
+            *ours[i] = fcntl(*ours[i], F_DUPFD_CLOEXEC, 4 + o->preserve);
+    for (int i = 0; i < o->preserve; i++)
+        dup2(4 + i, 3 + i);
+}
+
 /* Runs in the child.  After the map exists it becomes root of the namespace, because exec takes
  * capabilities from everybody else, and goes on as the launcher. */
 static void child(const struct orders *o, struct pipes *p, int plan)
 {
     char answer, ctl_text[16], plan_text[16];
+    hand_over(o, p, &plan);
     if ((o->map || o->joins) && recv(p->ctl[1], &answer, 1, 0) != 1)
         _exit(125);
     if (o->map || o->joins) {

@@ -6,7 +6,7 @@ import os
 
 from rootless import documents, paths
 from rootless.cgroups import limits as cgroup_limits
-from rootless.engine import filters, spec
+from rootless.engine import filters, signals, spec
 from rootless.errors import HostError, UsageError
 from rootless.network import files, slirp
 from rootless.runtime import compile, records
@@ -237,6 +237,10 @@ def write_bundle(draft: Draft) -> None:
             wait_for_network=draft.network.kind == "slirp4netns",
             preparations=draft.binds.preparations,
         )
+    if options.preserve_fds:
+        from rootless.engine import notifying
+
+        notifying.preserve(plan, options.preserve_fds)
     records.write(draft.directory, "plan", plan, records.OPERATIONS)
 
 
@@ -330,6 +334,13 @@ def orders(draft: Draft) -> list[Record]:
         made += [("fuse", server.order()) for server in draft.root_mount.servers]
     # who applies limits is decided anew at each start
     made.append(("go", ()))
+    seconds = 10 if options.stop_timeout is None else options.stop_timeout
+    stop = options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM"
+    made.append(("stop", (str(signals.number(stop)), str(seconds))))
+    if options.sdnotify or options.preserve_fds:
+        from rootless.engine import notifying
+
+        made += notifying.orders(draft)
     if options.pid_file:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:

@@ -164,6 +164,10 @@ class Container:
             if found.alive or found.monitor:
                 return self.attach_session() if attach else None
             started = self._launch(found)
+        if self.record.get("service"):
+            from rootless.engine import notifying
+
+            notifying.started(self, started.channel, stays=attach)
         if not attach:
             os.close(started.channel)
             return None
@@ -199,10 +203,16 @@ class Container:
 
             published = [ports.Port.from_dict(one) for one in self.record["ports"]]
             ports.check_free(published, patience=1 if ran else 0)
+        if self.record.get("service"):
+            from rootless.engine import notifying
+
+            notifying.before(self)
         orders = os.path.join(self.directory, "orders")
         if self.record.get("networkTarget") or self._has_target():
             orders = self._aim(orders)
-        return launching.spawn(orders, self.name, place=self._place)
+        return launching.spawn(
+            orders, self.name, place=self._place, service=self.record.get("service")
+        )
 
     def _tell_lost(self, found: State) -> None:
         # its monitor could not any more

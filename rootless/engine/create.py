@@ -127,6 +127,10 @@ def _check(options: ContainerOptions) -> None:
             "--rm and --restart contradict each other: what is removed cannot be restarted",
             hint="leave one of them out",
         )
+    if options.sdnotify or options.preserve_fds:
+        from rootless.engine import notifying
+
+        notifying.check(options)
     if options.detach_keys:
         session.parse_keys(options.detach_keys)
     if options.stop_signal:
@@ -272,6 +276,10 @@ def _fill(draft: Draft) -> None:
     )
     binding.collect(options, draft.image_config, draft.binds)
     bundle.write_files(draft)
+    if options.sdnotify:
+        from rootless.engine import notifying
+
+        notifying.prepare(draft)
     bundle.write_bundle(draft)
 
 
@@ -323,6 +331,10 @@ def _record(draft: Draft, starts: bool) -> None:
         "exposed": sorted(draft.image_config.get("ExposedPorts") or {}),
         "seccomp": spec.security(options).get("seccomp", ""),
     }
+    if options.sdnotify or options.preserve_fds or options.conmon_pidfile:
+        from rootless.engine import notifying
+
+        record["service"] = notifying.record(options)
     if options.cidfile:
         documents.write_bytes(options.cidfile, draft.identifier.encode())
     bundle.write_orders(draft, record)

@@ -50,7 +50,9 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     arguments = [program, "--root", state]
     if name.startswith("crun"):
         arguments += ["--cgroup-manager", "disabled"]
-    arguments += ["run", "--bundle", bundle, draft.identifier]
+    count = draft.options.preserve_fds
+    arguments += ["run", *(["--preserve-fds", str(count)] if count else [])]
+    arguments += ["--bundle", bundle, draft.identifier]
     ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | mounts.MS_PRIVATE)))]
     ops += rootfs
     # crun and runc refuse a host with both versions of cgroups; in a cgroup namespace of its own

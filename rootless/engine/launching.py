@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
+    from rootless.documents import Json
+
 
 class Started:
     """A monitor that reported success: the host pid of the container's process and the channel."""
@@ -37,12 +39,19 @@ class Started:
         self.channel = channel
 
 
-def spawn(orders_path: str, name: str, *, place: Callable[[int], str] | None = None) -> Started:
+def spawn(
+    orders_path: str,
+    name: str,
+    *,
+    place: Callable[[int], str] | None = None,
+    service: Json = None,
+) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
-    for the container ("" for none).  The caller owns the channel's descriptor.  Raises what the
-    failing operation means; the container is not running then.
+    for the container ("" for none).  `service`: see engine.notifying.  The caller owns the
+    channel's descriptor.  Raises what the failing operation means; the container is not running
+    then.
     """
     import _socket
 
@@ -56,12 +65,22 @@ def spawn(orders_path: str, name: str, *, place: Callable[[int], str] | None = N
             (os.POSIX_SPAWN_DUP2, 0, 2),
             (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
         ]
-        if theirs.fileno() == 3:
+        environment = _environment()
+        kept = 0
+        if service:
+            from rootless.engine import notifying
+
+            environment.update(notifying.environment(service))
+            kept = service.get("preserve", 0)
+        if kept:
+            theirs, moves = notifying.descriptors(theirs, kept)
+            actions[-1:] = [*moves, (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)]
+        elif theirs.fileno() == 3:
             os.set_inheritable(3, True)
             actions.pop()
         try:
             pid = os.posix_spawn(
-                program, ["rootless-monitor", orders_path], _environment(), file_actions=actions
+                program, ["rootless-monitor", orders_path], environment, file_actions=actions
             )
         except OSError as error:
             raise HostError(

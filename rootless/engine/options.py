@@ -48,7 +48,7 @@ class _Options:
 
 _NUMBERS = (
     "stop_timeout", "pids_limit", "cpu_shares", "cpu_period", "cpu_quota", "blkio_weight",
-    "oom_score_adj", "memory_swappiness",
+    "oom_score_adj", "memory_swappiness", "preserve_fds",
 )  # fmt: skip
 
 _ALIASES = {
@@ -135,7 +135,7 @@ class ContainerOptions(_Options):
         "umask", "ipc", "pid", "uts", "cgroupns", "cgroup_parent", "log_driver", "detach_keys",
         "storage_driver", "memory_reservation", "memory_swappiness", "kernel_memory", "cpu_shares",
         "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpuset_mems",
-        "blkio_weight", "oom_score_adj", "cgroups",
+        "blkio_weight", "oom_score_adj", "cgroups", "sdnotify", "conmon_pidfile", "preserve_fds",
     )  # fmt: skip
     # what cgroups.limits.parse takes; `update` has these as well
     LIMITS = (
@@ -234,6 +234,9 @@ class ContainerOptions(_Options):
         oom_kill_disable: bool
         oom_score_adj: int | None
         cgroups: str | None
+        sdnotify: str | None
+        conmon_pidfile: str | None
+        preserve_fds: int | None
 
     def __init__(self, image: str, **words: object) -> None:
         self.image = image

@@ -56,15 +56,16 @@ def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
 def remove_sockets(identifier: str) -> None:
     """Remove the directory of a container's sockets, if it is there."""
     directory = paths.socket_directory(identifier)
-    for name in ("attach", "slirp"):
+    for name in ("attach", "slirp", "notify/notify.sock"):
         try:
             os.unlink(os.path.join(directory, name))
         except OSError:
             pass
-    try:
-        os.rmdir(directory)
-    except OSError:
-        pass
+    for path in (os.path.join(directory, "notify"), directory):
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass
 
 
 def _is_rubbish(directory: str, named: bool) -> bool:

@@ -82,6 +82,11 @@ OPTIONS = (
     text("--cidfile", "FILE", "write the container's id to a file", complete="file"),
     text("--pid-file --pidfile", "FILE", "write the host pid of the first process to a file",
          complete="file", dest="pid_file"),
+    text("--conmon-pidfile", "FILE", "write the pid of the monitor to a file", complete="file"),
+    text("--sdnotify", "WHO", "who tells systemd that the service is ready: conmon (we, once it "
+         "runs), container, healthy (we, after the first health check) or ignore",
+         complete="conmon container healthy ignore"),
+    number("--preserve-fds", "N", "N further descriptors, from 3 on, are the command's"),
     text("--pull", "POLICY", "when to fetch the image",
          complete="missing always never newer"),
     text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),

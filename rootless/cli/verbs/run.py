@@ -43,6 +43,10 @@ def run(call: Call) -> int:
     own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet")}
     proxy = truth("--sig-proxy", own["sig_proxy"] or "true")
     options = ContainerOptions(call.words[0], command=call.words[1:], **given)
+    if "NOTIFY_SOCKET" in os.environ or "LISTEN_FDS" in os.environ:
+        from rootless.engine import notifying
+
+        notifying.from_environment(options)
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
         raise UsageError("standard input is not a terminal", hint="leave out -t")
     engine = call.engine()

@@ -1,0 +1,297 @@
+"""A `.container` file becomes a service that runs a container.
+
+Source: podman-systemd.unit(5), "Container units".  The tables are the translation; a key that is
+documented there and cannot be had here is refused by name, an unknown one as a mistake.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import UsageError
+from rootless.units.source import Service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.units.source import Source
+    from rootless.units.syntax import Entry
+
+# key: flag; the last assignment counts
+LAST = {
+    "CgroupsMode": "--cgroups", "Entrypoint": "--entrypoint", "HealthCmd": "--health-cmd",
+    "HealthInterval": "--health-interval", "HealthLogDestination": "--health-log-destination",
+    "HealthMaxLogCount": "--health-max-log-count", "HealthMaxLogSize": "--health-max-log-size",
+    "HealthOnFailure": "--health-on-failure", "HealthRetries": "--health-retries",
+    "HealthStartPeriod": "--health-start-period", "HealthStartupCmd": "--health-startup-cmd",
+    "HealthStartupInterval": "--health-startup-interval",
+    "HealthStartupRetries": "--health-startup-retries",
+    "HealthStartupSuccess": "--health-startup-success",
+    "HealthStartupTimeout": "--health-startup-timeout", "HealthTimeout": "--health-timeout",
+    "HostName": "--hostname", "LogDriver": "--log-driver", "Memory": "--memory",
+    "PidsLimit": "--pids-limit", "Pull": "--pull", "ShmSize": "--shm-size",
+    "StopSignal": "--stop-signal", "StopTimeout": "--stop-timeout", "Timezone": "--tz",
+    "UserNS": "--userns", "WorkingDir": "--workdir",
+}  # fmt: skip
+# each assignment is one value
+EACH = {
+    "AddHost": "--add-host", "DNS": "--dns", "DNSOption": "--dns-option",
+    "DNSSearch": "--dns-search", "GIDMap": "--gidmap", "GroupAdd": "--group-add",
+    "LogOpt": "--log-opt", "PublishPort": "--publish", "Tmpfs": "--tmpfs", "UIDMap": "--uidmap",
+    "Ulimit": "--ulimit",
+}  # fmt: skip
+# each word of each assignment is one value
+WORDS = {
+    "AddCapability": "--cap-add", "Annotation": "--annotation", "DropCapability": "--cap-drop",
+    "Environment": "--env", "Label": "--label", "Sysctl": "--sysctl",
+}  # fmt: skip
+FLAGS = {"EnvironmentHost": "--env-host", "ReadOnly": "--read-only", "RunInit": "--init"}
+# the rest of a word of --security-opt
+SECURITY = {"Mask": "mask=", "SeccompProfile": "seccomp=", "Unmask": "unmask="}
+OWN = (
+    "AddDevice", "AutoUpdate", "ContainerName", "EnvironmentFile", "Exec", "GlobalArgs", "Group",
+    "Image", "Mount", "Network", "NoNewPrivileges", "Notify", "PodmanArgs", "ReadOnlyTmpfs",
+    "ReloadCmd", "ReloadSignal", "Rootfs", "SecurityLabelDisable", "ServiceName", "User",
+    "VolatileTmp", "Volume",
+)  # fmt: skip
+_SELINUX = "containers have no SELinux label of their own without root"
+LACKING = {
+    "AppArmor": "a profile can be applied by root alone",
+    "ContainersConfModule": "there is no containers.conf; settings are in rootless/config.toml",
+    "ExposeHostPort": "publish the port with PublishPort=",
+    "HttpProxy": "set the variables with Environment=",
+    "IP": "there are no networks of containers yet",
+    "IP6": "there are no networks of containers yet",
+    "NetworkAlias": "there are no networks of containers yet",
+    "Pod": "there are no pods yet",
+    "RemapGid": "use UserNS= or GIDMap=",
+    "RemapUid": "use UserNS= or UIDMap=",
+    "RemapUidSize": "use UIDMap=",
+    "RemapUsers": "use UserNS=",
+    "Retry": "a pull is tried again by itself",
+    "RetryDelay": "a pull is tried again by itself",
+    "Secret": "there are no secrets yet; mount a file with Volume=",
+    "SecurityLabelFileType": _SELINUX,
+    "SecurityLabelLevel": _SELINUX,
+    "SecurityLabelNested": _SELINUX,
+    "SecurityLabelType": _SELINUX,
+    "StartWithPod": "there are no pods yet",
+    "SubGIDMap": "subordinate ids of other names cannot be used; use GIDMap=",
+    "SubUIDMap": "subordinate ids of other names cannot be used; use UIDMap=",
+}
+KEYS = frozenset((*LAST, *EACH, *WORDS, *FLAGS, *SECURITY, *OWN))
+
+
+def service(source: Source, sources: dict[str, Source], program: list[str]) -> Service:
+    """The service of a `.container` file.  Raises UsageError naming file and line."""
+    source.check_keys(KEYS, LACKING)
+    made = Service(source, sources, program)
+    kind = _type(source)
+    name = source.resource
+    words = ["run", "--name", name, "--replace", "--rm"]
+    words += _plain(source)
+    words += _identity(source) + _security(source)
+    words += _mounts(made) + _network(made)
+    for entry in source.all("AddDevice"):
+        device = entry.value.removeprefix("-")
+        if device == entry.value or os.path.exists(device.partition(":")[0]):
+            words += ["--device", device]
+    for entry in source.all("EnvironmentFile"):
+        words += ["--env-file", beside(source, entry.value)]
+    if source.text("AutoUpdate"):
+        words += ["--label", "io.containers.autoupdate=" + _update_policy(source)]
+    words += ["--label", "PODMAN_SYSTEMD_UNIT=%n"]
+    if kind != "oneshot":
+        words += ["--detach", "--sdnotify", _notify(source)]
+    for entry in source.all("PodmanArgs"):
+        words += entry.words()
+    image = _image(made)
+    command: list[str] = []
+    for entry in source.all("Exec"):
+        command = entry.words()
+    front = [one for entry in source.all("GlobalArgs") for one in entry.words()]
+    _fill(made, kind, name, [*front, *words, *image, *command])
+    return made
+
+
+def _type(source: Source) -> str:
+    for key, values in (("Type", ("notify", "oneshot")), ("KillMode", ("mixed", "control-group"))):
+        entry = source.sections.last("Service", key)
+        if entry is not None and entry.value not in values:
+            raise entry.wrong(f"{key}={entry.value} is not possible", hint=" or ".join(values))
+    entry = source.sections.last("Service", "ExecStart")
+    if entry is not None:
+        raise entry.wrong("ExecStart= is made of [Container]", hint="use Exec=, or ExecStartPre=")
+    entry = source.sections.last("Service", "Type")
+    return entry.value if entry is not None else "notify"
+
+
+def _fill(made: Service, kind: str, name: str, words: list[str]) -> None:
+    """[Service]."""
+    source = made.source
+    made.set("Type", kind)
+    if kind == "notify":
+        # the container's own messages come by way of its monitor, which is the main process
+        made.set("NotifyAccess", "all")
+    made.set("KillMode", "mixed")
+    # the unit's cgroup is divided by us: one part for the monitor, one for the container
+    made.set("Delegate", "yes")
+    made.set("SyslogIdentifier", "%N")
+    seconds = source.text("StopTimeout")
+    if seconds.isdigit() and int(seconds) >= 60:
+        # systemd must not lose its patience first
+        made.set("TimeoutStopSec", str(int(seconds) + 30))
+    made.lines.append(f"ExecStart={made.command(*words)}")
+    if kind == "notify":
+        made.lines.append(f"ExecStop={made.command('stop', '--ignore', name)}")
+    made.lines.append(
+        f"ExecStopPost=-{made.command('rm', '--force', '--ignore', '--volumes', name)}"
+    )
+    command, signal = source.last("ReloadCmd"), source.last("ReloadSignal")
+    if command is not None and signal is not None:
+        raise signal.wrong("ReloadCmd= and ReloadSignal= exclude each other")
+    if command is not None:
+        made.lines.append(f"ExecReload={made.command('exec', name, *command.words())}")
+    if signal is not None:
+        made.lines.append(f"ExecReload={made.command('kill', '--signal', signal.value, name)}")
+
+
+def _plain(source: Source) -> list[str]:
+    words = []
+    for key, flag in LAST.items():
+        value = source.text(key)
+        if not value:
+            value = {"CgroupsMode": "split", "LogDriver": "journald"}.get(key, "")
+        if value:
+            words += [flag, value]
+    for key, flag in EACH.items():
+        for entry in source.all(key):
+            words += [flag, entry.value]
+    for key, flag in WORDS.items():
+        for entry in source.all(key):
+            for word in entry.words():
+                words += [flag, word]
+    return words + [flag for key, flag in FLAGS.items() if source.flag(key)]
+
+
+def _identity(source: Source) -> list[str]:
+    user, group = source.last("User"), source.last("Group")
+    if group is not None and user is None:
+        raise group.wrong("Group= without User=")
+    if user is None:
+        return []
+    return ["--user", f"{user.value}:{group.value}" if group is not None else user.value]
+
+
+def _security(source: Source) -> list[str]:
+    words = []
+    for key, front in SECURITY.items():
+        value = source.text(key)
+        if key == "SeccompProfile" and value and value != "unconfined":
+            value = beside(source, value)
+        if value:
+            words += ["--security-opt", front + value]
+    if source.flag("NoNewPrivileges"):
+        words += ["--security-opt", "no-new-privileges"]
+    if source.flag("SecurityLabelDisable"):
+        words += ["--security-opt", "label=disable"]
+    if source.flag("ReadOnly") and source.flag("ReadOnlyTmpfs", True):
+        # --read-only-tmpfs of podman: /dev and /dev/shm are writable anyway
+        taken = {entry.value.partition(":")[0] for entry in source.all("Tmpfs")}
+        taken |= {(entry.value.split(":") + [""])[1] for entry in source.all("Volume")}
+        for path in ("/run", "/tmp", "/var/tmp"):
+            words += [] if path in taken else ["--tmpfs", path]
+    elif source.flag("VolatileTmp"):
+        words += ["--tmpfs", "/tmp:rw,size=512M,mode=1777"]
+    return words
+
+
+def beside(source: Source, path: str) -> str:
+    """A path as the unit file means it: relative to itself; what begins with % is systemd's."""
+    if path.startswith(("/", "%")):
+        return path
+    return os.path.normpath(os.path.join(os.path.dirname(source.path), path))
+
+
+def _mounts(made: Service) -> list[str]:
+    words = []
+    for entry in made.source.all("Volume"):
+        parts = entry.value.split(":")
+        if len(parts) > 1:
+            parts[0] = _mount_source(made, entry, parts[0])
+        words += ["--volume", ":".join(parts)]
+    for entry in made.source.all("Mount"):
+        words += ["--mount", ",".join(_mount_parts(made, entry))]
+    return words
+
+
+def _mount_parts(made: Service, entry: Entry) -> list[str]:
+    parts = entry.value.split(",")
+    kind = next((one[5:] for one in parts if one.startswith("type=")), "volume")
+    if kind == "image":
+        raise entry.wrong("Mount= of type=image cannot be had: images cannot be mounted yet")
+    for at, part in enumerate(parts):
+        key, _, value = part.partition("=")
+        if key in ("source", "src") and (kind == "bind" or value.endswith(".volume")):
+            value = beside(made.source, value) if value.startswith(".") else value
+            parts[at] = f"{key}={_mount_source(made, entry, value)}"
+    return parts
+
+
+def _mount_source(made: Service, entry: Entry, text: str) -> str:
+    if text.startswith("."):
+        text = beside(made.source, text)
+    if text.startswith("/"):
+        made.unit.append(f"RequiresMountsFor={text}")
+        return text
+    if text.endswith(".volume"):
+        return made.other(entry, text).resource
+    return text
+
+
+def _network(made: Service) -> list[str]:
+    found = made.source.all("Network")
+    if len(found) > 1:
+        raise found[1].wrong("a container cannot be in several networks yet")
+    if not found:
+        return []
+    entry = found[0]
+    name = entry.value.partition(":")[0]
+    if name.endswith(".container"):
+        return ["--network", f"container:{made.other(entry, name).resource}"]
+    if name.endswith(".network"):
+        raise entry.wrong(f"Network={entry.value}: there are no networks of containers yet")
+    if name == "pasta" or name == "bridge":
+        raise entry.wrong(f"Network={entry.value} cannot be had", hint="slirp4netns, none or host")
+    return ["--network", entry.value]
+
+
+def _image(made: Service) -> list[str]:
+    image, root = made.source.last("Image"), made.source.last("Rootfs")
+    if image is not None and root is not None:
+        raise root.wrong("Image= and Rootfs= exclude each other")
+    if root is not None:
+        return ["--rootfs", beside(made.source, root.value)]
+    if image is None:
+        raise UsageError(f"{made.source.path}: neither Image= nor Rootfs= says what to run")
+    if image.value.endswith(".build"):
+        raise image.wrong(f"Image={image.value}: images cannot be built by units yet")
+    if image.value.endswith(".image"):
+        return [made.other(image, image.value).resource]
+    return [image.value]
+
+
+def _notify(source: Source) -> str:
+    entry = source.last("Notify")
+    if entry is None:
+        return "conmon"
+    if entry.value == "healthy":
+        return "healthy"
+    return "container" if entry.truth() else "conmon"
+
+
+def _update_policy(source: Source) -> str:
+    entry = source.last("AutoUpdate")
+    assert entry is not None
+    if entry.value not in ("registry", "local"):
+        raise entry.wrong(f"AutoUpdate={entry.value} is not possible", hint="registry or local")
+    return entry.value

@@ -1,0 +1,135 @@
+"""All unit files of a person at once: found, read, translated, written."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import RootlessError, UsageError
+from rootless.units import container, others, places, source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.units.source import Source
+
+ONLINE = "rootless-network-online.service"
+MARK = "# Made by rootless from "
+
+
+class Made:
+    """What became of one unit file: the unit's name, its text, links; or why it became nothing."""
+
+    __slots__ = ("error", "links", "name", "path", "source", "text")
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name = name
+        self.path = path
+        self.source: Source | None = None
+        self.text = ""
+        self.links: list[tuple[str, str]] = []
+        self.error: RootlessError | None = None
+
+    @property
+    def service(self) -> str:
+        """The name of the systemd unit; what it would be where the file is wrong."""
+        if self.source is not None:
+            return self.source.service
+        stem, _, kind = self.name.rpartition(".")
+        return f"{stem}.service" if kind in ("container", "kube") else f"{stem}-{kind}.service"
+
+
+def all_units(program: list[str]) -> list[Made]:
+    """Every unit file that is found, translated; `program`: the words that start rootless."""
+    among = places.all_directories()
+    found: list[Made] = []
+    sources: dict[str, Source] = {}
+    for name, path in places.find(among).items():
+        one = Made(name, path)
+        found.append(one)
+        try:
+            one.source = sources[name] = source.Source(name, path, places.drop_ins(name, among))
+        except UsageError as error:
+            one.error = error
+    for one in found:
+        if one.source is not None:
+            _translate(one, one.source, sources, program)
+    if any(ONLINE in one.text for one in found):
+        found.append(_online())
+    return found
+
+
+def _translate(one: Made, read: Source, sources: dict[str, Source], program: list[str]) -> None:
+    try:
+        if read.kind in places.NATIVE:
+            one.text = source.Service(read, sources, program).text()
+            one.links = source.links(read)
+            return
+        if read.kind in others.REFUSED:
+            raise others.refused(read)
+        make = {"container": container.service, "volume": others.volume, "image": others.image}
+        service = make[read.kind](read, sources, program)
+        if read.kind != "volume" and _waits(read):
+            service.unit += [f"Wants={ONLINE}", f"After={ONLINE}"]
+        one.text = service.text()
+        one.links = service.links()
+    except UsageError as error:
+        one.text, one.links, one.error = "", [], error
+
+
+def _waits(read: Source) -> bool:
+    """Whether the network should be up first: an image may have to be fetched."""
+    for entry in read.sections.get("Quadlet"):
+        if entry.key != "DefaultDependencies":
+            raise entry.wrong(f"unknown key {entry.key}= in [Quadlet]", hint="DefaultDependencies=")
+    wanted = read.sections.last("Quadlet", "DefaultDependencies")
+    return wanted.truth() if wanted is not None else True
+
+
+def _online() -> Made:
+    """A unit that waits for the system's network: units of a user cannot name those of the system.
+
+    Where the boot does not go by way of network-online.target there is nothing to wait for.
+    """
+    made = Made(ONLINE, "")
+    loop = (
+        "while state=$$(systemctl show --property=ActiveState,Job network-online.target) && "
+        "case $$state in *ActiveState=active*) false;; *Job=[1-9]*) ;; *) false;; esac; "
+        "do sleep 0.5; done"
+    )
+    made.text = (
+        f"{MARK}its own needs.\n\n[Unit]\nDescription=Wait until the network is up\n\n[Service]\n"
+        f'Type=oneshot\nRemainAfterExit=yes\nTimeoutStartSec=90\nExecStart=/bin/sh -c "{loop}"\n'
+    )
+    return made
+
+
+def unit_name(made: Made) -> str:
+    """The name of the file that is written."""
+    return made.service if made.source is not None else made.name
+
+
+def write(units: list[Made], directory: str) -> list[str]:
+    """Write what was made into a directory that systemd reads; returns the paths."""
+    written = []
+    for one in units:
+        if not one.text:
+            continue
+        path = os.path.join(directory, unit_name(one))
+        written.append(path)
+        _replace(path, one.text)
+        for link, target in one.links:
+            place = os.path.join(directory, link)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            written.append(place)
+            try:
+                os.symlink(target, place)
+            except FileExistsError:
+                if not os.path.islink(place):
+                    raise
+    return written
+
+
+def _replace(path: str, text: str) -> None:
+    temporary = f"{path}.new"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.rename(temporary, path)
