@@ -6,6 +6,7 @@ import os
 
 from rootless import documents
 from rootless.engine import names
+from rootless.engine.image_transfers import Transfers
 from rootless.errors import Conflict, ContainerNotFound, ImageNotFound
 
 TYPE_CHECKING = False
@@ -160,7 +161,7 @@ class Containers:
         return rubbish.sweep(self.engine, identifier)
 
 
-class Images:
+class Images(Transfers):
     """The images of one engine."""
 
     def __init__(self, engine: Engine) -> None:

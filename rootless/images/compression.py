@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from rootless.errors import StorageError
 
@@ -128,14 +128,18 @@ def _decoder(kind: str) -> _Decoder:
         import bz2
 
         return bz2.BZ2Decompressor()
+    return cast("_Decoder", zstd_module().ZstdDecompressor())
+
+
+def zstd_module() -> Any:
+    """The module for zstd, which Python has since 3.14.  Raises StorageError."""
     import importlib
 
     for name in ("compression.zstd", "backports.zstd"):
         try:
-            module = importlib.import_module(name)
+            return importlib.import_module(name)
         except ImportError:
             continue
-        return cast("_Decoder", module.ZstdDecompressor())
     raise StorageError(
         "this Python cannot read zstd", hint="install backports.zstd, or use Python 3.14 or newer"
     )

@@ -24,6 +24,7 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_PLAIN = "application/vnd.docker.image.rootfs.diff.tar"
 ACCEPT = ", ".join((OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX))
 # What registries are asked to allow at least (OCI distribution specification) is our limit.
 MAXIMUM = 4 << 20
@@ -126,6 +127,14 @@ def entries(document: dict[str, Json], media_type: str = "") -> list[dict[str, J
     return found
 
 
+def media_type_of(document: dict[str, Json]) -> str:
+    """The media type of a document that came without one, from what is in it."""
+    given = document.get("mediaType")
+    if isinstance(given, str) and given:
+        return given
+    return OCI_INDEX if "manifests" in document else OCI_MANIFEST
+
+
 def read_manifest(document: dict[str, Json]) -> Manifest:
     """Raises RegistryError, also for artifacts that are no images."""
     config = Descriptor.read(document.get("config"))
@@ -140,6 +149,16 @@ def read_manifest(document: dict[str, Json]) -> Manifest:
     if config.size > MAXIMUM:
         raise invalid(f"its configuration has {config.size} bytes")
     return Manifest(config, [Descriptor.read(layer) for layer in layers])
+
+
+def any_layers(document: dict[str, Json]) -> list[dict[str, Json]]:
+    """The layers of a manifest as they are written, also of an artifact.  Raises RegistryError."""
+    layers = document.get("layers", [])
+    if not isinstance(layers, list) or len(layers) > _LAYERS_MAX:
+        raise invalid(f"its layers are no list of at most {_LAYERS_MAX}")
+    for layer in layers:
+        Descriptor.read(layer)
+    return layers
 
 
 def diff_ids(config: dict[str, Json]) -> list[str]:

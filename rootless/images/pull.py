@@ -6,13 +6,10 @@ blobs that arrived before an interruption are found again by the next pull.
 
 from __future__ import annotations
 
-import os
-import queue
-import threading
 from collections.abc import Callable, Iterator
 
 from rootless.errors import DigestMismatch, NotFound, RegistryError, RootlessError, UsageError
-from rootless.images import content, manifests, partial, platforms, reference, registries
+from rootless.images import content, manifests, parallel, partial, platforms, reference, registries
 from rootless.images.registry import Registry
 from rootless.images.store import ImageRecord, ImageStore, Layer
 from rootless.images.transport import Settings
@@ -49,9 +46,11 @@ def pull(
     wanted = platforms.parse(platform) if platform else platforms.host()
     transport, colon, rest = name.partition(":")
     if colon and transport in _ARCHIVES:
-        from rootless.images import archives
+        from rootless.images import archives, places
 
-        path, select = _split_path(rest)
+        path, select = places.split_path(rest)
+        if not path:
+            raise UsageError(f"{name} names no path", hint="write oci-archive:FILE[:TAG]")
         found = archives.load(
             store, path, progress, select=select, platform=platform, expect=transport
         )
@@ -128,8 +127,9 @@ class _Pull:
         self._check_platform(config)
         layers = manifests.join_layers(manifest, config)
         self.annotations = {one.digest: one.annotations for one in manifest.layers}
-        _in_parallel(
-            [self._layer_job(layer) for layer in {item.digest: item for item in layers}.values()]
+        parallel.run(
+            [self._layer_job(layer) for layer in {item.digest: item for item in layers}.values()],
+            PARALLEL,
         )
         content.ingest_bytes(self.store, data)
         record = manifests.record(digest, manifest.config.digest, layers, config)
@@ -181,10 +181,10 @@ class _Pull:
                 f"{self.name.familiar} is an image for {found}, not for {self.wanted}", hint=hint
             )
 
-    def _layer_job(self, layer: Layer) -> Callable[[Callable[[], bool]], None]:
+    def _layer_job(self, layer: Layer) -> parallel.Job:
         descriptor = manifests.Descriptor(layer.digest, layer.size, layer.media_type)
 
-        def job(cancelled: Callable[[], bool]) -> None:
+        def job(cancelled: parallel.Cancelled) -> None:
             key = layer.digest
             self.progress.start(key, layer.digest[7:19], layer.size)
             said = partial.bring(
@@ -200,57 +200,3 @@ class _Pull:
             self.progress.finish(key, said)
 
         return job
-
-
-def _in_parallel(jobs: list[Callable[[Callable[[], bool]], None]]) -> None:
-    """Run jobs on PARALLEL threads; the first error stops the others and is raised.
-
-    The threads are daemons, so that ^C ends the command at once and not after a stalled server's
-    time-out; half-written blobs are what a later pull continues.
-    """
-    waiting: queue.SimpleQueue[Callable[[Callable[[], bool]], None]] = queue.SimpleQueue()
-    for job in jobs:
-        waiting.put(job)
-    results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                job = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                job(stop.is_set)
-            except BaseException as error:
-                results.put(error)
-                return
-            results.put(None)
-
-    threads = [
-        threading.Thread(target=work, daemon=True, name=f"pull-{i}")
-        for i in range(min(PARALLEL, len(jobs)))
-    ]
-    try:
-        for thread in threads:
-            thread.start()
-        for _ in jobs:
-            error = results.get()
-            if error is not None:
-                raise error
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(0.2)
-
-
-def _split_path(text: str) -> tuple[str, str]:
-    """`PATH[:TAG]`; a path that exists with its colon is a path."""
-    if os.path.exists(text):
-        return text, ""
-    path, _, tag = text.partition(":")
-    if not path:
-        raise UsageError(
-            "the path of the archive is empty", hint="write oci-archive:FILE[:TAG] and the like"
-        )
-    return path, tag

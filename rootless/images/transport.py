@@ -35,7 +35,8 @@ class Settings:
 
     stall        seconds without a byte that count as a stall; $ROOTLESS_STALL_SECONDS, else 30
     attempts     tries of one request before giving up
-    backoff      seconds before the second try; doubles from there
+    backoff      seconds before the second try, doubling from there; $ROOTLESS_RETRY_SECONDS,
+                 else 0.5
     authfile     where passwords are, instead of the usual places
     cert_dir     certificates as in certs.d/HOST, instead of the usual places
     credentials  instead of what is stored
@@ -48,19 +49,14 @@ class Settings:
         *,
         stall: float | None = None,
         attempts: int = 5,
-        backoff: float = 0.5,
+        backoff: float | None = None,
         authfile: str = "",
         cert_dir: str = "",
         credentials: Credentials | None = None,
     ) -> None:
-        if stall is None:
-            try:
-                stall = float(os.environ.get("ROOTLESS_STALL_SECONDS", ""))
-            except ValueError:
-                stall = 30.0
-        self.stall = stall if stall > 0 else 30.0
+        self.stall = stall if stall is not None else _from_environment("STALL", 30.0)
         self.attempts = attempts
-        self.backoff = backoff
+        self.backoff = backoff if backoff is not None else _from_environment("RETRY", 0.5)
         self.authfile = authfile
         self.cert_dir = cert_dir
         self.credentials = credentials
@@ -69,6 +65,14 @@ class Settings:
         """Sleep before try number `attempt` + 1, as long as the server asked for if it did."""
         pause = self.backoff * 2**attempt * random.uniform(0.75, 1.25)
         time.sleep(max(pause, min(_seconds(retry_after), _RETRY_AFTER_MAX)))
+
+
+def _from_environment(name: str, otherwise: float) -> float:
+    try:
+        value = float(os.environ.get(f"ROOTLESS_{name}_SECONDS", ""))
+    except ValueError:
+        return otherwise
+    return value if value > 0 else otherwise
 
 
 def _seconds(retry_after: str | None) -> float:
@@ -271,7 +275,10 @@ class Transport:
                 return self._exchange(connection, key, method, target, headers, body, url)
             except (ConnectionError, http.client.HTTPException, ssl.SSLError):
                 # The server closed a connection it had kept; that is its right, and no failure.
+                # But a piece of an upload may have arrived all the same: the caller has to ask.
                 connection.close()
+                if isinstance(body, Payload) and body.size:
+                    raise
             except BaseException:
                 connection.close()
                 raise

@@ -1,0 +1,271 @@
+"""Copy an image, or an index with all its images, from one place to another.
+
+Scope: the order of things, and the digests.  Every blob is compared with its digest on its way, so
+a damaged or hostile source is found out before anything refers to what it gave; manifests are
+written after everything they name, and the name last.
+
+What a hostile index could try: nesting without end, or ten images that each name the same ten.
+Every manifest is copied once, and there are bounds for depth and number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from rootless import documents
+from rootless.errors import DigestMismatch, UsageError
+from rootless.images import forms, manifests, parallel, platforms
+from rootless.images.manifests import Descriptor
+from rootless.images.places.base import Fetch, Source, Target
+from rootless.progress import Progress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+PARALLEL = 3
+_DEPTH = 3
+_MANIFESTS_MAX = 1000
+
+
+class Copied:
+    """What was written: the digest, media type and size (bytes) of the manifest or index."""
+
+    __slots__ = ("digest", "media_type", "size")
+
+    def __init__(self, digest: str, media_type: str, size: int) -> None:
+        self.digest = digest
+        self.media_type = media_type
+        self.size = size
+
+
+def copy(
+    source: Source,
+    target: Target,
+    *,
+    all: bool = False,
+    platform: str | None = None,
+    preserve: bool = False,
+    format: str = "",
+    compress: str = "",
+    progress: Progress | None = None,
+) -> Copied:
+    """Copy what `source` names to `target`, and close neither.
+
+    `all`: an index with all its images; else the image for `platform`, by default this host's.
+    `preserve`: fail rather than change a digest.  `format`: `oci` or `v2s2`.  `compress`: the
+    form of all layers (`gzip`, `zstd`, `none`).
+    Raises UsageError, ImageNotFound, RegistryError, StorageError, DigestMismatch.
+    """
+    if all and platform:
+        raise UsageError("--all and --platform exclude each other", hint="give one of them")
+    work = _Copy(source, target, preserve, format, compress, progress or Progress())
+    target.sources(source.repositories)
+    copied = work.run(all, platforms.parse(platform) if platform else platforms.host())
+    target.finish()
+    return copied
+
+
+class _Copy:
+    def __init__(
+        self,
+        source: Source,
+        target: Target,
+        preserve: bool,
+        format: str,
+        compress: str,
+        progress: Progress,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.preserve = preserve
+        self.family = forms.family(format)
+        if not preserve and not self.family and target.family == "oci":
+            self.family = target.family
+        self.compress = compress
+        self.progress = progress
+        self.done: dict[str, Copied] = {}
+
+    def run(self, all: bool, wanted: platforms.Platform) -> Copied:
+        data, media_type = self.source.top()
+        digest = _digest(data)
+        document = manifests.parse(data)
+        for _ in range(_DEPTH):
+            listed = manifests.entries(document, media_type)
+            if listed is None or all:
+                break
+            entry = platforms.choose(listed, wanted, self.source.name)
+            data, media_type, digest = self._read(Descriptor.read(entry))
+            document = manifests.parse(data)
+        return self._any(data, media_type, digest, top=True, depth=0)
+
+    def _read(self, descriptor: Descriptor) -> tuple[bytes, str, str]:
+        data = self.source.manifest(descriptor)
+        digest = _digest(data)
+        if digest != descriptor.digest:
+            raise DigestMismatch(
+                f"a manifest of {self.source.name} has the digest {digest} "
+                f"instead of {descriptor.digest}",
+                hint="the source is damaged or was tampered with; try another one",
+            )
+        return data, descriptor.media_type, digest
+
+    def _any(self, data: bytes, media_type: str, digest: str, *, top: bool, depth: int) -> Copied:
+        if digest in self.done and not top:
+            return self.done[digest]
+        if len(self.done) >= _MANIFESTS_MAX:
+            raise manifests.invalid(f"it leads to more than {_MANIFESTS_MAX} manifests")
+        document = manifests.parse(data)
+        listed = manifests.entries(document, media_type)
+        media_type = media_type or manifests.media_type_of(document)
+        if listed is None:
+            changed = self._image(document, media_type)
+        else:
+            if depth >= _DEPTH:
+                raise manifests.invalid("indexes within indexes within indexes")
+            changed = self._index(document, listed, depth)
+        wanted = forms.converted(media_type, self.family)
+        if wanted != media_type or changed != document:
+            if self.preserve:
+                raise UsageError(
+                    f"{self.target.name} cannot hold {self.source.name} without a change",
+                    hint="leave --preserve-digests out, or --format and --compression-format",
+                )
+            if wanted != media_type or "mediaType" in changed:
+                changed = {**changed, "mediaType": wanted}
+            media_type, data = wanted, documents.dumps(changed).encode()
+        copied = Copied(_digest(data), media_type, len(data))
+        self.target.put_manifest(data, media_type, copied.digest, top=top)
+        self.done[digest] = copied
+        return copied
+
+    def _index(
+        self, document: dict[str, Json], listed: list[dict[str, Json]], depth: int
+    ) -> dict[str, Json]:
+        made: list[Json] = []
+        for entry in listed:
+            data, media_type, digest = self._read(Descriptor.read(entry))
+            copied = self._any(data, media_type, digest, top=False, depth=depth + 1)
+            if copied.digest == digest:
+                made.append(entry)
+                continue
+            new = {"mediaType": copied.media_type, "digest": copied.digest, "size": copied.size}
+            made.append({**entry, **new})
+        return {**document, "manifests": made}
+
+    def _image(self, document: dict[str, Json], media_type: str) -> dict[str, Json]:
+        """Bring what a manifest names; returns the manifest with what had to change."""
+        layers = manifests.any_layers(document)
+        config = Descriptor.read(document.get("config"))
+        made: list[dict[str, Json]] = list(layers)
+        first: dict[str, int] = {}
+        jobs: list[parallel.Job] = [lambda cancelled: self._blob(config, None)]
+
+        def job(number: int) -> parallel.Job:
+            def work(_: parallel.Cancelled) -> None:
+                made[number] = self._layer(layers[number])
+
+            return work
+
+        for number, layer in enumerate(layers):
+            # An image may have the same layer several times: one of them is worth copying.
+            if first.setdefault(layer["digest"], number) == number and not forms.is_foreign(layer):
+                jobs.append(job(number))
+        parallel.run(jobs, PARALLEL if self.target.parallel else 1)
+        made = [made[first[layer["digest"]]] for layer in layers]
+        result = dict(document)
+        result["layers"] = [self._spelled(layer) for layer in made]
+        result["config"] = self._spelled(document["config"])
+        return result
+
+    def _spelled(self, descriptor: dict[str, Json]) -> dict[str, Json]:
+        given = descriptor.get("mediaType", "")
+        wanted = forms.converted(given, self.family)
+        return descriptor if wanted == given else {**descriptor, "mediaType": wanted}
+
+    def _layer(self, layer: dict[str, Json]) -> dict[str, Json]:
+        descriptor = Descriptor.read(layer)
+        now = forms.compression_of(descriptor.media_type)
+        wanted = now if now is None else self._form(now)
+        if now is None or wanted is None or wanted == now:
+            self._blob(descriptor, None)
+            return layer
+        key = "form:" + descriptor.digest
+        self.progress.start(key, f"{wanted or 'plain'} {descriptor.digest[7:19]}", descriptor.size)
+        chunks = self._watched(self._verified(descriptor)(0), key)
+        spool = forms.Spool(chunks, now, wanted)
+        try:
+            self.progress.finish(key)
+            media_type = forms.with_compression(descriptor.media_type, wanted)
+            self._blob(Descriptor(spool.digest, spool.size, media_type), spool.read)
+        finally:
+            spool.close()
+        new = {"mediaType": media_type, "digest": spool.digest, "size": spool.size}
+        return {**forms.strip_annotations(layer), **new}
+
+    def _form(self, now: str) -> str:
+        """Which compression a layer is to have."""
+        if self.target.layers == "plain":
+            return ""
+        if self.compress:
+            return "" if self.compress == "none" else self.compress
+        if self.target.layers == "compressed" and not now and not self.preserve:
+            return "gzip"
+        return now
+
+    def _watched(self, chunks: Iterable[bytes], key: str) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.progress.advance(key, len(chunk))
+            yield chunk
+
+    def _blob(self, descriptor: Descriptor, fetch: Fetch | None) -> None:
+        key = descriptor.digest
+        self.progress.start(key, descriptor.digest[7:19], descriptor.size)
+        note = self.target.has(descriptor)
+        if not note:
+            self.target.put(
+                descriptor,
+                fetch or self._verified(descriptor),
+                lambda count: self.progress.advance(key, count),
+            )
+        self.progress.finish(key, note)
+
+    def _verified(self, descriptor: Descriptor) -> Fetch:
+        """The source's bytes; the last of them are given only when all were right."""
+
+        def fetch(offset: int) -> Iterator[bytes]:
+            chunks = self.source.blob(descriptor, offset)
+            # What begins in the middle has no digest; it is the rest of an upload, and the
+            # registry compares the whole.
+            return chunks if offset else _checked(chunks, descriptor, self.source.name)
+
+        return fetch
+
+
+def _checked(chunks: Iterable[bytes], wanted: Descriptor, name: str) -> Iterator[bytes]:
+    hasher, have = hashlib.sha256(), 0
+    for chunk in chunks:
+        have += len(chunk)
+        hasher.update(chunk)
+        if have > wanted.size:
+            raise _mismatch(f"the blob {wanted.digest} of {name} is longer than the "
+                            f"{wanted.size} bytes that were promised")  # fmt: skip
+        if have == wanted.size and hasher.hexdigest() != wanted.digest[7:]:
+            raise _mismatch(f"a blob of {name} has the digest sha256:{hasher.hexdigest()} "
+                            f"instead of {wanted.digest}")  # fmt: skip
+        yield chunk
+    if have < wanted.size:
+        raise _mismatch(
+            f"the blob {wanted.digest} of {name} ended after {have} of {wanted.size} bytes"
+        )
+
+
+def _mismatch(message: str) -> DigestMismatch:
+    return DigestMismatch(
+        message, hint="the source is damaged or was tampered with; try another one"
+    )
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()

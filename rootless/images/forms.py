@@ -1,0 +1,156 @@
+"""The two spellings of an image, OCI's and docker's, and the forms of its layers.
+
+Scope: media types in manifests, and layers that are compressed or decompressed on their way.
+Configurations are not touched: both families read each other's, and the image keeps its id.
+Source: OCI image specification 1.1, "Compatibility Matrix"; docker's image manifest V2, schema 2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from rootless.errors import UsageError
+from rootless.images import compression, manifests
+from rootless.images.manifests import invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+_DOCKER = "application/vnd.docker.image.rootfs."
+_OCI = "application/vnd.oci.image.layer."
+_PAIRS = (
+    (manifests.OCI_MANIFEST, manifests.DOCKER_MANIFEST),
+    (manifests.OCI_INDEX, manifests.DOCKER_INDEX),
+    (manifests.OCI_CONFIG, manifests.DOCKER_CONFIG),
+    (_OCI + "v1.tar", _DOCKER + "diff.tar"),
+    (_OCI + "v1.tar+gzip", _DOCKER + "diff.tar.gzip"),
+    (_OCI + "v1.tar+zstd", _DOCKER + "diff.tar.zstd"),
+    (_OCI + "nondistributable.v1.tar", _DOCKER + "foreign.diff.tar"),
+    (_OCI + "nondistributable.v1.tar+gzip", _DOCKER + "foreign.diff.tar.gzip"),
+)
+_TO_DOCKER = dict(_PAIRS)
+_TO_OCI = {docker: oci for oci, docker in _PAIRS}
+_CHUNK = 1 << 18
+FAMILIES = {"oci": "oci", "v2s2": "docker", "docker": "docker", "": ""}
+
+
+def family(text: str) -> str:
+    """What `--format` says.  Raises UsageError."""
+    if text not in FAMILIES:
+        raise UsageError(f'there is no manifest format "{text}"', hint="oci or v2s2 (docker's)")
+    return FAMILIES[text]
+
+
+def converted(media_type: str, wanted: str) -> str:
+    """A media type in the spelling of a family; what only one of them has stays as it is."""
+    if wanted == "docker":
+        if media_type == _OCI + "v1.tar+zstd":
+            raise UsageError(
+                "docker's manifests have no layers compressed by zstd",
+                hint="add --compression-format gzip, or leave --format v2s2 out",
+            )
+        return _TO_DOCKER.get(media_type, media_type)
+    return _TO_OCI.get(media_type, media_type) if wanted == "oci" else media_type
+
+
+def compression_of(media_type: str) -> str | None:
+    """ "", "gzip" or "zstd" for a layer, None for what is no layer of a file system."""
+    oci = _TO_OCI.get(media_type, media_type)
+    if not oci.startswith(_OCI):
+        return None
+    return oci.partition(".tar")[2].lstrip("+")
+
+
+def is_foreign(descriptor: dict[str, Json]) -> bool:
+    """Whether a layer is not to be copied but fetched by everybody from its own address."""
+    media_type = descriptor.get("mediaType")
+    return isinstance(media_type, str) and ("nondistributable" in media_type
+                                            or ".foreign." in media_type)  # fmt: skip
+
+
+def with_compression(media_type: str, kind: str) -> str:
+    """The media type of the same layer in another form, in the same family."""
+    oci = _TO_OCI.get(media_type, media_type)
+    made = oci.partition(".tar")[0] + ".tar" + (f"+{kind}" if kind else "")
+    return made if media_type == oci else _TO_DOCKER.get(made, made)
+
+
+class Spool:
+    """A layer in another form, in a file without a name."""
+
+    def __init__(self, chunks: Iterable[bytes], now: str, wanted: str) -> None:
+        """Raises StorageError for damaged data, UsageError for an unknown form."""
+        self.file: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 (closed by close)
+            dir=os.environ.get("TMPDIR", "/var/tmp")
+        )
+        try:
+            hasher = hashlib.sha256()
+            self.size = 0
+            for piece in _compressed(compression.plain_chunks(chunks, now), wanted):
+                self.file.write(piece)
+                hasher.update(piece)
+                self.size += len(piece)
+            self.file.flush()
+            self.digest = "sha256:" + hasher.hexdigest()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def read(self, offset: int) -> Iterator[bytes]:
+        """The bytes from `offset` on."""
+        while piece := os.pread(self.file.fileno(), _CHUNK, offset):
+            offset += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        """Free the file."""
+        self.file.close()
+
+
+def _compressed(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
+    if not kind:
+        yield from chunks
+    elif kind == "gzip":
+        # zlib and not isal, whose output depends on the processor: equal layers, equal digests.
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        for chunk in chunks:
+            if piece := packer.compress(chunk):
+                yield piece
+        yield packer.flush()
+    elif kind == "zstd":
+        zstd = compression.zstd_module()
+        squeezer = zstd.ZstdCompressor()
+        for chunk in chunks:
+            if piece := squeezer.compress(chunk):
+                yield piece
+        yield squeezer.flush()
+    else:
+        raise UsageError(f'there is no compression "{kind}"', hint="gzip, zstd or none")
+
+
+def strip_annotations(descriptor: dict[str, Json]) -> dict[str, Json]:
+    """A descriptor without what describes the old bytes of a layer: tables of contents."""
+    notes = descriptor.get("annotations")
+    if not isinstance(notes, dict):
+        return descriptor
+    kept = {
+        key: value
+        for key, value in notes.items()
+        if not key.startswith(("io.github.containers.zstd-chunked.", "containerd.io/snapshot/"))
+    }
+    rest = {key: value for key, value in descriptor.items() if key != "annotations"}
+    return {**rest, "annotations": kept} if kept else rest
+
+
+def check_descriptor(value: Json) -> dict[str, Json]:
+    """An object that is a descriptor.  Raises RegistryError."""
+    manifests.Descriptor.read(value)
+    if not isinstance(value, dict):
+        raise invalid("a descriptor is no object")
+    return value

@@ -1,0 +1,69 @@
+"""Images of the local store, as something to copy from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from rootless.errors import StorageError
+from rootless.images import manifests, reference, registries
+from rootless.images.manifests import Descriptor
+from rootless.images.places.base import Source, open_file, pieces
+from rootless.images.store import ImageStore
+
+
+class StoreSource(Source):
+    """One image of a data directory.  Garbage collection is kept away until `close`."""
+
+    def __init__(self, data_dir: str, name: str) -> None:
+        self.store = ImageStore(data_dir)
+        self.record = self.store.resolve(name)
+        self.name = name
+        self._lock = self.store.guard()
+        self._known: dict[str, list[str]] | None = None
+        self._host = ""
+
+    def top(self) -> tuple[bytes, str]:
+        """See Source."""
+        data = self.store.read_blob(self.record.manifest_digest)
+        return data, str(manifests.parse(data).get("mediaType") or manifests.OCI_MANIFEST)
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        """See Source."""
+        return self.store.read_blob(descriptor.digest)
+
+    def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
+        """See Source."""
+        if not self.store.has_blob(descriptor.digest):
+            raise StorageError(
+                f"the blob {descriptor.digest} of {self.name} is missing",
+                hint=f"pull it again: rootless pull {self.name}",
+            )
+        fd = open_file(self.store.blob_path(descriptor.digest))
+        try:
+            yield from pieces(fd, offset, descriptor.size - offset)
+        finally:
+            os.close(fd)
+
+    def repositories(self, digest: str, host: str) -> list[str]:
+        """See Source: where the images that have this blob came from."""
+        if self._known is None or self._host != host:
+            self._known, self._host = {}, host
+            for record in self.store.list():
+                there = _repositories(record.digests, host)
+                for layer in record.layers if there else ():
+                    self._known.setdefault(layer.digest, []).extend(there)
+        return self._known.get(digest, [])
+
+    def close(self) -> None:
+        """See Source."""
+        self._lock.close()
+
+
+def _repositories(digests: list[str], host: str) -> list[str]:
+    found = []
+    for text in digests:
+        endpoint = registries.endpoints(reference.parse(text))[-1]
+        if endpoint.host == host:
+            found.append(endpoint.repository)
+    return found
