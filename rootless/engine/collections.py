@@ -239,7 +239,8 @@ class Images(Transfers):
             indexes=self._indexes,
         )
         self.unpack(record, self.engine.maps)
-        self.event("pull", record, name)
+        # the name of an archive or a layout is no name of an image
+        self.event("pull", record)
         return record
 
     def event(self, action: str, record: ImageRecord, name: str = "") -> None:
