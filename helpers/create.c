@@ -110,7 +110,7 @@ int main(int argc, char **argv)
         fcntl(orders.gate, F_SETFD, FD_CLOEXEC);
     unlink(argv[1]);
     if (orders.wait_for_go)
-        cgroup = place(orders.channel);
+        cgroup = place(orders.channel, NULL);
     int failed = start(&orders, cgroup, &made, &failure) < 0;
     unlink(orders.plan);
     if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {

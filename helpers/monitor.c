@@ -8,6 +8,7 @@
  * killed by its parent-death signal, slirp4netns sees its exit descriptor close. */
 #define _GNU_SOURCE
 #include "channel.h"
+#include "checks.h"
 #include "events.h"
 #include "log.h"
 #include "notify.h"
@@ -177,6 +178,8 @@ static int reap(int *status)
         if (pid == container.pid) {
             *status = one;
             ended = 1;
+        } else if (checks_reap(pid, one)) {
+            continue;
         } else if (pid == container.slirp) {
             container.slirp = 0;
         } else if (servers_ended(&container.servers, pid) >= 0 && container.pid > 0 && !ended) {
@@ -216,6 +219,17 @@ static void read_signals(int *ended, int *status)
             *ended = 1;
 }
 
+/* milliseconds until something is to be done at a time: a check, or the end of a limited run */
+static int soonest(int wait, long long deadline)
+{
+    long long left = (deadline - now()) / 1000000 + 1;
+    if (!deadline)
+        return wait;
+    /* past it, the killed process is awaited; not longer than an int can say */
+    left = left < 1 ? 100 : left > 3600000 ? 3600000 : left;
+    return wait >= 0 && wait < left ? wait : (int)left;
+}
+
 /* Serve until the first process has ended and its output was read; returns its wait status. */
 static int serve(void)
 {
@@ -237,13 +251,16 @@ static int serve(void)
                                             (short)((full ? 0 : POLLIN) | (channel.client[i].out_length ? POLLOUT : 0)), 0};
         /* what a grandchild still holds open is read for a moment only */
         int closed = container.out < 0 && container.err < 0;
-        int wait = ended ? (closed && !congested ? 0 : 100) : deadline || ending ? 1000 : -1;
+        long long last = !ending ? deadline : deadline && deadline < ending ? deadline : ending;
+        int wait = ended ? (closed && !congested ? 0 : 100) : soonest(checks_wait(), last);
         int events = poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
         if (ended && !congested &&
             ((container.out < 0 && container.err < 0) || (events == 0 && !channel_congested(&channel))))
             return status;
         if (((deadline && now() > deadline) || (ending && now() > ending)) && !ended)
             kill(container.pid, SIGKILL);
+        if (!ended)
+            checks_run();
         if (events <= 0)
             continue;
         if (polled[0].revents)
@@ -479,6 +496,7 @@ static void run(void)
         write_state("running");
         write_pid_file();
         tell_started();
+        checks_begin();
         channel_send(&channel, 'R', &pid, 4);
         int status = serve();
         record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -486,6 +504,7 @@ static void run(void)
         kill_the_rest();
         record.finished = now();
         container.pid = 0;
+        checks_end(0);
         stop_helpers(&container);
         if (container.in >= 0)
             close(container.in);
@@ -514,6 +533,7 @@ static void run(void)
 int main(int argc, char **argv)
 {
     sigset_t mask;
+    char **checks = NULL;
     if (argc != 2 || orders_read(&orders, argv[1]) < 0)
         return 125;
     /* a child of nobody: whoever started us may go on, end or be killed */
@@ -536,7 +556,7 @@ int main(int argc, char **argv)
     logfile.fd = -1;
     logfile.fields = orders.fields;
     if (orders.wait_for_go)
-        cgroup = place(3);
+        cgroup = place(3, &checks);
     channel_add(&channel, 3);
     for (int i = 0; i < orders.preserve; i++)
         fcntl(4 + i, F_SETFD, FD_CLOEXEC);
@@ -552,7 +572,9 @@ int main(int argc, char **argv)
     open_listener();
     if (orders.events)
         events_open(orders.events[0]);
+    checks_set(checks);
     run();
+    checks_end(orders.remove != NULL);
     /* systemd looks at our status as at the container's; what was asked to end has not failed */
     int code = asked_to_stop() && !record.failed ? 0 : record.code;
     const char *fields = orders.session ? NULL : event_fields(); /* before the directory goes */

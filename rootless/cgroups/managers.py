@@ -64,6 +64,24 @@ class Manager:
         """Change the limits of a container that has the cgroup at `path`.  Raises HostError."""
         tree.apply(path, resources)
 
+    def repeat(
+        self,
+        path: str,
+        name: str,
+        description: str,
+        seconds: float,
+        command: list[str],
+        environment: list[str],
+    ) -> bool:
+        """Have a command run every so many `seconds` while the container with this cgroup runs.
+
+        `environment` as NAME=VALUE.  False where nobody does that.
+        """
+        return False
+
+    def repeat_no_more(self, path: str, name: str) -> None:
+        """The end of that."""
+
     def _refuse(self, missing: set[str], where: str) -> None:
         if missing:
             names = " and ".join(sorted(missing))
@@ -173,6 +191,10 @@ def _delegated() -> tuple[str, str]:
         return "", "there is no cgroup v2 hierarchy with controllers"
     if os.path.basename(own) == _LEAF:
         own = os.path.dirname(own)
+    above = os.path.dirname(own)
+    if os.path.basename(own) == tree.SUPERVISOR and os.path.basename(above).startswith("rootless-"):
+        # a container's monitor, or what it starts: the tree is the one that the container is in
+        own = os.path.dirname(above)
     if not os.access(own, os.W_OK) or not os.access(own + "/cgroup.procs", os.W_OK):
         return "", f"the cgroup {own} is not delegated to this user"
     return own, f"{own} is delegated to this user"

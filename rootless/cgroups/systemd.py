@@ -179,6 +179,56 @@ class SystemdUser(Manager):
         except dbus.DBusError as error:
             raise HostError(f"systemd refuses to change {unit}: {error.text}") from None
 
+    def repeat(
+        self,
+        path: str,
+        name: str,
+        description: str,
+        seconds: float,
+        command: list[str],
+        environment: list[str],
+    ) -> bool:
+        """A timer and the service it starts, made by one call; it ends with the scope."""
+        scope = os.path.basename(os.path.dirname(path))
+        timer, service = f"rootless-{name}.timer", f"rootless-{name}.service"
+        every = int(seconds * 1000000)
+        timed = [
+            ("Description", ("s", description)),
+            ("CollectMode", ("s", "inactive-or-failed")),
+            # whatever ends the scope, the timer has ended with it
+            ("BindsTo", ("as", [scope])),
+            ("After", ("as", [scope])),
+            ("TimersMonotonic",
+             ("a(st)", [("OnActiveUSec", every), ("OnUnitInactiveUSec", every)])),
+            # systemd's own minute would make a check every ten seconds one every minute
+            ("AccuracyUSec", ("t", min(1000000, max(1000, every // 10)))),
+            ("RemainAfterElapse", ("b", False)),
+        ]  # fmt: skip
+        served = [
+            ("Description", ("s", description)),
+            ("CollectMode", ("s", "inactive-or-failed")),
+            ("Type", ("s", "oneshot")),
+            ("ExecStart", ("a(sasb)", [(command[0], command, False)])),
+            ("Environment", ("as", environment)),
+            # what it starts again on failure is another container's life
+            ("KillMode", ("s", "process")),
+            # or the journal would have two lines for every check
+            ("LogLevelMax", ("i", 5)),
+        ]
+        try:
+            self.call("StartTransientUnit", "ssa(sv)a(sa(sv))", timer, "replace", timed,
+                      [(service, served)])  # fmt: skip
+        except dbus.DBusError:
+            return False
+        return True
+
+    def repeat_no_more(self, path: str, name: str) -> None:
+        """Stop the timer; what it has started goes on to its end."""
+        try:
+            self.call("StopUnit", "ss", f"rootless-{name}.timer", "replace")
+        except dbus.DBusError:
+            pass  # it ended with its scope
+
 
 def _cpu_list(text: str) -> list[int]:
     """`0-2,4` -> the bytes of a mask, as AllowedCPUs takes it."""

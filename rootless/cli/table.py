@@ -49,6 +49,7 @@ VERBS = {
     "version": ("version", "Show versions"),
     "wait": ("wait", "Wait until containers end, and print their exit status"),
     "container prune": ("container_prune", "Remove stopped containers"),
+    "healthcheck run": ("healthcheck_run", "Check the health of a container now"),
     "image diff": ("image_diff", "Show what differs between images"),
     "image exists": ("image_exists", "Tell whether an image is here"),
     "image mount": ("image_mount", "Mount images, inside `rootless unshare`"),
@@ -64,6 +65,7 @@ VERBS = {
 
 GROUPS = {
     "container": "Verbs of containers",
+    "healthcheck": "Verbs of health checks",
     "image": "Verbs of images",
     "volume": "Verbs of volumes",
     "system": "Verbs of the whole",

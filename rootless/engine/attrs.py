@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.engine import telling
+from rootless.engine import health, telling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def container(one: Container) -> Json:
     process = config["process"]
     arguments = process["args"]
     policy, _, count = record["restart"].partition(":")
+    checked = health.shown(one.directory, record, state)
     return {
         "Id": one.id,
         "Created": telling.rfc3339(one.created),
@@ -41,6 +42,7 @@ def container(one: Container) -> Json:
             "StartedAt": telling.rfc3339(state.started / 1e9),
             "FinishedAt": telling.rfc3339(state.finished / 1e9),
             "CgroupPath": one.cgroup(),
+            **({"Health": checked} if checked else {}),
         },
         "Image": f"sha256:{one.image_id}" if one.image_id else "",
         "ImageName": one.image,
@@ -99,6 +101,8 @@ def container(one: Container) -> Json:
             "StopSignal": record["stopSignal"],
             "StopTimeout": record["stopTimeout"],
             "ExposedPorts": {port: {} for port in record["exposed"]},
+            "Timeout": record.get("timeout") or 0,
+            **health.configured(record),
         },
         "NetworkSettings": {
             "Ports": one.ports,

@@ -341,6 +341,8 @@ def orders(draft: Draft) -> list[Record]:
         from rootless.engine import notifying
 
         made += notifying.orders(draft)
+    if options.timeout:
+        made.append(("timeout", (str(options.timeout),)))
     if options.pid_file:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:

@@ -251,7 +251,8 @@ class Container:
         from rootless.cgroups import limits
 
         wanted = self.record["cgroup"]
-        path = self.manager().attach(
+        manager = self.manager()
+        path = manager.attach(
             pid,
             self.id,
             limits.Resources.from_dict(wanted["resources"]),
@@ -260,6 +261,10 @@ class Container:
         )
         if path:
             documents.write_bytes(os.path.join(self.directory, "cgroup"), path.encode())
+        if self.record.get("health"):
+            from rootless.engine import checking
+
+            return "\0".join([path, *checking.drive(self, manager, path)])
         return path
 
     def attach_session(self) -> Session:
@@ -441,27 +446,17 @@ class Container:
             events.renamed(self.directory, self.record)
         self._event("rename", oldName="/" + old)
 
-    def wait(self, condition: str = "stopped") -> dict[str, int]:
-        """Wait until it has ended (`removed`: until it is gone); {"StatusCode": n}."""
-        pause = 0.002
-        code = 0
-        while True:
-            try:
-                found = state.read(self.directory)
-                gone = not os.path.isdir(self.directory)
-            except OSError:
-                gone = True
-            if gone:
-                return {"StatusCode": code}
-            code = found.exit_code
-            if condition == "running" and found.status == "running":
-                return {"StatusCode": 0}
-            if condition in ("stopped", "exited", "not-running", "next-exit") and (
-                found.status in ("exited", "created") and not found.monitor
-            ):
-                return {"StatusCode": code}
-            time.sleep(pause)
-            pause = min(pause * 1.3, 0.1)
+    def wait(
+        self, condition: str | list[str] = "stopped", *, interval: float | None = None
+    ) -> dict[str, int]:
+        """Wait until (one of) the condition(s) holds; {"StatusCode": n}, -1 when it has not ended.
+
+        See rootless.engine.waiting.wait.
+        """
+        from rootless.engine import waiting
+
+        conditions = [condition] if isinstance(condition, str) else list(condition)
+        return {"StatusCode": waiting.wait(self, conditions, interval)}
 
     # what happens in it
 
@@ -566,7 +561,16 @@ class Container:
         """`Up 3 minutes`, `Exited (0) 5 seconds ago`, as docker says it."""
         from rootless.engine import telling
 
-        return telling.status(self.state())
+        found = self.state()
+        return telling.status(found, self.health(found))
+
+    def health(self, found: State) -> str:
+        """What its health adds to that: ` (healthy)`, or nothing."""
+        if not self.record.get("health"):
+            return ""
+        from rootless.engine import health
+
+        return health.in_words(self.directory, self.record, found)
 
     def command_text(self) -> str:
         """The command as one string."""

@@ -131,6 +131,8 @@ def _check(options: ContainerOptions) -> None:
         from rootless.engine import notifying
 
         notifying.check(options)
+    if options.timeout is not None and options.timeout < 0:
+        raise UsageError(f"--timeout {options.timeout} is no number of seconds")
     if options.detach_keys:
         session.parse_keys(options.detach_keys)
     if options.stop_signal:
@@ -330,6 +332,8 @@ def _record(draft: Draft, starts: bool) -> None:
         "init": bool(options.init),
         "exposed": sorted(draft.image_config.get("ExposedPorts") or {}),
         "seccomp": spec.security(options).get("seccomp", ""),
+        "health": _health(draft),
+        "timeout": options.timeout or 0,
     }
     if options.sdnotify or options.preserve_fds or options.conmon_pidfile:
         from rootless.engine import notifying
@@ -342,6 +346,19 @@ def _record(draft: Draft, starts: bool) -> None:
     for name in draft.binds.made:
         draft.engine.volumes.event("create", name)
     draft.engine.container_event("create", record)
+
+
+def _health(draft: Draft) -> Json:
+    options = draft.options
+    if (
+        "Healthcheck" not in draft.image_config
+        and not options.no_healthcheck
+        and all(getattr(options, name) is None for name in options.HEALTH)
+    ):
+        return None
+    from rootless.engine import health
+
+    return health.parse(options, draft.image_config)
 
 
 def engine_runtime(engine: Engine) -> str:

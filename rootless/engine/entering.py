@@ -150,7 +150,7 @@ def become(container: Container, options: ExecOptions) -> str:
         path = records.write(directory, name, items, records.OPERATIONS)
         return _with_monitor(container, options, identifier, directory, path, told)
     path = records.write(directory, name, [told, *items], records.OPERATIONS)
-    admit = _admission(container)
+    admit = admission(container)
     if admit is not None:
         admit(os.getpid())
     if not options.interactive:
@@ -202,7 +202,7 @@ def _with_monitor(
         *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
     ]
     orders.append(("unlink", tuple(names)))
-    admit = _admission(container)
+    admit = admission(container)
     if admit is not None:
         orders.append(("go", ()))
     orders_path = records.write(directory, short + ".orders", orders, records.ORDERS)
@@ -239,7 +239,7 @@ def run(container: Container, command: list[str], **words: object) -> ExecResult
     items.insert(0, _tell(container, identifier))
     path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
     arguments = [paths.helper("launch"), "-", path]
-    admit = _admission(container)
+    admit = admission(container)
     if admit is None:
         return collect(arguments, given if isinstance(given, bytes) else None)
     # the launcher waits for this lock; our own process stays where it is
@@ -252,7 +252,7 @@ def run(container: Container, command: list[str], **words: object) -> ExecResult
         return collect(arguments, given if isinstance(given, bytes) else None, started)
 
 
-def _admission(container: Container) -> Callable[[int], str] | None:
+def admission(container: Container) -> Callable[[int], str] | None:
     """What brings a process near the container's cgroup, where it cannot go there by itself."""
     path = container.cgroup()
     if not path:

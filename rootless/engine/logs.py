@@ -34,7 +34,7 @@ def parse_time(text: str) -> float:
         return float(word)
     except ValueError:
         pass
-    ago = _duration(word)
+    ago = duration(word)
     if ago is not None:
         return time.time() - ago
     import datetime
@@ -51,7 +51,7 @@ def parse_time(text: str) -> float:
         ) from None
 
 
-def _duration(word: str) -> float | None:
+def duration(word: str) -> float | None:
     total, number = 0.0, ""
     at = 0
     while at < len(word):

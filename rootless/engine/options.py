@@ -48,7 +48,9 @@ class _Options:
 
 _NUMBERS = (
     "stop_timeout", "pids_limit", "cpu_shares", "cpu_period", "cpu_quota", "blkio_weight",
-    "oom_score_adj", "memory_swappiness", "preserve_fds",
+    "oom_score_adj", "memory_swappiness", "preserve_fds", "timeout", "health_retries",
+    "health_startup_retries",
+    "health_startup_success", "health_max_log_count", "health_max_log_size",
 )  # fmt: skip
 
 _ALIASES = {
@@ -114,6 +116,16 @@ def _pair(name: str, key: str, value: object) -> str:
     return key if value is None else f"{key}={value}"
 
 
+# what health.parse takes
+_HEALTH = (
+    "health_cmd", "health_interval", "health_timeout", "health_retries", "health_start_period",
+    "health_start_interval", "health_on_failure", "health_startup_cmd",
+    "health_startup_interval", "health_startup_retries", "health_startup_success",
+    "health_startup_timeout", "health_log_destination", "health_max_log_count",
+    "health_max_log_size",
+)  # fmt: skip
+
+
 class ContainerOptions(_Options):
     """Options of `create` and `run`; see rootless-run(1) for their meanings."""
 
@@ -127,6 +139,7 @@ class ContainerOptions(_Options):
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
         "replace", "env_host", "unsetenv_all", "publish_all", "oom_kill_disable",
+        "no_healthcheck",
     )  # fmt: skip
     TEXTS = (
         "name", "hostname", "workdir", "user", "entrypoint", "network", "userns",
@@ -136,6 +149,7 @@ class ContainerOptions(_Options):
         "storage_driver", "memory_reservation", "memory_swappiness", "kernel_memory", "cpu_shares",
         "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpuset_mems",
         "blkio_weight", "oom_score_adj", "cgroups", "sdnotify", "conmon_pidfile", "preserve_fds",
+        "timeout", *_HEALTH,
     )  # fmt: skip
     # what cgroups.limits.parse takes; `update` has these as well
     LIMITS = (
@@ -145,8 +159,17 @@ class ContainerOptions(_Options):
         "device_write_iops", "cgroup_conf",
     )  # fmt: skip
 
+    HEALTH = _HEALTH
+
     if TYPE_CHECKING:
         image: str
+        health_cmd: str | list[str] | None
+        health_interval: str | None
+        health_on_failure: str | None
+        health_startup_cmd: str | list[str] | None
+        health_log_destination: str | None
+        no_healthcheck: bool
+        timeout: int | None
         command: list[str]
         env: list[str]
         env_file: list[str]
@@ -240,6 +263,10 @@ class ContainerOptions(_Options):
 
     def __init__(self, image: str, **words: object) -> None:
         self.image = image
+        if words.get("healthcheck"):
+            from rootless.engine import health
+
+            words.update(health.words_of(words.pop("healthcheck")))
         super().__init__(**words)
 
 

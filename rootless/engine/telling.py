@@ -39,8 +39,8 @@ def duration(seconds: float) -> str:
     return f"{days // 365} years"
 
 
-def status(state: State) -> str:
-    """The STATUS column of `ps`."""
+def status(state: State, health: str = "") -> str:
+    """The STATUS column of `ps`; `health` is what follows the time, as ` (healthy)`."""
     now = time.time()
     if state.status == "created":
         return "Created"
@@ -49,7 +49,7 @@ def status(state: State) -> str:
     if state.status == "exited":
         lost = ", its monitor was killed" if state.lost else ""
         return f"Exited ({state.exit_code}) {duration(now - state.finished / 1e9)} ago{lost}"
-    text = f"Up {duration(now - state.started / 1e9)}"
+    text = f"Up {duration(now - state.started / 1e9)}{health}"
     if state.status == "paused":
         text += " (Paused)"
     if not state.monitor:

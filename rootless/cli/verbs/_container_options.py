@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.cli.verbs._health_options import OPTIONS as HEALTH
 from rootless.cli.words import flag, number, several, text
 
 # what `update` changes as well
@@ -79,6 +80,8 @@ OPTIONS = (
     several("-l --label", "NAME=VALUE", "a label"),
     several("--label-file", "FILE", "read labels from a file", complete="file"),
     several("--annotation", "NAME=VALUE", "an annotation of the runtime configuration"),
+    *HEALTH,
+    number("--timeout", "SECONDS", "kill the container when it has run so long"),
     text("--cidfile", "FILE", "write the container's id to a file", complete="file"),
     text("--pid-file --pidfile", "FILE", "write the host pid of the first process to a file",
          complete="file", dest="pid_file"),

@@ -21,7 +21,8 @@ VERB = Verb(
         flag("-l --latest", "the newest one, running or not"),
         flag("--no-trunc", "do not shorten"),
         several("-f --filter", "KEY=VALUE",
-                "id, name, label, status, ancestor, before, since, exited, volume, network, until"),
+                "id, name, label, status, health, ancestor, before, since, exited, volume, "
+                "network, until"),
         text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Names}}"),
         flag("--noheading", "no line of headings"),
     ),
@@ -108,7 +109,7 @@ def _row(one: Container, full: bool) -> dict[str, Json]:
         "RunningFor": telling.ago(one.created),
         "Ports": one.ports_text(),
         "State": state.status,
-        "Status": telling.status(state),
+        "Status": telling.status(state, one.health(state)),
         "Names": one.name,
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
         "Mounts": ",".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,9 +13,13 @@ VERB = Verb(
     "CONTAINER...",
     "Wait until containers end, and print their exit status",
     (
-        text("--condition", "STATE", "stopped, running or removed",
-             complete="stopped running removed"),
-        flag("-i --ignore", "-1 for a container that does not exist"),
+        several("--condition", "STATE",
+                "stopped, exited, running, healthy, unhealthy, paused, created, stopping, removed, "
+                "next-exit; one of several suffices (stopped)",
+                complete="stopped exited running healthy unhealthy paused created stopping "
+                "removed next-exit"),
+        text("-i --interval", "TIME", "between two looks, as in 250ms; or milliseconds"),
+        flag("--ignore", "-1 for a container that does not exist"),
     ),
     minimum=1,
     complete=("container",),
@@ -25,20 +29,33 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Wait for each in turn."""
     from rootless.cli import output
-    from rootless.errors import ContainerNotFound, UsageError
+    from rootless.engine import waiting
+    from rootless.errors import ContainerNotFound
 
-    condition = call.options["condition"] or "stopped"
-    known = ("stopped", "exited", "not-running", "next-exit", "running", "removed")
-    if condition not in known:
-        raise UsageError(f'unknown --condition "{condition}"', hint=", ".join(known))
+    conditions = call.options["condition"] or ["stopped"]
+    waiting.check(conditions)
+    interval = _interval(call.options["interval"])
     containers = call.engine().containers
 
     def work(word: str) -> str:
         try:
-            return str(containers.get(word).wait(condition)["StatusCode"])
+            found = containers.get(word)
+            return str(found.wait(conditions, interval=interval)["StatusCode"])
         except ContainerNotFound:
             if call.options["ignore"]:
                 return "-1"
             raise
 
     return output.each(call.words, work)
+
+
+def _interval(text: str | None) -> float | None:
+    from rootless.engine import logs
+    from rootless.errors import UsageError
+
+    if text is None:
+        return None
+    seconds = float(text) / 1000 if text.isdigit() else logs.duration(text)
+    if not seconds:
+        raise UsageError(f'invalid --interval "{text}"', hint="as in 250ms")
+    return seconds

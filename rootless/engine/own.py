@@ -1,0 +1,46 @@
+"""The words and the environment that start this same program again, later and from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.engine import Engine
+
+_VARIABLES = (
+    "HOME", "USER", "PATH", "LANG", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME", "DBUS_SESSION_BUS_ADDRESS", "SLURM_JOB_ID",
+)  # fmt: skip
+
+
+def command(engine: Engine) -> list[str]:
+    """The interpreter, this package and where its libraries were found, the engine's own choices.
+
+    Not the name under which it was called: the library is used by programs of other names.
+    """
+    base = os.path.dirname(paths.PACKAGE)
+    # what the standard library is found by comes from the interpreter
+    standard = (os.path.dirname(os.__file__), sys.prefix + "/lib/python3")
+    found = [base] + [one for one in sys.path if one and not one.startswith(standard)]
+    found += [one for one in sys.path if one.endswith(("site-packages", "dist-packages"))]
+    libraries = [one for one in dict.fromkeys(map(os.path.abspath, found)) if os.path.isdir(one)]
+    start = (
+        f"import sys;sys.path+={libraries!r};from rootless.cli.lean import main;sys.exit(main())"
+    )
+    # the interpreter below a virtual environment: with -I and the paths above it does the same
+    words = [getattr(sys, "_base_executable", "") or sys.executable, "-IS", "-c", start]
+    words += ["--root", engine.data_dir]
+    for name in ("storage_driver", "cgroup_manager", "runtime"):
+        value = getattr(engine, name)
+        if value:
+            words += ["--" + name.replace("_", "-"), value]
+    return words
+
+
+def environment() -> list[str]:
+    """The variables that say where things are, as NAME=VALUE."""
+    return [f"{name}={os.environ[name]}" for name in _VARIABLES if name in os.environ]
