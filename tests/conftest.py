@@ -311,7 +311,7 @@ class Terminal:
         while (found := self.seen.find(wanted, self._position)) < 0:
             if not self._read(end - time.monotonic()):
                 shown = self.seen.decode(errors="replace")
-                pytest.fail(f"{wanted!r} did not appear; seen so far:\n{shown}")
+                pytest.fail(f"{wanted!r} did not appear; seen last:\n{shown[-4000:]}")
         begin, self._position = self._position, found + len(wanted)
         return self.seen[begin : self._position]
 

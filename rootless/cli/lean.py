@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         tell(error)
         return error.exit_code
     except KeyboardInterrupt:
+        _still()
         return 130
     except BrokenPipeError:
         # whoever read our output has seen enough
@@ -62,6 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 125
 
 
+def _still() -> None:
+    # loaded only where there was something to tell
+    module = sys.modules.get("rootless.cli.progress")
+    if module is not None:
+        module.still()
+
+
 def _flush() -> None:
     sys.stdout.flush()
 
@@ -78,6 +86,7 @@ def _of_system(error: OSError) -> RootlessError:
 
 def tell(error: RootlessError) -> None:
     """The sentence and the hint, on standard error; colours only on a terminal."""
+    _still()
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if colours(2) else ("", "")
     lines = f"{bold}error:{plain} {error.message}\n"
     if error.hint:

@@ -5,6 +5,7 @@ Everything goes to standard error, so that standard output stays what scripts wa
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+# whose bars are on the terminal now: there is one terminal, and at most one of them
+_drawing: list[Told] = []
+
+
+def still() -> None:
+    """Take what moves off the terminal: something else ends the command, and is told next."""
+    while _drawing:
+        _drawing.pop().stop()
+
+
 class Told(Progress):
     """Loads nothing before there is something to tell."""
 
@@ -25,6 +36,7 @@ class Told(Progress):
         self._tasks: dict[str, TaskID] = {}
         self._labels: dict[str, str] = {}
         self._open = 0
+        self._lock = _thread.allocate_lock()
 
     def _use_bars(self) -> bool:
         return os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
@@ -38,16 +50,19 @@ class Told(Progress):
             self._labels[key] = label
             _write(f"{label}{size}\n")
             return
-        if self._bars is None:
-            self._bars = _bars()
-            self._bars.start()
-        self._open += 1
-        self._tasks[key] = self._bars.add_task(label, total=total, counted=total is not None)
+        with self._lock:
+            if self._bars is None:
+                self._bars = _bars()
+                self._bars.start()
+                _drawing.append(self)
+            self._open += 1
+            self._tasks[key] = self._bars.add_task(label, total=total, counted=total is not None)
 
     def advance(self, key: str, n: int) -> None:
         """See Progress."""
-        if self._bars is not None and key in self._tasks:
-            self._bars.advance(self._tasks[key], n)
+        bars, task = self._bars, self._tasks.get(key)
+        if bars is not None and task is not None:
+            bars.advance(task, n)
 
     def finish(self, key: str, note: str = "") -> None:
         """See Progress."""
@@ -57,16 +72,23 @@ class Told(Progress):
             if note:
                 _write(f"{self._labels.get(key, key)}: {note}\n")
             return
-        task = self._tasks.pop(key, None)
-        if task is None:
-            return
-        known = next((one for one in self._bars.tasks if one.id == task), None)
-        total = (known.total if known else None) or 1
-        self._bars.update(task, total=total, completed=total)
-        self._open -= 1
-        if not self._open:
-            self._bars.stop()
-            self._bars = None
+        with self._lock:
+            task = self._tasks.pop(key, None)
+            if task is None or self._bars is None:
+                return
+            known = next((one for one in self._bars.tasks if one.id == task), None)
+            total = (known.total if known else None) or 1
+            self._bars.update(task, total=total, completed=total)
+            self._open -= 1
+            if not self._open:
+                _drawing.remove(self)
+                self.stop()
+
+    def stop(self) -> None:
+        """Leave the bars as they are, and the cursor where a person expects it."""
+        bars, self._bars = self._bars, None
+        if bars is not None:
+            bars.stop()
 
     def message(self, text: str) -> None:
         """See Progress."""
