@@ -350,6 +350,8 @@ launcher() {
 # $mark
 import sys
 sys.path += ["$1", "$1/rootless/_vendor"]
+from rootless import packed
+packed.use()
 from rootless.$2 import main
 sys.exit(main())
 EOT
@@ -368,6 +370,11 @@ for name in rootless rootless-runtime rootless-generator; do
 done
 if [ -d "$lib/site" ]; then mv "$lib/site" "$old"; fi
 mv "$new" "$lib/site"
+# one file with all bytecode makes a command start faster; without it everything works as well
+"$python" -IS -c 'import sys
+sys.path.insert(0, sys.argv[1])
+from rootless import packed
+packed.write()' "$lib/site" 2>/dev/null || :
 rm -rf "$old"
 for name in rootless rootless-runtime rootless-generator; do
     case $name in

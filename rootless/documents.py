@@ -78,7 +78,7 @@ def read(path: str) -> Json:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         parts = []
-        while part := os.read(fd, 1 << 20):
+        while part := os.read(fd, 1 << 16):
             parts.append(part)
     finally:
         os.close(fd)

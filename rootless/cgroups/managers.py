@@ -200,6 +200,14 @@ def _delegated() -> tuple[str, str]:
     return own, f"{own} is delegated to this user"
 
 
+def _systemd(forced: bool) -> tuple[Manager | None, str]:
+    if not os.path.isdir("/run/systemd/system"):
+        return None, "systemd does not run here"
+    from rootless.cgroups import systemd
+
+    return systemd.find(forced=forced)
+
+
 def choose(requested: str | None, mode: str = "") -> Manager:
     """See rootless.cgroups.choose.  Nothing is made and nobody is asked, only looked for."""
     if requested not in (None, "", "systemd", "cgroupfs", "disabled", "none"):
@@ -219,9 +227,7 @@ def choose(requested: str | None, mode: str = "") -> Manager:
     if mode != "split" and (
         requested == "systemd" or (not requested and "SLURM_JOB_ID" not in os.environ)
     ):
-        from rootless.cgroups import systemd
-
-        found, why = systemd.find(forced=requested == "systemd")
+        found, why = _systemd(requested == "systemd")
         if found is not None:
             if mode == "no-conmon":
                 raise UsageError(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rootless.cli.words import Option
     from rootless.documents import Json
     from rootless.engine.engine import Engine
+    from rootless.progress import Progress
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -194,11 +195,16 @@ def _configured(option: Option, value: Json, path: str) -> Json:
     return value
 
 
+def _told() -> Progress:
+    from rootless.cli.progress import Told
+
+    return Told()
+
+
 def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:
     """Makes the engine when a verb asks for it."""
 
     def make() -> Engine:
-        from rootless.cli.progress import Told
         from rootless.engine.engine import Engine
 
         return Engine(
@@ -206,7 +212,7 @@ def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:
             storage_driver=shared["storage_driver"],
             cgroup_manager=shared["cgroup_manager"],
             runtime=shared["runtime"],
-            progress=Told(),
+            progress=_told,
         )
 
     return make

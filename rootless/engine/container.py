@@ -104,12 +104,13 @@ class Container:
             found.status = "paused"
         return found
 
-    def process(self) -> tuple[int, int]:
+    def process(self, found: State | None = None) -> tuple[int, int]:
         """(host pid, start time in ticks since boot) of its first process; (0, 0) without one.
 
         Under another runtime that is the runtime's child: `state` knows the runtime itself.
+        `found`: the state, where it was just looked at.
         """
-        found = self.state()
+        found = found or self.state()
         if not found.pid or self.record["runtime"] == "rootless":
             return found.pid, found.pid_start
         from rootless.engine import foreign

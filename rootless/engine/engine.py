@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 
 from rootless import paths
-from rootless.progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.collections import Containers, Images, Volumes
     from rootless.engine.event_log import Event
     from rootless.engine.options import ContainerOptions
+    from rootless.progress import Progress
     from rootless.userns.idmap import IdMaps
 
 
@@ -25,7 +25,7 @@ class Engine:
     It holds no connection and no process: any number of engines, in any number of threads and
     programs, may work on the same directory.  `data_dir` is by default
     $XDG_DATA_HOME/rootless; `storage_driver`, `cgroup_manager` and `runtime` override what would
-    be chosen; `progress` hears of long operations.
+    be chosen; `progress` hears of long operations (or makes who does, when it is needed).
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Engine:
         storage_driver: str | None = None,
         cgroup_manager: str | None = None,
         runtime: str | None = None,
-        progress: Progress | None = None,
+        progress: Progress | Callable[[], Progress] | None = None,
     ) -> None:
         self.data_dir = os.path.abspath(data_dir or paths.data_dir())
         self.containers_dir = os.path.join(self.data_dir, "containers")
@@ -45,7 +45,7 @@ class Engine:
         self.storage_driver = storage_driver or chosen.get("storage_driver")
         self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
         self.runtime = runtime or chosen.get("runtime")
-        self.progress = progress or Progress()
+        self._progress = progress
         self._maps: IdMaps | None = None
         self._cgroups: dict[str, Manager] = {}
 
@@ -75,6 +75,15 @@ class Engine:
         from rootless.engine.collections import Volumes
 
         return Volumes(self)
+
+    @property
+    def progress(self) -> Progress:
+        """Who hears of long operations."""
+        from rootless.progress import Progress
+
+        if not isinstance(self._progress, Progress):
+            self._progress = self._progress() if self._progress else Progress()
+        return self._progress
 
     @property
     def maps(self) -> IdMaps:

@@ -93,7 +93,7 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
             f"the container {container.name} is paused", hint=f"rootless unpause {container.name}"
         )
     config = container.config()
-    pid, start = container.process()
+    pid, start = container.process(found)
     process = _process(container, options, config)
     # with a single id everything the container has lives in one namespace; whoever has been mapped
     # shares nothing with the host that was not asked for, so what is joined is what differs
@@ -102,8 +102,8 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
         if kind != "time" and _differs(pid, kind):
             flags |= flag
     bounding = process["capabilities"]["bounding"]
-    single = container.maps().single
     record = container.record
+    single = bool(record["maps"]["single"])
     privileged = bool(record["privileged"] or options.privileged)
     return compile.join_plan(
         process,

@@ -71,6 +71,8 @@ def environment(options: ContainerOptions, image: Json, hostname: str, home: str
 
 def rlimits(words: list[str]) -> list[Json]:
     """`--ulimit nofile=1024:2048` -> OCI rlimits.  Raises UsageError."""
+    if not words:
+        return []
     import resource
 
     made = []

@@ -37,8 +37,9 @@ def start_time(pid: int) -> int:
 def boot_id() -> str:
     """The kernel's name for this boot."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
+        # bytes: the codec `ascii` would be one more module to load
+        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+            return file.read(64).decode().strip()
     except OSError:
         return ""
 
@@ -141,7 +142,7 @@ def paused(cgroup: str) -> bool:
     if not cgroup:
         return False
     try:
-        with open(cgroup + "/cgroup.events", encoding="ascii") as file:
-            return "frozen 1" in file.read()
+        with open(cgroup + "/cgroup.events", "rb") as file:
+            return b"frozen 1" in file.read()
     except OSError:
         return False

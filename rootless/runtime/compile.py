@@ -7,7 +7,7 @@ reasons, given where it matters.  Source: OCI runtime specification 1.2, config.
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.runtime import capabilities, mounts
+from rootless.runtime import capabilities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def plan(
     namespace.  `gate`: it is made by `create` and waits for `start`.  Raises UsageError naming the
     JSON path of a value that means nothing.
     """
+    from rootless.runtime import mounts
+
     linux = config["linux"]
     process = config["process"]
     made = clone_flags(config)

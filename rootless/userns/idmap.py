@@ -129,6 +129,7 @@ class IdMaps:
             "gids": [list(extent) for extent in self.gids],
             "why": self.why,
             "caller": list(self.caller),
+            "single": self.single,
         }
 
     @classmethod

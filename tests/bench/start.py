@@ -58,8 +58,12 @@ def launcher(directory: Path) -> list[str]:
 
     script = directory / "rootless"
     packages = sysconfig.get_paths()["purelib"]
+    begin = f"import sys\nsys.path.insert(0, {str(TREE)!r})\nsys.path.append({packages!r})\n"
+    pack = str(directory / "packed.bin")
+    run(["/usr/bin/python3", "-IS", "-c",
+         f"{begin}from rootless import packed\npacked.write({pack!r})"])  # fmt: skip
     script.write_text(
-        f"import sys\nsys.path.insert(0, {str(TREE)!r})\nsys.path.append({packages!r})\n"
+        f"{begin}from rootless import packed\npacked.use({pack!r})\n"
         "from rootless.cli.lean import main\nsys.exit(main())\n"
     )
     return ["/usr/bin/python3", "-IS", str(script)]

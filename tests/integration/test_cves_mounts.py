@@ -254,8 +254,8 @@ def test_cve_2024_9676_names_are_not_read_through_links(
     by_name = (
         Change("rootless/storage/rootfs.py",
                "resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,", "resolve=0,"),
-        Change("rootless/storage/rootfs.py", "            top,\n            path,\n",
-               '            top,\n            path.lstrip("/"),\n'),
+        Change("rootless/storage/rootfs.py", "                top,\n                path,\n",
+               '                top,\n                path.lstrip("/"),\n'),
     )  # fmt: skip
     assert engine(*by_name)(*words).stdout == "0\n"
     for endless in ("/dev/zero", "../tmp/fifo"):

@@ -50,7 +50,8 @@ def run(call: Call) -> int:
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
         raise UsageError("standard input is not a terminal", hint="leave out -t")
     engine = call.engine()
-    engine.progress.quiet = own["quiet"]  # type: ignore[attr-defined]
+    if own["quiet"]:
+        engine.progress.quiet = True  # type: ignore[attr-defined]
     if own["dry_run"]:
         from rootless.cli import output
 
