@@ -191,9 +191,11 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             hint="use --network none or host, or see rootless doctor",
         )
     if name == "fuse":
-        said = _helper_log(orders_path, "fuse")
+        program = os.path.basename(text) or "a server of the container's files"
+        if program.startswith("python"):
+            program = "python-fuse"
         return HostError(
-            f"fuse-overlayfs did not start: {said or reason}", hint="see rootless doctor, /dev/fuse"
+            f"{program} did not start: {said or reason}", hint="see rootless doctor, /dev/fuse"
         )
     if name == "sysctl":
         return RuntimeFailure(f"the sysctl {text} cannot be set: {reason}")

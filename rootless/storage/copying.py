@@ -48,7 +48,7 @@ class _Merge:
         """What is in a directory, and then the directory's own attributes."""
         if _HIDDEN + "opaque" in os.listxattr(source):
             for name in os.listdir(target):
-                _remove(os.path.join(target, name))
+                remove(os.path.join(target, name))
         with os.scandir(source) as entries:
             for entry in entries:
                 self._entry(entry, os.path.join(target, entry.name))
@@ -57,15 +57,15 @@ class _Merge:
     def _entry(self, entry: os.DirEntry[str], into: str) -> None:
         found = entry.stat(follow_symlinks=False)
         if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
-            _remove(into)
+            remove(into)
             return
         if stat.S_ISDIR(found.st_mode):
             if os.path.islink(into) or (os.path.lexists(into) and not os.path.isdir(into)):
-                _remove(into)
+                remove(into)
             os.makedirs(into, exist_ok=True)
             self.directory(entry.path, into)
             return
-        _remove(into)
+        remove(into)
         if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
             first = self._links.setdefault(found.st_ino, into)
             if first != into:
@@ -101,35 +101,62 @@ def _set(path: str, name: str, value: bytes) -> None:
 
 
 def copy_file(source: str, target: str) -> None:
-    """The content of a file: by sharing its blocks where that can be, holes stay holes."""
+    """The content of a file into a new one: by sharing its blocks where that can be."""
     with open(source, "rb", buffering=0) as old, open(target, "xb", buffering=0) as new:
+        copy_content(old.fileno(), new.fileno())
+
+
+def copy_content(old: int, new: int) -> None:
+    """All of an open file into an empty one; shares blocks where it can, holes stay holes."""
+    size = os.fstat(old).st_size
+    if not size:
+        return
+    try:
+        fcntl.ioctl(new, _FICLONE, old)
+        return
+    except OSError:
+        pass
+    at = 0
+    copy = _in_kernel
+    while at < size:
         try:
-            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
-            return
-        except OSError:
-            pass
-        size = os.fstat(old.fileno()).st_size
-        at = 0
-        while at < size:
+            at = os.lseek(old, at, os.SEEK_DATA)
+            end = os.lseek(old, at, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                break  # nothing but a hole is left
+            raise
+        while at < end:
+            # in pieces, because it may copy less than it was asked for
             try:
-                at = os.lseek(old.fileno(), at, os.SEEK_DATA)
-                end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
+                done = copy(old, new, at, min(end - at, 1 << 26))
             except OSError as error:
-                if error.errno == errno.ENXIO:
-                    break  # nothing but a hole is left
+                if copy is _in_kernel and error.errno in _NO_COPY:
+                    copy = _through_page_cache
+                    continue
                 raise
-            os.lseek(old.fileno(), at, os.SEEK_SET)
-            os.lseek(new.fileno(), at, os.SEEK_SET)
-            while at < end:
-                # in pieces, because it may copy less than it was asked for
-                done = os.sendfile(new.fileno(), old.fileno(), None, min(end - at, 1 << 26))
-                if not done:
-                    break
-                at += done
-        os.ftruncate(new.fileno(), size)
+            if not done:
+                end = size
+                break
+            at += done
+    os.ftruncate(new, size)
 
 
-def _remove(path: str) -> None:
+_NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
+
+
+def _in_kernel(old: int, new: int, at: int, count: int) -> int:
+    """copy_file_range(2): servers of network file systems copy by themselves."""
+    return os.copy_file_range(old, new, count, at, at)
+
+
+def _through_page_cache(old: int, new: int, at: int, count: int) -> int:
+    os.lseek(new, at, os.SEEK_SET)
+    return os.sendfile(new, old, at, count)
+
+
+def remove(path: str) -> None:
+    """Remove whatever is there, if anything is."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rootless.storage.rootfs import RootMount, Server
     from rootless.userns.idmap import Extents, IdMaps
 
-NAMES = ("overlay", "fuse-overlayfs", "copy")
+NAMES = ("overlay", "fuse-overlayfs", "python-fuse", "copy")
 
 
 class Choice:
@@ -37,6 +37,8 @@ def choose(requested: str | None, maps: IdMaps, storage_maps: IdMaps) -> Choice:
         return _remapped(requested, maps, storage_maps)
     if requested == "copy":
         return Choice("copy", "asked for")
+    if requested == "python-fuse":
+        return Choice("python-fuse", "asked for")
     if requested in (None, "", "overlay"):
         problem = overlay_obstacle(storage_maps)
         if not problem:
@@ -195,7 +197,32 @@ def server(mount: RootMount) -> Server:
     """The program that serves `mount.merged`, for drivers that are no part of the kernel."""
     from rootless.storage.rootfs import Server
 
+    if mount.driver == "python-fuse":
+        return Server(python_fuse_argv(mount), mount.merged)
     return Server(fuse_overlayfs_argv(mount), mount.merged)
+
+
+def python_fuse_argv(mount: RootMount) -> list[str]:
+    """How this package's own overlay is started (storage/union/server.py)."""
+    import sys
+
+    order: Json = {
+        "path": sys.path,
+        "lowers": mount.lowers,
+        "upper": mount.upper,
+        "work": mount.work,
+        "target": mount.merged,
+        "volatile": mount.volatile,
+        "uids": mount.uidmapping,
+        "gids": mount.gidmapping,
+        "options": [
+            "use_ino", "allow_other", "default_permissions", "big_writes", "atomic_o_trunc",
+            "suid", "dev", "fsname=python-fuse", "attr_timeout=1", "entry_timeout=3600",
+            "negative_timeout=3600",
+        ],
+    }  # fmt: skip
+    program = os.path.join(paths.PACKAGE, "storage", "union", "server.py")
+    return [sys.executable, "-IS", program, documents.dumps(order)]
 
 
 def fuse_overlayfs_argv(mount: RootMount) -> list[str]:

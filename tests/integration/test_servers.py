@@ -14,7 +14,7 @@ from conftest import Command, Place
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
-FUSE = ("fuse-overlayfs",)
+FUSE = ("fuse-overlayfs", "python-fuse")
 
 
 @pytest.fixture(params=FUSE)

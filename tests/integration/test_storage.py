@@ -21,7 +21,7 @@ from integration.registry import Layout
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
-DRIVERS = ("overlay", "fuse-overlayfs", "copy")
+DRIVERS = ("overlay", "fuse-overlayfs", "python-fuse", "copy")
 
 
 class Layer:
