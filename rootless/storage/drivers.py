@@ -203,7 +203,7 @@ def server(mount: RootMount) -> Server:
 
 
 def python_fuse_argv(mount: RootMount) -> list[str]:
-    """How this package's own overlay is started (storage/union/server.py)."""
+    """How this package's own overlay is started (storage/pyfuse/server.py)."""
     import sys
 
     order: Json = {
@@ -221,7 +221,7 @@ def python_fuse_argv(mount: RootMount) -> list[str]:
             "negative_timeout=3600",
         ],
     }  # fmt: skip
-    program = os.path.join(paths.PACKAGE, "storage", "union", "server.py")
+    program = os.path.join(paths.PACKAGE, "storage", "pyfuse", "server.py")
     return [sys.executable, "-IS", program, documents.dumps(order)]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.documents import Json
-    from rootless.storage.union.handles import File
+    from rootless.storage.pyfuse.handles import File
 
 _OPERATIONS = (
     "getattr readlink readdir mknod mkdir unlink rmdir symlink rename link chmod chown truncate "
@@ -68,12 +68,12 @@ class Operations:
     """One method for each operation of fuse(4) that this file system knows."""
 
     def __init__(self, order: Json, context: Callable[[], dict[str, int]]) -> None:
-        from rootless.storage.union.attributes import Attributes
-        from rootless.storage.union.changes import Changes
-        from rootless.storage.union.copyup import Raiser
-        from rootless.storage.union.handles import Handles
-        from rootless.storage.union.ids import Ids
-        from rootless.storage.union.tree import Tree
+        from rootless.storage.pyfuse.attributes import Attributes
+        from rootless.storage.pyfuse.changes import Changes
+        from rootless.storage.pyfuse.copyup import Raiser
+        from rootless.storage.pyfuse.handles import Handles
+        from rootless.storage.pyfuse.ids import Ids
+        from rootless.storage.pyfuse.tree import Tree
 
         most = _raise_limit()
         self.tree = Tree(order["upper"], order["lowers"], most // 2)
@@ -252,7 +252,7 @@ class Operations:
             wanted = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fds.append(os.open(name, wanted, mode, dir_fd=place))
 
-        from rootless.storage.union import handles
+        from rootless.storage.pyfuse import handles
 
         try:
             self.changes.make(path, stat.S_IFREG, self._owner(), make, mode)
