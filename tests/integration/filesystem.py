@@ -11,32 +11,21 @@ user and mount namespace (`rootless unshare`).  Each check has a directory of it
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
-import mmap
 import os
-import shutil
-import socket
 import stat
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Check = Callable[[Path], None]
-CHECKS: dict[str, Check] = {}
-THE_PAST = 1_500_000_000
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-
-def check(function: Check) -> Check:
-    """Registers a check under its name."""
-    CHECKS[function.__name__] = function
-    return function
+from integration import filesystem_checks
+from integration.filesystem_checks import CHECKS, THE_PAST
 
 
 def content(layers: tuple[Path, Path]) -> None:
@@ -69,475 +58,7 @@ def content(layers: tuple[Path, Path]) -> None:
             os.utime(low / path, (THE_PAST, THE_PAST))
 
 
-def fails(number: int, act: Callable[..., object], *words: Any) -> None:
-    """Asserts an error number."""
-    try:
-        act(*words)
-    except OSError as error:
-        assert error.errno == number, f"{errno.errorcode[error.errno or 0]}: {error}"
-        return
-    raise AssertionError(f"no error: {act.__name__}{words}")
-
-
-def moves(source: Path, target: Path) -> None:
-    """As mv(1): a directory that an overlay cannot rename is copied."""
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        assert error.errno == errno.EXDEV, error
-        shutil.move(source, target)
-
-
-# ------------------------------------------------- reading
-
-
-@check
-def reads_what_is_there(d: Path) -> None:
-    assert sorted(os.listdir(d)) == [
-        "away", "big", "empty", "file", "first", "link", "pipe", "plain", "private", "second",
-        "sparse", "tree",
-    ]  # fmt: skip
-    assert sorted(os.listdir(d / "tree")) == ["deep", "one", "two"]
-    assert (d / "file").read_bytes() == b"text\n"
-    assert os.readlink(d / "away") == "/etc"
-    assert stat.S_ISFIFO(os.stat(d / "pipe").st_mode)
-    assert int(os.stat(d / "file").st_mtime) == THE_PAST
-    assert stat.S_IMODE(os.stat(d / "private").st_mode) == 0o4600
-    assert os.stat(d / "sparse").st_size == 10_000_000
-    assert os.stat(d / "first").st_nlink == 2
-    fails(errno.ENOENT, os.stat, d / "nothing")
-    fails(errno.ENOTDIR, os.stat, d / "file/in")
-
-
-@check
-def kinds_in_a_listing(d: Path) -> None:
-    found = {entry.name: entry for entry in os.scandir(d)}
-    assert found["tree"].is_dir(follow_symlinks=False)
-    assert found["link"].is_symlink()
-    assert found["file"].is_file(follow_symlinks=False)
-    for name in ("file", "tree", "empty", "plain"):
-        assert found[name].inode() == os.lstat(d / name).st_ino, name
-
-
-@check
-def numbers_stay(d: Path) -> None:
-    before = {name: os.lstat(d / name).st_ino for name in ("file", "tree", "empty", "link")}
-    assert len(set(before.values())) == 4
-    with open(d / "file", "a") as file:
-        file.write("more")
-    (d / "tree/new").touch()
-    (d / "empty/new").touch()
-    after = {name: os.lstat(d / name).st_ino for name in before}
-    # copies have files of their own from the start, and so do all others here
-    assert before == after
-
-
-# ------------------------------------------------- changing
-
-
-@check
-def changes_keep_everything_else(d: Path) -> None:
-    os.chmod(d / "big", 0o751)
-    found = os.stat(d / "big")
-    assert (stat.S_IMODE(found.st_mode), int(found.st_mtime)) == (0o751, THE_PAST)
-    assert (
-        hashlib.sha256((d / "big").read_bytes()).digest()
-        == hashlib.sha256(bytes(range(256)) * 2048).digest()
-    )
-    with open(d / "private", "r+") as file:
-        file.seek(2)
-        file.write("X")
-    assert (d / "private").read_text() == "seXret"
-    os.utime(d / "tree/one", (5, 7))
-    assert (os.stat(d / "tree/one").st_atime, os.stat(d / "tree/one").st_mtime) == (5, 7)
-    os.truncate(d / "big", 1000)
-    assert (d / "big").read_bytes() == (bytes(range(256)) * 4)[:1000]
-    os.truncate(d / "file", 0)
-    assert (d / "file").read_bytes() == b""
-    os.truncate(d / "file", 3)
-    assert (d / "file").read_bytes() == b"\0\0\0"
-
-
-@check
-def append_and_truncate(d: Path) -> None:
-    with open(d / "file", "ab") as one, open(d / "file", "ab") as two:
-        for number in range(20):
-            (one if number % 2 else two).write(b"%d\n" % number)
-            one.flush()
-            two.flush()
-    assert (d / "file").read_bytes() == b"text\n" + b"".join(b"%d\n" % n for n in range(20))
-    with open(d / "big", "wb") as file:
-        file.write(b"new")
-    assert (d / "big").read_bytes() == b"new"
-    with open(d / "fresh", "xb") as file:
-        file.write(b"x" * 300_000)
-    assert os.stat(d / "fresh").st_size == 300_000
-    fails(errno.EEXIST, os.open, d / "fresh", os.O_CREAT | os.O_EXCL)
-    fails(errno.EISDIR, os.open, d / "tree", os.O_WRONLY)
-    fails(errno.ELOOP, os.open, d / "link", os.O_RDONLY | os.O_NOFOLLOW)
-
-
-@check
-def a_reader_sees_what_is_written(d: Path) -> None:
-    with open(d / "file", "rb", buffering=0) as reader:
-        with open(d / "file", "r+b", buffering=0) as writer:
-            writer.write(b"TEXT")
-        if LOCAL:
-            assert reader.read() == b"TEXT\n"
-    assert (d / "file").read_bytes() == b"TEXT\n"
-
-
-@check
-def maps(d: Path) -> None:
-    with open(d / "big", "r+b") as file, mmap.mmap(file.fileno(), 0) as area:
-        area[1000:1004] = b"MMAP"
-        area.flush()
-    assert (d / "big").read_bytes()[1000:1004] == b"MMAP"
-    with open(d / "big", "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as area:
-        assert area[1000:1004] == b"MMAP"
-
-
-@check
-def holes(d: Path) -> None:
-    os.chmod(d / "sparse", 0o600)
-    found = os.stat(d / "sparse")
-    assert found.st_size == 10_000_000
-    assert found.st_blocks < 100, found.st_blocks
-    with open(d / "sparse", "r+b") as file:
-        file.seek(5_000_000)
-        file.write(b"x")
-    data = (d / "sparse").read_bytes()
-    assert data.count(b"\0") == 9_999_999 and data[5_000_000] == 120
-
-
-# ------------------------------------------------- removing
-
-
-@check
-def removed_names_are_gone(d: Path) -> None:
-    for name in ("file", "link", "pipe", "tree/one", "plain/in"):
-        os.unlink(d / name)
-        assert not os.path.lexists(d / name)
-        assert Path(name).name not in os.listdir((d / name).parent)
-    fails(errno.ENOENT, os.unlink, d / "file")
-    fails(errno.ENOTEMPTY, os.rmdir, d / "tree")
-    fails(errno.EISDIR, os.unlink, d / "tree")
-    fails(errno.ENOTDIR, os.rmdir, d / "big")
-    os.rmdir(d / "empty")
-    os.rmdir(d / "plain")
-    shutil.rmtree(d / "tree")
-    assert not (d / "tree").exists()
-
-
-@check
-def removed_names_can_be_taken_again(d: Path) -> None:
-    for name in ("file", "link", "plain/in"):
-        os.unlink(d / name)
-    for name in ("empty", "plain"):
-        os.rmdir(d / name)
-    shutil.rmtree(d / "tree")
-    # nothing of the old shines through
-    (d / "tree").mkdir()
-    assert os.listdir(d / "tree") == []
-    (d / "tree/one").mkdir()
-    (d / "file").write_text("again")
-    (d / "plain").write_text("a file now")
-    os.symlink("x", d / "empty")
-    os.mkfifo(d / "link")
-    assert (d / "file").read_text() == "again"
-    shutil.rmtree(d / "tree")
-    (d / "tree").mkdir(0o700)
-    assert os.listdir(d / "tree") == []
-    assert stat.S_IMODE(os.stat(d / "tree").st_mode) == 0o700
-
-
-@check
-def open_files_outlive_their_names(d: Path) -> None:
-    for name, text in (("file", b"text\n"), ("fresh", b"new")):
-        if name == "fresh":
-            (d / name).write_bytes(text)
-        with open(d / name, "r+b", buffering=0) as file:
-            os.unlink(d / name)
-            assert name not in os.listdir(d)
-            assert [one for one in os.listdir(d) if one.startswith(".fuse")] == []
-            assert file.read() == text
-            file.write(b"more")
-            file.seek(0)
-            assert file.read() == text + b"more"
-            assert os.fstat(file.fileno()).st_size == len(text) + 4
-            os.ftruncate(file.fileno(), 2)
-            assert os.fstat(file.fileno()).st_size == 2
-    with open(d / "big", "rb") as reader:
-        os.unlink(d / "big")
-        (d / "big").write_text("another")
-        assert len(reader.read()) == 256 * 2048
-    assert (d / "big").read_text() == "another"
-    # nothing is in the way of removing the directory
-    with open(d / "plain/in") as reader:
-        shutil.rmtree(d / "plain")
-    assert not (d / "plain").exists()
-
-
-# ------------------------------------------------- renaming and linking
-
-
-@check
-def renames_files(d: Path) -> None:
-    os.rename(d / "file", d / "moved")
-    assert not (d / "file").exists()
-    assert (d / "moved").read_text() == "text\n"
-    os.rename(d / "moved", d / "tree/one")
-    assert (d / "tree/one").read_text() == "text\n"
-    assert sorted(os.listdir(d / "tree")) == ["deep", "one", "two"]
-    os.rename(d / "link", d / "link2")
-    assert os.readlink(d / "link2") == "file"
-    os.rename(d / "big", d / "file")
-    assert os.stat(d / "file").st_size == 256 * 2048
-    fails(errno.EISDIR, os.rename, d / "file", d / "empty")
-    fails(errno.ENOTDIR, os.rename, d / "empty", d / "file")
-    fails(errno.ENOENT, os.rename, d / "nothing", d / "x")
-    os.unlink(d / "file")
-    os.rename(d / "tree/one", d / "file")
-    assert (d / "file").read_text() == "text\n"
-
-
-@check
-def renames_directories(d: Path) -> None:
-    (d / "new/sub").mkdir(parents=True)
-    (d / "new/sub/file").write_text("x")
-    os.rename(d / "new", d / "renamed")
-    assert (d / "renamed/sub/file").read_text() == "x"
-    assert not (d / "new").exists()
-    os.rename(d / "renamed", d / "empty")
-    assert (d / "empty/sub/file").read_text() == "x"
-    fails(errno.ENOTEMPTY, os.rename, d / "empty", d / "tree")
-    fails(errno.EINVAL, os.rename, d / "empty", d / "empty/sub/in")
-    # a name that a lower layer had: nothing shines through what takes its place
-    shutil.rmtree(d / "tree")
-    moves(d / "empty", d / "tree")
-    assert os.listdir(d / "tree") == ["sub"]
-    # one that lies below: as the kernel's overlay, or as any other file system
-    moves(d / "plain", d / "elsewhere")
-    assert (d / "elsewhere/in").read_text() == "in"
-    assert not (d / "plain").exists()
-
-
-@check
-def links(d: Path) -> None:
-    os.link(d / "file", d / "other")
-    assert os.stat(d / "other").st_nlink == 2
-    end = time.monotonic() + 5
-    # the old name's count may be a remembered one for a moment
-    while os.stat(d / "file").st_nlink != 2 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert os.stat(d / "file").st_nlink == 2
-    os.unlink(d / "file")
-    assert (d / "other").read_text() == "text\n"
-    os.link(d / "other", d / "file")
-    assert (d / "file").read_text() == "text\n"
-    # a rename between two names of one file does nothing
-    os.rename(d / "file", d / "other")
-    assert (d / "file").exists() and (d / "other").exists()
-    fails(errno.EEXIST, os.link, d / "file", d / "other")
-    fails(errno.EPERM, os.link, d / "tree", d / "tree2")
-    os.symlink("nowhere", d / "dangling")
-    fails(errno.ENOENT, os.stat, d / "dangling")
-    fails(errno.EEXIST, os.symlink, "x", d / "dangling")
-
-
-# ------------------------------------------------- attributes
-
-
-@check
-def extended_attributes(d: Path) -> None:
-    os.setxattr(d / "file", "user.note", b"a value")
-    os.setxattr(d / "tree", "user.note", b"")
-    assert os.getxattr(d / "file", "user.note") == b"a value"
-    assert os.listxattr(d / "file") == ["user.note"]
-    assert os.listxattr(d / "tree") == ["user.note"]
-    os.rename(d / "file", d / "moved")
-    assert os.getxattr(d / "moved", "user.note") == b"a value"
-    os.removexattr(d / "moved", "user.note")
-    assert os.listxattr(d / "moved") == []
-    fails(errno.ENODATA, os.getxattr, d / "moved", "user.note")
-    fails(errno.EEXIST, os.setxattr, d / "tree", "user.note", b"x", os.XATTR_CREATE)
-    fails(errno.ENODATA, os.setxattr, d / "tree", "user.other", b"x", os.XATTR_REPLACE)
-
-
-@check
-def times(d: Path) -> None:
-    os.utime(d / "link", (1, 2), follow_symlinks=False)
-    assert os.lstat(d / "link").st_mtime == 2
-    assert int(os.stat(d / "file").st_mtime) == THE_PAST
-    before = os.stat(d / "tree").st_mtime
-    os.utime(d / "tree", (3, 4))
-    (d / "tree/new").touch()
-    assert os.stat(d / "tree").st_mtime >= before
-
-
-@check
-def modes_of_directories(d: Path) -> None:
-    os.chmod(d / "empty", 0o2775)
-    (d / "empty/sub").mkdir()
-    assert stat.S_IMODE(os.stat(d / "empty/sub").st_mode) & 0o2000
-    os.chmod(d / "empty", 0o1777)
-    assert stat.S_IMODE(os.stat(d / "empty").st_mode) == 0o1777
-    old = os.umask(0o027)
-    (d / "masked").mkdir()
-    os.close(os.open(d / "maskedfile", os.O_CREAT | os.O_WRONLY, 0o666))
-    os.umask(old)
-    assert stat.S_IMODE(os.stat(d / "masked").st_mode) == 0o750
-    assert stat.S_IMODE(os.stat(d / "maskedfile").st_mode) == 0o640
-
-
-@check
-def owners(d: Path) -> None:
-    if not MANY_IDS:
-        return
-    os.chown(d / "file", 1000, 2000)
-    found = os.stat(d / "file")
-    assert (found.st_uid, found.st_gid) == (1000, 2000)
-    os.lchown(d / "link", 33, 33)
-    assert os.lstat(d / "link").st_uid == 33
-    assert os.stat(d / "first").st_uid == 0
-    os.chmod(d / "empty", 0o777)
-    os.chmod(d / "private", 0o600)
-    # somebody else: makes files of its own and is refused what is not its own
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setresgid(1000, 1000, 1000)
-            os.setresuid(1000, 1000, 1000)
-            (d / "empty/mine").write_text("x")
-            found = os.stat(d / "empty/mine")
-            assert (found.st_uid, found.st_gid) == (1000, 1000)
-            fails(errno.EACCES, os.open, d / "private", os.O_RDONLY)
-            fails(errno.EACCES, os.unlink, d / "first")
-            fails(errno.EPERM, os.chmod, d / "first", 0o777)
-            fails(errno.EPERM, os.chown, d / "first", 1000, 1000)
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
-
-
-@check
-def special_files(d: Path) -> None:
-    os.mkfifo(d / "fifo")
-    reader = threading.Thread(target=lambda: (d / "fifo").read_bytes())
-    reader.start()
-    (d / "fifo").write_bytes(b"x")
-    reader.join(10)
-    assert not reader.is_alive()
-    here = os.getcwd()
-    os.chdir(d)
-    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
-        listening.bind("socket")
-        listening.listen()
-        client.connect("socket")
-    assert stat.S_ISSOCK(os.stat("socket").st_mode)
-    os.chdir(here)
-    fails(errno.EPERM, os.mknod, d / "device", stat.S_IFBLK | 0o600, os.makedev(8, 0))
-
-
-@check
-def a_lock_that_counts_links(d: Path) -> None:
-    # as useradd(8) locks the user database
-    with open(d / "lock.1", "x") as file:
-        file.write("1")
-    os.link(d / "lock.1", d / "lock")
-    assert os.stat(d / "lock.1").st_nlink == 2
-    os.unlink(d / "lock.1")
-    os.unlink(d / "lock")
-
-
-@check
-def locks(d: Path) -> None:
-    with open(d / "file", "r+") as one, open(d / "file", "r+") as two:
-        fcntl.flock(one, fcntl.LOCK_EX)
-        fails(errno.EWOULDBLOCK, fcntl.flock, two, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fcntl.flock(one, fcntl.LOCK_UN)
-        fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@check
-def odd_names(d: Path) -> None:
-    names = [b"with space", b"new\nline", b"-rf", "Ünï".encode(), b"\xff\xfe", b"n" * 200]
-    base = os.fsencode(d / "empty")
-    for name in names:
-        with open(base + b"/" + name, "wb") as file:
-            file.write(name)
-    assert sorted(os.listdir(base)) == sorted(names)
-    for name in names:
-        os.unlink(base + b"/" + name)
-    assert os.listdir(base) == []
-
-
-@check
-def long_names(d: Path) -> None:
-    (d / ("n" * 255)).write_text("x")
-    assert "n" * 255 in os.listdir(d)
-    fails(errno.ENAMETOOLONG, os.stat, d / ("n" * 256))
-    fails(errno.ENAMETOOLONG, os.mkdir, d / ("n" * 256))
-    assert os.statvfs(d).f_namemax >= 255
-
-
-@check
-def many_files(d: Path) -> None:
-    for number in range(300):
-        (d / f"empty/{number:04}").write_text(str(number))
-    assert len(os.listdir(d / "empty")) == 300
-    for number in range(0, 300, 2):
-        os.unlink(d / f"empty/{number:04}")
-    assert sorted(os.listdir(d / "empty")) == [f"{number:04}" for number in range(1, 300, 2)]
-
-
-@check
-def several_at_once(d: Path) -> None:
-    problems: list[BaseException] = []
-
-    def work(number: int) -> None:
-        try:
-            for turn in range(20):
-                path = d / f"tree/deep/w{number}-{turn}"
-                path.write_text("x" * 1000)
-                os.rename(path, d / f"plain/w{number}-{turn}")
-                assert (d / f"plain/w{number}-{turn}").read_text() == "x" * 1000
-                os.unlink(d / f"plain/w{number}-{turn}")
-                with open(d / "file", "ab") as file:
-                    file.write(b".")
-        except BaseException as error:
-            problems.append(error)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
-    assert (d / "file").read_bytes() == b"text\n" + b"." * 80
-    assert os.listdir(d / "plain") == ["in"]
-
-
-@check
-def space(d: Path) -> None:
-    found = os.statvfs(d)
-    assert found.f_blocks > 0 and found.f_bsize > 0
-    with open(d / "file", "r+b") as file:
-        os.fsync(file.fileno())
-    fd = os.open(d, os.O_RDONLY)
-    os.fsync(fd)
-    os.close(fd)
-
-
 # ------------------------------------------------- running them
-
-
-LOCAL = True
-MANY_IDS = False
 
 
 def run(root: Path) -> dict[str, str]:
@@ -582,7 +103,7 @@ def mounted(driver: str, base: Path, layers: list[Path], act: Callable[[Path], A
     if driver == "copy":
         copying.copy_worker(
             {"layers": list(reversed(mount.lowers)), "target": mount.merged,
-             "single": not MANY_IDS}
+             "single": not filesystem_checks.MANY_IDS}
         )  # fmt: skip
         return act(Path(mount.merged))
     described = []
@@ -601,8 +122,9 @@ def mounted(driver: str, base: Path, layers: list[Path], act: Callable[[Path], A
 
 def main(words: list[str]) -> None:
     """The program."""
-    global LOCAL, MANY_IDS
-    MANY_IDS = int(Path("/proc/self/uid_map").read_text().split()[-1]) > 2000 and os.geteuid() == 0
+    filesystem_checks.MANY_IDS = (
+        int(Path("/proc/self/uid_map").read_text().split()[-1]) > 2000 and os.geteuid() == 0
+    )
     base = Path(words[-1])
     if len(words) == 1:
         content((base, base))
@@ -614,7 +136,7 @@ def main(words: list[str]) -> None:
     content((layers[0], layers[1]))
     names = words[1].split(",")
     # the kernel's own readers of a lower layer's file keep to that
-    LOCAL = names[0] != "overlay"
+    filesystem_checks.LOCAL = names[0] != "overlay"
     results: dict[str, str] = mounted(names[0], base, layers, run)
     if len(names) == 2:
         one = mounted(names[0], base, layers, snapshot)

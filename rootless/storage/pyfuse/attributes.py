@@ -6,9 +6,9 @@ import errno
 import os
 import stat
 
+from rootless.storage.pyfuse import markers
 from rootless.storage.pyfuse.changes import Changes
 from rootless.storage.pyfuse.tree import failure
-from rootless.storage.pyfuse import markers
 
 _PATH = 0o10000000  # O_PATH
 

@@ -8,9 +8,9 @@ import stat
 
 from rootless import kernel
 from rootless.storage import copying
+from rootless.storage.pyfuse import markers
 from rootless.storage.pyfuse.copyup import Raiser
 from rootless.storage.pyfuse.tree import Directory, Entry, Tree, failure, split
-from rootless.storage.pyfuse import markers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import stat
 
 from rootless import kernel
 from rootless.storage import copying
-from rootless.storage.pyfuse.tree import Directory, Entry, Tree, split
 from rootless.storage.pyfuse import markers
+from rootless.storage.pyfuse.tree import Directory, Entry, Tree, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
