@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from rootless.engine.options import ContainerOptions
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
+    from rootless.images.index import Summary
     from rootless.images.store import ImageRecord, ImageStore
     from rootless.storage.volumes import Volumes as VolumeStore
     from rootless.userns.idmap import IdMaps
 
     ImageList = list[ImageRecord]
+    Summaries = list[Summary]
     ContainerList = list[Container]
     Strings = list[str]
     Documents = list[Json]
@@ -350,11 +352,19 @@ class Images(Transfers):
 
         return removal.image(self, name, force)
 
-    def prune(self, all: bool = False) -> Json:
+    def prune(self, all: bool = False, filters: Filters | None = None) -> Json:
         """Remove images without a name (with `all`: every unused one), their layers and blobs."""
         from rootless.engine import removal
 
-        return removal.prune_images(self, all)
+        return removal.prune_images(self, all, filters)
+
+    def summaries(self, filters: Filters | None = None) -> Summaries:
+        """What a list shows of all images, newest first; costs one document without filters."""
+        if not filters:
+            return self.store.summaries()
+        from rootless.images.index import Summary
+
+        return [Summary.of(record) for record in self.list(filters)]
 
     def attrs(self, record: ImageRecord) -> Json:
         """The shape of `docker image inspect`."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Filters = dict[str, list[str]]
 
-_IMAGE_KEYS = ("before", "dangling", "label", "reference", "since")
+_IMAGE_KEYS = ("before", "dangling", "label", "label!", "reference", "since", "until")
 
 
 def _label(labels: dict[str, str], wanted: str) -> bool:
@@ -50,6 +50,8 @@ def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Co
     }
     if key == "label":
         return lambda one: all(_label(one.labels, value) for value in values)
+    if key == "label!":
+        return lambda one: not any(_label(one.labels, value) for value in values)
     if key == "until":
         return lambda one: all(one.created < _moment(value) for value in values)
     if key not in simple:
@@ -100,6 +102,13 @@ def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str])
     if key == "label":
         labels = one.config.get("Labels") or {}
         return all(_label(labels, value) for value in values)
+    if key == "label!":
+        labels = one.config.get("Labels") or {}
+        return not any(_label(labels, value) for value in values)
+    if key == "until":
+        from rootless.images.index import moment
+
+        return all(moment(one.created) < _moment(value) for value in values)
     if key == "reference":
         import fnmatch
 

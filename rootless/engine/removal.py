@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rootless.engine.collections import Images
     from rootless.images.store import ImageRecord
 
+    Filters = dict[str, list[str]]
+
 
 def _users(images: Images, record: ImageRecord) -> list[str]:
     return [
@@ -46,8 +48,15 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
     told += [{"Untagged": reference.parse(one).familiar} for one in record.names]
     _delete(images, record)
     told.append({"Deleted": f"sha256:{record.id}"})
-    sweep(images)
-    return told
+    removed, _ = sweep(images)
+    gone = [one.diff_id for one in reversed(record.layers) if _short(one.diff_id) in removed]
+    return told + [{"Deleted": one} for one in dict.fromkeys(gone)]
+
+
+def _short(diff_id: str) -> str:
+    from rootless.storage.sweeping import short
+
+    return short(diff_id)
 
 
 def _delete(images: Images, record: ImageRecord) -> None:
@@ -73,41 +82,74 @@ def untag(images: Images, name: str, tags: list[str]) -> list[str]:
     return [reference.parse(one).familiar for one in gone]
 
 
-def sweep(images: Images) -> int:
-    """Remove layers and blobs that nothing refers to; bytes of blobs freed."""
+def _wanted(images: Images) -> set[str] | None:
+    """Short names of all layers that images and containers need.
+
+    None while somebody makes a container, whose needs are not written down yet.
+    """
     import os
 
-    from rootless.storage.layers import LayerStore
+    from rootless import documents
+
+    directory = images.engine.containers_dir
+    found: set[str] = set()
+    for identifier in documents.names_in(directory):
+        path = os.path.join(directory, identifier)
+        if len(identifier) != 64:
+            continue
+        try:
+            record = documents.read(os.path.join(path, "container.json"))
+            found.update(_short(one) for one in record["layers"])
+        except (OSError, ValueError, KeyError):
+            try:
+                documents.DirectoryLock(path).close()
+            except BlockingIOError:
+                return None
+            except OSError:
+                continue
+    # after the containers: an image may be removed once a container of it is written down
+    for one in images.store.records_alone():
+        found.update(_short(layer.diff_id) for layer in one.layers)
+    return found
+
+
+def sweep(images: Images, *, measure: bool = False, all: bool = False) -> tuple[set[str], int]:
+    """Remove layers and blobs that nothing refers to: (short names of layers, bytes freed).
+
+    The bytes of layers are counted only with `measure`.  `all`: beginnings of blobs as well, which
+    a later pull would continue.  Raises StorageError.
+    """
+    import os
+
+    from rootless.storage import sweeping
     from rootless.userns import idmap
 
-    store = images.store
-    wanted = {layer.diff_id for record in store.list() for layer in record.layers}
-    for container in images.engine.containers.list(all=True):
-        wanted.update(container.record["layers"])
-    single = idmap.single_maps(os.getuid(), os.getgid(), "")
-    seen = set()
-    for maps in (images.engine.maps, single):
-        if maps.storage_key() in seen:
-            continue
-        seen.add(maps.storage_key())
-        layers = LayerStore(images.engine.data_dir, maps)
-        keep = {os.path.dirname(layers.path(one)) for one in wanted}
-        for diff_id in list(layers.list()):
-            if os.path.dirname(layers.path(diff_id)) not in keep:
-                layers.remove(diff_id)
-    return store.collect_garbage()
+    engine = images.engine
+    maps = [engine.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
+    removed, freed = sweeping.sweep(engine.data_dir, maps, lambda: _wanted(images), measure=measure)
+    return removed, freed + images.store.collect_garbage(all=all)
 
 
-def prune_images(images: Images, all: bool) -> Json:
-    """`image prune`: {"ImagesDeleted": [...], "SpaceReclaimed": bytes}."""
+def prune_images(images: Images, all: bool, filters: Filters | None = None) -> Json:
+    """`image prune`: {"ImagesDeleted": [...], "SpaceReclaimed": bytes}.
+
+    Filters are those of `images`; with `dangling=false` as with `all`.
+    """
+    from rootless.engine import filtering
+    from rootless.images import reference
+
     store = images.store
+    rules = dict(filters or {})
+    if any(value in ("false", "0") for value in rules.pop("dangling", [])):
+        all = True
+    used = {one.image_id for one in images.engine.containers.list(all=True)}
     told: list[Json] = []
-    for record in list(store.list()):
-        if (record.names and not all) or _users(images, record):
+    for record in filtering.images(images.engine, list(store.list()), rules):
+        if (record.names and not all) or record.id in used:
             continue
-        told += [{"Untagged": name} for name in record.names]
+        told += [{"Untagged": reference.parse(name).familiar} for name in record.names]
         _delete(images, record)
         told.append({"Deleted": f"sha256:{record.id}"})
-    freed = sweep(images)
+    _, freed = sweep(images, measure=True, all=True)
     images.engine.event("image", "prune", "", "", {"reclaimed": str(freed)})
     return {"ImagesDeleted": told, "SpaceReclaimed": freed}

@@ -1,6 +1,7 @@
 """Blobs on their way into the store, hashed and checked while they stream.
 
-Scope: `content/ingest` and the rename into `content/blobs`.  Callers hold `ImageStore.guard`.
+Scope: `content/ingest` and the rename into `content/blobs`.  Callers hold `ImageStore.guard`,
+and what they rely on is told to it before it is looked for.
 A blob whose digest is known arrives in `sha256-HEX`, which is locked by whoever fetches it; what is
 there after an interruption is hashed again and continued.  Two processes, or two threads, that want
 one blob fetch it once: the second waits for the lock and finds it done.
@@ -114,6 +115,7 @@ def ingest_layer(
     Raises StorageError if it is no tar or ends early.
     """
     path = os.path.join(store.ingest, f"new-{os.getpid()}-{time.monotonic_ns()}")
+    store.rely(os.path.basename(path))
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         first = compression.read_full(source, CHUNK)
@@ -137,6 +139,7 @@ def ingest_layer(
             blob = hasher.hexdigest(), written[0]
         else:
             blob = plain = _write_hashed(fd, path, _chain(first, source, on_bytes), check=True)
+        store.rely("sha256:" + blob[0])
         os.rename(path, store.blob_path("sha256:" + blob[0]))
         return Arrived("sha256:" + blob[0], "sha256:" + plain[0], blob[1], kind)
     except BaseException:
@@ -165,6 +168,7 @@ def _claim(
     store: ImageStore, digest: str, size: int, path: str, cancelled: Callable[[], bool]
 ) -> int:
     """A locked descriptor of the ingest file, or -1 when the blob is here."""
+    store.rely(digest)
     while True:
         if store.has_blob(digest, size):
             return -1

@@ -52,6 +52,7 @@ def ingest(
             yield chunk
 
     path = os.path.join(store.ingest, f"new-{os.getpid()}-{time.monotonic_ns()}")
+    store.rely(os.path.basename(path))
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         for piece in gzipped(read()) if compress else read():
@@ -59,6 +60,7 @@ def ingest(
             blob.update(piece)
             size += len(piece)
         check()
+        store.rely("sha256:" + blob.hexdigest())
         os.rename(path, store.blob_path("sha256:" + blob.hexdigest()))
     except BaseException:
         os.unlink(path)

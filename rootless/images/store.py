@@ -6,8 +6,8 @@ Hot: `resolve` of a tag reads two files.  A name belongs to whichever image the 
 `list` looks at the files.  Writers take `images/lock`; readers need no lock, since every document
 is replaced in one step.
 
-Blobs are guarded by `content/lock`: whoever brings blobs holds it shared (`guard`) until the
-record that refers to them is written, and garbage collection needs it alone.
+Whoever brings blobs holds a lease (`guard`) until the record that refers to them is written; see
+`leases`.  `index` has what lists show in one document.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ from __future__ import annotations
 import os
 
 from rootless import documents, paths
-from rootless.errors import ImageNotFound, StorageError, UsageError
-from rootless.images import reference
+from rootless.errors import HostError, ImageNotFound, StorageError, UsageError
+from rootless.images import naming, reference
+from rootless.images.index import Change, Index, Summary, newest_first
 from rootless.images.record import ImageRecord, Layer
 
 __all__ = ["ImageRecord", "ImageStore", "Layer"]
 
-_PARTIAL_AGE = 86400.0  # seconds after which nobody is expected to continue a pull
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rootless.images.leases import Lease
 
 # Inside the class, `list` is the method.
 Names = list[str]
 Records = list[ImageRecord]
+Summaries = list[Summary]
 
 
 class ImageStore:
-    """The images below one data directory.  Instances are cheap and keep nothing open."""
+    """The images below one data directory.  Instances are cheap; `leases` are those in use."""
 
-    __slots__ = ("blobs", "data_dir", "ingest", "records", "tags")
+    __slots__ = ("blobs", "data_dir", "index", "ingest", "leases", "leases_dir", "records", "tags")
 
     def __init__(self, data_dir: str) -> None:
         self.data_dir = data_dir
@@ -39,6 +45,9 @@ class ImageStore:
         self.ingest = os.path.join(data_dir, "content/ingest")
         self.records = os.path.join(data_dir, "images/records")
         self.tags = os.path.join(data_dir, "images/names")
+        self.leases_dir = os.path.join(data_dir, "content/leases")
+        self.leases: list[Lease] = []
+        self.index = Index(data_dir, self.records, self.tags)
 
     # reading
 
@@ -76,7 +85,7 @@ class ImageStore:
         owned: dict[str, Names] = {}
         for quoted in documents.names_in(self.tags):
             if not quoted.endswith(".tmp"):
-                owned.setdefault(self._owner(quoted), []).append(_unquote(quoted))
+                owned.setdefault(self._owner(quoted), []).append(naming.unquote(quoted))
         found = []
         for entry in documents.names_in(self.records):
             record = self._record(entry[:-5]) if entry.endswith(".json") else None
@@ -89,9 +98,30 @@ class ImageStore:
     def tagged_at(self, canonical: str) -> float:
         """When an image got this name, in seconds since the epoch; 0 if no image has it."""
         try:
-            return os.stat(os.path.join(self.tags, _quote(canonical))).st_mtime
+            return os.stat(os.path.join(self.tags, naming.quote(canonical))).st_mtime
         except OSError:
             return 0.0
+
+    def summaries(self) -> Summaries:
+        """What lists show of all images, the newest first: one document, made if it must be."""
+        rows = self.index.read()
+        if rows is None:
+            # before the directories are read, so that a change meanwhile makes it stale
+            stamp = self.index.stamp()
+            rows = {record.id: Summary.of(record) for record in self.list()}
+            try:
+                with self._lock(blocking=False):
+                    self.index.write(rows, stamp)
+            except (OSError, HostError):
+                pass
+        return newest_first(rows)
+
+    def records_alone(self) -> Iterator[ImageRecord]:
+        """All images, in no order, with the names that their records say.  StorageError."""
+        for entry in documents.names_in(self.records):
+            record = self._record(entry[:-5]) if entry.endswith(".json") else None
+            if record is not None:
+                yield record
 
     def blob_path(self, digest: str) -> str:
         """Where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
@@ -129,50 +159,75 @@ class ImageStore:
 
     def prepare(self) -> None:
         """Make the directories.  Raises HostError."""
-        for directory in (self.blobs, self.ingest, self.records, self.tags):
+        for directory in (self.blobs, self.ingest, self.leases_dir, self.records, self.tags):
             paths.ensure(directory)
 
-    def guard(self) -> documents.Lock:
+    def guard(self) -> Lease:
         """Keep garbage collection away from blobs that no record mentions yet."""
+        from rootless.images import leases
+
         self.prepare()
-        return documents.Lock(os.path.join(self.data_dir, "content/lock"), shared=True)
+        return leases.Lease(self)
+
+    def rely(self, *names: str) -> None:
+        """Tell the collector of blobs before they are looked for, or of names in `ingest`."""
+        if self.leases:
+            from rootless.images import leases
+
+            leases.rely(self, [*names])
 
     def put(self, record: ImageRecord, names: Names) -> ImageRecord:
         """Keep an image and move these names to it; names and digests it had before stay.
 
-        The caller holds `guard`.  Returns the record as written.  Raises UsageError, StorageError.
+        The caller holds `guard`.  Returns the record as written.  Raises UsageError, StorageError:
+        an image of which something is missing is not kept.
         """
-        canonical = [_tagged(name).canonical for name in names]
-        with self._lock():
+        canonical = [naming.tagged(name).canonical for name in names]
+        self.rely(*record.blobs())
+        for digest in record.blobs():
+            if not self.has_blob(digest):
+                raise StorageError(
+                    f"the blob {digest} was removed while the image was brought",
+                    hint="do that again",
+                )
+        with self._change() as rows:
             self._sweep()
             old = self._record(record.id)
             if old is not None:
-                record.names = _union(old.names, record.names)
-                record.digests = _union(old.digests, record.digests)
+                record.names = naming.union(old.names, record.names)
+                record.digests = naming.union(old.digests, record.digests)
+            # A name that nobody has is written first: whoever is killed then leaves a name of
+            # nothing, which is no name; otherwise it would be an image without one.
             for name in canonical:
-                self._take_away(name, keep=record.id)
-            record.names = _union(record.names, canonical)
+                if self._by_name(name) is None:
+                    self._write_name(name, record.id)
+                else:
+                    self._take_away(name, keep=record.id)
+            record.names = naming.union(record.names, canonical)
             self._write(record)
             for name in canonical:
-                self._write_name(name, record.id)
+                if self._owner(naming.quote(name)) != record.id:
+                    self._write_name(name, record.id)
+            rows.put(record)
         return record
 
     def _sweep(self) -> None:
         """Remove what writers left that were killed: who holds the lock is the only writer."""
-        for directory in (self.tags, self.records):
+        for directory in (self.tags, self.records, os.path.dirname(self.records)):
             for name in documents.names_in(directory):
                 if name.endswith(".tmp"):
                     os.unlink(os.path.join(directory, name))
 
     def tag(self, source: str, target: str) -> ImageRecord:
         """Give the image `source` the further name `target`, which another image may lose."""
-        name = _tagged(target).canonical
-        with self._lock():
+        name = naming.tagged(target).canonical
+        with self._change() as rows:
             record = self.resolve(source)
             self._take_away(name, keep=record.id)
-            record.names = _union(record.names, [name])
+            record.names = naming.union(record.names, [name])
             self._write(record)
             self._write_name(name, record.id)
+            rows.put(record)
         return record
 
     def untag(self, name: str) -> ImageRecord:
@@ -181,7 +236,7 @@ class ImageStore:
         Raises ImageNotFound.
         """
         wanted = reference.parse(name)
-        with self._lock():
+        with self._change() as rows:
             record = self._by_reference(wanted)
             if record is None:
                 raise self._missing(name)
@@ -190,63 +245,68 @@ class ImageStore:
                 record.digests = [digest for digest in record.digests if digest != gone]
                 self._write(record)
                 return record
-            for candidate in _candidates(wanted):
-                if self._owner(_quote(candidate)) == record.id:
-                    os.unlink(os.path.join(self.tags, _quote(candidate)))
+            for candidate in naming.candidates(wanted):
+                if self._owner(naming.quote(candidate)) == record.id:
+                    self._unlink(os.path.join(self.tags, naming.quote(candidate)))
                     record.names = [known for known in record.names if known != candidate]
+                    rows.lose(record.id, candidate)
                     break
             self._write(record)
         return record
 
     def delete(self, identity: str) -> None:
         """Forget an image and its names; `collect_garbage` frees its blobs.  ImageNotFound."""
-        with self._lock():
+        with self._change() as rows:
             record = self._record(identity)
             if record is None:
                 raise self._missing(identity)
-            # Names first: an image without names is sound, a name without an image is not.
+            # The record first: names of nothing are no names, but an image that is half removed
+            # would come back without its names.
+            self._unlink(self._record_path(identity))
             for quoted in documents.names_in(self.tags):
                 if self._owner(quoted) == identity:
-                    os.unlink(os.path.join(self.tags, quoted))
-            os.unlink(self._record_path(identity))
+                    self._unlink(os.path.join(self.tags, quoted))
+            rows.drop(identity)
 
-    def collect_garbage(self) -> int:
-        """Remove blobs nothing refers to and old beginnings of blobs.  Returns freed bytes.
+    def collect_garbage(self, *, all: bool = False) -> int:
+        """Remove blobs nothing refers to and old beginnings of blobs; see `garbage.collect`."""
+        from rootless.images import garbage
 
-        Does nothing while blobs are being brought: the next collection will find what is left.
-        """
-        self.prepare()
-        try:
-            lock = documents.Lock(os.path.join(self.data_dir, "content/lock"), blocking=False)
-        except BlockingIOError:
-            return 0
-        freed = 0
-        with lock:
-            used: set[str] = set()
-            for entry in documents.names_in(self.records):
-                if not entry.endswith(".json"):
-                    continue
-                record = self._record(entry[:-5])
-                if record is not None:
-                    used.update([digest[7:] for digest in record.blobs()])
-            for name in documents.names_in(self.blobs):
-                if name not in used:
-                    freed += _remove(os.path.join(self.blobs, name))
-            import time
-
-            horizon = time.time() - _PARTIAL_AGE
-            for name in documents.names_in(self.ingest):
-                path = os.path.join(self.ingest, name)
-                # Nobody brings anything now, so a nameless one is left from a dead process.
-                if not name.startswith("sha256-") or os.stat(path).st_mtime < horizon:
-                    freed += _remove(path)
-        return freed
+        return garbage.collect(self, all=all)
 
     # helpers
 
-    def _lock(self) -> documents.Lock:
-        self.prepare()
-        return documents.Lock(os.path.join(self.data_dir, "images/lock"))
+    def _lock(self, *, blocking: bool = True) -> documents.Lock:
+        if blocking:
+            self.prepare()
+        return documents.Lock(os.path.join(self.data_dir, "images/lock"), blocking=blocking)
+
+    def _change(self) -> Change:
+        """The lock of writers, and the index to be told of changes."""
+        lock = self._lock()
+        try:
+            return Change(self.index, lock, self._owns)
+        except OSError as error:
+            lock.close()
+            raise _disk(self.index.path, error) from None
+
+    def _owns(self, identity: str, name: str) -> bool:
+        return self._owner(naming.quote(name)) == identity
+
+    def _unlink(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StorageError(
+                f"cannot remove {path}: {error.strerror}", hint="check its file system"
+            ) from None
+
+    def _by_name(self, canonical: str) -> ImageRecord | None:
+        """The image that really has this name."""
+        owner = self._owner(naming.quote(canonical))
+        return self._record(owner) if owner else None
 
     def _record_path(self, identity: str) -> str:
         return os.path.join(self.records, identity + ".json")
@@ -281,10 +341,10 @@ class ImageStore:
                 if known in record.digests:
                     return record
             return None
-        for candidate in _candidates(wanted):
-            identity = self._owner(_quote(candidate))
-            if identity:
-                return self._record(identity)
+        for candidate in naming.candidates(wanted):
+            found = self._by_name(candidate)
+            if found is not None:
+                return found
         return None
 
     def _by_prefix(self, name: str, prefix: str) -> ImageRecord | None:
@@ -304,7 +364,7 @@ class ImageStore:
 
     def _take_away(self, name: str, *, keep: str) -> None:
         """Strike a name from the record that has it now, unless that is `keep`."""
-        owner = self._owner(_quote(name))
+        owner = self._owner(naming.quote(name))
         if owner and owner != keep:
             record = self._record(owner)
             if record is not None:
@@ -319,7 +379,7 @@ class ImageStore:
             raise _disk(path, error) from None
 
     def _write_name(self, name: str, identity: str) -> None:
-        path = os.path.join(self.tags, _quote(name))
+        path = os.path.join(self.tags, naming.quote(name))
         try:
             documents.write_bytes(path, identity.encode())
         except OSError as error:
@@ -328,7 +388,9 @@ class ImageStore:
     def _missing(self, name: str) -> ImageNotFound:
         from rootless.images.nearness import nearest
 
-        known = [_familiar(_unquote(quoted)) for quoted in documents.names_in(self.tags)]
+        known = [
+            naming.familiar(naming.unquote(quoted)) for quoted in documents.names_in(self.tags)
+        ]
         close = nearest(name, known)
         if close:
             hint = "did you mean " + " or ".join(close) + "?"
@@ -342,47 +404,3 @@ def _disk(path: str, error: OSError) -> StorageError:
         f"cannot write {path}: {error.strerror}",
         hint="free space on this file system, or set ROOTLESS_DATA_DIR to another one",
     )
-
-
-def _remove(path: str) -> int:
-    size = os.stat(path, follow_symlinks=False).st_size
-    os.unlink(path)
-    return size
-
-
-def _quote(canonical: str) -> str:
-    return canonical.replace("/", "%2F")
-
-
-def _unquote(quoted: str) -> str:
-    return quoted.replace("%2F", "/")
-
-
-def _union(first: list[str], second: list[str]) -> list[str]:
-    return [*first, *[item for item in second if item not in first]]
-
-
-def _familiar(canonical: str) -> str:
-    return reference.parse(canonical).familiar
-
-
-def _tagged(name: str) -> reference.Reference:
-    """A reference that can be a tag.  Raises UsageError."""
-    parsed = reference.parse(name)
-    if parsed.digest:
-        raise UsageError(
-            f"{name} cannot be given to an image: it contains a digest",
-            hint="give a name with a tag, such as mine:1.0",
-        )
-    if len(_quote(parsed.canonical)) > 200:
-        raise UsageError(f"the name {name} is too long", hint="200 characters are the limit")
-    return parsed
-
-
-def _candidates(wanted: reference.Reference) -> list[str]:
-    """The canonical name, and for a short one also the name podman and buildah would have given
-    to an image made here."""
-    names = [wanted.canonical]
-    if wanted.registry == reference.DEFAULT_REGISTRY and wanted.repository.startswith("library/"):
-        names.append(f"localhost/{wanted.repository[8:]}:{wanted.tag}")
-    return names

@@ -25,9 +25,10 @@ class Inside(LayerStore):
         self.directory = os.path.join(data_dir, "layers", key)
         self._single = key == "single"
 
-    def _unpack(self, diff_id: str, blob: str, target: str, lock: int) -> None:
+    def _unpack(self, diff_id: str, blob: str, directory: str, lock: int) -> None:
         from rootless.storage.unpack import unpack_worker
 
+        target = os.path.join(directory, "fs")
         unpack_worker({"target": target, "blob": blob, "diff_id": diff_id, "single": self._single})
 
     def _remove(self, path: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from rootless.errors import DigestMismatch, ImageNotFound, StorageError, UsageError
 from rootless.images import content
+from rootless.images.index import moment
 from rootless.images.nearness import distance, nearest
 from rootless.images.store import ImageRecord, ImageStore, Layer
 
@@ -150,11 +151,76 @@ def test_garbage(store: ImageStore) -> None:
     gone = store.put(image(store, "gone"), ["gone"])
     store.delete(gone.id)
     with store.guard():
-        assert store.collect_garbage() == 0
+        # a pull that counts on these blobs; another store, as in another process, collects
+        store.rely(*gone.blobs())
+        assert ImageStore(store.data_dir).collect_garbage() == 0
+    assert os.listdir(store.leases_dir) == []
     assert store.collect_garbage() == 3 * len("gone 0")
     assert store.collect_garbage() == 0
     assert all(store.has_blob(digest) for digest in keep.blobs())
     assert not any(store.has_blob(digest) for digest in gone.blobs())
+
+
+def test_a_record_needs_its_blobs(store: ImageStore) -> None:
+    record = image(store, "gone")
+    os.unlink(store.blob_path(record.layers[0].digest))
+    with store.guard(), pytest.raises(StorageError) as caught:
+        store.put(record, ["gone"])
+    assert record.layers[0].digest in caught.value.message
+    assert store.list() == [] and os.listdir(store.tags) == []
+
+
+def test_leases_of_the_dead(store: ImageStore) -> None:
+    store.prepare()
+    pathlib.Path(store.leases_dir, "1-dead").write_text("sha256:" + "0" * 64 + "\n")
+    pathlib.Path(store.ingest, "new-1-1").write_bytes(b"12345")
+    assert store.collect_garbage() == 5
+    assert os.listdir(store.leases_dir) == os.listdir(store.ingest) == []
+
+
+def test_index(store: ImageStore) -> None:
+    """The document says what the directories say, whoever wrote last and however."""
+
+    def shown() -> list[tuple[str, list[str]]]:
+        fresh = ImageStore(store.data_dir)
+        return [(one.id, one.names) for one in fresh.summaries()]
+
+    def listed() -> list[tuple[str, list[str]]]:
+        return [(record.id, record.names) for record in store.list()]
+
+    first = store.put(image(store, "a"), ["one", "two"])
+    assert shown() == listed()
+    assert os.path.exists(store.index.path)
+    second = store.put(image(store, "b"), ["two", "three"])
+    assert os.path.exists(store.index.path) and shown() == listed()
+    for change in (
+        lambda: store.tag("one", "three"),
+        lambda: store.untag("one"),
+        lambda: store.delete(second.id),
+        lambda: os.unlink(os.path.join(store.tags, "docker.io%2Flibrary%2Fthree:latest")),
+        lambda: pathlib.Path(store.index.path).write_text("{"),
+        lambda: os.unlink(store.index.path),
+        lambda: os.unlink(os.path.join(store.records, first.id + ".json")),
+    ):
+        change()
+        assert sorted(shown()) == sorted(listed())
+        assert shown() == shown()
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2000-02-29T12:00:00.5Z", 951825600),
+        ("2024-05-01T10:00:00+02:00", 1714550400),
+        ("2024-12-31T23:59:59.123456789-01:30", 1735694999),
+        ("yesterday", 0),
+        ("", 0),
+        ("2024-13-01T00:00:00Z", 0),
+    ],
+)
+def test_moments(text: str, seconds: int) -> None:
+    assert moment(text) == seconds
 
 
 def test_old_beginnings_are_garbage(store: ImageStore) -> None:

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
     from rootless.documents import Json
-    from rootless.images.store import ImageRecord
+    from rootless.images.index import Summary
 
 VERB = Verb(
     "images",
@@ -19,7 +19,9 @@ VERB = Verb(
         flag("-q --quiet", "ids only"),
         flag("--no-trunc", "do not shorten"),
         flag("--digests", "also the digests of the manifests"),
-        several("-f --filter", "KEY=VALUE", "before, dangling, label, reference, since"),
+        several(
+            "-f --filter", "KEY=VALUE", "before, dangling, label, label!, reference, since, until"
+        ),
         text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Repository}}"),
         flag("--noheading", "no line of headings"),
     ),
@@ -49,38 +51,56 @@ def run(call: Call) -> None:
     if call.words:
         name = call.words[0]
         filters.setdefault("reference", []).append(name)
-    found = call.engine().images.list(filters)
+    found = call.engine().images.summaries(filters)
     full = bool(given["no_trunc"])
     if given["quiet"]:
         ids = dict.fromkeys(f"sha256:{one.id}" if full else one.id[:12] for one in found)
         output.write("".join(one + "\n" for one in ids))
         return
-    rows = [row for one in found for row in _rows(one, full)]
     columns = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
     if given["digests"]:
         columns.insert(2, "Digest")
-    shown = output.rows(rows, given["format"], columns, _TITLES, heading=not given["noheading"])
-    output.write(shown)
+    heading = not given["noheading"]
+    if given["format"] in (None, "table"):
+        body = _body(found, full, bool(given["digests"]))
+        output.write(output.table([_TITLES[name] for name in columns], body, heading=heading))
+        return
+    rows = [row for one in found for row in _rows(one, full)]
+    output.write(output.rows(rows, given["format"], columns, _TITLES, heading=heading))
 
 
-def _rows(one: ImageRecord, full: bool) -> list[dict[str, Json]]:
+def _body(found: list[Summary], full: bool, digests: bool) -> list[list[str]]:
+    """The cells of the plain table, a line for each name; no more than is shown is made."""
+    from rootless.cli.output import human_size
+    from rootless.engine.telling import ago
+
+    body = []
+    for one in found:
+        rest = [
+            f"sha256:{one.id}" if full else one.id[:12],
+            ago(one.seconds) if one.seconds else "N/A",
+            human_size(one.size),
+        ]
+        if digests:
+            rest.insert(0, one.digest or "<none>")
+        for name in one.shown or (("<none>", "<none>"),):
+            body.append([*name, *rest])
+    return body
+
+
+def _rows(one: Summary, full: bool) -> list[dict[str, Json]]:
     from rootless.cli.output import human_size
     from rootless.engine import telling
-    from rootless.images import reference
 
-    created = telling.parsed(one.created)
     base = {
-        "Digest": one.manifest_digest or "<none>",
+        "Digest": one.digest or "<none>",
         "ID": f"sha256:{one.id}" if full else one.id[:12],
-        "CreatedAt": telling.local(created) if created else "N/A",
-        "CreatedSince": telling.ago(created) if created else "N/A",
+        "CreatedAt": telling.local(one.seconds) if one.seconds else "N/A",
+        "CreatedSince": telling.ago(one.seconds) if one.seconds else "N/A",
         "Size": human_size(one.size),
         "Containers": "N/A",
     }
-    if not one.names:
-        return [{"Repository": "<none>", "Tag": "<none>", **base}]
-    made = []
-    for name in one.names:
-        ref = reference.parse(name)
-        made.append({"Repository": ref.familiar_name, "Tag": ref.tag or "<none>", **base})
-    return made
+    return [
+        {"Repository": repository, "Tag": tag, **base}
+        for repository, tag in one.shown or [["<none>", "<none>"]]
+    ]
