@@ -26,6 +26,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #ifndef TIOCGPTPEER
@@ -301,12 +302,70 @@ static int do_scheduler(const struct record *r)
 static int do_affinity(const struct record *r)
 {
     static unsigned long mask[128];
+    memset(mask, 0, sizeof mask); /* there may be one for before and one for after */
     for (uint32_t i = 0; i < r->argc; i++) {
         unsigned long cpu = number(r->argv[i]);
         if (cpu < sizeof mask * 8)
             mask[cpu / (8 * sizeof *mask)] |= 1UL << cpu % (8 * sizeof *mask);
     }
     return syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) < 0 ? -1 : 0;
+}
+
+/* The kernel counts maxnode one further than there are bits.  Source: set_mempolicy(2). */
+static int do_memory_policy(const struct record *r)
+{
+    static unsigned long mask[128];
+    for (uint32_t i = 1; i < r->argc; i++) {
+        unsigned long node = number(r->argv[i]);
+        if (node < sizeof mask * 8)
+            mask[node / (8 * sizeof *mask)] |= 1UL << node % (8 * sizeof *mask);
+    }
+    unsigned long bits = 1024 + 1; /* the most that every kernel takes */
+    return syscall(SYS_set_mempolicy, number(r->argv[0]), r->argc > 1 ? mask : NULL, r->argc > 1 ? bits : 0) < 0 ? -1 : 0;
+}
+
+/* Kept until the command is executed.  The host's procfs is opened now, while it has a name that
+ * nobody in a container decides (CVE-2019-16884). */
+static int do_label(struct plan *plan, const struct record *r)
+{
+    if (plan->labels == PLAN_LABELS) {
+        errno = E2BIG;
+        return -1;
+    }
+    if (plan->proc < 0)
+        plan->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    plan->label[plan->labels][0] = r->argv[0];
+    plan->label[plan->labels++][1] = r->argv[1];
+    return plan->proc < 0 ? -1 : 0;
+}
+
+int plan_set_labels(struct plan *plan)
+{
+    for (int i = 0; i < plan->labels; i++) {
+        char path[64];
+        plan->failing = plan->label[i][1];
+        snprintf(path, sizeof path, "self/attr/%s", plan->label[i][0]);
+        int failed = plan_write(plan->proc, path, plan->label[i][1]);
+        if (failed && errno == ENOENT && strchr(plan->label[i][0], '/')) {
+            /* before Linux 5.1 the only security module had the directory to itself */
+            if (faccessat(plan->proc, path, F_OK, 0) < 0)
+                failed = plan_write(plan->proc, "self/attr/exec", plan->label[i][1]);
+            else
+                errno = ENOENT;
+        }
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+/* A name that is so already: a namespace that is shared may be another's to change. */
+static int set_name(const char *name, size_t length, int domain)
+{
+    struct utsname known;
+    if (uname(&known) == 0 && strcmp(domain ? known.domainname : known.nodename, name) == 0)
+        return 0;
+    return domain ? setdomainname(name, length) : sethostname(name, length);
 }
 
 int do_confine_op(struct plan *plan, const struct record *r)
@@ -318,9 +377,9 @@ int do_confine_op(struct plan *plan, const struct record *r)
     case OP_SYSCTL:
         return do_sysctl(plan, r);
     case OP_HOSTNAME:
-        return sethostname(r->argv[0], r->length[0]);
+        return set_name(r->argv[0], r->length[0], 0);
     case OP_DOMAINNAME:
-        return setdomainname(r->argv[0], r->length[0]);
+        return set_name(r->argv[0], r->length[0], 1);
     case OP_LOOPBACK:
         return do_loopback();
     case OP_WAIT_NETWORK:
@@ -369,6 +428,10 @@ int do_confine_op(struct plan *plan, const struct record *r)
         return do_scheduler(r);
     case OP_AFFINITY:
         return do_affinity(r);
+    case OP_MEMORY_POLICY:
+        return do_memory_policy(r);
+    case OP_LABEL:
+        return do_label(plan, r);
     case OP_CGROUP_JOIN:
         /* opened here, where the path means the host's; written by the process that the join makes,
          * so that whoever waits outside is no part of the container */

@@ -218,20 +218,29 @@ static void name_listener(struct plan *plan)
         }
 }
 
-static int do_exec(struct plan *plan, const struct record *r)
+/* What has to be done before exec, and before a filter that may allow nothing but exec. */
+static int prepare(struct plan *plan)
 {
-    plan->failing = r->argv[0];
+    if (plan->prepared)
+        return 0;
+    plan->prepared = 1;
     name_listener(plan);
     reset_signals();
     /* nothing of the host's may be left open: a directory would be a way out (CVE-2024-21626) */
     if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         return -1;
+    return plan_set_labels(plan);
+}
+
+static int do_exec(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argv[0];
     return execute(plan, r->argv, 0);
 }
 
 int main(int argc, char **argv)
 {
-    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1, .cgroup_procs = -1};
+    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1, .cgroup_procs = -1, .proc = -1};
     struct records all;
     static struct record r;
     if (argc != 3)
@@ -271,6 +280,9 @@ int main(int argc, char **argv)
             done = plan.environment ? 0 : -1;
             if (!done)
                 memcpy(plan.environment, r.argv, (r.argc + 1) * sizeof *r.argv);
+        } else if ((r.op == OP_EXEC || r.op == OP_SECCOMP) && prepare(&plan) < 0) {
+            r.op = OP_LABEL;
+            done = -1;
         } else if (r.op == OP_EXEC) {
             done = do_exec(&plan, &r);
         } else if (r.op == OP_EVENTS) {

@@ -1,12 +1,12 @@
 #define _GNU_SOURCE
 #include "mounts.h"
 
+#include "mountapi.h"
 #include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
@@ -20,35 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* from <sys/mount.h>, which cannot be had beside <linux/mount.h> in every libc */
-int mount(const char *, const char *, const char *, unsigned long, const void *);
-int umount2(const char *, int);
 #define UMOUNT_DETACH 2
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
 #define FUSE_MAGIC 0x65735546
-
-static int open_tree(int at, const char *path, unsigned flags)
-{
-    return (int)syscall(SYS_open_tree, at, path, flags);
-}
-
-static int move_mount(int from, int to)
-{
-    return (int)syscall(SYS_move_mount, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-static int mount_setattr(int fd, unsigned flags, unsigned long set, unsigned long propagation)
-{
-    /* the way of access times is one of several values, not a flag: the old one has to go */
-    struct mount_attr attr = {
-        .attr_set = set,
-        .attr_clr = set & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0,
-        .propagation = propagation,
-    };
-    return (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attr, sizeof attr);
-}
+#define RECURSIVE 16384 /* MS_REC */
 
 /* The image decides what lies below the root, so every path is resolved by the kernel with the root
  * as its ceiling: a link to / or a row of ".." leads back into the image, and a magic link such as
@@ -75,8 +49,9 @@ int plan_write(int directory, const char *path, const char *text)
     return wrote == length ? 0 : -1;
 }
 
-/* Open `path` below the root, making what is missing: directories, and a last component of `kind`. */
-static int open_target(struct plan *plan, const char *path, int directory)
+/* Open `path` below the root, making what is missing: directories, and a last component of `kind`
+ * (S_IFDIR, S_IFREG, or S_IFIFO with its mode). */
+static int open_target(struct plan *plan, const char *path, mode_t kind)
 {
     int fd = plan_open_in_root(plan, path, O_PATH);
     if (fd >= 0 || errno != ENOENT)
@@ -97,8 +72,7 @@ static int open_target(struct plan *plan, const char *path, int directory)
         slash = strchr(from, '/');
         if (slash)
             *slash = 0;
-        int made = slash || directory ? mkdirat(parent, from, 0755)
-                                      : mknodat(parent, from, S_IFREG | 0644, 0);
+        int made = slash || S_ISDIR(kind) ? mkdirat(parent, from, 0755) : mknodat(parent, from, kind, 0);
         int saved = errno;
         close(parent);
         if (made < 0 && saved != EEXIST) {
@@ -114,11 +88,38 @@ static int open_target(struct plan *plan, const char *path, int directory)
     }
 }
 
+/* Argument `at` as a number; 0 when it is not given. */
+static unsigned long value(const struct record *r, uint32_t at)
+{
+    return r->argc > at ? strtoul(r->argv[at], NULL, 10) : 0;
+}
+
+static int propagate(int fd, unsigned long how)
+{
+    return how ? mount_attributes(fd, how & RECURSIVE ? AT_RECURSIVE : 0, 0, 0, how & ~(unsigned long)RECURSIVE) : 0;
+}
+
+/* What a mount of another user namespace has cannot be taken from it; then it stays as it is. */
+static int take_back(int fd, unsigned flags, unsigned long clear)
+{
+    return clear && mount_attributes(fd, flags, 0, clear, 0) < 0 && errno != EPERM && errno != ENOSYS ? -1 : 0;
+}
+
+static int map_bind(struct plan *plan, int tree, const struct record *r)
+{
+    static char said[PATH_MAX];
+    if (r->argc < 11 || !r->argv[9][0])
+        return 0;
+    snprintf(said, sizeof said, "idmap:%s", r->argv[1]);
+    plan->failing = said;
+    return map_ids_of_mount(tree, r->argc > 11 && r->argv[11][0] == '1' ? AT_RECURSIVE : 0, r->argv[9], r->argv[10]);
+}
+
 static int do_bind(struct plan *plan, const struct record *r)
 {
     const char *source = r->argv[0], *target = r->argv[1], *kind = r->argv[2];
-    unsigned long attributes = strtoul(r->argv[3], NULL, 10);
     unsigned recursive = r->argv[4][0] == '1' ? AT_RECURSIVE : 0;
+    unsigned long attributes = value(r, 3), below = value(r, 6);
     plan->failing = source;
     int tree = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
     if (tree < 0)
@@ -127,22 +128,25 @@ static int do_bind(struct plan *plan, const struct record *r)
     int directory = strcmp(kind, "dir") == 0;
     if (strcmp(kind, "auto") == 0 && fstat(tree, &status) == 0)
         directory = S_ISDIR(status.st_mode);
-    int failed = -1, to = open_target(plan, target, directory);
+    if (map_bind(plan, tree, r) < 0)
+        return -1;
+    int failed = -1, to = open_target(plan, target, directory ? S_IFDIR : S_IFREG | 0644);
     if (to >= 0) {
         failed = move_mount(tree, to);
         if (!failed && attributes)
-            failed = mount_setattr(tree, recursive, attributes, 0);
-        if (!failed && r->argc > 6 && r->argv[6][0])
-            failed = mount_setattr(tree, AT_RECURSIVE, strtoul(r->argv[6], NULL, 10), 0);
-        if (!failed && r->argv[5][0])
-            failed = mount_setattr(tree, recursive, 0, strtoul(r->argv[5], NULL, 10));
+            failed = mount_attributes(tree, recursive, attributes, 0, 0);
+        if (!failed && below)
+            failed = mount_attributes(tree, AT_RECURSIVE, below, 0, 0);
+        if (!failed)
+            failed = take_back(tree, 0, value(r, 7)) || take_back(tree, AT_RECURSIVE, value(r, 8)) ||
+                     propagate(tree, value(r, 5));
     }
     int saved = errno;
     if (to >= 0)
         close(to);
     close(tree);
     errno = saved;
-    return failed;
+    return failed ? -1 : 0;
 }
 
 /* tmpcopyup: what the image has at this place goes into the new file system */
@@ -160,22 +164,34 @@ static int fill(struct plan *plan, int from, const char *path)
     return failed ? -1 : 0;
 }
 
-/* On the current directory. */
-static int mount_here(const struct record *r)
+/* On a directory that is open: where it lies by now does not matter. */
+static int mount_on(int to, const struct record *r)
 {
-    if (mount(r->argv[0], ".", r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]) == 0)
+    unsigned long flags = value(r, 3);
+    int made = new_mount(r->argv[0], r->argv[2], flags, r->argv[4]);
+    if (made >= 0 || errno != ENOSYS) {
+        int failed = made < 0 ? -1 : move_mount(made, to), saved = errno;
+        if (made >= 0)
+            close(made);
+        errno = saved;
+        if (!failed || errno != EPERM)
+            return failed;
+    }
+    if (fchdir(to) < 0)
+        return -1;
+    if (mount(r->argv[0], ".", r->argv[2], flags, r->argv[4]) == 0)
         return 0;
     /* sysfs shows a network namespace and is its owner's to mount; in somebody else's the host's is
      * shown, as everything of it that matters is read-only to us there */
     if (errno == EPERM && strcmp(r->argv[2], "sysfs") == 0)
-        return mount("/sys", ".", NULL, 4096 /* MS_BIND */ | 16384 /* MS_REC */, NULL);
+        return mount("/sys", ".", NULL, 4096 /* MS_BIND */ | RECURSIVE, NULL);
     /* and then its cgroup2 came along */
     return errno == EBUSY && strcmp(r->argv[2], "cgroup2") == 0 ? 0 : -1;
 }
 
 static int do_mount(struct plan *plan, const struct record *r)
 {
-    int to = open_target(plan, r->argv[1], 1);
+    int to = open_target(plan, r->argv[1], S_IFDIR);
     if (to < 0)
         return -1;
     int copied = -1;
@@ -184,23 +200,20 @@ static int do_mount(struct plan *plan, const struct record *r)
         if (copied < 0)
             return -1;
     }
-    /* "." after fchdir names the very directory that was opened, whatever its name means by now */
-    int failed = fchdir(to);
-    if (!failed)
-        failed = mount_here(r);
+    int failed = mount_on(to, r);
     close(to);
     if (!failed && copied >= 0)
         failed = fill(plan, copied, r->argv[1]);
-    if (!failed && r->argv[5][0] && r->argv[5][0] != '0') {
+    if (!failed && (value(r, 5) || value(r, 7))) {
         to = plan_open_in_root(plan, r->argv[1], O_PATH);
-        failed = mount_setattr(to, 0, strtoul(r->argv[5], NULL, 10), 0);
+        failed = to < 0 || (value(r, 5) && mount_attributes(to, 0, value(r, 5), 0, 0) < 0) || propagate(to, value(r, 7));
         close(to);
     }
     int saved = errno;
     if (chdir("/") < 0 && !failed)
         return -1;
     errno = saved;
-    return failed;
+    return failed ? -1 : 0;
 }
 
 /* Masked files are covered with this descriptor; were it anything but the null device, a container
@@ -225,7 +238,7 @@ static int do_devices(struct plan *plan, const struct record *r)
         int tree = open_tree(AT_FDCWD, r->argv[i], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (tree < 0)
             return -1;
-        int to = open_target(plan, r->argv[i], 0);
+        int to = open_target(plan, r->argv[i], S_IFREG | 0644);
         if (to < 0 || move_mount(tree, to) < 0)
             return -1;
         close(to);
@@ -244,7 +257,7 @@ static int do_symlink(struct plan *plan, const struct record *r)
     char parent[PATH_MAX];
     const char *name = strrchr(r->argv[1], '/');
     snprintf(parent, sizeof parent, "%.*s", (int)(name - r->argv[1]), r->argv[1]);
-    int fd = open_target(plan, parent[0] ? parent : "/", 1);
+    int fd = open_target(plan, parent[0] ? parent : "/", S_IFDIR);
     if (fd < 0)
         return -1;
     int failed = symlinkat(r->argv[0], fd, name + 1);
@@ -254,7 +267,7 @@ static int do_symlink(struct plan *plan, const struct record *r)
 
 static int do_mkdir(struct plan *plan, const struct record *r)
 {
-    int fd = open_target(plan, r->argv[0], 1);
+    int fd = open_target(plan, r->argv[0], S_IFDIR);
     if (fd < 0)
         return -1;
     int failed = r->argc > 1 && r->argv[1][0] ? fchmodat(fd, ".", (mode_t)strtoul(r->argv[1], NULL, 8), 0) : 0;
@@ -306,18 +319,8 @@ static int empty_directory(struct plan *plan)
 {
     if (plan->empty >= 0)
         return open_tree(plan->empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    int context = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
-    if (context < 0)
-        return -1;
-    syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "size", "0", 0);
-    syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", "755", 0);
-    int fd = -1;
-    if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-        fd = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC,
-                          MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-    close(context);
-    plan->empty = fd;
-    return fd;
+    plan->empty = new_mount("tmpfs", "tmpfs", 1 | 2 | 4 | 8 /* ro, nosuid, nodev, noexec */, "size=0,mode=755");
+    return plan->empty;
 }
 
 static int do_mask(struct plan *plan, const struct record *r)
@@ -346,6 +349,14 @@ static int do_mask(struct plan *plan, const struct record *r)
     return 0;
 }
 
+static int read_only(int tree, int to)
+{
+    if (mount_attributes(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0) == 0)
+        return move_mount(tree, to);
+    /* before Linux 5.12 only what is mounted already can be changed */
+    return errno == ENOSYS && move_mount(tree, to) == 0 ? mount_attributes(tree, 0, MOUNT_ATTR_RDONLY, 0, 0) : -1;
+}
+
 static int do_readonly(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
@@ -356,7 +367,7 @@ static int do_readonly(struct plan *plan, const struct record *r)
             return -1;
         }
         int tree = open_tree(to, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-        if (tree < 0 || mount_setattr(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0) < 0 || move_mount(tree, to) < 0)
+        if (tree < 0 || read_only(tree, to) < 0)
             return -1;
         close(tree);
         close(to);
@@ -425,6 +436,10 @@ int do_mount_op(struct plan *plan, const struct record *r)
         return do_devices(plan, r);
     case OP_SYMLINK:
         return do_symlink(plan, r);
+    case OP_FIFO: {
+        int fd = open_target(plan, r->argv[0], S_IFIFO | (mode_t)strtoul(r->argv[1], NULL, 8));
+        return fd < 0 ? -1 : close(fd);
+    }
     case OP_MKDIR:
         return do_mkdir(plan, r);
     case OP_COPY_UP:
@@ -436,7 +451,7 @@ int do_mount_op(struct plan *plan, const struct record *r)
         return do_pivot(plan);
     case OP_ROOT_ATTR: {
         int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int failed = mount_setattr(fd, 0, strtoul(r->argv[0], NULL, 10), 0);
+        int failed = mount_attributes(fd, 0, value(r, 0), 0, 0);
         close(fd);
         return failed;
     }

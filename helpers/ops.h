@@ -10,8 +10,9 @@ enum op {
     OP_HOST_MKDIR,     /* path mode */
     OP_FUSE,           /* mount point: the monitor starts its next server, then a namespace of our own */
     OP_ROOT,           /* path: where later paths are resolved */
-    OP_BIND,           /* source target kind attributes(set) recursive propagation */
-    OP_MOUNT,          /* source target type flags data attributes */
+    OP_BIND,           /* source target kind set recursive propagation set-below clear clear-below
+                        * uid-map gid-map map-below("1"): attributes of mount_setattr(2) */
+    OP_MOUNT,          /* source target type flags data attributes copy-up("1") propagation */
     OP_DEVICES,        /* host device nodes, bound to the same path below the root */
     OP_SYMLINK,        /* target link */
     OP_MKDIR,          /* path mode */
@@ -54,6 +55,9 @@ enum op {
     OP_PRESERVE,       /* count: so many descriptors from 3 on are the command's */
     OP_TIME_OFFSETS,   /* lines of /proc/PID/timens_offsets: a time namespace of our own */
     OP_EVENTS,         /* directory of the log, fields of the event that tells how the command ended */
+    OP_LABEL,          /* file below /proc/self/attr, text: written when the command is executed */
+    OP_MEMORY_POLICY,  /* mode and flags, node... */
+    OP_FIFO,           /* path mode */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */

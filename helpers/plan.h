@@ -4,6 +4,8 @@
 #include "ops.h"
 #include "records.h"
 
+enum { PLAN_LABELS = 2 };
+
 struct plan {
     int ctl;          /* SOCK_SEQPACKET to the monitor, or -1 */
     int root;         /* O_PATH of the root file system, AT_FDCWD before OP_ROOT */
@@ -12,8 +14,12 @@ struct plan {
     int null_device;  /* O_PATH of the container's /dev/null, verified to be 1:3 */
     int empty;        /* O_PATH of an empty read-only directory, shared by all masked directories */
     int keep_caps;
+    int prepared;     /* signals, descriptors and labels are as the command gets them */
     int preserved;    /* descriptors from 3 on that the command keeps */
     int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
+    int proc;         /* O_PATH of the host's /proc, where a label has to be set, or -1 */
+    int labels;
+    const char *label[PLAN_LABELS][2]; /* file below attr/, text */
     char **environment;
     const char *failing; /* path or value named in the report of a failure */
 };
@@ -22,6 +28,7 @@ int do_mount_op(struct plan *plan, const struct record *record);    /* mounts.c 
 int do_confine_op(struct plan *plan, const struct record *record);  /* confine.c */
 int do_create_op(struct plan *plan, const struct record *record);   /* gate.c */
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
+int plan_set_labels(struct plan *plan);                             /* confine.c */
 int plan_write(int directory, const char *path, const char *text);
 #define OP_UNKNOWN_HERE 1
 #endif

@@ -208,7 +208,9 @@ def files(limits: Resources) -> list[tuple[str, str]]:
     for device, rates in limits.io.items():
         words = " ".join(f"{name}={most(rate or -1)}" for name, rate in rates.items())
         found.append(("io.max", f"{device} {words}"))
-    found += list(limits.unified.items())
+    for name, value in limits.unified.items():
+        # the kernel takes one line of a nested table in a write
+        found += [(name, line) for line in value.splitlines() or [""]]
     return found
 
 

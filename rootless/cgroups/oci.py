@@ -41,6 +41,8 @@ def resources(table: Json) -> limits.Resources:
                     f"linux.resources.{part}.{name}: cgroup version 2 does not have it"
                 )
     memory, cpu = table.get("memory") or {}, table.get("cpu") or {}
+    if memory.get("useHierarchy") is False:
+        raise UsageError("linux.resources.memory.useHierarchy: in cgroup version 2 it is always so")
     made.memory, made.swap = memory.get("limit"), memory.get("swap")
     made.reservation = memory.get("reservation")
     made.cpu_quota, made.cpu_period = cpu.get("quota"), cpu.get("period")
@@ -53,11 +55,16 @@ def resources(table: Json) -> limits.Resources:
             made.unified[file] = str(cpu[name])
     _block(made, table.get("blockIO") or {})
     for one in table.get("hugepageLimits") or ():
-        made.unified[f"hugetlb.{one['pageSize']}.max"] = str(one["limit"])
+        # of reservations where the kernel counts them, and of pages in use
+        for name in ("rsvd.max", "max"):
+            made.unified[f"hugetlb.{one['pageSize']}.{name}"] = str(one["limit"])
+    lines = []
     for device, one in (table.get("rdma") or {}).items():
         words = [f"hca_handle={one['hcaHandles']}"] if one.get("hcaHandles") is not None else []
         words += [f"hca_object={one['hcaObjects']}"] if one.get("hcaObjects") is not None else []
-        made.unified["rdma.max"] = " ".join([device, *words])
+        lines.append(" ".join([device, *words]))
+    if lines:
+        made.unified["rdma.max"] = "\n".join(lines)
     for name, value in (table.get("unified") or {}).items():
         if "/" in name or "." not in name:
             raise UsageError(f'linux.resources.unified: "{name}" is not a file of a cgroup')
@@ -67,7 +74,12 @@ def resources(table: Json) -> limits.Resources:
 
 def _block(made: limits.Resources, table: Json) -> None:
     made.io_weight = table.get("weight") or None
-    for one in table.get("weightDevice") or ():
+    for number, one in enumerate(table.get("weightDevice") or ()):
+        if one.get("leafWeight"):
+            raise UsageError(
+                f"linux.resources.blockIO.weightDevice[{number}].leafWeight: cgroup version 2 does "
+                "not have it"
+            )
         if one.get("weight"):
             made.weights[f"{one['major']}:{one['minor']}"] = one["weight"]
     names = ("ReadBps", "WriteBps", "ReadIOPS", "WriteIOPS")

@@ -95,6 +95,8 @@ def apply(path: str, resources: Resources) -> None:
         except OSError as error:
             if name == "io.weight" and _bfq(path, value):
                 continue
+            if name.endswith(".rsvd.max") and isinstance(error, FileNotFoundError):
+                continue  # before Linux 5.7; the limit of pages in use holds by itself
             missing = isinstance(error, FileNotFoundError | PermissionError)
             reason = "this cgroup has no such file" if missing else (error.strerror or "").lower()
             hint = "see rootless doctor, line cgroups"

@@ -124,7 +124,9 @@ def orders(draft: Draft) -> list[Record]:
 
 def preserve(plan: list[Record], count: int) -> None:
     """Let the plan's command keep its descriptors: they close themselves otherwise."""
-    plan.insert(-1, ("preserve", (str(count),)))
+    # before the filter, at which everything else is given its close-on-exec flag
+    at = [name for name, _ in plan].index("env")
+    plan.insert(at, ("preserve", (str(count),)))
 
 
 # at the start

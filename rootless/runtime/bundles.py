@@ -9,7 +9,7 @@ import os
 
 from rootless import documents
 from rootless.errors import HostError, UsageError
-from rootless.runtime import compile, schema, seccomp
+from rootless.runtime import compile, mounts, schema, seccomp
 from rootless.userns import helpers
 from rootless.userns.idmap import IdMaps
 
@@ -38,6 +38,8 @@ class Bundle:
         schema.check_config(self.config)
         self.config = _complete(self.config, self.directory)
         self.maps = self._maps()
+        if self.single:
+            tell_what_one_id_cannot(self.config["process"])
 
     def flags(self) -> int:
         """CLONE_NEW* of the namespaces that are made."""
@@ -157,8 +159,15 @@ def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
     config = dict(config)
     linux = dict(config.get("linux") or {})
     linux["namespaces"] = list(linux.get("namespaces") or ())
-    if not any(one["type"] == "mount" for one in linux["namespaces"]):
+    types = {one["type"] for one in linux["namespaces"]}
+    if "mount" not in types:
         raise UsageError("linux.namespaces: a mount namespace is needed")
+    for name in ("hostname", "domainname"):
+        if config.get(name) and "uts" not in types:
+            raise UsageError(
+                f"{name}: without a UTS namespace it would be the host's",
+                hint='add {"type": "uts"} to linux.namespaces',
+            )
     root = dict(config.get("root") or {})
     if not root:
         raise UsageError("root: is missing")
@@ -167,29 +176,96 @@ def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
         raise UsageError(f'root.path: "{root["path"]}" is not a directory')
     if config.get("process") is None:
         raise UsageError("process: is missing")
-    _refuse(config["process"], linux)
+    refuse_labels(config["process"])
+    _refuse(linux)
     config["process"] = without_unknown_capabilities(config["process"])
-    config.update(root=root, linux=linux, mounts=list(config.get("mounts") or ()))
+    if linux.get("devices"):
+        linux["devices"] = [_found(one, number) for number, one in enumerate(linux["devices"])]
+    config.update(root=root, linux=linux, mounts=_sources(config.get("mounts") or (), directory))
     config["hooks"] = dict(config.get("hooks") or {})
     return config
 
 
-def _refuse(process: Json, linux: Json) -> None:
-    for name, probe in (
-        ("apparmorProfile", "/sys/kernel/security/apparmor"),
-        ("selinuxLabel", "/sys/fs/selinux/enforce"),
-    ):
-        if process.get(name) and not os.path.exists(probe):
+def _sources(listed: Json, directory: str) -> Json:
+    """Mounts whose sources are absolute.  Source: config.md, "Mounts": relative to the bundle."""
+    made = []
+    for mount in listed:
+        source = mount.get("source") or "/"
+        if source[:1] != "/" and mounts.is_bind(mount):
+            mount = {**mount, "source": os.path.join(directory, source)}
+        made.append(mount)
+    return made
+
+
+def _found(device: Json, number: int) -> Json:
+    """A device with `source`, the host's node for it.  Raises UsageError when there is none.
+
+    Nodes cannot be made in a user namespace; the host's that has the numbers is bound, under
+    whatever name the container wants it.
+    """
+    import stat
+
+    kind = device["type"]
+    if kind == "p":
+        return device
+    numbers = (device.get("major"), device.get("minor"))
+    if None in numbers:
+        name = "major" if numbers[0] is None else "minor"
+        raise UsageError(f"linux.devices[{number}].{name}: is missing")
+    is_kind, where = (stat.S_ISBLK, "block") if kind == "b" else (stat.S_ISCHR, "char")
+    candidates = [device["path"]]
+    try:
+        with open(f"/sys/dev/{where}/{numbers[0]}:{numbers[1]}/uevent", encoding="utf-8") as file:
+            candidates += ["/dev/" + line[8:].strip() for line in file if line[:8] == "DEVNAME="]
+    except (OSError, ValueError):
+        pass
+    for path in candidates:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        if is_kind(status.st_mode) and (
+            os.major(status.st_rdev), os.minor(status.st_rdev)
+        ) == numbers:  # fmt: skip
+            return {**device, "source": path}
+    raise UsageError(
+        f"linux.devices[{number}]: {device['path']}: this host has no node of the device "
+        f"{kind} {numbers[0]}:{numbers[1]}"
+    )
+
+
+_LABELS = {
+    "apparmorProfile": "/sys/kernel/security/apparmor",
+    "selinuxLabel": "/sys/fs/selinux/enforce",
+}
+
+
+def refuse_labels(process: Json) -> None:
+    """Raises UsageError for a label of a security module that this kernel does not have."""
+    for name, probe in _LABELS.items():
+        wanted = process.get(name)
+        if wanted and wanted != "unconfined" and not os.path.exists(probe):
             raise UsageError(f"process.{name}: this host's kernel has no such labels")
-        if process.get(name) and process[name] != "unconfined":
-            raise UsageError(f"process.{name}: an unprivileged user cannot set it here")
-    if linux.get("mountLabel"):
+
+
+def _refuse(linux: Json) -> None:
+    if linux.get("mountLabel") and not os.path.exists(_LABELS["selinuxLabel"]):
         raise UsageError("linux.mountLabel: this host's kernel has no such labels")
-    if linux.get("memoryPolicy"):
-        raise UsageError("linux.memoryPolicy: it cannot be set here yet")
     if linux.get("netDevices"):
         raise UsageError("linux.netDevices: only root of the host can move its devices")
     if linux.get("intelRdt"):
         raise UsageError("linux.intelRdt: only root can set it")
     if (linux.get("resources") or {}).get("network"):
         raise UsageError("linux.resources.network: cgroup version 2 has no such controller")
+
+
+def tell_what_one_id_cannot(process: Json) -> None:
+    """Groups that cannot be had where one id is mapped: a warning, as engines always list some."""
+    user = process.get("user") or {}
+    groups = [one for one in user.get("additionalGids") or () if one != (user.get("gid") or 0)]
+    if groups:
+        listed = ", ".join(map(str, groups[:8]))
+        told = (
+            f"process.user.additionalGids: {listed}: with one mapped id there are no other groups"
+        )
+        os.write(2, f"warning: {told}\n".encode())

@@ -1,7 +1,7 @@
 """OCI configuration -> launch plan.
 
 A pure function over plain data: what it returns is what will be done, in that order.  The order has
-reasons, given where it matters.  Source: OCI runtime specification 1.2, config.md, config-linux.md.
+reasons, given where it matters.  Source: OCI runtime specification 1.3, config.md, config-linux.md.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def plan(
     # the namespace starts as a copy of the caller's: from here nothing may travel back or forth
     wanted = linux.get("rootfsPropagation") or "rprivate"
     first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
-    ops: list[Record] = _time_offsets(linux)
+    ops: list[Record] = [*_labels(process), *_time_offsets(linux)]
     ops.append(("propagation", ("/", str(mounts.MS_REC | first))))
     ops += rootfs
     ops.append(("root", (config["root"]["path"], "0" if rootfs else "1")))
@@ -115,10 +115,7 @@ def plan(
     ops += mounts.devices(config)
     if made & CLONE["network"]:
         ops.append(("loopback", ()))
-    if config.get("hostname") and made & CLONE["uts"]:
-        ops.append(("hostname", (config["hostname"],)))
-    if config.get("domainname") and made & CLONE["uts"]:
-        ops.append(("domainname", (config["domainname"],)))
+    ops += _names(config, made, gate)
     if gate is not None:
         ops += gate.before_pivot()
     ops.append(("pivot", ()))
@@ -126,8 +123,7 @@ def plan(
         ops.append(("propagation", ("/", str(mounts.propagation(wanted)))))
     # sysctls before /proc/sys becomes read-only; masks after everything that still needs /proc
     ops += [
-        ("sysctl", (key.replace(".", "/"), str(value)))
-        for key, value in (linux.get("sysctl") or {}).items()
+        ("sysctl", (_sysctl(key), str(value))) for key, value in (linux.get("sysctl") or {}).items()
     ]
     if linux.get("readonlyPaths"):
         ops.append(("readonly", tuple(linux["readonlyPaths"])))
@@ -142,6 +138,7 @@ def plan(
         ops.append(("wait-network", ()))
     if linux.get("personality"):
         ops.append(("personality", (_personality(linux["personality"]),)))
+    ops += _memory_policy(linux)
     ops += _process(
         process,
         single=single,
@@ -153,6 +150,25 @@ def plan(
     return ops
 
 
+def _names(config: Json, made: int, gate: Gate | None) -> list[Record]:
+    """hostname and domainname, in a namespace of the container's own or (the command) a joined one.
+
+    The engine's containers that join another's leave its name as it is.
+    """
+    joined = gate is not None and any(one["type"] == "uts" for one in config["linux"]["namespaces"])
+    if not made & CLONE["uts"] and not joined:
+        return []
+    return [(key, (config[key],)) for key in ("hostname", "domainname") if config.get(key)]
+
+
+def _sysctl(key: str) -> str:
+    """A key as a path below /proc/sys; as sysctl(8) reads it, by the separator that comes first."""
+    dot, slash = key.find("."), key.find("/")
+    if slash >= 0 and (dot < 0 or slash < dot):
+        return key
+    return key.translate({ord("."): "/", ord("/"): "."})
+
+
 def _personality(value: Json) -> str:
     if value.get("flags"):
         raise UsageError("linux.personality.flags: there are none that can be set")
@@ -162,13 +178,16 @@ def _personality(value: Json) -> str:
 class Gate:
     """What `create` adds to a plan: hooks, the socket to wait at, descriptors to keep.
 
-    `listener`: the descriptor's number; `state`: the state for hooks, with @PID@ for the pid.
+    `listener`: the descriptor's number; `states`: the state for hooks while the container is made
+    and when it is, with @PID@ for the pid.
     """
 
-    def __init__(self, listener: int, hooks: Json, state: str, preserved: int = 0) -> None:
+    def __init__(
+        self, listener: int, hooks: Json, states: tuple[str, str], preserved: int = 0
+    ) -> None:
         self.listener = listener
         self.hooks = hooks
-        self.state = state
+        self.states = states
         self.preserved = preserved
 
     def before_pivot(self) -> list[Record]:
@@ -184,10 +203,11 @@ class Gate:
 
     def _run(self, kind: str) -> list[Record]:
         made: list[Record] = []
+        state = self.states[kind == "startContainer"]
         for hook in self.hooks.get(kind) or ():
             arguments = hook.get("args") or [hook["path"]]
             env = hook.get("env") or []
-            head = (hook["path"], str(hook.get("timeout") or 0), self.state, str(len(arguments)))
+            head = (hook["path"], str(hook.get("timeout") or 0), state, str(len(arguments)))
             made.append(("hook", (*head, *arguments, *env)))
         return made
 
@@ -204,18 +224,22 @@ def join_plan(
     single: bool = False,
     own_user: bool = True,
     preserved: int = 0,
+    linux: Json = None,
 ) -> list[Record]:
     """The plan of a further process in a running container (`exec`).
 
-    `own_user`: it has a user namespace of its own, whose root the process becomes first.
+    `own_user`: it has a user namespace of its own, whose root the process becomes first.  `linux`:
+    of the container's configuration, where that says something about every process.
     """
-    ops: list[Record] = []
+    ops: list[Record] = [*_labels(process), *_affinity(process, "initial")]
     if cgroup:
         # before joining: afterwards the path would mean something else, or nothing
         ops.append(("cgroup-join", (cgroup + "/cgroup.procs",)))
     ops.append(("join", (str(pid), str(start), str(namespaces))))
     if own_user:
         ops.append(("root-ids", ("0" if single else "1",)))
+    ops += _affinity(process, "final")
+    ops += _memory_policy(linux or {})
     ops += _process(
         process,
         single=single,
@@ -223,9 +247,8 @@ def join_plan(
         filter_program=filter_program,
         filter_flags=filter_flags,
         joins=True,
+        preserved=preserved,
     )
-    if preserved:
-        ops.insert(-2, ("preserve", (str(preserved),)))
     return ops
 
 
@@ -238,6 +261,7 @@ def _process(
     filter_flags: int = 0,
     joins: bool = False,
     gate: Gate | None = None,
+    preserved: int = 0,
 ) -> list[Record]:
     user = process.get("user") or {}
     uid, gid = user.get("uid") or 0, user.get("gid") or 0
@@ -260,7 +284,7 @@ def _process(
         ops.append(
             ("rlimit", (str(RLIMITS[limit["type"]]), str(limit["soft"]), str(limit["hard"])))
         )
-    ops += _priorities(process)
+    ops += _scheduling(process)
     if user.get("umask") is not None:
         ops.append(("umask", (format(user["umask"], "o"),)))
     ops.append(("cwd", (process["cwd"], "0" if joins else "1")))
@@ -279,65 +303,53 @@ def _process(
     ops.append(("caps", (format(inheritable, "x"), format(ambient, "x"))))
     if process.get("noNewPrivileges"):
         ops.append(("no-new-privs", ()))
+    # what the launcher needs memory or further calls for comes before a filter that may forbid them
+    ops.append(("env", env))
     if gate is not None:
         # what cannot be executed is told by `create`, not only by `start`
-        ops.append(("env", env))
         ops.append(("lookup", (process["args"][0],)))
         ops += gate.before_filter()
+        preserved = gate.preserved
+    if preserved:
+        ops.append(("preserve", (str(preserved),)))
     if filter_program:
         # while capabilities are still effective (it needs CAP_SYS_ADMIN); exec itself then reduces
         # root to the bounding set and everybody else to the ambient set
         ops.append(("seccomp", (str(filter_flags), filter_program)))
-    if gate is not None and gate.preserved:
-        ops.append(("preserve", (str(gate.preserved),)))
-    ops.append(("env", env))
     ops.append(("exec", tuple(process["args"])))
     return ops
 
 
-_CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
-_POLICIES = {"SCHED_OTHER": 0, "SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_IDLE": 5,
-             "SCHED_DEADLINE": 6}  # fmt: skip
-_SCHED_FLAGS = {"SCHED_FLAG_RESET_ON_FORK": 1, "SCHED_FLAG_RECLAIM": 2, "SCHED_FLAG_DL_OVERRUN": 4,
-                "SCHED_FLAG_KEEP_POLICY": 8, "SCHED_FLAG_KEEP_PARAMS": 16,
-                "SCHED_FLAG_UTIL_CLAMP_MIN": 32, "SCHED_FLAG_UTIL_CLAMP_MAX": 64}  # fmt: skip
+# What few configurations have: its module is loaded for those alone.
 
 
-def _priorities(process: Json) -> list[Record]:
-    """ioPriority, scheduler and execCPUAffinity.  Raises UsageError for an unknown word."""
-    ops: list[Record] = []
-    priority = process.get("ioPriority")
-    if priority:
-        level = str(priority.get("priority") or 0)
-        ops.append(("io-priority", (str(_CLASSES[priority["class"]]), level)))
-    scheduler = process.get("scheduler")
-    if scheduler:
-        bits = 0
-        for number, name in enumerate(scheduler.get("flags") or ()):
-            if name not in _SCHED_FLAGS:
-                raise UsageError(f'process.scheduler.flags[{number}]: unknown flag "{name}"')
-            bits |= _SCHED_FLAGS[name]
-        if scheduler["policy"] not in _POLICIES:
-            raise UsageError(f"process.scheduler.policy: {scheduler['policy']} is not in Linux")
-        numbers = [_POLICIES[scheduler["policy"]], bits]
-        numbers += [
-            scheduler.get(name) or 0
-            for name in ("nice", "priority", "runtime", "deadline", "period")
-        ]
-        ops.append(("scheduler", tuple(str(one) for one in numbers)))
-    affinity = process.get("execCPUAffinity") or {}
-    chosen = affinity.get("final") or affinity.get("initial")
-    if chosen:
-        ops.append(("affinity", tuple(str(one) for one in _processors(chosen))))
-    return ops
+def _labels(process: Json) -> list[Record]:
+    if not process.get("apparmorProfile") and not process.get("selinuxLabel"):
+        return []
+    from rootless.runtime import priorities
+
+    return priorities.labels(process)
 
 
-def _processors(text: str) -> list[int]:
-    """`0-3,7` -> numbers."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or int(last or first) > 8191:
-            raise UsageError(f'process.execCPUAffinity: "{text}" is no list of processors')
-        found += range(int(first), int(last or first) + 1)
-    return found
+def _scheduling(process: Json) -> list[Record]:
+    if not process.get("ioPriority") and not process.get("scheduler"):
+        return []
+    from rootless.runtime import priorities
+
+    return priorities.scheduling(process)
+
+
+def _affinity(process: Json, which: str) -> list[Record]:
+    if not process.get("execCPUAffinity"):
+        return []
+    from rootless.runtime import priorities
+
+    return priorities.affinity(process, which)
+
+
+def _memory_policy(linux: Json) -> list[Record]:
+    if not linux.get("memoryPolicy"):
+        return []
+    from rootless.runtime import priorities
+
+    return priorities.memory_policy(linux)

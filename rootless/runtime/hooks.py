@@ -14,10 +14,28 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 
+class HookFailure(RuntimeFailure):
+    """A hook ended badly: what was made is removed, and the poststop hooks run."""
+
+
 def run(hooks: list[Json] | None, kind: str, state: Json) -> None:
-    """Run each with the state on its standard input.  Raises RuntimeFailure for one that fails."""
+    """Run each with the state on its standard input.  Raises HookFailure for one that fails."""
     for number, hook in enumerate(hooks or ()):
         _one(hook, f"hooks.{kind}[{number}]", documents.dumps(state).encode())
+
+
+def run_all(hooks: list[Json] | None, kind: str, state: Json) -> None:
+    """Run each, also when one before has failed, which is told on standard error.
+
+    Source: runtime-spec runtime.md, "Lifecycle", of poststop.
+    """
+    import os
+
+    for hook in hooks or ():
+        try:
+            run([hook], kind, state)
+        except HookFailure as error:
+            os.write(2, f"warning: {error.message}\n".encode(errors="replace"))
 
 
 def _one(hook: Json, where: str, state: bytes) -> None:
@@ -38,9 +56,9 @@ def _one(hook: Json, where: str, state: bytes) -> None:
         )
     except subprocess.TimeoutExpired:
         seconds = hook["timeout"]
-        raise RuntimeFailure(f"{where}: {hook['path']} took more than {seconds} s") from None
+        raise HookFailure(f"{where}: {hook['path']} took more than {seconds} s") from None
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        raise RuntimeFailure(f"{where}: cannot run {hook['path']}: {reason}") from None
+        raise HookFailure(f"{where}: cannot run {hook['path']}: {reason}") from None
     if done.returncode:
-        raise RuntimeFailure(f"{where}: {hook['path']} ended with status {done.returncode}")
+        raise HookFailure(f"{where}: {hook['path']} ended with status {done.returncode}")

@@ -17,6 +17,7 @@ from rootless.errors import (
     UsageError,
 )
 from rootless.runtime import records
+from rootless.runtime.hooks import HookFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,9 +224,18 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
         return HostError(f"the ids cannot be mapped: {said or reason}")
     if name == "hook":
         what = "took too long" if code == 110 else "failed"
-        return RuntimeFailure(f"the hook {text} {what}")
+        return HookFailure(f"the hook {text} {what}")
     if name == "runtime-hooks":
-        return RuntimeFailure("a hook failed")
+        return HookFailure("a hook failed")
+    if name == "bind" and text.startswith("idmap:"):
+        return RuntimeFailure(
+            f"mounts: the ids of {text[6:]} cannot be mapped: {reason}",
+            hint="the kernel maps only what the caller's own user namespace has mounted, and only "
+            "of file systems that can be mapped (tmpfs since Linux 6.3)",
+        )
+    if name == "label":
+        field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"
+        return RuntimeFailure(f'process.{field}: "{text.removeprefix("exec ")}": {reason}')
     if name == "cwd":
         return RuntimeFailure(f"process.cwd: cannot enter {text}: {reason}")
     return RuntimeFailure(f"the container could not be made: {name} {text}: {reason}")

@@ -15,22 +15,37 @@ MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 ATTR_RDONLY = 1
 
-# mount(2) flags, and the same as mount_setattr(2) attributes for binds
+# word: (mount(2) flag, mount_setattr(2) attribute).  What has no attribute belongs to a file system
+# and not to a mount: it holds for a new one, and a bind shares what the file system has.
 _FLAGS = {
     "ro": (1, 1),
     "nosuid": (2, 2),
     "nodev": (4, 4),
     "noexec": (8, 8),
     "sync": (16, 0),
+    "remount": (32, 0),
+    "mand": (64, 0),
     "dirsync": (128, 0),
+    "nosymfollow": (256, 0x200000),
     "noatime": (1024, 0x10),
     "nodiratime": (2048, 0x80),
+    "silent": (1 << 15, 0),
     "relatime": (1 << 21, 0),
+    "iversion": (1 << 23, 0),
     "strictatime": (1 << 24, 0x20),
+    "lazytime": (1 << 25, 0),
 }
+# word: what it takes back
+_CLEARED = {
+    "rw": "ro", "suid": "nosuid", "dev": "nodev", "exec": "noexec", "async": "sync",
+    "nomand": "mand", "symfollow": "nosymfollow", "atime": "noatime", "diratime": "nodiratime",
+    "loud": "silent", "norelatime": "relatime", "noiversion": "iversion",
+    "nostrictatime": "strictatime", "nolazytime": "lazytime",
+}  # fmt: skip
+_ATIME = 0x70
+"""MOUNT_ATTR__ATIME: the way of access times is one of several values."""
 # the same for everything below as well: `rro`, `rnosuid`, ...
-_RECURSIVE = {"r" + name: bits for name, (_, bits) in _FLAGS.items() if bits}
-_CLEARED = {"rw", "suid", "dev", "exec", "async", "atime", "diratime", "norelatime", "defaults"}
+_RECURSIVE = {"r" + name: bits for name, (_, bits) in _FLAGS.items() if bits} | {"rrelatime": 0}
 _PROPAGATION = {
     "private": 1 << 18,
     "rprivate": 1 << 18,
@@ -41,11 +56,59 @@ _PROPAGATION = {
     "unbindable": 1 << 17,
     "runbindable": 1 << 17,
 }
-# what a new mount is anyway, or, for a bind, what a mount of another user namespace may not lose
-_IGNORABLE = _CLEARED | {"r" + name for name in _CLEARED} | set(_PROPAGATION)
-_NO_IDMAP = (
-    "mounts[{}]: an idmapped mount of a file system of the host is root's; the kernel refuses it"
-)
+_BINDS = ("bind", "rbind")
+
+
+class _Options:
+    """Options of one mount, read from the first to the last: a later word takes back an earlier.
+
+    `flags` are mount(2)'s; the others attributes of mount_setattr(2), for this mount alone and for
+    all below; `data` is what the file system may know.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self.flags = 0
+        self.set, self.clear = 0, 0
+        self.below, self.clear_below = 0, 0
+        self.propagation = ""
+        self.recursive = False
+        self.copied = False
+        self.idmap = ""
+        self.data: list[str] = []
+        for word in words:
+            self._take(word)
+
+    def _take(self, word: str) -> None:
+        if word in _FLAGS:
+            flag, bits = _FLAGS[word]
+            self.flags |= flag
+            times = bits & _ATIME or word == "relatime"
+            self.set = self.set & ~(_ATIME if times else 0) | bits
+            self.clear = self.clear & ~bits | (_ATIME if word == "relatime" else 0)
+        elif word in _CLEARED:
+            flag, bits = _FLAGS[_CLEARED[word]]
+            self.flags &= ~flag
+            self.set &= ~bits
+            self.clear |= bits
+        elif word in _RECURSIVE:
+            self.below |= _RECURSIVE[word]
+            self.clear_below |= _ATIME if word == "rrelatime" else 0
+        elif word[:1] == "r" and word[1:] in _CLEARED:
+            bits = _FLAGS[_CLEARED[word[1:]]][1]
+            self.below &= ~bits
+            self.clear_below |= bits
+        elif word in _PROPAGATION:
+            self.propagation = str(propagation(word))
+        elif word in _BINDS:
+            self.recursive = self.recursive or word == "rbind"
+        elif word == "tmpcopyup":
+            self.copied = True
+        elif word in ("idmap", "ridmap"):
+            self.idmap = word
+        elif word != "defaults":
+            self.data.append(word)
+
+
 _LINKS = (
     ("/proc/self/fd", "/dev/fd"),
     ("/proc/self/fd/0", "/dev/stdin"),
@@ -62,98 +125,129 @@ def propagation(word: str) -> int:
     return _PROPAGATION[word] | (MS_REC if word.startswith("r") else 0)
 
 
+def target(mount: Json) -> str:
+    """Where it goes.  The specification takes a relative path for one below the root."""
+    destination: str = mount["destination"]
+    return destination if destination.startswith("/") else "/" + destination
+
+
+def is_bind(mount: Json) -> bool:
+    """Whether it shows a file or directory of the host."""
+    options = mount.get("options") or ()
+    return (mount.get("type") or "bind") == "bind" or any(word in options for word in _BINDS)
+
+
 def operations(config: Json, *, new_pid: bool, own_net: bool) -> list[Record]:
     """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs."""
     made: list[Record] = []
+    linux = config["linux"]
     for number, mount in enumerate(config.get("mounts") or ()):
-        if not mount.get("destination", "").startswith("/"):
-            raise UsageError(
-                f'mounts[{number}].destination: "{mount.get("destination", "")}" is not absolute'
-            )
-        made.append(_operation(mount, number, new_pid=new_pid, own_net=own_net))
+        made.append(_operation(mount, number, linux, new_pid=new_pid, own_net=own_net))
     return made
 
 
-def _operation(mount: Json, number: int, *, new_pid: bool, own_net: bool) -> Record:
+def _operation(mount: Json, number: int, linux: Json, *, new_pid: bool, own_net: bool) -> Record:
     kind = mount.get("type") or "bind"
-    options = list(mount.get("options") or ())
+    words = list(mount.get("options") or ())
     # a kernel file system can only be mounted by who owns the namespace that it shows; where that
     # is the host's, what the host shows is bound instead
     if (kind == "proc" and not new_pid) or (kind == "sysfs" and not own_net):
         source = "/proc" if kind == "proc" else "/sys"
-        kept = [one for one in options if one in _FLAGS]
-        return _bind(
-            {"source": source, "destination": mount["destination"]}, ["rbind", *kept], number
-        )
-    if kind == "bind" or "bind" in options or "rbind" in options:
-        return _bind(mount, options, number)
-    flags = 0
-    attributes = 0
-    data = []
-    copied = "tmpcopyup" in options
-    if copied and kind != "tmpfs":
+        shown = {"source": source, "destination": mount["destination"]}
+        return _bind(shown, _Options(["rbind", *words]), number, linux)
+    found = _Options(words)
+    if is_bind(mount) and not found.flags & _FLAGS["remount"][0]:
+        return _bind(mount, found, number, linux)
+    if found.idmap or mount.get("uidMappings") or mount.get("gidMappings"):
+        where = f"mounts[{number}].{'options' if found.idmap else 'uidMappings'}"
+        raise UsageError(f"{where}: only a bind mount can have mappings of its own")
+    if found.copied and kind != "tmpfs":
         raise UsageError(f"mounts[{number}].options: tmpcopyup is for a tmpfs, not for {kind}")
-    for option in options:
-        if option in _FLAGS:
-            flags |= _FLAGS[option][0]
-        elif option in _RECURSIVE:
-            attributes |= _RECURSIVE[option]
-        elif option in ("idmap", "ridmap"):
-            raise UsageError(_NO_IDMAP.format(number))
-        elif option not in _IGNORABLE and option != "tmpcopyup":
-            data.append(option)
     if kind == "cgroup":
         kind = "cgroup2"
-        data = []
-    source = mount.get("source") or kind
-    return (
+        for word in found.data:
+            raise UsageError(f'mounts[{number}].options: "{word}" is an option of cgroup version 1')
+    data = list(found.data)
+    if linux.get("mountLabel") and kind not in ("proc", "sysfs", "cgroup2"):
+        data.append(f'context="{linux["mountLabel"]}"')
+    flags = found.flags | (MS_BIND if is_bind(mount) else 0)
+    below = found.below
+    if found.copied and flags & ATTR_RDONLY:
+        # only after what is copied up has been written
+        flags, below = flags & ~ATTR_RDONLY, below | ATTR_RDONLY
+    return _shortest(
         "mount",
-        (source, mount["destination"], kind, str(flags), ",".join(data), str(attributes))
-        + (("1",) if copied else ()),
+        mount.get("source") or kind,
+        target(mount),
+        kind,
+        str(flags),
+        ",".join(data),
+        str(below),
+        "1" if found.copied else "",
+        found.propagation,
     )
 
 
-def _bind(mount: Json, options: list[str], number: int) -> Record:
+def _bind(mount: Json, found: _Options, number: int, linux: Json) -> Record:
     if not mount.get("source"):
         raise UsageError(f"mounts[{number}].source: a bind mount needs one")
-    attributes = 0
-    below = 0
-    propagation = ""
-    recursive = "0"
-    if mount.get("uidMappings") or mount.get("gidMappings"):
-        raise UsageError(_NO_IDMAP.format(number))
-    for option in options:
-        if option in _FLAGS:
-            attributes |= _FLAGS[option][1]
-        elif option in _RECURSIVE:
-            below |= _RECURSIVE[option]
-        elif option in ("idmap", "ridmap"):
-            raise UsageError(_NO_IDMAP.format(number))
-        elif option in _PROPAGATION:
-            propagation = str(_PROPAGATION[option])
-        elif option == "rbind":
-            recursive = "1"
-        elif option not in _IGNORABLE and option != "bind":
-            raise UsageError(f'mounts[{number}].options: unknown option "{option}" of a bind mount')
-    return (
+    for word in found.data:
+        raise UsageError(f'mounts[{number}].options: unknown option "{word}" of a bind mount')
+    if found.copied:
+        raise UsageError(f"mounts[{number}].options: tmpcopyup is for a tmpfs, not for a bind")
+    maps = ["", ""]
+    if found.idmap or mount.get("uidMappings") or mount.get("gidMappings"):
+        maps = [_mapping(mount, name, number, linux) for name in ("uidMappings", "gidMappings")]
+    return _shortest(
         "bind",
-        (mount["source"], mount["destination"], "auto", str(attributes), recursive, propagation)
-        + ((str(below),) if below else ()),
+        mount["source"],
+        target(mount),
+        "auto",
+        str(found.set),
+        "1" if found.recursive else "0",
+        found.propagation,
+        str(found.below) if found.below else "",
+        str(found.clear) if found.clear else "",
+        str(found.clear_below) if found.clear_below else "",
+        *maps,
+        "1" if found.idmap == "ridmap" else "",
     )
+
+
+def _mapping(mount: Json, name: str, number: int, linux: Json) -> str:
+    """A map as /proc/PID/uid_map takes it: the mount's own, or the container's."""
+    found = mount.get(name) or linux.get(name)
+    if not found:
+        raise UsageError(
+            f"mounts[{number}].{name}: is missing, and the container has none to take them from"
+        )
+    return "".join(f"{one['containerID']} {one['hostID']} {one['size']}\n" for one in found)
+
+
+def _shortest(name: str, *arguments: str) -> Record:
+    """A record without what is empty at its end."""
+    most = 6
+    kept = max([most, *(at + 1 for at, one in enumerate(arguments) if one)])
+    return (name, arguments[:kept])
 
 
 def devices(config: Json) -> list[Record]:
     """Operations for the standard device nodes and links, and for `linux.devices`.
 
-    In a user namespace nodes cannot be made: the host's are bound.
+    In a user namespace nodes cannot be made: the host's are bound.  A /dev of the host's has its
+    own.  Source: runtime-spec config-linux.md, "Devices", "Default Devices".
     """
-    if not any(mount["destination"] == "/dev" for mount in config.get("mounts") or ()):
-        return []
-    extra = [device["path"] for device in config["linux"].get("devices") or ()]
-    made: list[Record] = [("devices", NODES)]
-    for path in extra:
-        if path not in NODES:
-            made.append(("bind", (path, path, "auto", "0", "0", "")))
+    wanted: list[Record] = []
+    for device in config["linux"].get("devices") or ():
+        path = device["path"]
+        if device["type"] == "p":
+            wanted.append(("fifo", (path, format(device.get("fileMode") or 0o666, "o"))))
+        elif path not in NODES or device.get("source"):
+            wanted.append(("bind", (device.get("source") or path, path, "auto", "0", "0", "")))
+    dev = [mount for mount in config.get("mounts") or () if target(mount).rstrip("/") == "/dev"]
+    if any(is_bind(mount) for mount in dev):
+        return wanted
+    made: list[Record] = [("devices", NODES), *wanted]
     made += [("symlink", link) for link in _LINKS]
     if config["process"].get("terminal"):
         made.append(("bind", ("/dev/null", "/dev/console", "auto", "0", "0", "")))
@@ -162,4 +256,6 @@ def devices(config: Json) -> list[Record]:
 
 def known_options() -> list[str]:
     """Every option of a mount that means something here."""
-    return sorted({*_FLAGS, *_RECURSIVE, *_IGNORABLE, "bind", "rbind", "tmpcopyup"})
+    cleared = {"r" + word for word in _CLEARED if _FLAGS[_CLEARED[word]][1]}
+    others = ("defaults", "tmpcopyup", "idmap", "ridmap")
+    return sorted({*_FLAGS, *_CLEARED, *_RECURSIVE, *cleared, *_PROPAGATION, *_BINDS, *others})

@@ -45,8 +45,11 @@ def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Pro
     box.save()
     listener = _listen(box.directory)
     number = 4 + wanted.preserve_fds
-    before = {**box.state(), "status": "created", "pid": -1}
-    state = documents.dumps(before).replace(":-1", ":@PID@", 1)
+    before = {**box.state(), "status": "creating", "pid": -1}
+    told = [
+        documents.dumps({**before, "status": status}).replace(":-1", ":@PID@", 1)
+        for status in ("creating", "created")
+    ]
     program, flags = bundle.filter()
     plan = compile.plan(
         config,
@@ -54,7 +57,7 @@ def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Pro
         filter_program=program,
         filter_flags=flags,
         single=bundle.single,
-        gate=compile.Gate(number, config["hooks"], state, wanted.preserve_fds),
+        gate=compile.Gate(number, config["hooks"], (told[0], told[1]), wanted.preserve_fds),
     )
     orders = [
         *bundle.namespace_orders(),
@@ -64,9 +67,8 @@ def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Pro
     ]
 
     def runtime_hooks(pid: int) -> None:
-        told = {**before, "pid": pid}
         for kind in ("prestart", "createRuntime"):
-            hooks.run(config["hooks"].get(kind), kind, told)
+            hooks.run(config["hooks"].get(kind), kind, {**before, "pid": pid})
 
     try:
         made = making.make(box, plan, orders, wanted, place, listener, runtime_hooks)
@@ -165,6 +167,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         filter_flags=filter_flags,
         single=box.record["single"],
         own_user=bool(flags & compile.CLONE["user"]),
+        linux=config["linux"],
         preserved=wanted.preserve_fds,
     )
     orders: list[Record] = [("exec-session", ()), ("stdin", ("inherit",))]
@@ -254,12 +257,7 @@ def remove(box: Box) -> None:
         except OSError:
             continue
     os.rmdir(box.directory)
-    for hook in configured or ():
-        try:
-            hooks.run([hook], "poststop", found)
-        except RuntimeFailure as error:
-            # the specification: tell, and go on
-            os.write(2, f"warning: {error.message}\n".encode())
+    hooks.run_all(configured, "poststop", found)
 
 
 def _now() -> str:

@@ -25,7 +25,8 @@ OPERATIONS = {
         symlink mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname
         loopback wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
         seccomp nest env exec join pdeathsig cgroup-join runtime-hooks hook gate
-        personality io-priority scheduler affinity lookup preserve time-offsets events""".split(),
+        personality io-priority scheduler affinity lookup preserve time-offsets events
+        label memory-policy fifo""".split(),
         1,
     )
 }

@@ -2,7 +2,7 @@
 
 Fields that are not described here are carried and not looked at, as the specification wants.  What
 is described and does not fit is named by its JSON path: `linux.namespaces[2].type: ...`.
-Source: runtime-spec 1.2 config.md, config-linux.md; 1.3 for what it adds.
+Source: runtime-spec 1.3 config.md, config-linux.md.
 """
 
 from __future__ import annotations
@@ -227,7 +227,9 @@ RESOURCES = table(
     pids=table("limit", limit=i64),
     blockIO=table(
         weight=integer(0, 1000), leafWeight=u16,
-        weightDevice=several(table("major minor", major=i64, minor=i64, weight=u16)),
+        weightDevice=several(
+            table("major minor", major=i64, minor=i64, weight=u16, leafWeight=u16)
+        ),
         throttleReadBpsDevice=_rates, throttleWriteBpsDevice=_rates,
         throttleReadIOPSDevice=_rates, throttleWriteIOPSDevice=_rates,
     ),
@@ -297,18 +299,48 @@ CONFIG = table(
         personality=table("domain", domain=words("personality", "LINUX LINUX32"),
                           flags=several(text)),
         intelRdt=table(),
+        netDevices=mapping(table(name=text)),
+        memoryPolicy=table(
+            "mode",
+            mode=words("mode", "MPOL_DEFAULT MPOL_BIND MPOL_INTERLEAVE MPOL_WEIGHTED_INTERLEAVE "
+                       "MPOL_PREFERRED MPOL_PREFERRED_MANY MPOL_LOCAL"),
+            nodes=text,
+            flags=several(words("flag", "MPOL_F_NUMA_BALANCING MPOL_F_RELATIVE_NODES "
+                                "MPOL_F_STATIC_NODES")),
+        ),
     ),
 )  # fmt: skip
+
+
+def _check_seccomp(seccomp: Json) -> None:
+    """What one field says about another.  Source: config-linux.md, "Seccomp"."""
+    where = "linux.seccomp"
+    pairs = [("defaultErrnoRet", "defaultAction", seccomp, where)]
+    for number, rule in enumerate(seccomp.get("syscalls") or ()):
+        pairs.append(("errnoRet", "action", rule, f"{where}.syscalls[{number}]"))
+    for errno, action, rule, path in pairs:
+        taken = rule[action] in ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+        if rule.get(errno) is not None and not taken:
+            _fail(f"{path}.{errno}", f"{rule[action]} gives no error number")
+    if seccomp.get("listenerMetadata") and not seccomp.get("listenerPath"):
+        _fail(f"{where}.listenerMetadata", "there is no listenerPath to tell it to")
 
 
 def check_config(config: Json) -> None:
     """Raises UsageError that names the JSON path of what does not fit."""
     CONFIG(config, "")
+    _check_seccomp_of(config)
     version = config["ociVersion"].split("-")[0].split("+")[0].split(".")
     if len(version) != 3 or not all(part.isdigit() for part in version):
         _fail("ociVersion", f'"{config["ociVersion"]}" is not a version, as 1.2.0')
     if int(version[0]) != 1:
         _fail("ociVersion", f"version {config['ociVersion']} is not supported, only 1.x")
+
+
+def _check_seccomp_of(config: Json) -> None:
+    seccomp = (config.get("linux") or {}).get("seccomp")
+    if seccomp is not None:
+        _check_seccomp(seccomp)
 
 
 def check_process(process: Json) -> None:

@@ -128,8 +128,7 @@ def _notifies(oci: Document) -> bool:
     default = oci.get("defaultAction")
     wanted = "SCMP_ACT_NOTIFY" in [default, *(rule["action"] for rule in rules)]
     if not wanted:
-        if oci.get("listenerPath"):
-            raise UsageError("linux.seccomp.listenerPath: no rule has the action SCMP_ACT_NOTIFY")
+        # the specification: the path is then ignored
         return False
     if not oci.get("listenerPath"):
         raise UsageError("linux.seccomp.listenerPath: SCMP_ACT_NOTIFY needs somebody to notify")

@@ -90,9 +90,10 @@ def test_cve_2021_30465_exchanged_while_it_is_looked_up(variant: Variant) -> Non
 
 
 def no_dev(runtime: Runtime) -> None:
-    """The image's own /dev, whose null is a link."""
+    """A /dev that another container can write to, whose null is a link."""
     config = runtime.config
     config["mounts"] = [one for one in config["mounts"] if one["destination"][:4] != "/dev"]
+    config["mounts"].append({"destination": "/dev", "source": "rootfs/dev", "options": ["bind"]})
     (runtime.bundle / "rootfs/etc/mine").write_text("the attacker's")
     (runtime.bundle / "rootfs/dev/null").symlink_to("/etc/mine")
 

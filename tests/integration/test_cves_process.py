@@ -21,8 +21,8 @@ CAPABILITIES = """CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID S
 # a window in which a process that has entered the container can be looked at
 LINGER = Change(
     "helpers/launch.c",
-    "    plan->failing = r->argv[0];\n    reset_signals();\n",
-    "    plan->failing = r->argv[0];\n    reset_signals();\n    sleep(2);\n",
+    "    plan->failing = r->argv[0];\n    return execute(plan, r->argv, 0);\n",
+    "    plan->failing = r->argv[0];\n    sleep(2);\n    return execute(plan, r->argv, 0);\n",
 )
 
 

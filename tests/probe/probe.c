@@ -7,6 +7,10 @@
  *     read PATH              the first kilobyte
  *     list PATH              names
  *     call NUMBER A B C      a system call with numbers; result and error number
+ *     call32 NUMBER A B C    the same as a program of 32 bits would make it (x86)
+ *     stdin PATH             what comes on standard input goes to PATH
+ *     wait                   for ever
+ *     fail                   ends with status 9
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -103,6 +107,9 @@ static void priorities(void)
     sched_getaffinity(0, sizeof set, &set);
     syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0);
     long io = syscall(SYS_ioprio_get, 1, 0);
+    int memory = -1;
+    syscall(SYS_get_mempolicy, &memory, NULL, 0, NULL, 0);
+    printf(", \"memory_policy\": %d", memory);
     printf(", \"policy\": %u, \"policy_flags\": %llu, \"nice\": %d, \"ioprio\": [%ld, %ld], \"processors\": %d",
            attributes.policy, attributes.flags, attributes.nice, io >> 13, io & 8191, CPU_COUNT(&set));
 }
@@ -164,6 +171,45 @@ static void everything(char **argv, char **environment)
     printf(", \"terminal\": %d, \"size\": [%d, %d]}\n", isatty(0), size.ws_row, size.ws_col);
 }
 
+static long call32(const long *n)
+{
+#ifdef __x86_64__
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(n[0]), "b"(n[1]), "c"(n[2]), "d"(n[3]) : "memory");
+    return result;
+#else
+    return -ENOSYS;
+#endif
+}
+
+static int try_further(char **argv, int left)
+{
+    const char *what = argv[0];
+    if (strcmp(what, "call32") == 0 && left > 4) {
+        long n[4];
+        for (int i = 0; i < 4; i++)
+            n[i] = strtol(argv[i + 1], NULL, 0);
+        long result = call32(n);
+        printf("[%ld, %ld]\n", result, result < 0 ? -result : 0);
+        return 5;
+    }
+    if (strcmp(what, "stdin") == 0 && left > 1) {
+        char data[4096];
+        int fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+        for (ssize_t got; (got = read(0, data, sizeof data)) > 0;)
+            if (write(fd, data, (size_t)got) < 0)
+                exit(1);
+        close(fd);
+        return 2;
+    }
+    while (strcmp(what, "wait") == 0)
+        pause();
+    if (strcmp(what, "fail") == 0)
+        exit(9);
+    printf("\"unknown word\"\n");
+    return left;
+}
+
 static int try_one(char **argv, int left)
 {
     const char *what = argv[0], *path = left > 1 ? argv[1] : "";
@@ -215,8 +261,7 @@ static int try_one(char **argv, int left)
         printf("[%ld, %d]\n", result, errno);
         return 5;
     }
-    printf("\"unknown word\"\n");
-    return left;
+    return try_further(argv, left);
 }
 
 int main(int argc, char **argv, char **environment)

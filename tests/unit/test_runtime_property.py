@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from rootless.cgroups import oci as cgroups
 from rootless.errors import RootlessError
-from rootless.runtime import bundles, compile, records, schema
+from rootless.runtime import bundles, compile, mounts, records, schema
 
 ONE = [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
 HOOK = {"path": "/bin/true", "args": ["true", "x"], "env": ["A=b"], "timeout": 3}
@@ -43,9 +43,11 @@ FULL: dict[str, Any] = {
     "mounts": [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         {"destination": "/t", "type": "tmpfs", "source": "tmpfs",
-         "options": ["nosuid", "size=64k", "rnoexec", "tmpcopyup"]},
+         "options": ["nosuid", "size=64k", "rnoexec", "tmpcopyup", "shared"]},
         {"destination": "/b", "type": "bind", "source": "/usr",
-         "options": ["rbind", "ro", "rnosuid", "rslave"]},
+         "options": ["rbind", "ro", "rnosuid", "rslave", "dev", "rexec"]},
+        {"destination": "m", "type": "none", "source": "rootfs", "options": ["bind", "idmap"],
+         "uidMappings": [dict(ONE[0])], "gidMappings": [dict(ONE[0])]},
     ],
     "hooks": {name: [HOOK] for name in (
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")},
@@ -58,6 +60,12 @@ FULL: dict[str, Any] = {
         "rootfsPropagation": "rslave", "sysctl": {"kernel.domainname": "x"},
         "maskedPaths": ["/proc/kcore"], "readonlyPaths": ["/proc/sys"],
         "personality": {"domain": "LINUX32"},
+        "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]},
+        "devices": [
+            {"type": "c", "path": "/dev/mine", "major": 1, "minor": 3, "fileMode": 438, "uid": 0,
+             "gid": 0},
+            {"type": "p", "path": "/pipe", "fileMode": 384},
+        ],
         "resources": {
             "memory": {"limit": 1 << 26, "reservation": 1 << 25, "swap": 1 << 27},
             "cpu": {"shares": 512, "quota": 50000, "burst": 100, "period": 100000, "cpus": "0",
@@ -67,12 +75,13 @@ FULL: dict[str, Any] = {
                         "weightDevice": [{"major": 8, "minor": 0, "weight": 50}],
                         **{f"throttle{name}Device": RATE
                            for name in ("ReadBps", "WriteBps", "ReadIOPS", "WriteIOPS")}},
+            "devices": [{"allow": False, "access": "rwm"}],
             "hugepageLimits": [{"pageSize": "2MB", "limit": 1 << 21}],
             "rdma": {"mlx": {"hcaHandles": 1, "hcaObjects": 2}},
             "unified": {"memory.high": "100"},
         },
         "seccomp": {
-            "defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1,
+            "defaultAction": "SCMP_ACT_ALLOW",
             "architectures": ["SCMP_ARCH_X86_64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
             "listenerPath": "/agent", "listenerMetadata": "m",
             "syscalls": [
@@ -91,9 +100,15 @@ NO_EFFECT = {
     "process.user.additionalGids[0]": "with one id no group can be set: setgroups is denied",
     "process.capabilities.effective[*]": "exec makes them from the others, as capabilities(7) says",
     "process.capabilities.permitted[*]": "exec makes them from the others, as capabilities(7) says",
-    "process.execCPUAffinity.initial": "where the helper runs before `final` holds",
+    "process.execCPUAffinity.initial": "the specification: not for a container's first process",
+    "process.execCPUAffinity.final": "the specification: not for a container's first process",
+    "linux.devices[0].fileMode": "the host's node is bound: a user namespace makes none",
+    "linux.devices[0].uid": "the host's node is bound: a user namespace makes none",
+    "linux.devices[0].gid": "the host's node is bound: a user namespace makes none",
+    "linux.resources.devices[0].allow": "no node can be made inside that is not bound already",
+    "linux.resources.devices[0].access": "no node can be made inside that is not bound already",
+    "mounts[3].type": "with the option bind it is a bind mount, whatever the type says",
     "mounts[2].type": "with the option rbind it is a bind mount, whatever the type says",
-    "linux.seccomp.defaultErrnoRet": "the default action is to allow",
     "linux.cgroupsPath": "names the cgroup when it is made, not in the plan",
     "linux.seccomp.listenerPath": "read when the container starts, from the kept configuration",
     "linux.seccomp.listenerMetadata": "read when the container starts, from the kept configuration",
@@ -120,7 +135,8 @@ def compiled(directory: Path, text: str) -> tuple[Any, ...]:
     bundle = bundles.Bundle(str(directory))
     config = bundle.config
     program, flags = bundle.filter()
-    gate = compile.Gate(4, config["hooks"], json.dumps(config.get("annotations")))
+    told = json.dumps(config.get("annotations"))
+    gate = compile.Gate(4, config["hooks"], (told, told))
     plan = compile.plan(
         config, [], filter_program=program, filter_flags=flags, single=bundle.single, gate=gate
     )
@@ -186,7 +202,6 @@ def test_no_field_is_dropped_in_silence(directory: Path, path: str, keys: tuple[
     ("keys", "value"),
     [
         (("linux", "intelRdt"), {"closID": "x"}),
-        (("linux", "memoryPolicy"), {"mode": "MPOL_BIND", "nodes": "0"}),
         (("linux", "netDevices"), {"eth0": {"name": "eth1"}}),
         (("linux", "mountLabel"), "label"),
         (("process", "selinuxLabel"), "label"),
@@ -198,14 +213,31 @@ def test_no_field_is_dropped_in_silence(directory: Path, path: str, keys: tuple[
         (("linux", "resources", "memory", "swappiness"), 50),
         (("linux", "resources", "cpu", "realtimeRuntime"), 5),
         (("linux", "resources", "blockIO", "leafWeight"), 50),
+        (("linux", "resources", "blockIO", "weightDevice", 0, "leafWeight"), 50),
+        (("linux", "resources", "memory", "useHierarchy"), False),
+        (("linux", "memoryPolicy", "mode"), "MPOL_FOO"),
+        (("linux", "memoryPolicy", "nodes"), "0-9999999"),
+        (("linux", "seccomp", "syscalls", 0, "errnoRet"), 5),
+        (("linux", "seccomp", "defaultErrnoRet"), 5),
+        (("linux", "devices", 0, "major"), 4000),
+        (("linux", "devices", 0, "minor"), None),
+        (("linux", "namespaces", 5), {"type": "pid"}),
+        (("linux", "namespaces"), [{"type": "user"}, {"type": "mount"}]),
+        (("mounts", 1, "options"), ["idmap"]),
+        (("mounts", 2, "options"), ["tmpcopyup", "bind"]),
+        (("mounts", 2, "options"), ["bind", "nonsense"]),
+        (("mounts", 0), {"destination": "/c", "type": "cgroup", "options": ["memory"]}),
     ],
 )
 def test_what_cannot_be_had_is_refused_by_name(
-    directory: Path, keys: tuple[str, ...], value: Any
+    directory: Path, keys: tuple[Any, ...], value: Any
 ) -> None:
     with pytest.raises(RootlessError) as found:
         compiled(directory, json.dumps(replaced(FULL, keys, value)))
-    assert ".".join(keys) in found.value.message
+    shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    names = {"linux.namespaces": "hostname", "linux.devices[0].major": "linux.devices[0]",
+             "linux.namespaces[5]": "linux.namespaces[5].type"}  # fmt: skip
+    assert names.get(shown[1:], shown[1:]) in found.value.message
 
 
 ODD: some.SearchStrategy[Any] = some.one_of(
@@ -304,3 +336,82 @@ def test_the_process_of_exec_is_taken_or_refused(mutation: tuple[tuple[Any, ...]
         records.encode(plan, records.OPERATIONS)
     except RootlessError as error:
         told(error)
+
+
+WHOLE = compile.join_plan(FULL["process"], pid=1, start=2, namespaces=0, cgroup="/c")
+
+
+def test_what_a_further_process_alone_has() -> None:
+    """execCPUAffinity: `initial` before the cgroup is entered, `final` after it."""
+    names = [name for name, _ in WHOLE]
+    assert [args for name, args in WHOLE if name == "affinity"] == [("0",), ("0", "1")]
+    first, last = (at for at, name in enumerate(names) if name == "affinity")
+    assert first < names.index("cgroup-join") < names.index("join") < last
+    none = {**FULL["process"], "execCPUAffinity": {}}
+    plan = compile.join_plan(none, pid=1, start=2, namespaces=0)
+    assert "affinity" not in [name for name, _ in plan]
+
+
+def test_labels_are_set_when_the_command_is_executed() -> None:
+    """Whether the kernel has such labels is asked where the bundle is read."""
+    process = {**FULL["process"], "apparmorProfile": "profile", "selinuxLabel": "u:r:t:s0"}
+    plan = compile.join_plan(process, pid=1, start=2, namespaces=0)
+    # before anything of the container could stand where the host's procfs is
+    assert plan[:2] == [
+        ("label", ("exec", "u:r:t:s0")),
+        ("label", ("apparmor/exec", "exec profile")),
+    ]
+    made = compile.plan({**FULL, "process": process}, [], single=True)
+    assert made[0][0] == "label"
+    config = replaced(FULL, ("linux", "mountLabel"), "u:r:t:s0:c1,c2")
+    data = [args[4] for name, args in compile.plan(config, [], single=True) if name == "mount"]
+    assert data == ["", 'size=64k,context="u:r:t:s0:c1,c2"']
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["ro", "rw"], ("0", "0", "", "", "1")),
+        (["rw", "ro"], ("1", "0", "")),
+        (["noatime", "strictatime"], ("32", "0", "")),
+        (["noatime", "relatime"], ("0", "0", "", "", "112")),
+        (["nosuid", "suid", "nodev"], ("4", "0", "", "", "2")),
+        (["rbind", "rro", "rsuid"], ("0", "1", "", "1", "", "2")),
+        (["rro", "rrw"], ("0", "0", "", "", "", "1")),
+        (["nosymfollow", "rslave"], (str(0x200000), "0", str(1 << 19 | 16384))),
+        (["sync", "iversion", "silent", "lazytime", "mand", "dirsync", "defaults"], ("0", "0", "")),
+    ],
+)
+def test_options_of_a_bind_count_from_the_first_to_the_last(
+    words: list[str], expected: tuple[str, ...]
+) -> None:
+    mount = {"destination": "/b", "source": "/usr", "options": ["bind", *words]}
+    [(name, args)] = mounts.operations({"mounts": [mount], "linux": {}}, new_pid=True, own_net=True)
+    assert (name, args[:3], args[3:]) == ("bind", ("/usr", "/b", "auto"), expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "flags", "more"),
+    [
+        (["ro", "rw", "nosuid"], 2, ()),
+        (["sync", "dirsync", "mand", "nosymfollow", "silent"], 16 | 128 | 64 | 256 | 1 << 15, ()),
+        (["iversion", "lazytime", "async", "noiversion", "nolazytime"], 0, ()),
+        (["remount", "ro"], 33, ()),
+        (["shared", "rnodev"], 0, ("4", "", str(1 << 20))),
+    ],
+)
+def test_options_of_a_new_mount(words: list[str], flags: int, more: tuple[str, ...]) -> None:
+    mount = {"destination": "t", "type": "tmpfs", "options": [*words, "size=1k"]}
+    [(_, args)] = mounts.operations({"mounts": [mount], "linux": {}}, new_pid=True, own_net=True)
+    assert args == ("tmpfs", "/t", "tmpfs", str(flags), "size=1k", *(more or ("0",)))
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [("net.ipv4.ip_forward", "net/ipv4/ip_forward"),
+     ("net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding"),
+     ("net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding")],
+)  # fmt: skip
+def test_names_of_sysctls(key: str, path: str) -> None:
+    plan = compile.plan(replaced(FULL, ("linux", "sysctl"), {key: "1"}), [], single=True)
+    assert ("sysctl", (path, "1")) in plan

@@ -1,6 +1,6 @@
 """What the specification's JSON schemas take and refuse: vectors of our own, written from its text.
 
-Source: runtime-spec 1.2 schema/config-schema.json, config-linux.json, defs.json, defs-linux.json.
+Source: runtime-spec 1.3 schema/config-schema.json, config-linux.json, defs.json, defs-linux.json.
 """
 
 from __future__ import annotations
@@ -100,6 +100,13 @@ VECTORS: dict[str, tuple[list[Any], list[Any]]] = {
     "linux.rootfsPropagation": one_of("shared", "slave", "private", "unbindable", "rshared",
                                       "rslave", "rprivate", "runbindable"),
     "linux.personality.domain": required(one_of("LINUX", "LINUX32")),
+    "linux.memoryPolicy": TABLE,
+    "linux.memoryPolicy.mode": required(one_of(*(f"MPOL_{name}" for name in (
+        "DEFAULT", "BIND", "INTERLEAVE", "WEIGHTED_INTERLEAVE", "PREFERRED", "PREFERRED_MANY",
+        "LOCAL")))),
+    "linux.memoryPolicy.nodes": TEXT,
+    "linux.memoryPolicy.flags": ([[], ["MPOL_F_STATIC_NODES"]], [["MPOL_F_FOO"], "x"]),
+    "linux.netDevices": ([{}, {"eth0": {"name": "a"}}], [[], {"eth0": 1}, {"eth0": {"name": 1}}]),
     "linux.resources": TABLE, "linux.resources.memory": TABLE, "linux.resources.cpu": TABLE,
     "linux.resources.memory.limit": number(-I64 - 1, I64),
     "linux.resources.memory.swap": number(-I64 - 1, I64),
@@ -121,7 +128,6 @@ VECTORS: dict[str, tuple[list[Any], list[Any]]] = {
     "linux.seccomp.defaultAction": required(one_of(
         *(f"SCMP_ACT_{name}" for name in ("KILL", "KILL_PROCESS", "KILL_THREAD", "TRAP", "ERRNO",
                                           "TRACE", "ALLOW", "LOG", "NOTIFY")))),
-    "linux.seccomp.defaultErrnoRet": number(0, U32),
     "linux.seccomp.architectures": ([[], ["SCMP_ARCH_X86_64", "SCMP_ARCH_RISCV64"]],
                                     ["x", ["SCMP_ARCH_FOO"], ["x86_64"]]),
     "linux.seccomp.flags": ([[], ["SECCOMP_FILTER_FLAG_TSYNC"]], ["x", ["FOO"], [1]]),
@@ -179,6 +185,8 @@ def test_what_is_not_known_is_carried(place: tuple[str, ...]) -> None:
 def test_null_is_as_good_as_absent(path: str) -> None:
     required = ABSENT in VECTORS[path][1]
     config = replaced(FULL, keys(path), None)
+    if path == "linux.seccomp.listenerPath":
+        config["linux"]["seccomp"].pop("listenerMetadata")
     if required:
         with pytest.raises(UsageError, match="is missing"):
             schema.check_config(config)

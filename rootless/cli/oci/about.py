@@ -26,7 +26,7 @@ def version() -> str:
 
 def features() -> Json:
     """The features document."""
-    from rootless.runtime import capabilities, compile, mounts, schema, states
+    from rootless.runtime import capabilities, compile, mounts, priorities, schema, states
 
     return {
         "ociVersionMin": "1.0.0",
@@ -41,17 +41,22 @@ def features() -> Json:
             "cgroup": {"v1": False, "v2": True, "systemd": True, "systemdUser": True, "rdma": True},
             "seccomp": {
                 "enabled": True,
-                "actions": sorted(set(schema.ACTIONS.split()) - {"SCMP_ACT_NOTIFY"}),
+                "actions": sorted(schema.ACTIONS.split()),
                 "operators": sorted(schema.OPERATORS.split()),
                 "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_X32", "SCMP_ARCH_X86",
                           "SCMP_ARCH_X86_64"],
                 "knownFlags": sorted(schema.FLAGS.split()),
                 "supportedFlags": sorted(schema.FLAGS.split()),
             },
-            "apparmor": {"enabled": False},
-            "selinux": {"enabled": False},
+            "apparmor": {"enabled": True},
+            "selinux": {"enabled": True},
             "intelRdt": {"enabled": False},
-            "mountExtensions": {"idmap": {"enabled": False}},
+            "memoryPolicy": {
+                "modes": sorted(priorities.MEMORY_MODES),
+                "flags": sorted(priorities.MEMORY_FLAGS),
+            },
+            "mountExtensions": {"idmap": {"enabled": True}},
+            "netDevices": {"enabled": False},
         },
         "annotations": {},
     }  # fmt: skip

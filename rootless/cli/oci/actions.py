@@ -10,7 +10,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import Conflict, ContainerNotFound, RuntimeFailure, UsageError
-from rootless.runtime import making, oci, states
+from rootless.runtime import hooks, making, oci, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ def _make(
     box = states.make(root_of(shared), identifier)
     try:
         return box, oci.create(box, bundle, wanted, place)
+    except hooks.HookFailure:
+        # runtime-spec, lifecycle steps 3 to 5: go on at step 12, whose end is poststop
+        configured = box.record["config"]["hooks"].get("poststop")
+        ended = {**box.state(), "status": "stopped"}
+        _forget(box)
+        hooks.run_all(configured, "poststop", ended)
+        raise
     except BaseException:
         _forget(box)
         raise

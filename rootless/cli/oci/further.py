@@ -48,9 +48,6 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
 def _process(box: Box, given: Given, command: list[str]) -> Json:
     from rootless.runtime import bundles, schema
 
-    for name in ("apparmor", "process_label"):
-        if given[name]:
-            raise UsageError(f"--{name.replace('_', '-')}: an unprivileged user cannot set it here")
     if given["process"]:
         try:
             process = documents.read(given["process"])
@@ -60,6 +57,7 @@ def _process(box: Box, given: Given, command: list[str]) -> Json:
         except ValueError as error:
             raise UsageError(f"{given['process']} is not JSON: {error}") from None
         schema.check_process(process)
+        bundles.refuse_labels(process)
         process.setdefault("user", {"uid": 0, "gid": 0})
         return bundles.without_unknown_capabilities(process)
     if not command:
@@ -70,6 +68,10 @@ def _process(box: Box, given: Given, command: list[str]) -> Json:
     if given["cwd"]:
         process["cwd"] = given["cwd"]
     process["env"] = [*(process.get("env") or ()), *given["env"]]
+    for field, name in (("apparmorProfile", "apparmor"), ("selinuxLabel", "process_label")):
+        if given[name]:
+            process[field] = given[name]
+    bundles.refuse_labels(process)
     if given["no_new_privs"]:
         process["noNewPrivileges"] = True
     _identity(process, given)
@@ -195,6 +197,13 @@ def update(shared: Shared, given: Given, words: list[str]) -> None:
     path = box.record.get("cgroup")
     if not path:
         raise RuntimeFailure(f'container "{box.id}" has no cgroup, so it has no limits')
+    memory = table.get("memory") or {}
+    used = int(tree.get(f"{path}/memory.current") or 0)
+    if memory.get("checkBeforeUpdate") and 0 <= (memory.get("limit") or -1) < used:
+        raise Conflict(
+            f"linux.resources.memory.limit: {memory['limit']} bytes, and {used} are in use",
+            hint="without checkBeforeUpdate processes are killed until it fits",
+        )
     tree.apply(path, wanted)
 
 
@@ -219,6 +228,23 @@ def features(shared: Shared, given: Given, words: list[str]) -> None:
     sys.stdout.write(documents.dumps(about.features(), indent=True) + "\n")
 
 
+def stats(shared: Shared, given: Given, words: list[str]) -> None:
+    """Print statistics once."""
+    events(shared, {"stats": True, "interval": None}, words)
+
+
+def _seconds(text: str) -> float:
+    units = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+    word = text.rstrip("hms")
+    try:
+        found = float(word) * units[text[len(word) :] or "s"]
+    except (ValueError, KeyError):
+        found = 0
+    if not 0 < found < 1e6:
+        raise UsageError(f'--interval "{text}" is no time', hint="as in 5s, 500ms or 1m")
+    return found
+
+
 def events(shared: Shared, given: Given, words: list[str]) -> None:
     """Print statistics, once or until it ends."""
     import time
@@ -227,7 +253,7 @@ def events(shared: Shared, given: Given, words: list[str]) -> None:
 
     box = box_of(shared, words)
     box.must_be("running", "paused")
-    seconds = float((given["interval"] or "5s").removesuffix("s"))
+    seconds = _seconds(given["interval"] or "5s")
     while True:
         path = box.record.get("cgroup")
         found = statistics.of_cgroup(path) if path else statistics.of_processes(oci.processes(box))

@@ -48,8 +48,6 @@ def main(arguments: list[str] | None = None, program: str = "rootless-runtime") 
         sys.stdout.flush()
         return code
     except RootlessError as error:
-        if shared.get("debug"):
-            raise
         _tell(error, shared)
         return error.exit_code if error.exit_code in (126, 127) else 1
     except KeyboardInterrupt:
@@ -58,17 +56,15 @@ def main(arguments: list[str] | None = None, program: str = "rootless-runtime") 
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        if shared.get("debug"):
-            raise
         what = f"{error.filename}: " if error.filename else ""
         _tell(RootlessError(f"{what}{(error.strerror or str(error)).lower()}"), shared)
         return 1
     except Exception as error:
-        if shared.get("debug"):
-            raise
         kind = type(error).__name__
         hint = f"{program} --debug ... shows where; please report it"
         _tell(RootlessError(f"internal error: {kind}: {error}", hint=hint), shared)
+        if shared.get("debug"):
+            raise
         return 1
 
 

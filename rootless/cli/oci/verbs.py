@@ -52,8 +52,8 @@ VERBS = {
             several("-c --cap", "CAPABILITY", "with this capability"),
             flag("--no-new-privs", "it and its children gain no rights by executing"),
             text("--cgroup", "PATH", "in this cgroup below the container's"),
-            text("--apparmor", "PROFILE", "refused where the kernel has no such labels"),
-            text("--process-label", "LABEL", "refused where the kernel has no such labels"),
+            text("--apparmor", "PROFILE", "confined by this profile"),
+            text("--process-label", "LABEL", "with this label of SELinux"),
             flag("--ignore-paused", "wait in a frozen container instead of refusing"),
         ),
         minimum=1, stop_early=True,
@@ -92,6 +92,7 @@ VERBS = {
         (_bundle, flag("--rootless", "for a user without root")), maximum=0,
     ),
     "features": Verb("features", "", "Print what this runtime knows as JSON", maximum=0),
+    "stats": Verb("stats", "ID", "Print statistics as JSON, once", minimum=1, maximum=1),
     "events": Verb(
         "events", "ID", "Print statistics as JSON",
         (flag("--stats", "once, and end"), text("--interval", "DURATION", "as 5s")),
