@@ -49,6 +49,19 @@ class Place:
         if not 0 <= start < size or size - start > table.LONGEST or plain > table.LONGEST:
             raise wrong(f"it is said to begin at {start} of {size} bytes")
 
+    def to_dict(self) -> dict[str, Json]:
+        """The JSON form, for `from_dict`."""
+        names = {"kind": self.kind, "start": self.start, "length": self.length}
+        return {**names, "blob_size": self.size, "plain": self.plain, "promised": self.digest}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Json]) -> Place:
+        """Raises TableError, KeyError."""
+        return cls(
+            value["kind"], value["blob_size"], value["start"], value["length"], value["plain"],
+            value["promised"],
+        )  # fmt: skip
+
     def read(self, tail: bytes) -> Table:
         """The table in the blob's tail.  Raises TableError."""
         if len(tail) != self.size - self.start:
@@ -65,6 +78,11 @@ class Place:
         found = "sha256:" + hashlib.sha256(data).hexdigest()
         if self.digest and found != self.digest:
             raise wrong(f"its digest is {found}, and the manifest promises {self.digest}")
+
+
+def has_table(annotations: dict[str, Json]) -> bool:
+    """Whether a layer of the manifest is said to have a table of contents that can be verified."""
+    return isinstance(annotations.get(CHECKSUM), str) or bool(stargz(annotations))
 
 
 def annotated(annotations: dict[str, Json], size: int) -> Place | None:

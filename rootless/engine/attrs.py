@@ -38,7 +38,7 @@ def container(one: Container) -> Json:
             "Pid": state.pid,
             "MonitorPid": state.monitor,
             "ExitCode": state.exit_code,
-            "Error": "the monitor was killed" if state.lost else "",
+            "Error": "the monitor was killed" if state.lost else _complaint(one),
             "StartedAt": telling.rfc3339(state.started / 1e9),
             "FinishedAt": telling.rfc3339(state.finished / 1e9),
             "CgroupPath": one.cgroup(),
@@ -255,3 +255,10 @@ def _layer_directories(record: ImageRecord, images: Images | None) -> Json:
 def _last_tag(record: ImageRecord, images: Images | None) -> str:
     moments = [images.store.tagged_at(name) for name in record.names] if images else []
     return telling.rfc3339(max(moments, default=0.0))
+
+
+def _complaint(one: Container) -> str:
+    """What went wrong last beside the container: a layer that did not arrive."""
+    from rootless.engine import lazy
+
+    return "".join(lazy.complaints(one)[-1:])

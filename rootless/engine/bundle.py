@@ -32,12 +32,17 @@ def prepare_root(draft: Draft) -> None:
         return
     engine = draft.engine
     storage_maps = draft.maps if draft.maps.single else engine.maps
-    layer_dirs = engine.images.unpack(draft.image, storage_maps)
     draft.choice = drivers.choose(
         options.storage_driver or engine.storage_driver, draft.maps, storage_maps
     )
+    served = None
+    if options.lazy or not engine.images.arrived(draft.image, storage_maps):
+        from rootless.engine import lazy
+
+        served = lazy.provide(draft, storage_maps)
+    layer_dirs, servers = served or (engine.images.unpack(draft.image, storage_maps), [])
     draft.root_mount = rootfs.prepare(
-        draft.directory, layer_dirs, draft.choice, volatile=bool(options.rm)
+        draft.directory, layer_dirs, draft.choice, volatile=bool(options.rm), servers=servers
     )
     draft.root = draft.root_mount.merged
     if draft.choice.name == "copy" and draft.choice.why != "asked for":

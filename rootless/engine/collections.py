@@ -176,7 +176,9 @@ class Images(Transfers):
 
         return ImageStore(self.engine.data_dir)
 
-    def for_run(self, name: str, policy: str | None, platform: str | None = None) -> ImageRecord:
+    def for_run(
+        self, name: str, policy: str | None, platform: str | None = None, *, lazy: bool = False
+    ) -> ImageRecord:
         """The image for a new container, by docker's pull policies.  Raises ImageNotFound."""
         policy = policy or "missing"
         if policy not in ("missing", "always", "never", "newer"):
@@ -185,7 +187,7 @@ class Images(Transfers):
             raise UsageError(f'unknown --pull "{policy}"', hint="missing, always, never or newer")
         store = self.store
         if policy in ("always", "newer") and not names_hello(name):
-            return self.pull(name, platform)
+            return self.pull(name, platform, lazy=lazy)
         try:
             record = store.resolve(name)
             if not platform:
@@ -201,7 +203,19 @@ class Images(Transfers):
                 return builtin.ensure_hello(store)
             if policy == "never" or _is_id(name):
                 raise
-        return self.pull(name, platform)
+        return self.pull(name, platform, lazy=lazy)
+
+    def arrived(self, record: ImageRecord, maps: IdMaps) -> bool:
+        """Whether every layer is unpacked, or here to be unpacked."""
+        from rootless.storage.layers import LayerStore
+
+        layers, store = LayerStore(self.engine.data_dir, maps), self.store
+        return all(
+            [
+                os.path.isdir(layers.path(one.diff_id)) or store.has_blob(one.digest, one.size)
+                for one in record.layers
+            ]
+        )
 
     def unpack(self, record: ImageRecord, maps: IdMaps) -> Strings:
         """Directories of the image's layers, topmost first; unpacks what is missing."""
@@ -213,6 +227,10 @@ class Images(Transfers):
         if missing:
             self.engine.prepare_data_dir()
             store = self.store
+            if not self.arrived(record, maps):
+                from rootless.engine import lazy
+
+                lazy.complete(self, record)
             layers.ensure(
                 [
                     (one.diff_id, store.blob_path(one.digest))
@@ -224,9 +242,14 @@ class Images(Transfers):
         return [layers.path(one) for one in reversed(diff_ids)]
 
     def pull(
-        self, name: str, platform: str | None = None, tls_verify: bool | None = None
+        self,
+        name: str,
+        platform: str | None = None,
+        tls_verify: bool | None = None,
+        *,
+        lazy: bool = False,
     ) -> ImageRecord:
-        """Fetch an image and unpack it."""
+        """Fetch an image and unpack it; `lazy`: only what must be here before it is started."""
         from rootless.images import pull
 
         if names_hello(name):
@@ -238,9 +261,11 @@ class Images(Transfers):
             platform=platform,
             tls_verify=tls_verify,
             progress=self.engine.progress,
-            indexes=self._indexes,
+            indexes=self.indexes,
+            lazy=lazy,
         )
-        self.unpack(record, self.engine.maps)
+        if not lazy:
+            self.unpack(record, self.engine.maps)
         # the name of an archive or a layout is no name of an image
         self.event("pull", record)
         return record
@@ -255,7 +280,7 @@ class Images(Transfers):
         attributes = {**(record.config.get("Labels") or {}), "name": known}
         self.engine.event("image", action, f"sha256:{record.id}", known, attributes)
 
-    def _indexes(self) -> Strings:
+    def indexes(self) -> Strings:
         """Where unpacked layers tell what they have."""
         from rootless.chunked import index
 

@@ -214,7 +214,9 @@ def _find_image(draft: Draft) -> None:
             raise UsageError(f"--rootfs: {path} is not a directory")
         draft.image, draft.image_config = None, {}
         return
-    draft.image = draft.engine.images.for_run(options.image, options.pull, options.platform)
+    draft.image = draft.engine.images.for_run(
+        options.image, options.pull, options.platform, lazy=options.lazy
+    )
     draft.image_config = draft.image.config
 
 

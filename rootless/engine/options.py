@@ -138,7 +138,7 @@ class ContainerOptions(_Options):
     )  # fmt: skip
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
-        "replace", "env_host", "unsetenv_all", "publish_all", "oom_kill_disable",
+        "lazy", "replace", "env_host", "unsetenv_all", "publish_all", "oom_kill_disable",
         "no_healthcheck",
     )  # fmt: skip
     TEXTS = (
@@ -203,6 +203,7 @@ class ContainerOptions(_Options):
         read_only: bool
         privileged: bool
         init: bool
+        lazy: bool
         replace: bool
         env_host: bool
         unsetenv_all: bool

@@ -52,7 +52,7 @@ def ingest(
     raises, unless `keep_partial` is false, and is removed when it turned out wrong.
     Raises DigestMismatch, StorageError (disk), Interrupted (`cancelled`), and what `fetch` raises.
     """
-    path = os.path.join(store.ingest, "sha256-" + os.path.basename(store.blob_path(digest)))
+    path = arriving_path(store, digest)
     fd = _claim(store, digest, size, path, cancelled)
     if fd < 0:
         return False
@@ -85,6 +85,11 @@ def ingest(
     finally:
         os.close(fd)
     return True
+
+
+def arriving_path(store: ImageStore, digest: str) -> str:
+    """Where the beginning of a blob is while it arrives."""
+    return os.path.join(store.ingest, "sha256-" + os.path.basename(store.blob_path(digest)))
 
 
 def ingest_bytes(store: ImageStore, data: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from rootless.chunked import places
 from rootless.errors import DigestMismatch, NotFound, RegistryError, RootlessError, UsageError
 from rootless.images import content, manifests, parallel, partial, platforms, reference, registries
 from rootless.images.registry import Registry
@@ -33,6 +34,7 @@ def pull(
     progress: Progress | None = None,
     settings: Settings | None = None,
     indexes: Callable[[], list[str]] | None = None,
+    lazy: bool = False,
 ) -> ImageRecord:
     """Bring the image `name` into the store, or make sure it is still the newest.
 
@@ -40,6 +42,7 @@ def pull(
     `docker-archive:FILE[:REFERENCE]`.  `platform` is `os/arch[/variant]`, this host's by default.
     An unchanged image costs one request.  `indexes` gives paths of unpacked layers' indexes
     (`chunked.index`): of layers with a table of contents only what those lack is fetched.
+    `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
     Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
     """
     progress = progress or Progress()
@@ -70,6 +73,7 @@ def pull(
             with store.guard():
                 job = _Pull(store, wanted_name, registry, wanted, bool(platform), progress)
                 job.indexes = indexes or list
+                job.lazy = lazy
                 return job.run()
         except (RegistryError, NotFound, DigestMismatch) as error:
             # A mirror may be down, stale or damaged; the registry itself has the last word.
@@ -102,6 +106,7 @@ class _Pull:
         self.progress = progress
         self.indexes: Callable[[], list[str]] = list
         self.annotations: dict[str, dict[str, Json]] = {}
+        self.lazy = False
 
     def run(self) -> ImageRecord:
         tag = self.name.digest or self.name.tag
@@ -127,10 +132,12 @@ class _Pull:
         self._check_platform(config)
         layers = manifests.join_layers(manifest, config)
         self.annotations = {one.digest: one.annotations for one in manifest.layers}
-        parallel.run(
-            [self._layer_job(layer) for layer in {item.digest: item for item in layers}.values()],
-            PARALLEL,
-        )
+        wanted = {layer.digest: layer for layer in layers}
+        if self.lazy:
+            for one in manifest.layers:
+                if places.has_table(one.annotations):
+                    wanted.pop(one.digest, None)
+        parallel.run([self._layer_job(layer) for layer in wanted.values()], PARALLEL)
         content.ingest_bytes(self.store, data)
         record = manifests.record(digest, manifest.config.digest, layers, config)
         return self._keep(record, [f"{self.name.name}@{top}"])

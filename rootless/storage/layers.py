@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rootless.documents import Json
     from rootless.userns.idmap import IdMaps
 
 
@@ -107,9 +108,14 @@ class LayerStore:
                 pass
             lock.close()
 
-    def _unpack(self, diff_id: str, blob: str, directory: str, lock: int) -> None:
+    def _work(self, function: str, request: Json, lock: int) -> Json:
+        """Run a function inside the user namespace."""
         from rootless.userns import calls
 
+        # when we are killed the lock is held until the last one that writes here has gone
+        return calls.call(function, request, maps=self.maps, pass_fds=(lock,))
+
+    def _unpack(self, diff_id: str, blob: str, directory: str, lock: int) -> None:
         request = {
             "target": os.path.join(directory, "fs"),
             "blob": blob,
@@ -121,13 +127,7 @@ class LayerStore:
         table = sharing.table_of(blob)
         if table is not None:
             request["donors"] = sharing.donors(table, self.directory)
-        calls.call(
-            "rootless.storage.unpack:unpack_worker",
-            request,
-            maps=self.maps,
-            # when we are killed the lock is held until the last one that writes here has gone
-            pass_fds=(lock,),
-        )
+        self._work("rootless.storage.unpack:unpack_worker", request, lock)
         if table is not None:
             from rootless.chunked import index
 

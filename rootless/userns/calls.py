@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.userns.idmap import IdMaps
 
-_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
 
 class Call:
@@ -53,7 +53,7 @@ class Call:
             self.close()
             raise
         self.close()
-        return _result(b"".join(parts), status, self._function)
+        return result(b"".join(parts), status, self._function)
 
     def kill(self) -> None:
         """End the worker at once."""
@@ -167,7 +167,7 @@ def spawn(
             "--",
             sys.executable,
             "-IS",
-            _WORKER,
+            WORKER,
             str(order),
             str(theirs),
         ]
@@ -254,7 +254,8 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _result(answer: bytes, status: int, function: str) -> Json:
+def result(answer: bytes, status: int, function: str) -> Json:
+    """What a worker's answer means, which ended with `status`.  Raises as `Call.wait`."""
     text = answer.decode(errors="replace")
     # rootless-enter writes into the same pipe when it fails, before there is a worker
     if text.startswith("error: "):

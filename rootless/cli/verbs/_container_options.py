@@ -92,6 +92,7 @@ OPTIONS = (
     number("--preserve-fds", "N", "N further descriptors, from 3 on, are the command's"),
     text("--pull", "POLICY", "when to fetch the image",
          complete="missing always never newer"),
+    flag("--lazy", "start at once, and fetch the files of the image as they are read"),
     text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
     text("--restart", "POLICY", "no, on-failure[:N], always or unless-stopped",
          complete="no on-failure always unless-stopped"),

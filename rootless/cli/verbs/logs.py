@@ -49,6 +49,11 @@ def run(call: Call) -> None:
     except KeyboardInterrupt:
         if not given["follow"]:
             raise
+    if os.path.exists(os.path.join(container.directory, "lazy.json")):
+        from rootless.engine import lazy
+
+        for line in lazy.complaints(container):
+            os.write(2, f"rootless: {line}\n".encode())
 
 
 def _tail(text: str | None) -> int | None:

@@ -14,6 +14,7 @@ VERB = Verb(
     "Fetch an image",
     (
         flag("-q --quiet", "print the id only"),
+        flag("--lazy", "leave layers away that can be read where they are; see `run --lazy`"),
         text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
         text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
     ),
@@ -21,7 +22,8 @@ VERB = Verb(
     complete=("image",),
     text="IMAGE is a name of a registry (docker.io/library by default), docker://NAME, "
     "oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE. What was interrupted goes on "
-    "where it stopped.",
+    "where it stopped. Of layers in the format zstd:chunked only those files are fetched that no "
+    "unpacked layer has.",
     examples="rootless pull debian:bookworm-slim\nrootless pull localhost:5000/mine\n"
     "rootless pull oci:./layout:tag",
 )
@@ -38,5 +40,5 @@ def run(call: Call) -> int:
     verify = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
     return output.each(
         call.words,
-        lambda name: engine.images.pull(name, given["platform"], verify).id,
+        lambda name: engine.images.pull(name, given["platform"], verify, lazy=given["lazy"]).id,
     )
