@@ -107,6 +107,7 @@ class _Pull:
         self.indexes: Callable[[], list[str]] = list
         self.annotations: dict[str, dict[str, Json]] = {}
         self.lazy = False
+        self.away: set[str] = set()
 
     def run(self) -> ImageRecord:
         tag = self.name.digest or self.name.tag
@@ -137,6 +138,7 @@ class _Pull:
             for one in manifest.layers:
                 if places.has_table(one.annotations):
                     wanted.pop(one.digest, None)
+                    self.away.add(one.digest)
         parallel.run([self._layer_job(layer) for layer in wanted.values()], PARALLEL)
         content.ingest_bytes(self.store, data)
         record = manifests.record(digest, manifest.config.digest, layers, config)
@@ -149,7 +151,7 @@ class _Pull:
             old = self.store.get(record.id)
             if old is not None and old.to_dict() == record.to_dict():
                 return record
-        return self.store.put(record, names)
+        return self.store.put(record, names, away=self.away)
 
     def _unchanged(self, tag: str) -> ImageRecord | None:
         """The image we have, if the name still stands for it and nothing of it is missing."""

@@ -24,7 +24,7 @@ __all__ = ["ImageRecord", "ImageStore", "Layer"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from rootless.images.leases import Lease
 
@@ -176,16 +176,17 @@ class ImageStore:
 
             leases.rely(self, [*names])
 
-    def put(self, record: ImageRecord, names: Names) -> ImageRecord:
+    def put(self, record: ImageRecord, names: Names, *, away: Collection[str] = ()) -> ImageRecord:
         """Keep an image and move these names to it; names and digests it had before stay.
 
         The caller holds `guard`.  Returns the record as written.  Raises UsageError, StorageError:
-        an image of which something is missing is not kept.
+        an image of which something is missing is not kept, unless it is among the blobs that may
+        be `away` (layers that will be read where they are).
         """
         canonical = [naming.tagged(name).canonical for name in names]
         self.rely(*record.blobs())
         for digest in record.blobs():
-            if not self.has_blob(digest):
+            if digest not in away and not self.has_blob(digest):
                 raise StorageError(
                     f"the blob {digest} was removed while the image was brought",
                     hint="do that again",
