@@ -89,6 +89,17 @@ def _block(made: limits.Resources, table: Json) -> None:
             made.io.setdefault(device, {})[rate] = one["rate"]
 
 
+def _asks(wanted: limits.Resources) -> bool:
+    """Whether anything is asked for that is not so without a cgroup.
+
+    containerd always writes 1024 shares, which is what everybody has.
+    """
+    table = wanted.as_dict()
+    if table.get("cpu_shares") == 1024:
+        del table["cpu_shares"]
+    return bool(table)
+
+
 def choose(requested: str | None, wanted: limits.Resources) -> Manager:
     """The manager asked for, or none when it cannot be had and nobody asked for a limit.
 
@@ -97,7 +108,7 @@ def choose(requested: str | None, wanted: limits.Resources) -> Manager:
     try:
         return managers.choose(requested)
     except HostError:
-        if wanted.any():
+        if _asks(wanted):
             raise
         return managers.Manager("it was not to be had, and no limit was asked for")
 
@@ -110,7 +121,8 @@ def placing(
     Raises HostError when a limit cannot be applied, UsageError for a path that means nothing.
     """
     if manager.kind == "none":
-        manager.check(wanted)
+        if _asks(wanted):
+            manager.check(wanted)
         return None
     if manager.kind == "cgroupfs" and path:
         if ".." in path.split("/"):

@@ -24,7 +24,11 @@ PACKAGES = (
     "openssh-server busybox-static procps libcap2-bin ca-certificates kmod passwd login "
     "docker-registry skopeo zstd"
 ).split()
-EXTRA = {"bookworm": ["crun", "podman"], "trixie": ["crun", "podman"], "bullseye": ["crun"]}
+EXTRA = {
+    "bookworm": ["crun", "runc", "podman", "apparmor"],
+    "trixie": ["crun", "runc", "podman", "apparmor"],
+    "bullseye": ["crun"],
+}
 SETUP = HERE / "setup"
 
 
