@@ -23,6 +23,8 @@ VERBS = {
     "inspect": ("inspect", "Show everything about containers, images or volumes"),
     "kill": ("kill", "Send a signal to containers"),
     "load": ("load", "Load images from an archive"),
+    "login": ("login", "Log in to a registry"),
+    "logout": ("logout", "Forget the password of a registry"),
     "logs": ("logs", "Show what a container wrote"),
     "pause": ("pause", "Freeze containers"),
     "port": ("port", "List the published ports of a container"),
@@ -126,5 +128,5 @@ INSPECTS = {"container inspect": "container", "image inspect": "image"}
 # parsed without click
 LEAN = frozenset(
     """run exec ps start stop logs inspect images create rm kill wait attach port version rename
-    unshare""".split()
+    unshare pull""".split()
 )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rootless.engine.session import Session
     from rootless.images.index import Summary
     from rootless.images.store import ImageRecord, ImageStore
+    from rootless.images.transport import Settings
     from rootless.storage.volumes import Volumes as VolumeStore
     from rootless.userns.idmap import IdMaps
 
@@ -246,24 +247,32 @@ class Images(Transfers):
         name: str,
         platform: str | None = None,
         tls_verify: bool | None = None,
+        settings: Settings | None = None,
         *,
         lazy: bool = False,
     ) -> ImageRecord:
-        """Fetch an image and unpack it; `lazy`: only what must be here before it is started."""
+        """Fetch an image and unpack it; layers are unpacked while others arrive.
+
+        `lazy`: only what must be here before it is started.
+        """
+        from rootless.engine.arrivals import Arrivals
         from rootless.images import pull
 
         if names_hello(name):
             return self.for_run(name, "missing")
         self.engine.prepare_data_dir()
-        record = pull.pull(
-            self.store,
-            name,
-            platform=platform,
-            tls_verify=tls_verify,
-            progress=self.engine.progress,
-            indexes=self.indexes,
-            lazy=lazy,
-        )
+        with Arrivals(self.engine) as arrivals:
+            record = pull.pull(
+                self.store,
+                name,
+                platform=platform,
+                tls_verify=tls_verify,
+                progress=self.engine.progress,
+                settings=settings,
+                indexes=self.indexes,
+                lazy=lazy,
+                on_layer=None if lazy else arrivals.take,
+            )
         if not lazy:
             self.unpack(record, self.engine.maps)
         # the name of an archive or a layout is no name of an image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless import paths
+from rootless.engine.logins import Logins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rootless.userns.idmap import IdMaps
 
 
-class Engine:
+class Engine(Logins):
     """One person's containers, images and volumes.
 
     It holds no connection and no process: any number of engines, in any number of threads and

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 
 from rootless.chunked import places
 from rootless.errors import DigestMismatch, NotFound, RegistryError, RootlessError, UsageError
-from rootless.images import content, manifests, parallel, partial, platforms, reference, registries
+from rootless.images import (
+    content,
+    manifests,
+    parallel,
+    partial,
+    platforms,
+    reference,
+    registries,
+    shortnames,
+)
 from rootless.images.registry import Registry
 from rootless.images.store import ImageRecord, ImageStore, Layer
 from rootless.images.transport import Settings
@@ -35,6 +44,7 @@ def pull(
     settings: Settings | None = None,
     indexes: Callable[[], list[str]] | None = None,
     lazy: bool = False,
+    on_layer: Callable[[Layer], None] | None = None,
 ) -> ImageRecord:
     """Bring the image `name` into the store, or make sure it is still the newest.
 
@@ -43,6 +53,8 @@ def pull(
     An unchanged image costs one request.  `indexes` gives paths of unpacked layers' indexes
     (`chunked.index`): of layers with a table of contents only what those lack is fetched.
     `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
+    `on_layer` hears of each layer that is here, from several threads, the others still arriving;
+    it keeps garbage collection away as long as it works.
     Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
     """
     progress = progress or Progress()
@@ -63,27 +75,58 @@ def pull(
                 hint="name one: " + ", ".join(n for record in found for n in record.names),
             )
         return found[0]
-    if name.startswith("docker://"):
-        name = name[9:]
-    wanted_name = reference.parse(name)
-    refusal: RootlessError | None = None
-    for endpoint in registries.endpoints(wanted_name, tls_verify=tls_verify):
-        registry = Registry(wanted_name, endpoint, settings)
+
+    def job(registry: Registry, named: reference.Reference) -> _Pull:
+        made = _Pull(store, named, registry, wanted, bool(platform), progress)
+        made.indexes = indexes or list
+        made.on_layer = on_layer or _ignore
+        made.lazy = lazy
+        return made
+
+    found_names = shortnames.candidates(name.removeprefix("docker://"))
+    for number, candidate in enumerate(found_names):
+        try:
+            return _from_servers(
+                store,
+                candidate,
+                registries.endpoints(candidate, tls_verify=tls_verify),
+                job,
+                settings,
+                progress,
+            )
+        except (RegistryError, NotFound) as error:
+            if number == len(found_names) - 1:
+                raise
+            progress.message(f"{candidate.familiar} cannot be had: {error.message}")
+    raise AssertionError("a name means something")
+
+
+def _from_servers(
+    store: ImageStore,
+    name: reference.Reference,
+    endpoints: list[registries.Endpoint],
+    job: Callable[[Registry, reference.Reference], _Pull],
+    settings: Settings | None,
+    progress: Progress,
+) -> ImageRecord:
+    """Mirrors in turn, then the registry itself, which has the last word."""
+    for endpoint in endpoints:
+        registry = Registry(name, endpoint, settings)
         try:
             with store.guard():
-                job = _Pull(store, wanted_name, registry, wanted, bool(platform), progress)
-                job.indexes = indexes or list
-                job.lazy = lazy
-                return job.run()
+                return job(registry, name).run()
         except (RegistryError, NotFound, DigestMismatch) as error:
-            # A mirror may be down, stale or damaged; the registry itself has the last word.
+            # A mirror may be down, stale or damaged.
             if not endpoint.mirror:
                 raise
-            refusal = error
             progress.message(f"the mirror {endpoint.host} does not help: {error.message}")
         finally:
             registry.close()
-    raise refusal or AssertionError("the registry itself is always among the endpoints")
+    raise AssertionError("the registry itself is always among the endpoints")
+
+
+def _ignore(_: Layer) -> None:
+    pass
 
 
 class _Pull:
@@ -105,6 +148,7 @@ class _Pull:
         self.explicit = explicit
         self.progress = progress
         self.indexes: Callable[[], list[str]] = list
+        self.on_layer: Callable[[Layer], None] = _ignore
         self.annotations: dict[str, dict[str, Json]] = {}
         self.lazy = False
         self.away: set[str] = set()
@@ -207,5 +251,6 @@ class _Pull:
                 cancelled=cancelled,
             )
             self.progress.finish(key, said)
+            self.on_layer(layer)
 
         return job

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from rootless import documents
 from rootless.errors import ImageNotFound, RegistryError, RootlessError
-from rootless.images import credentials, registries
+from rootless.images import challenges, credentials, registries
 from rootless.images.reference import Reference
 from rootless.images.transport import RETRY_STATUS, Body, Reply, Settings, Transport, failed
 
@@ -55,7 +55,7 @@ class Session:
         self._base = ""
         self._authorization = ""
         self._expires = 0.0
-        self._challenges: list[credentials.Challenge] = []
+        self._challenges: list[challenges.Challenge] = []
         self._lock = threading.Lock()
         self._opening = threading.Lock()
 
@@ -104,7 +104,7 @@ class Session:
         reply = ask(method, place, headers, body, attempts)
         used = self._authorization
         if reply.status == 401 and self.ours(reply.url):
-            offered = credentials.challenges(reply.headers.get_all("WWW-Authenticate") or [])
+            offered = challenges.challenges(reply.headers.get_all("WWW-Authenticate") or [])
             reply.close()
             with self._lock:
                 # Another thread may have fetched a token while this one was refused.

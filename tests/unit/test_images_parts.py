@@ -15,7 +15,15 @@ import subprocess
 import pytest
 
 from rootless.errors import RegistryError, StorageError, UsageError
-from rootless.images import changes, compression, credentials, manifests, platforms, registries
+from rootless.images import (
+    challenges,
+    changes,
+    compression,
+    credentials,
+    manifests,
+    platforms,
+    registries,
+)
 from rootless.images.reference import parse
 
 DATA = os.urandom(300_000) + b"\0" * 2_000_000
@@ -156,7 +164,7 @@ def test_bad_changes(change: str) -> None:
 
 
 def test_challenges() -> None:
-    found = credentials.challenges(
+    found = challenges.challenges(
         ['Bearer realm="https://a/t?x=1,2", service="s \\"q\\"",scope=a:b, Basic realm=x', "Digest"]
     )
     assert [challenge.scheme for challenge in found] == ["bearer", "basic", "digest"]
@@ -165,7 +173,7 @@ def test_challenges() -> None:
         "service": 's "q"',
         "scope": "a:b",
     }
-    assert credentials.challenges(["", '"""', "=="]) == []
+    assert challenges.challenges(["", '"""', "=="]) == []
 
 
 def test_credentials(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +191,7 @@ def test_credentials(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) ->
         "empty.example": {},
     }
     path.write_text(json.dumps({"auths": auths, "credsStore": "desktop"}))
+    monkeypatch.setenv("PATH", str(tmp_path))  # a home that came from another host
     for registry, repository, password in (
         ("quay.io", "a/b", "a:colon"),
         ("quay.io", "b", "all"),

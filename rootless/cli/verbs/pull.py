@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.cli.verbs._registry_options import REGISTRY
 from rootless.cli.words import Verb, flag, text
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ VERB = Verb(
         flag("-q --quiet", "print the id only"),
         flag("--lazy", "leave layers away that can be read where they are; see `run --lazy`"),
         text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
-        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+        *REGISTRY,
     ),
     minimum=1,
     complete=("image",),
@@ -32,13 +33,15 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Fetch each, print its id."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.verbs import _registry_options as registry
 
     given = call.options
     engine = call.engine()
     engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
-    verify = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
+    settings, verify = registry.settings(given), registry.verify(given)
     return output.each(
         call.words,
-        lambda name: engine.images.pull(name, given["platform"], verify, lazy=given["lazy"]).id,
+        lambda name: (
+            engine.images.pull(name, given["platform"], verify, settings, lazy=given["lazy"]).id
+        ),
     )

@@ -1,0 +1,64 @@
+"""Layers are unpacked while others still arrive.
+
+Scope: between `images.pull`, which tells of each layer that is whole and verified, and
+`storage.layers`, which unpacks it.  A layer whose image turns out not to be had is an ordinary
+unused layer, which pruning removes.
+"""
+
+from __future__ import annotations
+
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from rootless.engine.engine import Engine
+    from rootless.images.store import Layer
+
+_THREADS = 2
+
+
+class Arrivals:
+    """A context manager around a pull; leaving it waits until everything is unpacked.
+
+    Raises what went wrong with a layer, unless the pull failed by itself.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._pool: ThreadPoolExecutor | None = None
+        self._work: list[Future[None]] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Arrivals:
+        from rootless.storage.layers import LayerStore
+
+        self.layers = LayerStore(self.engine.data_dir, self.engine.maps)
+        return self
+
+    def take(self, layer: Layer) -> None:
+        """Unpack a layer if it is not there, in a thread of our own."""
+        if not self.layers.missing([layer.diff_id]):
+            return
+        with self._lock:
+            if self._pool is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="unpack")
+            self._work.append(self._pool.submit(self._unpack, layer))
+
+    def _unpack(self, layer: Layer) -> None:
+        from rootless.images.store import ImageStore
+
+        blob = ImageStore(self.engine.data_dir).blob_path(layer.digest)
+        self.layers.ensure([(layer.diff_id, blob)], progress=self.engine.progress)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._pool is None:
+            return
+        # After ^C or a failure what has not begun is left out.
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None:
+            for one in self._work:
+                one.result()
