@@ -21,7 +21,15 @@ from rootless import documents
 from rootless.errors import ImageNotFound, RegistryError, RootlessError
 from rootless.images import challenges, credentials, registries
 from rootless.images.reference import Reference
-from rootless.images.transport import RETRY_STATUS, Body, Reply, Settings, Transport, failed
+from rootless.images.transport import (
+    RETRY_STATUS,
+    Body,
+    Reply,
+    Settings,
+    Transport,
+    failed,
+    is_alert,
+)
 
 _REDIRECTS = 10
 _TOKEN_MAX = 1 << 20
@@ -128,7 +136,8 @@ class Session:
                     method, base + place, headers, body, attempts=attempts if only else 1
                 )
             except (ssl.SSLError, OSError) as error:
-                if only or isinstance(error, ssl.SSLCertVerificationError):
+                # Who answers a greeting by an alert speaks TLS.
+                if only or isinstance(error, ssl.SSLError) and is_alert(error):
                     refused = failed(base, error)
                     if isinstance(error, ssl.SSLError) and "WRONG_VERSION" in str(error):
                         refused.hint = "it speaks HTTP; --tls-verify=false allows that"

@@ -10,9 +10,15 @@ from __future__ import annotations
 import os
 
 from rootless import paths
-from rootless.errors import UsageError
+from rootless.errors import RootlessError, UsageError
 from rootless.images import reference, registries
 from rootless.images.reference import DEFAULT_REGISTRY, Reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.images.record import ImageRecord
 
 
 def is_short(name: str) -> bool:
@@ -46,6 +52,19 @@ def candidates(name: str) -> list[Reference]:
             hint="write the whole name, or give it an alias in containers' registries.conf",
         )
     return found
+
+
+def find(name: str, look: Callable[[Reference], ImageRecord | None]) -> ImageRecord | None:
+    """The image that is here under what registries.conf makes of a short name."""
+    try:
+        wanted = candidates(name)
+    except RootlessError:
+        return None
+    for candidate in wanted:
+        record = look(candidate)
+        if record is not None:
+            return record
+    return None
 
 
 def _bare(name: str) -> str:

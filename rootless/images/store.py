@@ -72,6 +72,10 @@ class ImageStore:
             if record is not None:
                 return record
         record = self._by_prefix(name, bare)
+        if record is None and bare is name and malformed is None:
+            from rootless.images import shortnames
+
+            record = shortnames.find(name, self._by_reference)
         if record is not None:
             return record
         raise malformed or self._missing(name)

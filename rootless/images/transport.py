@@ -399,6 +399,11 @@ def stalled(url: str, settings: Settings) -> RegistryError:
     )
 
 
+def is_alert(error: ssl.SSLError) -> bool:
+    """Whether the other end speaks TLS and refuses, or we refuse it."""
+    return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
+
+
 def failed(url: str, error: BaseException) -> RegistryError:
     """The error for an exchange that failed below HTTP."""
     server = urlsplit(url).netloc
@@ -406,6 +411,12 @@ def failed(url: str, error: BaseException) -> RegistryError:
         return RegistryError(
             f"the certificate of {server} cannot be trusted: {error.verify_message}",
             hint="install its authority's certificate, or pull with --tls-verify=false",
+        )
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "HANDSHAKE_FAILURE" in reason):
+        return RegistryError(
+            f"{server} wants a certificate of yours",
+            hint=f"put NAME.cert and NAME.key into ~/.config/containers/certs.d/{server}",
         )
     if isinstance(error, socket.gaierror):
         return RegistryError(

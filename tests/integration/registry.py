@@ -39,9 +39,21 @@ def free_port() -> int:
 class Registry:
     """One running registry; a context manager."""
 
-    def __init__(self, directory: pathlib.Path, *, user: str = "", password: str = "") -> None:
-        """`user` and `password` make it ask for basic authentication (an htpasswd file)."""
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        *,
+        user: str = "",
+        password: str = "",
+        certificate: pathlib.Path | None = None,
+        client_ca: pathlib.Path | None = None,
+    ) -> None:
+        """`user` and `password` make it ask for basic authentication (an htpasswd file);
+        `certificate` (with its .key beside it) makes it speak TLS, `client_ca` makes it ask for a
+        certificate of that authority."""
         self.directory = directory
+        self.certificate = certificate
+        self.client_ca = client_ca
         self.user = user
         self.password = password
         self.port = 0
@@ -94,7 +106,7 @@ class Registry:
             "version: 0.1",
             "log: {level: info}",
             f"storage: {{filesystem: {{rootdirectory: {self.directory}/data}}}}",
-            f"http: {{addr: '127.0.0.1:{self.port}'}}",
+            f"http: {{addr: '127.0.0.1:{self.port}'{self._tls()}}}",
         ]
         if self.user:
             secret = self.directory / "htpasswd"
@@ -111,11 +123,21 @@ class Registry:
                 start_new_session=True,
             )
 
+    def _tls(self) -> str:
+        if self.certificate is None:
+            return ""
+        clients = f", clientcas: ['{self.client_ca}']" if self.client_ca else ""
+        key = self.certificate.with_suffix(".key")
+        return f", tls: {{certificate: '{self.certificate}', key: '{key}'{clients}}}"
+
     def _ready(self) -> bool:
         assert self._process is not None
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
+                if self.certificate is not None:
+                    socket.create_connection(("127.0.0.1", self.port), 2).close()
+                    return True
                 urllib.request.urlopen(f"http://{self.host}/v2/", timeout=2).close()
                 return True
             except urllib.error.HTTPError:

@@ -65,9 +65,8 @@ def test_login_push_pull_logout(
         ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"],
         check=True, capture_output=True, env=place.env,
     )  # fmt: skip
-    assert (
-        rootless("logout", locked.host).stdout == f"Removed login credentials for {locked.host}\n"
-    )
+    told = rootless("logout", locked.host)
+    assert told.stdout == f"Removed login credentials for {locked.host}\n"
     told = rootless("logout", locked.host, code=125)
     assert f"you are not logged in to {locked.host}" in told.stderr
     rootless("login", "--get-login", locked.host, code=125)
