@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
-from rootless.errors import RegistryError
+from rootless.errors import HostError, RegistryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -450,7 +450,7 @@ def _load_certificates(context: ssl.SSLContext, directory: str) -> None:
             elif name.endswith(".cert"):
                 context.load_cert_chain(path, path[:-5] + ".key")
     except OSError as error:
-        raise RegistryError(
+        raise HostError(
             f"cannot load the certificates in {directory}: {error}",
             hint="they are PEM files: NAME.crt for authorities, NAME.cert with NAME.key for you",
         ) from None
