@@ -68,10 +68,18 @@ def _volumes(engine: Engine) -> Iterable[tuple[str, str]]:
         yield one["Name"], ""
 
 
+def _quadlets(engine: Engine) -> Iterable[tuple[str, str]]:
+    from rootless.engine import quadlets
+
+    for one in quadlets.installed():
+        yield one.name, one.service
+
+
 _KINDS = {
     "container": _containers,
     "running": lambda engine: _containers(engine, True),
     "stopped": lambda engine: _containers(engine, False),
     "image": _images,
     "volume": _volumes,
+    "quadlet": _quadlets,
 }

@@ -100,7 +100,10 @@ def copy_in(machine: Machine, tree: pathlib.Path, suite: str) -> None:
             "chmod -R a+rX /opt && printf '#!/usr/bin/python3 -IS\\nimport sys\\n"
             "sys.path[:0] = [\"/opt/tree\", \"/opt/site\"]\\n"
             "from rootless.cli.lean import main\\nsys.exit(main())\\n' >/usr/local/bin/rootless && "
-            "chmod 755 /usr/local/bin/rootless && "
+            "sed s/rootless.cli.lean/rootless.units.generator/ /usr/local/bin/rootless "
+            ">/usr/local/bin/rootless-generator && chmod 755 /usr/local/bin/rootless* && "
+            "mkdir -p /usr/local/lib/systemd/user-generators && "
+            "ln -s ../../../bin/rootless-generator /usr/local/lib/systemd/user-generators/ && "
             "python3 -m compileall -q /opt/tree/rootless /opt/site >/dev/null 2>&1; true"
         ],
         timeout=300,

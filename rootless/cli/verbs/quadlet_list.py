@@ -1,0 +1,64 @@
+"""`rootless quadlet list`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, several, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "quadlet list",
+    "",
+    "List unit files and the state of their services",
+    (
+        several("-f --filter", "KEY=VALUE", "name=PATTERN or status=STATUS"),
+        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Name}}"),
+        flag("-n --noheading", "no line of titles"),
+    ),
+    maximum=0,
+    examples="rootless quadlet list\nrootless quadlet list --filter 'name=web*' --format json",
+)
+
+_TITLES = {
+    "Name": "NAME",
+    "UnitName": "UNIT NAME",
+    "Path": "PATH ON DISK",
+    "Status": "STATUS",
+    "App": "APPLICATION",
+    "Error": "ERROR",
+}
+
+
+def run(call: Call) -> None:
+    """Print the list; what is wrong with a file goes to standard error."""
+    import sys
+
+    from rootless.cli import output
+    from rootless.engine import quadlets
+    from rootless.errors import UsageError
+
+    given = output.filters(call.options["filter"])
+    for key in given:
+        if key not in ("name", "status"):
+            raise UsageError(f'unknown filter "{key}"', hint="name=PATTERN or status=STATUS")
+    found = quadlets.listing()
+    if given:
+        import fnmatch
+
+        fields = {"name": "Name", "status": "Status"}
+        found = [
+            row
+            for row in found
+            if all(
+                any(fnmatch.fnmatchcase(row[fields[key]], one) for one in values)
+                for key, values in given.items()
+            )
+        ]
+    shown = ("Name", "UnitName", "Path", "Status", "App")
+    heading = not call.options["noheading"]
+    output.write(output.rows(found, call.options["format"], shown, _TITLES, heading=heading))
+    for row in found:
+        if row["Error"] and call.options["format"] != "json":
+            sys.stderr.write(f"note: {row['Error']}\n")

@@ -1,0 +1,28 @@
+"""`rootless quadlet print`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "quadlet print",
+    "NAME",
+    "Show a unit file with its drop-ins",
+    (),
+    minimum=1,
+    maximum=1,
+    complete=("quadlet",),
+    text="What systemd gets is shown by: systemctl --user cat SERVICE",
+)
+
+
+def run(call: Call) -> None:
+    """Print it."""
+    from rootless.cli import output
+    from rootless.engine import quadlets
+
+    output.write(quadlets.shown(call.words[0]))
