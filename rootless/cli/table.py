@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # verb: (module below rootless.cli.verbs, summary); "image ls" is a verb of two words
 VERBS = {
+    "auto-update": ("auto_update", "Restart units whose containers' images have changed"),
     "attach": ("attach", "Connect to the streams of a running container"),
     "commit": ("commit", "Make an image of a container"),
     "completion": ("completion", "Print the completion script of a shell"),
@@ -58,6 +59,7 @@ VERBS = {
     "image tree": ("image_tree", "Show an image's layers"),
     "image unmount": ("image_unmount", "Unmount images"),
     "image prune": ("image_prune", "Remove unused images"),
+    "generate systemd": ("generate_systemd", "Print a unit of systemd for a container"),
     "quadlet install": ("quadlet_install", "Install unit files (.container, .volume, .image, ...)"),
     "quadlet list": ("quadlet_list", "List unit files and the state of their services"),
     "quadlet print": ("quadlet_print", "Show a unit file with its drop-ins"),
@@ -66,6 +68,12 @@ VERBS = {
         "Let systemd know of unit files that were changed by hand",
     ),
     "quadlet rm": ("quadlet_rm", "Remove unit files"),
+    "service disable": ("service_disable", "Undo rootless service enable"),
+    "service enable": (
+        "service_enable",
+        "Let systemd do something for containers at boot or every day",
+    ),
+    "service list": ("service_list", "List what rootless service can enable"),
     "volume create": ("volume_create", "Make a volume"),
     "volume inspect": ("volume_inspect", "Show everything about volumes"),
     "volume ls": ("volume_ls", "List volumes"),
@@ -77,6 +85,8 @@ GROUPS = {
     "container": "Verbs of containers",
     "healthcheck": "Verbs of health checks",
     "image": "Verbs of images",
+    "generate": "Verbs that print files for others",
+    "service": "Verbs of the program's own services",
     "quadlet": "Verbs of unit files, for services of systemd",
     "volume": "Verbs of volumes",
     "system": "Verbs of the whole",
@@ -126,6 +136,7 @@ ALIASES = {
     "image untag": "untag",
     "system events": "events",
     "quadlet ls": "quadlet list",
+    "service ls": "service list",
     "quadlet remove": "quadlet rm",
     "system info": "info",
     "system prune": "prune",

@@ -93,6 +93,7 @@ def container(one: Container) -> Json:
             "OpenStdin": record["stdin"],
             "Env": process["env"],
             "Cmd": record["command"],
+            "CreateCommand": record.get("createCommand") or [],
             "Image": one.image,
             "WorkingDir": process["cwd"],
             "Entrypoint": record["entrypoint"],

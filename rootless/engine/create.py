@@ -332,6 +332,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "detachKeys": options.detach_keys or "",
         "user": options.user if options.user is not None else draft.image_config.get("User") or "",
         "init": bool(options.init),
+        "createCommand": list(options.create_command),
         "exposed": sorted(draft.image_config.get("ExposedPorts") or {}),
         "seccomp": spec.security(options).get("seccomp", ""),
         "health": _health(draft),

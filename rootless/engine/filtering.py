@@ -45,6 +45,8 @@ def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Co
             for mount in one.record["mounts"]
         ),
         "network": lambda one, value: one.record["network"] == value,
+        "restart-policy": lambda one, value: _policy(one) == value,
+        "should-start-on-boot": lambda one, value: _starts_on_boot(one) == (value == "true"),
         "before": lambda one, value: one.created < engine.containers.get(value).created,
         "since": lambda one, value: one.created > engine.containers.get(value).created,
     }
@@ -60,6 +62,20 @@ def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Co
         )
     check = simple[key]
     return lambda one: any(check(one, value) for value in values)
+
+
+def _policy(container: Container) -> str:
+    return str(container.record["restart"]).partition(":")[0]
+
+
+def _starts_on_boot(container: Container) -> bool:
+    """`always`, and `unless-stopped` that nobody has stopped: docker's rule for a new daemon."""
+    import os
+
+    stopped = os.path.exists(os.path.join(container.directory, "stopping"))
+    return _policy(container) == "always" or (
+        _policy(container) == "unless-stopped" and not stopped
+    )
 
 
 def _moment(text: str) -> float:

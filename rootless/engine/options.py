@@ -134,7 +134,7 @@ class ContainerOptions(_Options):
         "publish", "dns", "dns_search", "dns_option", "add_host", "uidmap", "gidmap", "ulimit",
         "cap_add", "cap_drop", "security_opt", "device", "label", "label_file", "annotation",
         "sysctl", "log_opt", "blkio_weight_device", "device_read_bps", "device_write_bps",
-        "device_read_iops", "device_write_iops", "cgroup_conf",
+        "device_read_iops", "device_write_iops", "cgroup_conf", "create_command",
     )  # fmt: skip
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
@@ -260,6 +260,7 @@ class ContainerOptions(_Options):
         cgroups: str | None
         sdnotify: str | None
         conmon_pidfile: str | None
+        create_command: list[str]
         preserve_fds: int | None
 
     def __init__(self, image: str, **words: object) -> None:

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rootless.cgroups.managers import Manager
     from rootless.cgroups.statistics import Figures
     from rootless.documents import Json
     from rootless.engine.container import Container
@@ -34,7 +35,7 @@ def update(container: Container, *, restart: str | None = None, **words: object)
         merged = older.merged(newer)
         if merged.swap is not None and merged.swap >= 0 and merged.swap < (merged.memory or 0):
             raise UsageError("--memory-swap is memory and swap together, so at least --memory")
-        manager = container.manager()
+        manager = _manager(container)
         manager.check(newer)
         if newer.any() and container.state().alive:
             path = container.cgroup()
@@ -55,6 +56,16 @@ def update(container: Container, *, restart: str | None = None, **words: object)
         record["cgroup"] = {**record["cgroup"], "resources": merged.as_dict()}
         documents.write(os.path.join(container.directory, "container.json"), record)
         container.record = record
+
+
+def _manager(container: Container) -> Manager:
+    """Who changes its limits; for a unit's own cgroup that works from outside the unit as well."""
+    path = container.cgroup()
+    if container.record["cgroup"].get("mode") != "split" or not path:
+        return container.manager()
+    from rootless.cgroups import managers
+
+    return managers.Delegated(os.path.dirname(path), "the unit of the container", "split")
 
 
 def _for_swap(newer: object, merged: object) -> int | None:

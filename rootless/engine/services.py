@@ -53,6 +53,13 @@ class Services:
         """Restart a unit and wait: `done`, or what else became of the job (`failed`, `timeout`)."""
         return self._job("RestartUnit", unit, seconds)
 
+    def reset(self, unit: str) -> None:
+        """Forget that it failed, and how often it was started; nothing for one never loaded."""
+        try:
+            self._call("ResetFailedUnit", "s", unit)
+        except HostError:
+            pass
+
     def stop(self, unit: str, seconds: float = 300) -> str:
         """Stop a unit and wait; as restart."""
         return self._job("StopUnit", unit, seconds)
@@ -76,7 +83,6 @@ class Services:
 
         bus = self._manager.bus()
         bus.match(systemd._JOB_REMOVED)
-        self._call("Subscribe")
         bus.socket.settimeout(seconds)
         job = self._call(method, "ss", unit, "replace")[0]
         done = bus.wait(

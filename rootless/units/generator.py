@@ -52,9 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(_HELP)
         return 0
     if "version" in flags:
-        from rootless import __version__
-
-        print(__version__)
+        # the package's face imports the engine for others; it is loaded already
+        print(sys.modules["rootless"].__version__)
         return 0
     return _generate(places[0] if places else "", flags)
 

@@ -115,7 +115,7 @@ def write(units: list[Made], directory: str) -> list[str]:
             continue
         path = os.path.join(directory, unit_name(one))
         written.append(path)
-        _replace(path, one.text)
+        replace(path, one.text)
         for link, target in one.links:
             place = os.path.join(directory, link)
             os.makedirs(os.path.dirname(place), exist_ok=True)
@@ -128,7 +128,8 @@ def write(units: list[Made], directory: str) -> list[str]:
     return written
 
 
-def _replace(path: str, text: str) -> None:
+def replace(path: str, text: str) -> None:
+    """Write a file in one step; a reader sees the old one or the new one."""
     temporary = f"{path}.new"
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text)

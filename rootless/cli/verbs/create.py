@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rootless.cli.verbs._container_options import OPTIONS
 from rootless.cli.words import Verb
 
@@ -27,4 +29,5 @@ def run(call: Call) -> None:
     from rootless.engine.options import ContainerOptions
 
     options = ContainerOptions(call.words[0], command=call.words[1:], **call.options)
+    options.create_command = sys.argv[1:]
     output.line(call.engine().containers.create(options).id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from rootless.cli.verbs._container_options import OPTIONS
 from rootless.cli.words import Verb, flag, text
@@ -43,6 +44,7 @@ def run(call: Call) -> int:
     own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet")}
     proxy = truth("--sig-proxy", own["sig_proxy"] or "true")
     options = ContainerOptions(call.words[0], command=call.words[1:], **given)
+    options.create_command = sys.argv[1:]
     if "NOTIFY_SOCKET" in os.environ or "LISTEN_FDS" in os.environ:
         from rootless.engine import notifying
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,14 +13,37 @@ VERB = Verb(
     "CONTAINER...",
     "Start containers",
     (
+        flag("--all", "all that do not run, oldest first"),
+        several(
+            "-f --filter",
+            "KEY=VALUE",
+            "of all those that pass, as of ps; should-start-on-boot=true: by their restart policy",
+        ),
         flag("-a --attach", "connect to its output, pass signals on, end as it ends"),
         flag("-i --interactive", "connect to its standard input"),
         text("--detach-keys", "KEYS", "keys that leave the container running (ctrl-p,ctrl-q)"),
         text("--sig-proxy", "BOOL", "pass signals on (true)"),
     ),
-    minimum=1,
     complete=("stopped",),
 )
+
+
+def _chosen(call: Call) -> list[str]:
+    """The words, or the ids of all that do not run."""
+    from rootless.cli import output
+    from rootless.errors import UsageError
+
+    given = call.options
+    if not (given["all"] or given["filter"]):
+        if not call.words:
+            raise UsageError("no container is named", hint="name one, or use --all")
+        return call.words
+    if call.words:
+        raise UsageError("--all and --filter take no names")
+    found = call.engine().containers.list(all=True, filters=output.filters(given["filter"]))
+    found = [one for one in found if one.status in ("created", "exited")]
+    # who joins another's namespaces is younger than that one
+    return [one.id for one in reversed(found)]
 
 
 def run(call: Call) -> int:
@@ -37,8 +60,8 @@ def run(call: Call) -> int:
             containers.get(word).start()
             return word
 
-        return output.each(call.words, work)
-    if len(call.words) > 1:
+        return output.each(_chosen(call), work)
+    if len(call.words) != 1:
         raise UsageError("only one container can be attached to at a time")
     proxy = truth("--sig-proxy", given["sig_proxy"] or "true")
     container = containers.get(call.words[0])

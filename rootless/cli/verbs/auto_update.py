@@ -1,0 +1,67 @@
+"""`rootless auto-update`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "auto-update",
+    "",
+    "Restart units whose containers' images have changed",
+    (
+        flag("--dry-run", "look only; what would be updated is pending"),
+        text("--rollback", "BOOL", "go back to the old image when the new one does not start or is "
+             "unhealthy (true)"),
+        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+        text("--authfile", "FILE", "where passwords of registries are", complete="file"),
+        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Unit}}"),
+    ),
+    maximum=0,
+    text="Containers take part by AutoUpdate=registry or local in their unit file, or the label "
+    "io.containers.autoupdate.  rootless service enable auto-update does it every day.",
+    examples="rootless auto-update --dry-run\nrootless auto-update",
+)  # fmt: skip
+
+_TITLES = {
+    "Unit": "UNIT",
+    "Container": "CONTAINER",
+    "ContainerName": "CONTAINER NAME",
+    "ContainerID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Policy": "POLICY",
+    "Updated": "UPDATED",
+    "Error": "ERROR",
+}
+
+
+def run(call: Call) -> int:
+    """Update, print a row for each container, then what failed."""
+    import os
+
+    from rootless.cli import output
+    from rootless.cli.lean import tell
+    from rootless.cli.words import truth
+    from rootless.engine import updating
+
+    given = call.options
+    if given["authfile"]:
+        os.environ["REGISTRY_AUTH_FILE"] = os.path.abspath(given["authfile"])
+    verify = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
+    found = updating.auto_update(
+        call.engine(),
+        dry_run=bool(given["dry_run"]),
+        rollback=truth("--rollback", given["rollback"] or "true"),
+        tls_verify=verify,
+    )
+    shown = ("Unit", "Container", "Image", "Policy", "Updated")
+    output.write(output.rows([one.row() for one in found], given["format"], shown, _TITLES))
+    code = 0
+    for one in found:
+        if one.error is not None:
+            tell(one.error)
+            code = one.error.exit_code
+    return code

@@ -1,0 +1,122 @@
+"""`rootless generate systemd`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import FLAG, LIST, Verb, flag, number, several, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call, Option
+    from rootless.documents import Json
+    from rootless.engine.container import Container
+
+VERB = Verb(
+    "generate systemd",
+    "CONTAINER",
+    "Print a unit of systemd for a container",
+    (
+        flag("-n --name", "name the unit after the container, not after its id"),
+        flag("--new", "make a new container at each start, from the words of the first `run`"),
+        flag("-f --files", "write NAME.service here instead of printing it"),
+        text("--format", "FORMAT", "json: a table of names and texts", complete="json"),
+        text("--restart-policy", "POLICY", "when systemd starts it again (on-failure)",
+             complete="no on-success on-failure on-abnormal on-watchdog on-abort always"),
+        number("--restart-sec", "SECONDS", "how long systemd waits before that"),
+        number("--start-timeout", "SECONDS", "how long a start may take"),
+        number("-t --stop-timeout --time", "SECONDS", "how long a stop may take (10)",
+               dest="stop_timeout"),
+        text("--container-prefix", "TEXT", "what the unit's name begins with (container)"),
+        text("--separator", "TEXT", "between the two parts of the unit's name (-)"),
+        several("-e --env", "NAME=VALUE", "a variable of the unit"),
+        several("--wants", "UNIT", "a unit that should run as well"),
+        several("--after", "UNIT", "a unit that must be started before"),
+        several("--requires", "UNIT", "a unit without which it cannot run"),
+        flag("--no-header", "no line that says what made it"),
+    ),
+    minimum=1,
+    maximum=1,
+    complete=("container",),
+    text="A .container file is shorter and is kept up to date: see rootless quadlet install.",
+    examples="rootless generate systemd --new --name web >~/.config/systemd/user/web.service",
+)  # fmt: skip
+
+
+def run(call: Call) -> None:
+    """Print or write it."""
+    import os
+
+    from rootless import documents
+    from rootless.cli import output
+    from rootless.units import generator, plain
+
+    given = call.options
+    container = call.engine().containers.get(call.words[0])
+    prefix = "container" if given["container_prefix"] is None else given["container_prefix"]
+    separator = "-" if given["separator"] is None else given["separator"]
+    base = container.name if given["name"] else container.id
+    stem = f"{prefix}{separator if prefix else ''}{base}"
+    own = container.record["stopTimeout"]
+    wanted = plain.Wanted(
+        policy=given["restart_policy"] or "on-failure",
+        restart_seconds=given["restart_sec"],
+        start_seconds=given["start_timeout"],
+        stop_seconds=own if given["stop_timeout"] is None else given["stop_timeout"],
+        environment=given["env"],
+        wants=given["wants"],
+        after=given["after"],
+        requires=given["requires"],
+        header=not given["no_header"],
+    )
+    name = container.name if given["name"] or given["new"] else container.id
+    create = _again(container) if given["new"] else None
+    service = f"{stem}.service"
+    made = plain.unit(name, wanted, generator.program(), create, service)
+    if given["files"]:
+        path = os.path.join(os.getcwd(), service)
+        documents.write_bytes(path, made.encode())
+        made = path + "\n"
+    if given["format"] == "json":
+        made = documents.dumps({stem: made.rstrip("\n") if given["files"] else made}) + "\n"
+    output.write(made)
+
+
+_LEFT_OUT = ("detach", "rm", "name", "replace", "sdnotify", "cgroups", "restart", "quiet",
+             "sig_proxy", "dry_run", "cidfile", "pid_file", "conmon_pidfile", "tty",
+             "interactive")  # fmt: skip
+
+
+def _again(container: Container) -> list[str]:
+    """The words after `run` that make such a container again.  Raises UsageError."""
+    from rootless.cli import words
+    from rootless.cli.verbs import run as run_verb
+    from rootless.errors import UsageError
+
+    first = container.record.get("createCommand")
+    if not first:
+        raise UsageError(
+            f"how the container {container.name} was made is not known",
+            hint="only what `rootless run` or `create` made can be made anew",
+        )
+    _, rest = words.parse(words.GLOBALS, first, stop_early=True)
+    while rest[0] in ("container", "run", "create"):
+        rest = rest[1:]
+    options, others = words.parse(run_verb.VERB.options, rest, stop_early=True)
+    front = ["--name", container.name, "--replace", "--rm", "--detach", "--cgroups", "split",
+            "--sdnotify", "conmon", "--label", "PODMAN_SYSTEMD_UNIT=%n"]  # fmt: skip
+    made: list[str] = []
+    for option in run_verb.VERB.options:
+        if option.dest not in _LEFT_OUT:
+            made += _given(option, options[option.dest])
+    # in a unit % and $ mean something of systemd's; the label's %n is meant so
+    said = [word.replace("%", "%%").replace("$", "$$") for word in [*made, *others]]
+    return [*front, *said]
+
+
+def _given(option: Option, value: Json) -> list[str]:
+    name = option.names[-1] if option.names[-1].startswith("--") else option.names[0]
+    if value is None or value == []:
+        return []
+    if option.kind == FLAG:
+        return [name if value else f"{name}=false"]
+    values = value if option.kind == LIST else [value]
+    return [word for one in values for word in (name, str(one))]

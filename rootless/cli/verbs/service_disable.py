@@ -1,0 +1,26 @@
+"""`rootless service disable`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "service disable",
+    "NAME...",
+    "Undo rootless service enable",
+    (),
+    minimum=1,
+    complete=("auto-update restart",),
+)
+
+
+def run(call: Call) -> int:
+    """Disable each."""
+    from rootless.cli import output
+    from rootless.engine import matters
+
+    return output.each(call.words, matters.disable)

@@ -1,0 +1,30 @@
+"""`rootless service enable`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "service enable",
+    "NAME...",
+    "Let systemd do something for containers at boot or every day",
+    (),
+    minimum=1,
+    complete=("auto-update restart",),
+    text="Units are written to ~/.config/systemd/user.  restart: containers with --restart always "
+    "or unless-stopped start at boot.  auto-update: see rootless auto-update.  Without lingering "
+    "boot is your first login; loginctl enable-linger changes that.",
+    examples="rootless service enable restart auto-update",
+)
+
+
+def run(call: Call) -> int:
+    """Enable each."""
+    from rootless.cli import output
+    from rootless.engine import matters
+
+    return output.each(call.words, matters.enable)

@@ -1,0 +1,28 @@
+"""`rootless service list`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "service list",
+    "",
+    "List what rootless service can enable",
+    (text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Name}}"),),
+    maximum=0,
+)
+
+_SHOWN = ("Name", "Unit", "Enabled", "State", "Purpose")
+
+
+def run(call: Call) -> None:
+    """Print the list."""
+    from rootless.cli import output
+    from rootless.engine import matters
+
+    titles = {name: name.upper() for name in _SHOWN}
+    output.write(output.rows(matters.listing(), call.options["format"], _SHOWN, titles))

@@ -1,0 +1,223 @@
+"""Units of the user's systemd that run containers: in the virtual machine of tests/vm.
+
+Here the command has the person's real directories, because systemd starts it with those; each
+test cleans up after itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.systemd
+SSH = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
+# a server in any container that sees the host's /usr: socket activation, then sd_notify
+SERVER = """\
+import http.server, os, socket, sys
+server = http.server.HTTPServer(("", 0), http.server.SimpleHTTPRequestHandler, False)
+if "LISTEN_FDS" in os.environ:
+    assert os.environ["LISTEN_PID"] == str(os.getpid()), os.environ
+    server.socket = socket.socket(fileno=3)
+else:
+    server.socket.bind(("", 8000))
+    server.socket.listen()
+print("serving", flush=True)
+if "NOTIFY_SOCKET" in os.environ:
+    while not os.path.exists("/data/go"):
+        __import__("time").sleep(0.1)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.sendto(b"READY=1\\nSTATUS=at your service\\nMAINPID=1", os.environ["NOTIFY_SOCKET"])
+server.serve_forever()
+"""
+PYTHON = "Volume=/usr:/usr:ro\nVolume=/usr/lib:/lib:ro\nVolume=/usr/lib64:/lib64:ro\n"
+
+
+def environment() -> dict[str, str]:
+    """What systemd gives to a service, as far as it matters."""
+    runtime = f"/run/user/{os.getuid()}"
+    return {
+        "HOME": os.path.expanduser("~"),
+        "USER": os.environ["USER"],
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "XDG_RUNTIME_DIR": runtime,
+        "LANG": "C.UTF-8",
+    }
+
+
+def call(*words: str | Path, code: int | None = 0, timeout: float = 120) -> str:
+    """Run a command with the person's own directories; what it said."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    assert code is None or done.returncode == code, (words, done.returncode, done.stdout)
+    return done.stdout
+
+
+def systemctl(*words: str, code: int | None = 0) -> str:
+    """The user's systemd."""
+    return call("systemctl", "--user", *words, code=code)
+
+
+def shown(unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit."""
+    text = systemctl("show", unit, *(f"--property={name}" for name in names))
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def until(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for it."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > end:
+            journal = call("journalctl", "--user", "--no-pager", "-n", "60", code=None)
+            pytest.fail(f"{what}: {found!r} after {seconds} s\n{journal}")
+        time.sleep(0.2)
+
+
+def state(unit: str) -> str:
+    """active, activating, inactive, failed."""
+    return shown(unit, "ActiveState")["ActiveState"]
+
+
+def fetch(port: int, path: str = "index.html") -> str:
+    """A page of a server on the loopback, empty if none answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory, busybox_tar: Path) -> Iterator[str]:
+    """busybox in the person's own store."""
+    call("rootless", "import", busybox_tar, "localhost/busybox:1")
+    yield "localhost/busybox:1"
+    call("rootless", "rmi", "--all", "--force", code=None)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A directory for files; afterwards no unit, container, volume or cgroup is left."""
+    work = Path(os.path.expanduser("~/units-test"))
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    yield work
+    call("rootless", "quadlet", "rm", "--all", "--force", code=None)
+    call("rootless", "rm", "--all", "--force", code=None)
+    call("rootless", "volume", "prune", "--force", code=None)
+    shutil.rmtree(work)
+    left = systemctl("list-units", "--all", "--plain", "--no-legend", "rootless-*.scope", "web*")
+    assert [line for line in left.splitlines() if " failed " not in line] == []
+    systemctl("reset-failed")
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file."""
+    path.write_text(text)
+    return path
+
+
+def test_a_web_server_as_a_unit(image: str, home: Path) -> None:
+    application = home / "webapp"
+    application.mkdir()
+    write(
+        application / "web.container",
+        f"""[Unit]
+Description=The web
+
+[Container]
+Image={image}
+Exec=sh -c 'echo started; cat /seed/index.html >/www/index.html; exec httpd -f -p 8000 -h /www'
+Volume=web.volume:/www
+Volume=./seed:/seed:ro
+PublishPort=127.0.0.1:8100:8000
+Memory=64m
+
+[Service]
+Restart=on-failure
+
+[Install]
+WantedBy=default.target
+""",
+    )
+    write(application / "web.volume", "[Volume]\nLabel=made=by-unit\n")
+    (application / "seed").mkdir()
+    write(application / "seed/index.html", "hello from a unit\n")
+    # with a mistake it is not installed
+    write(home / "bad.container", f"[Container]\nImage={image}\nVolme=/x\n")
+    found = call("rootless", "quadlet", "install", home / "bad.container", code=125)
+    assert "bad.container:3: unknown key Volme= in [Container]" in found
+    assert "is Volume= meant?" in found
+    paths = call("rootless", "quadlet", "install", application).split()
+    base = Path(environment()["HOME"]) / ".config/rootless/units/webapp"
+    assert {Path(one) for one in paths} == {
+        base / "web.container", base / "web.volume", base / "seed/index.html",
+    }  # fmt: skip
+    row = json.loads(call("rootless", "quadlet", "list", "--format", "json").splitlines()[0])
+    assert (row["Name"], row["UnitName"], row["App"]) == ("web.container", "web.service", "webapp")
+    assert row["Status"] == "inactive/dead"
+    # made by the generator, and systemd finds nothing wrong with it
+    made = [shown(unit, "FragmentPath")["FragmentPath"] for unit in ("web", "web-volume")]
+    assert made[0] == f"/run/user/{os.getuid()}/systemd/generator/web.service"
+    assert "web" not in call("systemd-analyze", "--user", "verify", *made)
+    systemctl("start", "web.service")
+    properties = shown("web.service", "ActiveState", "MainPID", "SourcePath", "ControlGroup",
+                       "UnitFileState", "WantedBy")  # fmt: skip
+    assert properties["ActiveState"] == "active"
+    assert properties["SourcePath"] == str(base / "web.container")
+    assert properties["WantedBy"] == "default.target"
+    # its main process is the monitor, and all of it is in the unit's cgroup
+    pid = properties["MainPID"]
+    assert Path(f"/proc/{pid}/comm").read_text().startswith("rootless-monit")
+    group = Path("/sys/fs/cgroup" + properties["ControlGroup"])
+    assert pid in (group / "sup/cgroup.procs").read_text().split()
+    inside = call("rootless", "inspect", "--format", "{{.State.Pid}}", "systemd-web").strip()
+    assert (group / "ctr/cgroup.procs").read_text().split() == [inside]
+    assert (group / "ctr/memory.max").read_text() == f"{64 << 20}\n"
+    until("the page", lambda: fetch(8100) == "hello from a unit\n")
+    assert "made" in call("rootless", "volume", "inspect", "systemd-web")
+    # what can be done to a container of a unit
+    assert call("rootless", "exec", "systemd-web", "cat", "/proc/self/cgroup") == "0::/\n"
+    call("rootless", "update", "--memory", "96m", "systemd-web")
+    assert (group / "ctr/memory.max").read_text() == f"{96 << 20}\n"
+    assert "systemd-web" in call("rootless", "stats", "--no-stream")
+    until("the log", lambda: "started" in call("journalctl", "--user", "-u", "web", "-o", "cat"))
+    assert "started" in call("rootless", "logs", "systemd-web")
+    found = call("rootless", "quadlet", "rm", "webapp", code=125)
+    assert "web.service is running" in found
+    # it fails, and systemd starts it again
+    os.kill(int(inside), signal.SIGKILL)
+    until("a restart", lambda: shown("web.service", "NRestarts")["NRestarts"] == "1")
+    until("the page again", lambda: fetch(8100) == "hello from a unit\n")
+    # so it does when the monitor is killed
+    os.kill(int(shown("web.service", "MainPID")["MainPID"]), signal.SIGKILL)
+    until("a restart", lambda: shown("web.service", "NRestarts")["NRestarts"] == "2")
+    until("the page again", lambda: fetch(8100) == "hello from a unit\n")
+    systemctl("stop", "web.service")
+    # stopped, not failed; no container, no cgroup
+    assert shown("web.service", "ActiveState", "Result") == {
+        "ActiveState": "inactive", "Result": "success",
+    }  # fmt: skip
+    assert call("rootless", "ps", "--all", "--quiet") == ""
+    assert not group.exists()
+    assert sorted(call("rootless", "quadlet", "rm", "web.service").split()) == [
+        "web.container", "web.volume",
+    ]  # fmt: skip
+    assert not base.exists()
+    assert shown("web.service", "LoadState")["LoadState"] == "not-found"
