@@ -341,7 +341,7 @@ def _record(draft: Draft, starts: bool) -> None:
     if options.sdnotify or options.preserve_fds or options.conmon_pidfile:
         from rootless.engine import notifying
 
-        record["service"] = notifying.record(options)
+        record["service"] = notifying.record(options, record["health"])
     if options.cidfile:
         documents.write_bytes(options.cidfile, draft.identifier.encode())
     bundle.write_orders(draft, record)

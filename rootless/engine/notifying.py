@@ -73,8 +73,12 @@ def _is_given(fd: int) -> bool:
         return False
 
 
-def record(options: ContainerOptions) -> Json:
-    """What the container's document keeps of it; None for most containers."""
+def record(options: ContainerOptions, health: Json) -> Json:
+    """What the container's document keeps of it; None for most containers.  Raises UsageError."""
+    if options.sdnotify == "healthy" and not health:
+        raise UsageError(
+            "--sdnotify healthy has no health check to wait for", hint="give one by --health-cmd"
+        )
     found: dict[str, Json] = {}
     if options.sdnotify not in (None, "ignore"):
         found["sdnotify"] = options.sdnotify
@@ -238,4 +242,8 @@ def wait_until_healthy(container: Container) -> None:
 
 def health(container: Container) -> str:
     """What the last health check came to: starting, healthy, unhealthy; empty without checks."""
-    return ""
+    if not container.record.get("health"):
+        return ""
+    from rootless.engine import health as checks
+
+    return checks.status(container.directory, container.record, container.state())

@@ -180,6 +180,34 @@ def test_the_monitor_answers_the_watchdog(
     rootless("rm", "-f", "web")
 
 
+def test_ready_when_healthy(rootless: Command, busybox_image: str, systemd: Systemd) -> None:
+    gate = rootless.place.work / "gate"
+    run = ["run", "-d", "--name", "web", "--sdnotify", "healthy"]
+    found = rootless(*run, busybox_image, "sleep", "9", env=systemd.env, code=125)
+    assert "--sdnotify healthy has no health check to wait for" in found.stderr
+    gate.mkdir()
+    check = ["--health-cmd", "test -e /gate/open", "--health-interval", "200ms"]
+    volume = ["-v", f"{gate}:/gate"]
+    process = rootless.start(
+        *run, *check, *volume, busybox_image, "sleep", "1000", env=systemd.env,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert systemd.hear() == {"MAINPID": str(monitor_of(rootless, "web"))}
+    assert systemd.hear(0.5) == {}
+    (gate / "open").touch()
+    assert systemd.hear() == {"READY": "1"}
+    assert process.wait(20) == 0
+    rootless("rm", "-f", "web")
+    # it ends before it is healthy: no service, and nothing left behind
+    (gate / "open").unlink()
+    found = rootless(
+        *run, *check, *volume, busybox_image, "sh", "-c", "sleep 0.3; exit 4", env=systemd.env,
+        code=125,
+    )  # fmt: skip
+    assert "ended with status 4 before it was healthy" in found.stderr
+    assert rootless("ps", "-aq").stdout == ""
+
+
 def test_bad_words(rootless: Command, busybox_image: str, systemd: Systemd) -> None:
     run = ["run", "--rm", "--name", "x"]
     found = rootless(*run, "--sdnotify", "perhaps", busybox_image, "true", code=125)
