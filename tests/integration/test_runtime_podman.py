@@ -16,10 +16,8 @@ from pathlib import Path
 import pytest
 from conftest import Place
 
-pytestmark = [
-    pytest.mark.systemd,
-    pytest.mark.skipif(not shutil.which("podman"), reason="this release has no podman to try"),
-]
+# tests/vm leaves this file out where the machine's release has no podman worth trying
+pytestmark = pytest.mark.systemd
 
 
 class Podman:

@@ -15,8 +15,6 @@ from rootless.runtime import capabilities, defaults
 
 def test_numbers_are_the_kernels() -> None:
     header = Path("/usr/include/linux/capability.h")
-    if not header.exists():
-        pytest.skip("the kernel's headers are not installed")
     found = re.findall(r"^#define (CAP_\w+)\s+(\d+)\s*$", header.read_text(), re.M)
     theirs = {name: int(number) for name, number in found}
     assert {name: capabilities.NUMBERS[name] for name in theirs} == theirs

@@ -114,8 +114,6 @@ def test_a_file_that_is_no_profile_is_a_usage_error(tmp_path: Path, text: str) -
 
 def test_tables_agree_with_the_headers_of_this_machine() -> None:
     header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
-    if not header.exists():
-        pytest.skip("no kernel headers of x86_64 here")
     table = syscalls.table("x86_64")
     for line in header.read_text().splitlines():
         words = line.split()

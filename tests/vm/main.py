@@ -119,6 +119,9 @@ def run_tests(machine: Machine, words: list[str], given: argparse.Namespace) -> 
     )
     if not any(word.startswith("tests/") for word in words):
         words = [*words, "tests/integration"]
+    if given.suite == "bullseye":
+        # its podman is older than what the tests of the runtime beside podman use
+        words = [*words, "--ignore=tests/integration/test_runtime_podman.py"]
     command = (
         "cd /opt/tree && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/tree:/opt/site "
         "ROOTLESS_TEST_SITE=/opt/site ROOTLESS_TEST_REPORTS_OUT=$HOME/reports timeout 3000 "
