@@ -49,6 +49,18 @@ int plan_write(int directory, const char *path, const char *text)
     return wrote == length ? 0 : -1;
 }
 
+/* Opened and not mknod(2): fuse-overlayfs forgets to write down the owner of what that makes, and then
+ * cannot find it (xattr_permissions). */
+static int make_file(int parent, const char *name, mode_t kind)
+{
+    if (!S_ISREG(kind))
+        return mknodat(parent, name, kind, 0);
+    int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kind & 07777);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
 /* Open `path` below the root, making what is missing: directories, and a last component of `kind`
  * (S_IFDIR, S_IFREG, or S_IFIFO with its mode). */
 static int open_target(struct plan *plan, const char *path, mode_t kind)
@@ -72,7 +84,7 @@ static int open_target(struct plan *plan, const char *path, mode_t kind)
         slash = strchr(from, '/');
         if (slash)
             *slash = 0;
-        int made = slash || S_ISDIR(kind) ? mkdirat(parent, from, 0755) : mknodat(parent, from, kind, 0);
+        int made = slash || S_ISDIR(kind) ? mkdirat(parent, from, 0755) : make_file(parent, from, kind);
         int saved = errno;
         close(parent);
         if (made < 0 && saved != EEXIST) {

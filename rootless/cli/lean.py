@@ -210,6 +210,7 @@ def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:
         return Engine(
             data_dir=shared["data_dir"] or "",
             storage_driver=shared["storage_driver"],
+            storage_options=shared.get("storage_opt"),
             cgroup_manager=shared["cgroup_manager"],
             runtime=shared["runtime"],
             progress=_told,

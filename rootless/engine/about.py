@@ -55,6 +55,7 @@ def info(engine: Engine) -> Json:
         "Images": len(engine.images.list()),
         "Driver": choice.name,
         "DriverReason": choice.why,
+        "Drivers": drivers.listed(engine.maps),
         "Network": network.kind,
         "NetworkReason": network.why,
         "CgroupManager": manager.kind,

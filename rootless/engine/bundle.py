@@ -33,7 +33,10 @@ def prepare_root(draft: Draft) -> None:
     engine = draft.engine
     storage_maps = draft.maps if draft.maps.single else engine.maps
     draft.choice = drivers.choose(
-        options.storage_driver or engine.storage_driver, draft.maps, storage_maps
+        options.storage_driver or engine.storage_driver,
+        draft.maps,
+        storage_maps,
+        [*engine.storage_options, *options.storage_opt],
     )
     served = None
     if options.lazy or not engine.images.arrived(draft.image, storage_maps):
@@ -42,7 +45,12 @@ def prepare_root(draft: Draft) -> None:
         served = lazy.provide(draft, storage_maps)
     layer_dirs, servers = served or (engine.images.unpack(draft.image, storage_maps), [])
     draft.root_mount = rootfs.prepare(
-        draft.directory, layer_dirs, draft.choice, volatile=bool(options.rm), servers=servers
+        draft.directory,
+        layer_dirs,
+        draft.choice,
+        volatile=bool(options.rm),
+        servers=servers,
+        maps=draft.maps,
     )
     draft.root = draft.root_mount.merged
     if draft.choice.name == "copy" and draft.choice.why != "asked for":
@@ -55,7 +63,7 @@ def prepare_root(draft: Draft) -> None:
     if not draft.maps.root_is_caller:
         _hand_over(draft)
     if draft.choice.name == "copy":
-        rootfs.copy_layers(draft.root_mount, draft.maps)
+        rootfs.copy_layers(draft.root_mount, draft.maps, storage_maps)
 
 
 def _hand_over(draft: Draft) -> None:
@@ -76,9 +84,8 @@ def _hand_over(draft: Draft) -> None:
                 hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place; other users of "
                 "this host can then start setuid programs of your images",
             )
-    rootfs.give(
-        [mount.upper, mount.work], base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base
-    )
+    ours = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
+    rootfs.give(ours, base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
 
 
 def read_file(draft: Draft, path: str) -> bytes | None:

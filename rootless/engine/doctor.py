@@ -187,6 +187,11 @@ def _overlay(engine: Engine) -> Json:
     missing = drivers.fuse_obstacle()
     if not missing:
         return _line("overlay", LESS, f"{problem}: fuse-overlayfs is used, which is slower")
+    if not drivers.python_fuse_obstacle():
+        return _line(
+            "overlay", LESS, f"{problem}; {missing}: python-fuse is used, which is slower still",
+            "as root: apt-get install fuse-overlayfs",
+        )  # fmt: skip
     return _line(
         "overlay", LESS, f"{problem}; {missing}: every container gets copies of the image's files",
         "as root: apt-get install fuse-overlayfs" if "installed" in missing else

@@ -26,7 +26,8 @@ class Engine(Logins):
     It holds no connection and no process: any number of engines, in any number of threads and
     programs, may work on the same directory.  `data_dir` is by default
     $XDG_DATA_HOME/rootless; `storage_driver`, `cgroup_manager` and `runtime` override what would
-    be chosen; `progress` hears of long operations (or makes who does, when it is needed).
+    be chosen, `storage_options` are options of the driver; `progress` hears of long operations (or
+    makes who does, when it is needed).
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Engine(Logins):
         *,
         data_dir: str = "",
         storage_driver: str | None = None,
+        storage_options: list[str] | None = None,
         cgroup_manager: str | None = None,
         runtime: str | None = None,
         progress: Progress | Callable[[], Progress] | None = None,
@@ -44,6 +46,7 @@ class Engine(Logins):
 
         chosen = settings.of_engine()
         self.storage_driver = storage_driver or chosen.get("storage_driver")
+        self.storage_options = list(storage_options or chosen.get("storage_opt") or ())
         self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
         self.runtime = runtime or chosen.get("runtime")
         self._progress = progress

@@ -135,6 +135,7 @@ class ContainerOptions(_Options):
         "cap_add", "cap_drop", "security_opt", "device", "label", "label_file", "annotation",
         "sysctl", "log_opt", "blkio_weight_device", "device_read_bps", "device_write_bps",
         "device_read_iops", "device_write_iops", "cgroup_conf", "create_command",
+        "storage_opt", "volumes_from",
     )  # fmt: skip
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
@@ -146,7 +147,8 @@ class ContainerOptions(_Options):
         "memory", "memory_swap", "cpus", "cpuset_cpus", "pids_limit", "shm_size", "stop_signal",
         "stop_timeout", "cidfile", "pid_file", "pull", "platform", "restart", "runtime", "tz",
         "umask", "ipc", "pid", "uts", "cgroupns", "cgroup_parent", "log_driver", "detach_keys",
-        "storage_driver", "memory_reservation", "memory_swappiness", "kernel_memory", "cpu_shares",
+        "storage_driver", "image_volume", "memory_reservation", "memory_swappiness",
+        "kernel_memory", "cpu_shares",
         "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpuset_mems",
         "blkio_weight", "oom_score_adj", "cgroups", "sdnotify", "conmon_pidfile", "preserve_fds",
         "timeout", *_HEALTH,
@@ -239,6 +241,9 @@ class ContainerOptions(_Options):
         log_driver: str | None
         detach_keys: str | None
         storage_driver: str | None
+        image_volume: str | None
+        storage_opt: list[str]
+        volumes_from: list[str]
         memory_reservation: str | None
         memory_swappiness: int | None
         kernel_memory: str | None

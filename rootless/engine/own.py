@@ -38,6 +38,8 @@ def command(engine: Engine) -> list[str]:
         value = getattr(engine, name)
         if value:
             words += ["--" + name.replace("_", "-"), value]
+    for value in engine.storage_options:
+        words += ["--storage-opt", value]
     return words
 
 

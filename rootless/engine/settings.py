@@ -1,6 +1,6 @@
 """The person's settings: $XDG_CONFIG_HOME/rootless/config.toml.
 
-    [engine]                      # storage-driver, cgroup-manager, runtime
+    [engine]                      # storage-driver, storage-opt, cgroup-manager, runtime
     storage-driver = "overlay"
 
     [run]                         # any option of that verb, by its long name
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
 
-_ENGINE = ("storage_driver", "cgroup_manager", "runtime")
+_ENGINE = ("storage_driver", "storage_opt", "cgroup_manager", "runtime")
 
 
 def path() -> str:
@@ -75,7 +75,7 @@ def _parse(file: str) -> dict[str, dict[str, Json]]:
         if key not in _ENGINE:
             raise UsageError(
                 f'{file}: unknown key "{key}" in [engine]',
-                hint="storage-driver, cgroup-manager, runtime",
+                hint="storage-driver, storage-opt, cgroup-manager, runtime",
             )
     return tables
 

@@ -15,6 +15,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.storage.pyfuse.ids import Ids
 
 _FICLONE = 0x40049409
 """ioctl_ficlone(2): share the blocks of a file, where the file system can."""
@@ -23,9 +24,17 @@ _HIDDEN = "user.overlay."
 
 
 def copy_worker(request: Json) -> Json:
-    """{"layers" (lowest first), "target", "single"}: copy one over the other, whiteouts applied."""
+    """{"layers" (lowest first), "target", "single"}: copy one over the other, whiteouts applied.
+
+    {"uids", "gids"}: texts of `ids.Ids`, for a container that has other ids.
+    """
+    from rootless.storage.pyfuse.ids import Ids
+
+    uids, gids = Ids(request.get("uids", "")), Ids(request.get("gids", ""))
     for layer in request["layers"]:
-        _Merge(request["target"], request["single"]).directory(layer, request["target"])
+        merge = _Merge(request["target"], request["single"])
+        merge.uids, merge.gids = uids, gids
+        merge.directory(layer, request["target"])
     return True
 
 
@@ -42,6 +51,8 @@ class _Merge:
     def __init__(self, target: str, single: bool) -> None:
         self.target = target
         self.single = single
+        self.uids: Ids | None = None
+        self.gids: Ids | None = None
         self._links: dict[int, str] = {}
 
     def directory(self, source: str, target: str) -> None:
@@ -83,7 +94,10 @@ class _Merge:
 
     def _attributes(self, source: str, into: str, found: os.stat_result) -> None:
         if not self.single:
-            os.chown(into, found.st_uid, found.st_gid, follow_symlinks=False)
+            uid, gid = found.st_uid, found.st_gid
+            if self.uids is not None and self.gids is not None:
+                uid, gid = self.uids.beneath(uid), self.gids.beneath(gid)
+            os.chown(into, uid, gid, follow_symlinks=False)
         if not stat.S_ISLNK(found.st_mode):
             os.chmod(into, stat.S_IMODE(found.st_mode))
             for name in os.listxattr(source):

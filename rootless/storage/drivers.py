@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from rootless import documents, host, paths
 from rootless.errors import HostError, RootlessError, UsageError
@@ -11,116 +12,109 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.storage.rootfs import RootMount, Server
-    from rootless.userns.idmap import Extents, IdMaps
+    from rootless.userns.idmap import IdMaps
 
 NAMES = ("overlay", "fuse-overlayfs", "python-fuse", "copy")
+"""In the order in which they are tried."""
+
+_WORKS = {
+    "overlay": "the kernel's overlay works in a user namespace here",
+    "fuse-overlayfs": "the program is installed and /dev/fuse is open",
+    "python-fuse": "this package's own overlay, through fuse-python and /dev/fuse",
+    "copy": "works everywhere; every container has all files of its image for itself",
+}
 
 
 class Choice:
     """`name` of the driver and `why` it was taken; `remap`: the container sees other ids than
-    those the layers are stored with, as (uid, gid) option texts of fuse-overlayfs."""
+    those the layers are stored with, as (uid, gid) option texts (storage.remapping); `options`:
+    what `--storage-opt` says."""
 
-    __slots__ = ("name", "remap", "why")
+    __slots__ = ("name", "options", "remap", "why")
 
     def __init__(self, name: str, why: str, remap: tuple[str, str] = ("", "")) -> None:
         self.name = name
         self.why = why
         self.remap = remap
+        self.options: dict[str, str] = {}
 
 
-def choose(requested: str | None, maps: IdMaps, storage_maps: IdMaps) -> Choice:
-    """Raises UsageError for an unknown name, HostError for a driver that cannot work here."""
+def choose(
+    requested: str | None,
+    maps: IdMaps,
+    storage_maps: IdMaps,
+    options: list[str] | None = None,
+) -> Choice:
+    """The first driver that works, or the one that was asked for.
+
+    Raises UsageError for an unknown name or option, HostError for a driver that cannot work here.
+    """
     if requested and requested not in NAMES:
         raise UsageError(f'unknown storage driver "{requested}"', hint=", ".join(NAMES))
-    remapped = maps.uids != storage_maps.uids or maps.gids != storage_maps.gids
-    if remapped:
-        return _remapped(requested, maps, storage_maps)
-    if requested == "copy":
-        return Choice("copy", "asked for")
-    if requested == "python-fuse":
-        return Choice("python-fuse", "asked for")
-    if requested in (None, "", "overlay"):
-        problem = overlay_obstacle(storage_maps)
+    remap = ("", "")
+    if maps.uids != storage_maps.uids or maps.gids != storage_maps.gids:
+        from rootless.storage import remapping
+
+        remap = remapping.texts(maps, storage_maps)
+    problems: list[str] = []
+    for name in (requested,) if requested else NAMES:
+        problem = obstacle(name, storage_maps, remapped=remap != ("", ""))
         if not problem:
-            return Choice("overlay", "the kernel's overlay works in a user namespace here")
-        if requested:
-            raise HostError(f"native overlay cannot be used: {problem}", hint="try fuse-overlayfs")
-    else:
-        problem = "asked for"
-    missing = fuse_obstacle()
-    if not missing:
-        return Choice(
-            "fuse-overlayfs", f"native overlay: {problem}" if not requested else "asked for"
-        )
-    if requested:
-        raise HostError(f"fuse-overlayfs cannot be used: {missing}", hint="see rootless doctor")
-    return Choice("copy", f"native overlay: {problem}; fuse-overlayfs: {missing}")
+            why = "asked for" if requested else "; ".join(problems) or _WORKS[name]
+            made = Choice(name, why, remap)
+            if options:
+                from rootless.storage import options as words
 
-
-def _remapped(requested: str | None, maps: IdMaps, storage_maps: IdMaps) -> Choice:
-    missing = fuse_obstacle()
-    if missing or requested in ("overlay", "copy"):
-        raise HostError(
-            f"this id map needs fuse-overlayfs: {missing or f'not {requested}'}",
-            hint="install fuse-overlayfs, or leave out --userns",
-        )
-    texts = (
-        mapping(maps.uids, storage_maps.uids),
-        mapping(maps.gids, storage_maps.gids),
+                made.options = words.parse(name, options)
+            return made
+        problems.append(f"{'native overlay' if name == 'overlay' else name}: {problem}")
+    raise HostError(
+        f"the storage driver {problems[0].replace(': ', ' cannot be used: ', 1)}",
+        hint="leave out --storage-driver for the best one that works; rootless info lists them",
     )
-    return Choice("fuse-overlayfs", "the ids of this container differ from those in storage", texts)
 
 
-_OVERFLOW = 65534  # what stat(2) shows for an owner that is not mapped (user_namespaces(7))
-
-
-def mapping(view: Extents, stored: Extents) -> str:
-    """fuse-overlayfs' uidmapping: for every id of the image, the id that this namespace has for
-    the host id with which the layers store it.  `beneath:shown:count`, separated by colons.
-
-    A person's own id, which stores the files of the image's root, may not exist in the container
-    (`nomap`): they are seen with the overflow id, which then stands for root and for nobody else.
-    Raises UsageError when that id is not mapped either.
-    """
-    parts: list[tuple[int, int, int]] = []
-    lost = False
-    for inside, outside, size in stored:
-        found = False
-        for view_in, view_out, view_size in view:
-            low = max(outside, view_out)
-            high = min(outside + size, view_out + view_size)
-            if low < high:
-                found = True
-                parts.append((inside + low - outside, view_in + low - view_out, high - low))
-        lost = lost or (inside == 0 and not found)
-    if lost:
-        if not any(first <= _OVERFLOW < first + size for first, _, size in view):
-            raise UsageError(
-                "this id map has neither your own id, to which the image's files belong, "
-                f"nor {_OVERFLOW} to stand for it",
-                hint="map 0 (your own id) somewhere, or 65535 ids and more",
-            )
-        parts = _without(parts, _OVERFLOW) + [(0, _OVERFLOW, 1)]
-    parts.sort()
-    return ":".join(f"{beneath}:{shown}:{count}" for shown, beneath, count in parts)
-
-
-def _without(parts: list[tuple[int, int, int]], beneath: int) -> list[tuple[int, int, int]]:
+def listed(maps: IdMaps) -> list[Json]:
+    """Every driver: its name, whether it can be used here, and why or why not."""
     made = []
-    for shown, first, count in parts:
-        if first <= beneath < first + count:
-            before = beneath - first
-            made.append((shown, first, before))
-            made.append((shown + before + 1, beneath + 1, count - before - 1))
-        else:
-            made.append((shown, first, count))
-    return [part for part in made if part[2] > 0]
+    for name in NAMES:
+        problem = obstacle(name, maps)
+        made.append({"Name": name, "Usable": not problem, "Reason": problem or _WORKS[name]})
+    return made
+
+
+def obstacle(name: str, maps: IdMaps, *, remapped: bool = False) -> str:
+    """Why a driver cannot work here; empty if it can."""
+    if name == "overlay":
+        if remapped:
+            return (
+                "the container's ids differ from those in storage, and idmapped mounts are root's"
+            )
+        return overlay_obstacle(maps)
+    if name == "fuse-overlayfs":
+        return fuse_obstacle()
+    if name == "python-fuse":
+        return python_fuse_obstacle()
+    return ""
 
 
 def fuse_obstacle() -> str:
     """Why fuse-overlayfs cannot work, empty if it can."""
     if not host.current().fuse_overlayfs:
         return "the program fuse-overlayfs is not installed"
+    return _device_obstacle()
+
+
+def python_fuse_obstacle() -> str:
+    """Why our own overlay cannot work, empty if it can.  Looks for the library, loads nothing."""
+    if not any(os.path.isdir(os.path.join(one, "fuseparts")) for one in sys.path if one):
+        return "the library fuse-python is not installed"
+    return _device_obstacle()
+
+
+def _device_obstacle() -> str:
+    if not os.path.exists("/dev/fuse"):
+        return "there is no /dev/fuse"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "/dev/fuse cannot be opened"
     return ""
@@ -195,45 +189,10 @@ def probe_worker(request: Json) -> Json:
 
 def server(mount: RootMount) -> Server:
     """The program that serves `mount.merged`, for drivers that are no part of the kernel."""
+    from rootless.storage import options
     from rootless.storage.rootfs import Server
 
     if mount.driver == "python-fuse":
-        return Server(python_fuse_argv(mount), mount.merged)
-    return Server(fuse_overlayfs_argv(mount), mount.merged)
-
-
-def python_fuse_argv(mount: RootMount) -> list[str]:
-    """How this package's own overlay is started (storage/pyfuse/server.py)."""
-    import sys
-
-    order: Json = {
-        "path": sys.path,
-        "lowers": mount.lowers,
-        "upper": mount.upper,
-        "work": mount.work,
-        "target": mount.merged,
-        "volatile": mount.volatile,
-        "uids": mount.uidmapping,
-        "gids": mount.gidmapping,
-        "options": [
-            "use_ino", "allow_other", "default_permissions", "big_writes", "atomic_o_trunc",
-            "suid", "dev", "fsname=python-fuse", "attr_timeout=1", "entry_timeout=3600",
-            "negative_timeout=3600",
-        ],
-    }  # fmt: skip
-    program = os.path.join(paths.PACKAGE, "storage", "pyfuse", "server.py")
-    return [sys.executable, "-IS", program, documents.dumps(order)]
-
-
-def fuse_overlayfs_argv(mount: RootMount) -> list[str]:
-    """How fuse-overlayfs is started; it stays in the foreground under the monitor."""
-    options = [
-        "lowerdir=" + ":".join(mount.lowers),
-        f"upperdir={mount.upper}",
-        f"workdir={mount.work}",
-    ]
-    if mount.volatile:
-        options.append("volatile")
-    if mount.uidmapping:
-        options += [f"uidmapping={mount.uidmapping}", f"gidmapping={mount.gidmapping}"]
-    return [host.current().fuse_overlayfs, "-f", "-o", ",".join(options), mount.merged]
+        # an interpreter in a home of its own is closed to root of a map without the person's id
+        return Server(options.python_fuse(mount), mount.merged, late=mount.late)
+    return Server(options.fuse_overlayfs(mount), mount.merged)

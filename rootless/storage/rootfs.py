@@ -9,6 +9,7 @@ from rootless.errors import StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.documents import Json
     from rootless.storage.drivers import Choice
     from rootless.userns.idmap import IdMaps
 
@@ -50,7 +51,8 @@ class RootMount:
 
     `servers`: file systems that programs serve, in the order in which they are started: those of
     single layers first, then the one that serves `merged`, if the kernel does not.  `served`: some
-    lower directories are empty until their servers run.
+    lower directories are empty until their servers run.  `single`: of one id; `late`: root of the
+    map may not read this package; `forced`: what `--storage-opt` says.
 
     `volatile`: nothing is ever written through to the disk, not even when a program in the
     container asks for it; only for what is removed at its end, and never mounted twice.
@@ -58,12 +60,15 @@ class RootMount:
 
     __slots__ = (
         "driver",
+        "forced",
         "gidmapping",
+        "late",
         "lowers",
         "merged",
         "options",
         "served",
         "servers",
+        "single",
         "uidmapping",
         "upper",
         "volatile",
@@ -83,6 +88,8 @@ class RootMount:
         self.uidmapping = self.gidmapping = ""
         self.servers: list[Server] = []
         self.served = False
+        self.late = self.single = False
+        self.forced: dict[str, str] = {}
 
 
 def prepare(
@@ -92,6 +99,7 @@ def prepare(
     *,
     volatile: bool = False,
     servers: list[Server] | None = None,
+    maps: IdMaps | None = None,
 ) -> RootMount:
     """Make the directories.  `servers` are those of lower directories that are not plain ones.
 
@@ -101,6 +109,15 @@ def prepare(
     mount.servers = list(servers or ())
     mount.served = bool(servers)
     mount.uidmapping, mount.gidmapping = choice.remap
+    mount.forced = choice.options
+    if maps is not None:
+        mount.single = maps.single
+        mount.late = not maps.root_is_caller
+    mount.options = ",".join(
+        ["userxattr"]
+        + (["volatile"] if volatile and "volatile" not in choice.options else [])
+        + [f"{name}={value}" if value else name for name, value in choice.options.items()]
+    )
     try:
         mode = 0o755
         if layer_dirs and not mount.served:
@@ -126,15 +143,21 @@ def prepare(
     return mount
 
 
-def copy_layers(mount: RootMount, maps: IdMaps) -> None:
-    """For the driver `copy`: the layers one over the other."""
+def copy_layers(mount: RootMount, maps: IdMaps, stored: IdMaps) -> None:
+    """For the driver `copy`: the layers one over the other, with the owners that `maps` wants."""
     from rootless.userns import calls
 
-    calls.call(
-        "rootless.storage.copying:copy_worker",
-        {"layers": list(reversed(mount.lowers)), "target": mount.merged, "single": maps.single},
-        maps=maps,
-    )
+    request: Json = {
+        "layers": list(reversed(mount.lowers)),
+        "target": mount.merged,
+        "single": maps.single,
+    }
+    if mount.uidmapping:
+        from rootless.storage import remapping
+
+        # a person's own ids, which a container may lack, are there where the layers are stored
+        request["uids"], request["gids"] = remapping.texts(stored, maps)
+    calls.call("rootless.storage.copying:copy_worker", request, maps=stored)
 
 
 def give(paths: list[str], uid: int, gid: int, maps: IdMaps) -> None:

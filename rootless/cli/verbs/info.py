@@ -7,6 +7,7 @@ from rootless.cli.words import Verb, text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
+    from rootless.documents import Json
 
 VERB = Verb(
     "info",
@@ -28,6 +29,7 @@ _LINES = (
     ("Ids", "Ids"),
     ("Storage driver", "Driver"),
     (" because", "DriverReason"),
+    (" others", "Drivers"),
     ("Network", "Network"),
     (" because", "NetworkReason"),
     ("Cgroups", "CgroupManager"),
@@ -56,4 +58,17 @@ def run(call: Call) -> None:
             value = value[part]
         if title == "Memory":
             value = output.human_size(value)
+        if title == " others":
+            _drivers(value, found["Driver"])
+            continue
         output.line(f"{title + ':':16} {value}")
+
+
+def _drivers(found: list[Json], chosen: str) -> None:
+    """One line for each driver that was not taken."""
+    from rootless.cli import output
+
+    for one in found:
+        if one["Name"] != chosen:
+            word = "usable" if one["Usable"] else "not usable"
+            output.line(f"{' ' + one['Name'] + ':':16} {word}: {one['Reason']}")

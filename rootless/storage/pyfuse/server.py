@@ -86,6 +86,7 @@ class Operations:
         self.uids = Ids(order.get("uids", ""), order.get("squash"))
         self.gids = Ids(order.get("gids", ""), order.get("squash"))
         self._plain = self.uids.plain and self.gids.plain
+        self._static = bool(order.get("static_nlink"))
         self._context = context
 
     # ------------------------------------------------------------ look
@@ -116,7 +117,7 @@ class Operations:
         merged = False
         if kind == stat.S_IFDIR:
             here = self.tree.directory(path if path != "/" else "")
-            merged = len(here.lowers) + (here.upper >= 0) > 1
+            merged = self._static or len(here.lowers) + (here.upper >= 0) > 1
         return self._shown(found, ino, merged)
 
     def fgetattr(self, path: str, file: File | None = None) -> Any:

@@ -1,0 +1,72 @@
+"""Drivers as a person meets them: listed, forced, with other ids than the image was stored with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Command, Place
+
+DRIVERS = ("fuse-overlayfs", "python-fuse", "copy")
+
+
+@pytest.mark.usefixtures("everyone")
+def test_info_lists_every_driver_and_says_why(rootless: Command) -> None:
+    found = rootless("info", "--format", "json").json()
+    assert [one["Name"] for one in found["Drivers"]] == [
+        "overlay", "fuse-overlayfs", "python-fuse", "copy",
+    ]  # fmt: skip
+    assert all(one["Reason"] and one["Usable"] for one in found["Drivers"]), found["Drivers"]
+    shown = rootless("info").stdout
+    assert " copy:           usable: works everywhere; every container has all files" in shown
+    forced = rootless("--storage-driver", "python-fuse", "info", "--format", "{{.Driver}}")
+    assert forced.stdout == "python-fuse\n"
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("userns", ["keep-id:uid=1000,gid=1000", "nomap"])
+def test_other_ids_than_those_in_storage(
+    rootless: Command, busybox_image: str, place: Place, driver: str, userns: str
+) -> None:
+    place.data.chmod(0o711)
+    for path in (place.base, *place.base.parents):
+        if path.stat().st_uid == os.getuid():
+            path.chmod(path.stat().st_mode | 0o001)
+    words = ["--storage-driver", driver, "run", "--name", "c", "--userns", userns, "-u", "0"]
+    script = (
+        "stat -c '%u:%g' /etc/passwd /home/guest; echo x >>/etc/passwd; chown 5:6 /etc/group;"
+        "touch /new; su guest -c 'touch /home/guest/own'; stat -c %u:%g /etc/passwd /etc/group /new"
+        " /home/guest/own"
+    )
+    out = rootless(*words, busybox_image, "sh", "-c", script).stdout
+    assert out.split() == ["0:0", "1000:1000", "0:0", "5:6", "0:0", "1000:1000"]
+    # nothing of the image was copied but what was changed
+    if driver != "copy":
+        upper = rootless("inspect", "c").json()[0]["GraphDriver"]["Data"]["UpperDir"]
+        assert not Path(upper, "bin/busybox").exists()
+
+
+@pytest.mark.usefixtures("everyone")
+@pytest.mark.parametrize("driver", ["fuse-overlayfs", "python-fuse"])
+def test_options_reach_the_driver(rootless: Command, busybox_image: str, driver: str) -> None:
+    run = ["--storage-driver", driver, "--storage-opt", "static_nlink", "run", "--rm",
+           "--storage-opt", "timeout=2", "--network", "none", busybox_image]  # fmt: skip
+    assert rootless(*run, "stat", "-c", "%h", "/etc").stdout == "1\n"
+    found = rootless("run", "--storage-opt", "colour=red", busybox_image, "true", code=125)
+    assert 'the driver overlay has no option "colour"' in found.stderr
+    assert "hint: volatile, index, xino" in found.stderr
+    found = rootless("run", "--storage-opt", "size=1g", busybox_image, "true", code=125)
+    assert "without a quota" in found.stderr
+
+
+def test_owners_in_attributes(rootless: Command, busybox_image: str) -> None:
+    # what is chosen on NFS, where a server refuses other ids
+    run = ["--storage-driver", "fuse-overlayfs", "--storage-opt", "xattr_permissions=2", "run",
+           "--name", "c", "--network", "none", busybox_image]  # fmt: skip
+    script = "touch /f; chown 33:44 /f; stat -c %u:%g /f"
+    assert rootless(*run, "sh", "-c", script).stdout == "33:44\n"
+    upper = Path(rootless("inspect", "c").json()[0]["GraphDriver"]["Data"]["UpperDir"])
+    assert (upper / "f").stat().st_uid == os.getuid()
+    names = os.listxattr(upper / "f")
+    assert any(name.endswith("override_stat") for name in names)
