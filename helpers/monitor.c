@@ -7,6 +7,7 @@
  * Nothing else is left running.  Its own death is a normal event: the container's first process is
  * killed by its parent-death signal, slirp4netns sees its exit descriptor close. */
 #define _GNU_SOURCE
+#include "cgroup.h"
 #include "channel.h"
 #include "checks.h"
 #include "events.h"
@@ -293,31 +294,6 @@ static int serve(void)
     }
 }
 
-static int oom_killed(void)
-{
-    char text[1024];
-    int fd = cgroup < 0 ? -1 : openat(cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (got <= 0)
-        return 0;
-    text[got] = 0;
-    char *at = strstr(text, "oom_kill ");
-    return at && atoi(at + 9) > 0;
-}
-
-/* what the first process left behind: without a pid namespace of its own nothing else ends it */
-static void kill_the_rest(void)
-{
-    int fd = cgroup < 0 ? -1 : openat(cgroup, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (write(fd, "1", 1) < 0)
-        errno = 0; /* kernels before 5.14 have no such file, and then nobody promised it */
-    close(fd);
-}
-
 static int asked_to_stop(void)
 {
     char path[4096];
@@ -500,8 +476,9 @@ static void run(void)
         channel_send(&channel, 'R', &pid, 4);
         int status = serve();
         record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        record.oom = oom_killed();
-        kill_the_rest();
+        record.oom = cgroup_out_of_memory(cgroup);
+        /* what the first process left behind: without a pid namespace nothing else ends it */
+        cgroup_kill(cgroup);
         record.finished = now();
         container.pid = 0;
         checks_end(0);

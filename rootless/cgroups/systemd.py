@@ -199,7 +199,7 @@ class SystemdUser(Manager):
             ("BindsTo", ("as", [scope])),
             ("After", ("as", [scope])),
             ("TimersMonotonic",
-             ("a(st)", [("OnActiveUSec", every), ("OnUnitInactiveUSec", every)])),
+             ("a(st)", [("OnActiveSec", every), ("OnUnitInactiveSec", every)])),
             # systemd's own minute would make a check every ten seconds one every minute
             ("AccuracyUSec", ("t", min(1000000, max(1000, every // 10)))),
             ("RemainAfterElapse", ("b", False)),

@@ -205,7 +205,7 @@ def _resources(draft: Draft) -> Json:
     options = draft.options
     resources = cgroup_limits.parse(**{name: getattr(options, name) for name in options.LIMITS})
     for name, why in cgroup_limits.NOT_IN_V2.items():
-        if getattr(options, name) not in (None, False, ""):
+        if getattr(options, name) not in (None, False, "", []):
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be had with cgroup version 2", hint=why
             )
@@ -430,24 +430,18 @@ def _log_orders(draft: Draft) -> list[Record]:
             limit = max(0, cgroup_limits.size(value))
         elif name == "max-file" and value.isdigit() and int(value) > 0:
             count = int(value)
-        elif name not in ("tag", "path"):
+        elif name in ("labels", "env") and driver != "journald":
+            raise UsageError(f"--log-opt {name} needs --log-driver journald")
+        elif name not in ("tag", "labels", "env", "path"):
             raise UsageError(
-                f'unknown --log-opt "{word}"', hint="max-size=10m, max-file=3, tag=TEXT"
+                f'unknown --log-opt "{word}"',
+                hint="max-size=10m, max-file=3, tag=TEXT, labels=NAME,NAME, env=NAME,NAME",
             )
     path = os.path.join(draft.directory, "ctr.log")
     made: list[Record] = [("log", (driver, path, str(limit), str(count)))]
     if driver == "journald":
-        image = draft.options.image
-        made.append(
-            (
-                "field",
-                (
-                    f"CONTAINER_ID={draft.identifier[:12]}",
-                    f"CONTAINER_ID_FULL={draft.identifier}",
-                    f"CONTAINER_NAME={draft.name}",
-                    f"IMAGE_NAME={image}",
-                    f"SYSLOG_IDENTIFIER={draft.name}",
-                ),
-            )
-        )
+        from rootless.engine import journal
+
+        labels = spec.labels(draft.options, draft.image_config)
+        made.append(("field", journal.fields(draft, labels)))
     return made

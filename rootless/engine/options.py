@@ -136,6 +136,7 @@ class ContainerOptions(_Options):
         "sysctl", "log_opt", "blkio_weight_device", "device_read_bps", "device_write_bps",
         "device_read_iops", "device_write_iops", "cgroup_conf", "create_command",
         "storage_opt", "volumes_from",
+        "device_cgroup_rule",
     )  # fmt: skip
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
@@ -259,6 +260,7 @@ class ContainerOptions(_Options):
         device_write_bps: list[str]
         device_read_iops: list[str]
         device_write_iops: list[str]
+        device_cgroup_rule: list[str]
         cgroup_conf: list[str]
         oom_kill_disable: bool
         oom_score_adj: int | None

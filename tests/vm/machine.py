@@ -69,7 +69,8 @@ class Machine:
             "-monitor", f"unix:{self.work}/monitor,server=on,wait=off",
             "-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd),
             "-append", "root=/dev/vda rw console=ttyS0 quiet systemd.unified_cgroup_hierarchy=1 "
-            "psi=1",
+            # swap is not counted by default on older kernels
+            "psi=1 swapaccount=1",
             "-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe",
             # restrict: the guest reaches nothing outside; only our one port leads in
             "-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",

@@ -19,9 +19,11 @@ fleeting (does not linger); the tests reach all of them, and root, by ssh on the
 from __future__ import annotations
 
 import argparse
+import datetime
 import hashlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +36,8 @@ from machine import Machine
 TREE = HERE.parent.parent
 CACHE = pathlib.Path("/var/cache/rootless-tests")
 PYTHONS = {"bullseye": "3.11", "bookworm": "3.11", "trixie": "3.13"}
+# where the machine's own Python is older than what the project needs, that of a newer Debian
+BROUGHT = {"bullseye": "bookworm"}
 TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "cffi", "click", "platformdirs",
          "rich", "hypothesis", "backports.zstd"]  # fmt: skip
 
@@ -65,6 +69,42 @@ def site(suite: str) -> pathlib.Path:
     return path
 
 
+# the newer Debian's own C library and loader: those of the machine are older
+WRAPPER = """#!/bin/sh
+exec /opt/python/lib64/ld-linux-x86-64.so.2 --argv0 /opt/python/bin/python3 --library-path \\
+/opt/python/lib/x86_64-linux-gnu:/opt/python/usr/lib/x86_64-linux-gnu \\
+/opt/python/usr/bin/python3.11 "$@"
+"""
+
+
+def interpreter(suite: str) -> pathlib.Path:
+    """A Python of another Debian that runs from /opt/python; made once a month, as root."""
+    path = CACHE / f"vm-python-{suite}-{datetime.date.today():%Y-%m}"
+    if not path.exists():
+        say(f"fetching the Python of {suite}")
+        for old in CACHE.glob(f"vm-python-{suite}-*"):
+            shutil.rmtree(old)
+        with tempfile.TemporaryDirectory(prefix="partial-python-", dir=CACHE) as name:
+            made = pathlib.Path(name) / "made"
+            subprocess.run(
+                ["mmdebstrap", "--quiet", "--variant=extract", "--include=python3.11,libc6", suite,
+                 str(made)],
+                check=True, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            for unused in ("usr/share", "var", "dev", "proc", "sys"):
+                shutil.rmtree(made / unused, ignore_errors=True)
+            # the interpreter looks for its library beside the name that it is called by
+            (made / "lib/python3.11").symlink_to("../usr/lib/python3.11")
+            program = made / "bin/python3"
+            program.parent.mkdir(exist_ok=True)
+            program.unlink(missing_ok=True)
+            program.write_text(WRAPPER)
+            program.chmod(0o755)
+            os.rename(made, path)
+        path.chmod(0o755)
+    return path
+
+
 def build(tree: pathlib.Path) -> None:
     """Build helpers and extension in place."""
     python = os.environ.get("ROOTLESS_TEST_PIP", sys.executable)
@@ -90,21 +130,29 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args()
 
 
+def program(suite: str) -> str:
+    """The interpreter in the machine."""
+    return "/opt/python/bin/python3" if suite in BROUGHT else "/usr/bin/python3"
+
+
 def copy_in(machine: Machine, tree: pathlib.Path, suite: str) -> None:
     """The tree and the tools, and a command on the PATH of everybody there."""
     machine.send("root", tree, "/opt/tree", "./.git", "./build", "./.*_cache", "./tests/vm")
     machine.send("root", site(suite), "/opt/site")
+    if suite in BROUGHT:
+        machine.send("root", interpreter(BROUGHT[suite]), "/opt/python")
+    python = program(suite)
     machine.run(
         "root",
         [
-            "chmod -R a+rX /opt && printf '#!/usr/bin/python3 -IS\\nimport sys\\n"
+            f"chmod -R a+rX /opt && printf '#!{python} -IS\\nimport sys\\n"
             "sys.path[:0] = [\"/opt/tree\", \"/opt/site\"]\\n"
             "from rootless.cli.lean import main\\nsys.exit(main())\\n' >/usr/local/bin/rootless && "
             "sed s/rootless.cli.lean/rootless.units.generator/ /usr/local/bin/rootless "
             ">/usr/local/bin/rootless-generator && chmod 755 /usr/local/bin/rootless* && "
             "mkdir -p /usr/local/lib/systemd/user-generators && "
             "ln -s ../../../bin/rootless-generator /usr/local/lib/systemd/user-generators/ && "
-            "python3 -m compileall -q /opt/tree/rootless /opt/site >/dev/null 2>&1; true"
+            f"{python} -m compileall -q /opt/tree/rootless /opt/site >/dev/null 2>&1; true"
         ],
         timeout=300,
     )  # fmt: skip
@@ -125,7 +173,8 @@ def run_tests(machine: Machine, words: list[str], given: argparse.Namespace) -> 
     command = (
         "cd /opt/tree && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/tree:/opt/site "
         "ROOTLESS_TEST_SITE=/opt/site ROOTLESS_TEST_REPORTS_OUT=$HOME/reports timeout 3000 "
-        "python3 -m pytest -p no:cacheprovider -p no:xdist -m systemd --timeout 600 "
+        f"{program(given.suite)} -m pytest -p no:cacheprovider -p no:xdist -m systemd "
+        "--timeout 600 "
         "--junitxml=$HOME/junit.xml "
         + " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
     )

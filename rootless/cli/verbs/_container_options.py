@@ -62,6 +62,7 @@ OPTIONS = (
     text("--kernel-memory", "SIZE", "not with cgroup version 2: counts towards --memory"),
     number("--memory-swappiness", "PERCENT", "not with cgroup version 2"),
     flag("--oom-kill-disable", "not with cgroup version 2"),
+    several("--device-cgroup-rule", "RULE", "not without root: nobody else may filter devices"),
     text("--cpu-rt-period", "MICROSECONDS", "not with cgroup version 2"),
     text("--cpu-rt-runtime", "MICROSECONDS", "not with cgroup version 2"),
     number("--oom-score-adj", "NUMBER", "who is ended first when memory runs out (-1000 to 1000)"),
@@ -116,6 +117,6 @@ OPTIONS = (
          complete="enabled disabled split no-conmon"),
     text("--log-driver", "NAME", "k8s-file, json-file, journald or none",
          complete="k8s-file json-file journald none"),
-    several("--log-opt", "NAME=VALUE", "max-size=SIZE, max-file=N, tag=TEXT"),
+    several("--log-opt", "NAME=VALUE", "max-size=SIZE, max-file=N, tag=TEXT; labels=, env="),
     text("--detach-keys", "KEYS", "keys that leave the container running (ctrl-p,ctrl-q)"),
 )  # fmt: skip
