@@ -39,7 +39,8 @@ def account(spec: str, extra_groups: list[str], read_file: ReadFile) -> Account:
     passwd = _rows(read_file("/etc/passwd"))
     found = None
     for row in passwd:
-        if len(row) >= 6 and (row[0] == user or (user.isdigit() and row[2] == user)):
+        # a number is an id, also where the image has a user of that name (CVE-2016-3697)
+        if len(row) >= 6 and row[2 if user.isdigit() else 0] == user:
             found = row
             break
     if found:

@@ -17,10 +17,12 @@ from weaken import Change, Engine, engine, variant  # noqa: F401  (fixtures)
 pytestmark = pytest.mark.usefixtures("everyone")
 
 
-def test_cve_2018_15664_a_link_to_the_host_is_copied_from(
+@pytest.mark.parametrize("cve", ["2018_15664", "2019_18466"])
+def test_cve_a_link_to_the_host_is_copied_from(
     engine: Engine,  # noqa: F811
     busybox_image: str,
     place: Place,
+    cve: str,
 ) -> None:
     """The end state of the exchange that test_cp.py races with."""
     (place.work / "secret").mkdir()
@@ -152,7 +154,7 @@ def test_cve_2021_21285_a_configuration_that_is_none(
         assert "internal error" in engine(trusting)("pull", f"oci:{odd}", code=125).stderr
 
 
-@pytest.mark.parametrize("cve", ["2021_41091", "2021_21284"])
+@pytest.mark.parametrize("cve", ["2021_41091", "2021_21284", "2021_41103", "2024_25621"])
 def test_cve_2021_other_users_reach_nothing_of_a_container(
     engine: Engine,  # noqa: F811
     busybox_tar: Path,

@@ -31,7 +31,14 @@ BY_NAME = (
 
 
 @pytest.mark.parametrize(
-    ("cve", "kind"), [("2021_30465", "directory"), ("2024_45310", "file"), ("2017_1002101", "rw")]
+    ("cve", "kind"),
+    [
+        ("2021_30465", "directory"),
+        ("2024_45310", "file"),
+        ("2017_1002101", "rw"),
+        ("2019_18837", "directory"),
+        ("2025_24965", "file"),
+    ],
 )
 def test_cve_a_mount_point_that_is_a_link(
     variant: Variant,  # noqa: F811

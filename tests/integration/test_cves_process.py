@@ -141,7 +141,9 @@ INHERIT = Change(
 )
 
 
-@pytest.mark.parametrize("cve", ["2022_24769", "2022_27649", "2022_27650", "2022_29162"])
+@pytest.mark.parametrize(
+    "cve", ["2022_24769", "2022_27649", "2022_27650", "2022_27651", "2022_29162"]
+)
 def test_cve_2022_inheritable_capabilities(engine: Engine, busybox_image: str, cve: str) -> None:  # noqa: F811
     """A program with inheritable file capabilities would get them, whoever starts it."""
 
@@ -161,15 +163,19 @@ def test_cve_2022_inheritable_capabilities(engine: Engine, busybox_image: str, c
     assert inherited("weak") != 0
 
 
-def test_cve_2021_20188_another_user_in_a_privileged_container(
+@pytest.mark.parametrize("cve", ["2016_8867", "2018_10856", "2021_20188"])
+def test_cve_rights_of_another_user(
     engine: Engine,  # noqa: F811
     busybox_image: str,
+    cve: str,
 ) -> None:
+    """None by being started as another user, in a privileged container neither."""
+    privileged = ["--privileged"] if cve == "2021_20188" else []
     script = "grep CapEff /proc/self/status"
 
     def effective(*changes: Change) -> int:
         found = engine(*changes)(
-            "run", "--rm", "--privileged", "-u", "1000:1000", busybox_image, "sh", "-c", script
+            "run", "--rm", *privileged, "-u", "1000:1000", busybox_image, "sh", "-c", script
         )
         return int(found.stdout.split()[1], 16)
 
@@ -182,7 +188,7 @@ def test_cve_2021_20188_another_user_in_a_privileged_container(
     assert effective(ambient) != 0
 
 
-@pytest.mark.parametrize("cve", ["2022_2989", "2022_2990", "2022_36109"])
+@pytest.mark.parametrize("cve", ["2022_2989", "2022_2990", "2022_36109", "2023_25173"])
 def test_cve_2022_the_first_group_can_be_shed(
     engine: Engine,  # noqa: F811
     busybox_image: str,
