@@ -90,7 +90,8 @@ if [ "$action" = uninstall ]; then
     done
     if [ "$(readlink "$generator")" = "$bin/rootless-generator" ]; then
         rm -f "$generator"
-        rmdir "${generator%/*}" 2>/dev/null || :
+        # what systemd's own packages do not make there
+        rmdir "${generator%/*}" "$(dirname "${generator%/*}")" 2>/dev/null || :
     fi
     rm -rf "$lib"
     say "removed $bin/rootless and $lib"
