@@ -32,8 +32,8 @@ def account(text: str, groups: list[str] | None = None) -> tuple[int, int, list[
         ("www:staff", (33, 50, [50], "/srv")),
         ("4711", (4711, 0, [0], "/")),
         ("4711:12", (4711, 12, [12], "/")),
-        # a name of digits is a name first, as everywhere
-        ("1000", (7, 8, [8], "/odd")),
+        # digits are an id, also where somebody has them for a name (CVE-2016-3697)
+        ("1000", (1000, 0, [0], "/")),
     ],
 )
 def test_users(text: str, expected: tuple[int, int, list[int], str]) -> None:
