@@ -59,7 +59,10 @@ def container(one: Container) -> Json:
             "NetworkMode": record["network"],
             "RestartPolicy": {"Name": policy, "MaximumRetryCount": int(count or 0)},
             "AutoRemove": record["remove"],
-            "LogConfig": {"Type": record["logDriver"], "Config": {}},
+            "LogConfig": {
+                "Type": record["logDriver"],
+                "Config": dict(word.partition("=")[::2] for word in record["logOptions"]),
+            },
             "Privileged": record["privileged"],
             "ReadonlyRootfs": config["root"]["readonly"],
             "Runtime": record["runtime"],

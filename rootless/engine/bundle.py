@@ -6,7 +6,7 @@ import os
 
 from rootless import documents, paths
 from rootless.cgroups import limits as cgroup_limits
-from rootless.engine import filters, signals, spec
+from rootless.engine import filters, log_options, signals, spec
 from rootless.errors import HostError, UsageError
 from rootless.network import files, slirp
 from rootless.runtime import compile, records
@@ -331,7 +331,7 @@ def orders(draft: Draft) -> list[Record]:
     made += namespace_orders(draft)
     if options.tty:
         made.append(("tty", ()))
-    made += _log_orders(draft)
+    made += log_options.orders(draft)
     if draft.network.kind == "slirp4netns":
         plan = slirp.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
         made.append(("slirp", tuple(plan.argv())))
@@ -415,33 +415,3 @@ def restart_policy(text: str | None) -> tuple[str, str]:
             f'unknown --restart "{text}"', hint="no, on-failure[:N], always or unless-stopped"
         )
     return policy, count or "0"
-
-
-def _log_orders(draft: Draft) -> list[Record]:
-    driver = draft.options.log_driver or "k8s-file"
-    if driver not in ("k8s-file", "json-file", "journald", "none"):
-        raise UsageError(
-            f'unknown --log-driver "{driver}"', hint="k8s-file, json-file, journald or none"
-        )
-    limit, count = 0, 1
-    for word in draft.options.log_opt:
-        name, _, value = word.partition("=")
-        if name == "max-size":
-            limit = max(0, cgroup_limits.size(value))
-        elif name == "max-file" and value.isdigit() and int(value) > 0:
-            count = int(value)
-        elif name in ("labels", "env") and driver != "journald":
-            raise UsageError(f"--log-opt {name} needs --log-driver journald")
-        elif name not in ("tag", "labels", "env", "path"):
-            raise UsageError(
-                f'unknown --log-opt "{word}"',
-                hint="max-size=10m, max-file=3, tag=TEXT, labels=NAME,NAME, env=NAME,NAME",
-            )
-    path = os.path.join(draft.directory, "ctr.log")
-    made: list[Record] = [("log", (driver, path, str(limit), str(count)))]
-    if driver == "journald":
-        from rootless.engine import journal
-
-        labels = spec.labels(draft.options, draft.image_config)
-        made.append(("field", journal.fields(draft, labels)))
-    return made

@@ -11,7 +11,7 @@ import os
 import time
 
 from rootless import documents
-from rootless.engine import accounts, bundle, names, session, signals, spec
+from rootless.engine import accounts, bundle, log_options, names, session, signals, spec
 from rootless.engine import binds as binding
 from rootless.errors import Conflict, RootlessError, UsageError
 from rootless.network import modes, ports
@@ -320,8 +320,9 @@ def _record(draft: Draft, starts: bool) -> None:
         "stdin": bool(options.interactive),
         "stopSignal": options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM",
         "stopTimeout": 10 if options.stop_timeout is None else options.stop_timeout,
-        "logDriver": options.log_driver or "k8s-file",
-        "logPath": os.path.join(draft.directory, "ctr.log"),
+        "logDriver": log_options.driver(draft),
+        "logPath": log_options.path(draft),
+        "logOptions": list(options.log_opt),
         "privileged": bool(options.privileged),
         "runtime": options.runtime or engine_runtime(draft.engine),
         "cgroup": {

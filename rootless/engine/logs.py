@@ -95,7 +95,7 @@ def read(
     if driver == "none":
         raise Conflict("this container keeps no log", hint="it was made with --log-driver none")
     if driver == "journald":
-        return _journal(path, follow, since, until, tail, timestamps)
+        return _journal(path, follow, since, until, tail, timestamps, alive)
     parse = _json_line if driver == "json-file" else _k8s_line
     return _files(path, parse, follow, since, until, tail, timestamps, alive)
 
@@ -309,6 +309,7 @@ def _journal(
     until: float | None,
     tail: int | None,
     timestamps: bool,
+    alive: Callable[[], bool],
 ) -> Iterator[Entry]:
     import subprocess
 
@@ -323,7 +324,7 @@ def _journal(
         raise HostError("journalctl is not installed, so the log cannot be read") from None
     assert process.stdout is not None
     try:
-        for line in process.stdout:
+        for line in _until_dead(process.stdout.fileno(), alive if follow else None):
             found = documents.loads(line.decode())
             text = found.get("MESSAGE") or ""
             data = bytes(text) if isinstance(text, list) else str(text).encode()
@@ -338,3 +339,27 @@ def _journal(
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
+
+
+def _until_dead(fd: int, alive: Callable[[], bool] | None) -> Iterator[bytes]:
+    """Lines from a pipe: to its end, or until nobody lives who writes and nothing comes any more.
+
+    journalctl -f does not know when the last entry has come.
+    """
+    import select
+
+    rest = b""
+    ended = False
+    while True:
+        if alive is not None and not select.select([fd], [], [], 0.5)[0]:
+            if ended:
+                return
+            # what was written last is on its way through the journal: one more round
+            ended = not alive()
+            continue
+        data = os.read(fd, 1 << 16)
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+        if not data:
+            return

@@ -125,7 +125,11 @@ def test_devices_under_other_names(rootless: Command, busybox_image: str) -> Non
         (["--ulimit", "nofile=999999999"], "--ulimit nofile=999999999"),
         (["--network", "slirp4netns:colour=red"], 'unknown option "colour=red"'),
         (["--network", "none", "-p", "8080:80"], "--network none"),
-        (["--log-opt", "colour=red"], 'unknown --log-opt "colour=red"'),
+        (["--log-opt", "colour=red"], 'invalid --log-opt "colour=red"'),
+        (["--log-opt", "tag=x"], 'invalid --log-opt "tag=x"'),
+        (["--log-opt", "path=/no/such/file"], "/no/such cannot be written to"),
+        (["--log-opt", "max-file=0"], 'invalid --log-opt "max-file=0"'),
+        (["--log-driver", "none", "--log-opt", "max-size=1m"], "for the log driver none"),
         (["--label-file", "/no/such/file"], "/no/such/file"),
         (["--env", "=x"], 'invalid environment variable "=x"'),
         (["--shm-size", "large"], 'invalid size "large"'),
@@ -273,3 +277,24 @@ def test_volumes_in_their_ways(rootless: Command, busybox_image: str, place: Pla
                      code=1)  # fmt: skip
     assert "passwd" in empty.stderr
     assert rootless("volume", "ls", "-q").stdout.split() == ["bare", "papers"]
+
+
+def test_the_log_in_a_file_of_ones_own(rootless: Command, busybox_image: str, place: Place) -> None:
+    rootless("run", "--name", "c", "--log-driver", "json-file", "--log-opt", "path=mine.log",
+             busybox_image, "echo", "written")  # fmt: skip
+    line = json.loads((place.work / "mine.log").read_text())
+    assert (line["log"], line["stream"]) == ("written\n", "stdout")
+    assert rootless("logs", "c").stdout == "written\n"
+    shown = rootless("inspect", "--format", "{{.LogPath}} {{.HostConfig.LogConfig.Config}}", "c")
+    assert shown.stdout == f"{place.work}/mine.log map[path:mine.log]\n"
+    rootless("rm", "c")
+    # the person's file is the person's
+    assert (place.work / "mine.log").exists()
+
+
+def test_a_journal_that_is_not_there(rootless: Command, busybox_image: str) -> None:
+    words = ("run", "--rm", "--log-driver", "journald", busybox_image, "true")
+    if os.path.exists("/run/systemd/journal/socket"):
+        rootless(*words)
+    else:
+        assert "journal does not run here" in rootless(*words, code=125).stderr

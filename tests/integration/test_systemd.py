@@ -426,3 +426,25 @@ def test_the_journal(rootless: Command, busybox_image: str) -> None:
     assert shown.stderr == "second\n"
     last = rootless("logs", "--tail", "1", "diary")
     assert (last.stdout + last.stderr).rstrip("\n") in ("unfinished", "second")
+
+
+def test_following_the_journal_ends_with_the_container(
+    rootless: Command, busybox_image: str
+) -> None:
+    rootless("run", "-d", "--name", "diary", "--log-driver", "journald", "--log-opt", "tag=notes",
+             busybox_image, "sh", "-c", "echo begun; sleep 2; echo done")  # fmt: skip
+    followed = rootless("logs", "-f", "diary", timeout=120)
+    assert followed.stdout == "begun\ndone\n"
+    stamped = rootless("logs", "-t", "--since", "1h", "diary").stdout.splitlines()
+    assert [line.split(" ", 1)[1] for line in stamped] == ["begun", "done"]
+    assert rootless("logs", "--until", "1h", "diary").stdout == ""
+    found = subprocess.run(
+        ["journalctl", "--user", "-q", "-o", "cat", "CONTAINER_NAME=diary", "CONTAINER_TAG=notes"],
+        stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
+    assert found == "begun\ndone\n"
+    found = subprocess.run(
+        ["journalctl", "--user", "-q", "-o", "cat", "-t", "notes"],
+        stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
+    assert "done" in found

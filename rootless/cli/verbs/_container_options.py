@@ -117,6 +117,7 @@ OPTIONS = (
          complete="enabled disabled split no-conmon"),
     text("--log-driver", "NAME", "k8s-file, json-file, journald or none",
          complete="k8s-file json-file journald none"),
-    several("--log-opt", "NAME=VALUE", "max-size=SIZE, max-file=N, tag=TEXT; labels=, env="),
+    several("--log-opt", "NAME=VALUE",
+            "max-size=SIZE, max-file=N, path=FILE; for journald tag=TEXT, labels=, env="),
     text("--detach-keys", "KEYS", "keys that leave the container running (ctrl-p,ctrl-q)"),
 )  # fmt: skip
