@@ -45,15 +45,15 @@ def orders(draft: Draft) -> list[Record]:
         limit, count = _check(_table(draft), name)
     made: list[Record] = [("log", (name, path(draft), str(limit), str(count)))]
     if name == "journald":
+        from rootless.engine import journal, spec
+
+        fields = journal.fields(draft, spec.labels(draft.options, draft.image_config))
         if not os.path.exists(_JOURNAL):
             raise HostError(
                 "--log-driver journald: systemd's journal does not run here",
                 hint="use k8s-file, which is the default, or json-file",
             )
-        from rootless.engine import journal, spec
-
-        labels = spec.labels(draft.options, draft.image_config)
-        made.append(("field", journal.fields(draft, labels)))
+        made.append(("field", fields))
     return made
 
 
@@ -73,7 +73,9 @@ def _check(table: dict[str, str], name: str) -> tuple[int, int]:
                 raise UsageError(
                     f"--log-opt path={value}: the directory {directory} cannot be written to"
                 )
-        elif not (key in ("tag", "labels", "env") and name == "journald" and value):
+        elif key in ("tag", "labels", "env") and name != "journald":
+            raise UsageError(f"--log-opt {key} needs --log-driver journald")
+        elif key not in ("tag", "labels", "env") or not value:
             raise UsageError(
                 f'invalid --log-opt "{key}={value}" for the log driver {name}',
                 hint="for files max-size=10m, max-file=3, path=FILE; "

@@ -126,7 +126,7 @@ def test_devices_under_other_names(rootless: Command, busybox_image: str) -> Non
         (["--network", "slirp4netns:colour=red"], 'unknown option "colour=red"'),
         (["--network", "none", "-p", "8080:80"], "--network none"),
         (["--log-opt", "colour=red"], 'invalid --log-opt "colour=red"'),
-        (["--log-opt", "tag=x"], 'invalid --log-opt "tag=x"'),
+        (["--log-opt", "tag=x"], "--log-opt tag needs --log-driver journald"),
         (["--log-opt", "path=/no/such/file"], "/no/such cannot be written to"),
         (["--log-opt", "max-file=0"], 'invalid --log-opt "max-file=0"'),
         (["--log-driver", "none", "--log-opt", "max-size=1m"], "for the log driver none"),
