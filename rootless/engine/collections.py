@@ -227,19 +227,16 @@ class Images(Transfers):
         missing = set(layers.missing(diff_ids))
         if missing:
             self.engine.prepare_data_dir()
-            store = self.store
             if not self.arrived(record, maps):
                 from rootless.engine import lazy
 
                 lazy.complete(self, record)
-            layers.ensure(
-                [
-                    (one.diff_id, store.blob_path(one.digest))
-                    for one in record.layers
-                    if one.diff_id in missing
-                ],
-                progress=self.engine.progress,
-            )
+            blobs = {one.diff_id: one.digest for one in record.layers if one.diff_id in missing}
+            with self.store.hold(record, list(blobs.values())) as store:
+                layers.ensure(
+                    [(diff_id, store.blob_path(digest)) for diff_id, digest in blobs.items()],
+                    progress=self.engine.progress,
+                )
         return [layers.path(one) for one in reversed(diff_ids)]
 
     def pull(

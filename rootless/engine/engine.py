@@ -183,6 +183,12 @@ class Engine(Logins):
 
         return about.version()
 
+    def df(self) -> Json:
+        """How much room everything takes: the shape of docker's API; see engine.system.df."""
+        from rootless.engine import system
+
+        return system.df(self)
+
     def doctor(self) -> list[Json]:
         """Every precondition of this host, tried."""
         from rootless.engine import doctor

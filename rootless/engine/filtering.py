@@ -100,6 +100,13 @@ def _is_ancestor(engine: Engine, one: Container, value: str) -> bool:
         return one.image == value
 
 
+def check_prune(filters: Filters) -> None:
+    """Raises UsageError for what `system prune` does not filter by."""
+    for key in filters:
+        if key not in ("until", "label", "label!"):
+            raise UsageError(f'unknown filter "{key}"', hint="until, label, label!")
+
+
 def images(engine: Engine, found: list[ImageRecord], filters: Filters) -> list[ImageRecord]:
     """Images that pass all filters."""
     for key in filters:

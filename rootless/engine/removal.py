@@ -82,7 +82,7 @@ def untag(images: Images, name: str, tags: list[str]) -> list[str]:
     return [reference.parse(one).familiar for one in gone]
 
 
-def _wanted(images: Images) -> set[str] | None:
+def wanted(images: Images) -> set[str] | None:
     """Short names of all layers that images and containers need.
 
     None while somebody makes a container, whose needs are not written down yet.
@@ -126,7 +126,7 @@ def sweep(images: Images, *, measure: bool = False, all: bool = False) -> tuple[
 
     engine = images.engine
     maps = [engine.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
-    removed, freed = sweeping.sweep(engine.data_dir, maps, lambda: _wanted(images), measure=measure)
+    removed, freed = sweeping.sweep(engine.data_dir, maps, lambda: wanted(images), measure=measure)
     return removed, freed + images.store.collect_garbage(all=all)
 
 

@@ -62,8 +62,8 @@ class Lease:
         self._lock.close()
         self._lock = None
 
-    def __enter__(self) -> Lease:
-        return self
+    def __enter__(self) -> ImageStore:
+        return self._store
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -127,6 +127,14 @@ class ImageStore:
             if record is not None:
                 yield record
 
+    def names_of(self, identity: str) -> Names:
+        """The names that really are this image's, in order."""
+        return [
+            naming.unquote(quoted)
+            for quoted in documents.names_in(self.tags)
+            if self._owner(quoted) == identity
+        ]
+
     def blob_path(self, digest: str) -> str:
         """Where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
         if not reference.is_digest(digest):
@@ -179,6 +187,20 @@ class ImageStore:
             from rootless.images import leases
 
             leases.rely(self, [*names])
+
+    def hold(self, record: ImageRecord, digests: Names) -> Lease:
+        """A lease on blobs of an image that is here; gives the store.  Raises StorageError when
+        somebody has removed the image a moment ago."""
+        lease = self.guard()
+        self.rely(*digests)
+        for digest in digests:
+            if not self.has_blob(digest):
+                lease.close()
+                raise StorageError(
+                    f"the blob {digest} of the image {record.id[:12]} has been removed",
+                    hint="pull or load the image again",
+                )
+        return lease
 
     def put(self, record: ImageRecord, names: Names, *, away: Collection[str] = ()) -> ImageRecord:
         """Keep an image and move these names to it; names and digests it had before stay.
@@ -272,6 +294,28 @@ class ImageStore:
                 if self._owner(quoted) == identity:
                     self._unlink(os.path.join(self.tags, quoted))
             rows.drop(identity)
+
+    def replace(self, record: ImageRecord) -> None:
+        """Write a record anew, whatever is there, with the names that name files give it."""
+        with self._change() as rows:
+            record.names = self.names_of(record.id)
+            self._write(record)
+            rows.put(record)
+
+    def forget(self, identity: str) -> None:
+        """As `delete`, for a record that cannot be read."""
+        with self._change() as rows:
+            self._unlink(self._record_path(identity))
+            rows.drop(identity)
+
+    def forget_lost_names(self) -> None:
+        """Remove names whose image is gone, and what writers left that were killed."""
+        with self._lock():
+            self._sweep()
+            for quoted in documents.names_in(self.tags):
+                owner = self._owner(quoted)
+                if not owner or not os.path.exists(self._record_path(owner)):
+                    self._unlink(os.path.join(self.tags, quoted))
 
     def collect_garbage(self, *, all: bool = False) -> int:
         """Remove blobs nothing refers to and old beginnings of blobs; see `garbage.collect`."""

@@ -336,7 +336,7 @@ def test_what_is_pruned(rootless: Command, busybox_image: str, place: Place) -> 
     rootless("create", "--name", "old", busybox_image, "true")
     rootless("run", "-d", "--name", "live", "--network", "none", busybox_image, "sleep", "1000")
     asked = rootless("prune", input="n\n")
-    assert "Continue?" in asked.stderr
+    assert "want to continue? [y/N]" in asked.stderr
     assert len(rootless("ps", "-aq").stdout.split()) == 2
     rootless("prune", "-f")
     assert rootless("ps", "-a", "--format", "{{.Names}}").stdout == "live\n"

@@ -22,11 +22,9 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, print the ids."""
-    from rootless.cli import output
+    from rootless.cli import asking, output
 
-    if not call.options["force"] and not output.confirm(
-        "This removes all stopped containers. Continue?"
-    ):
+    if not call.options["force"] and not asking.sure(["all stopped containers"]):
         return 0
     for gone in call.engine().containers.prune(output.filters(call.options["filter"])):
         output.line(gone)

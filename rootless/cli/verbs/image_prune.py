@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag
+from rootless.cli.words import Verb, flag, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ VERB = Verb(
     (
         flag("-a --all", "also those that have a name"),
         flag("-f --force", "do not ask"),
+        several("--filter", "KEY=VALUE", "only what passes: dangling, until, label, label!"),
     ),
     maximum=0,
 )
@@ -22,16 +23,20 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, say what was removed."""
-    from rootless.cli import output
+    from rootless.cli import asking, output
+    from rootless.cli.verbs.prune import lines
 
-    kind = "unused" if call.options["all"] else "nameless"
-    if not call.options["force"] and not output.confirm(
-        f"This removes all {kind} images. Continue?"
-    ):
+    given = call.options
+    what = (
+        "all images without at least one container associated to them"
+        if given["all"]
+        else "all dangling images"
+    )
+    if not given["force"] and not asking.sure([what]):
         return 0
-    done = call.engine().images.prune(call.options["all"])
-    for one in done["ImagesDeleted"]:
-        for key, value in one.items():
-            output.line(f"{key}: {value}")
+    done = call.engine().images.prune(bool(given["all"]), output.filters(given["filter"]))
+    if done["ImagesDeleted"]:
+        output.line("Deleted Images:")
+        output.write("".join(one + "\n" for one in lines(done["ImagesDeleted"])) + "\n")
     output.line(f"Total reclaimed space: {output.human_size(done['SpaceReclaimed'])}")
     return 0

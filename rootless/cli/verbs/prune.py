@@ -1,4 +1,4 @@
-"""`rootless prune`."""
+"""`rootless prune`, which is `rootless system prune`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rootless.cli.words import Verb, flag, several
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
+    from rootless.documents import Json
 
 VERB = Verb(
     "prune",
@@ -16,30 +17,55 @@ VERB = Verb(
         flag("-a --all", "also images that have a name and no container"),
         flag("--volumes", "also volumes that no container uses"),
         flag("-f --force", "do not ask"),
-        several("--filter", "KEY=VALUE", "which containers, as ps has it"),
+        several("--filter", "KEY=VALUE", "only what passes: until, label, label!"),
     ),
     maximum=0,
+    text="Also what killed commands left, and beginnings of images that were never fetched whole. "
+    "Nothing that a container or a command at work needs is touched.",
+    examples="rootless system prune -a --volumes\nrootless system prune -f --filter until=24h",
 )
 
 
 def run(call: Call) -> int:
     """Ask, remove, say what was removed."""
-    from rootless.cli import output
+    from rootless.cli import asking, output
+    from rootless.engine import filtering, system
 
     given = call.options
-    what = "all stopped containers and " + ("all unused" if given["all"] else "all nameless")
-    what += " images" + (", and all unused volumes" if given["volumes"] else "")
-    if not given["force"] and not output.confirm(f"This removes {what}. Continue?"):
-        return 0
-    engine = call.engine()
-    for gone in engine.containers.prune(output.filters(given["filter"])):
-        output.line(f"Deleted container: {gone}")
-    done = engine.images.prune(given["all"])
-    for one in done["ImagesDeleted"]:
-        for key, value in one.items():
-            output.line(f"{key}: {value}")
+    filters = output.filters(given["filter"])
+    filtering.check_prune(filters)
+    what = ["all stopped containers"]
     if given["volumes"]:
-        for name in engine.volumes.prune():
-            output.line(f"Deleted volume: {name}")
+        what.append("all volumes not used by at least one container")
+    what.append(
+        "all images without at least one container associated to them"
+        if given["all"]
+        else "all dangling images"
+    )
+    what.append("unused layers and blobs")
+    more = ""
+    if given["filter"]:
+        more = "  Items to be pruned will be filtered with:\n"
+        more += "".join(f"  - {one}\n" for one in given["filter"]) + "\n"
+    if not given["force"] and not asking.sure(what, more):
+        return 0
+    done = system.prune(
+        call.engine(), all=bool(given["all"]), volumes=bool(given["volumes"]), filters=filters
+    )
+    _tell("Deleted Containers:", done["ContainersDeleted"])
+    _tell("Deleted Volumes:", done["VolumesDeleted"])
+    _tell("Deleted Images:", lines(done["ImagesDeleted"]))
     output.line(f"Total reclaimed space: {output.human_size(done['SpaceReclaimed'])}")
     return 0
+
+
+def lines(done: list[Json]) -> list[str]:
+    """`untagged: …` and `deleted: …`."""
+    return [f"{key.lower()}: {value}" for one in done for key, value in one.items()]
+
+
+def _tell(title: str, names: list[str]) -> None:
+    from rootless.cli import output
+
+    if names:
+        output.write(title + "\n" + "".join(one + "\n" for one in names) + "\n")

@@ -19,11 +19,10 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, print the names."""
-    from rootless.cli import output
+    from rootless.cli import asking, output
 
-    if not call.options["force"] and not output.confirm(
-        "This removes all volumes that no container uses. Continue?"
-    ):
+    what = "all volumes not used by at least one container"
+    if not call.options["force"] and not asking.sure([what]):
         return 0
     for name in call.engine().volumes.prune():
         output.line(name)

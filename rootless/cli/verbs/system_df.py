@@ -1,0 +1,111 @@
+"""`rootless system df`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+    from rootless.documents import Json
+
+VERB = Verb(
+    "system df",
+    "",
+    "Show how much room everything takes",
+    (
+        flag("-v --verbose", "every image, container and volume"),
+        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Size}}"),
+    ),
+    maximum=0,
+    text="Bytes on the disk: an image takes room as the blobs it came in and as unpacked layers. "
+    "Reclaimable is what `system prune -a --volumes` would free.",
+    examples="rootless system df -v\nrootless system df --format '{{.Type}} {{.Reclaimable}}'",
+)
+
+_TITLES = {
+    "Type": "TYPE",
+    "TotalCount": "TOTAL",
+    "Active": "ACTIVE",
+    "Size": "SIZE",
+    "Reclaimable": "RECLAIMABLE",
+}
+
+
+def run(call: Call) -> None:
+    """Print totals, or everything."""
+    from rootless import documents
+    from rootless.cli import output
+    from rootless.engine import system
+    from rootless.errors import UsageError
+
+    given = call.options
+    found = system.df(call.engine())
+    if given["verbose"]:
+        if given["format"] == "json":
+            output.line(documents.dumps(found, indent=True))
+            return
+        if given["format"]:
+            raise UsageError("--verbose and a template contradict each other", hint="use json")
+        output.write(_images(found) + _containers(found) + _volumes(found))
+        return
+    rows = []
+    for row in system.totals(found):
+        share = f" ({100 * row['Reclaimable'] // row['Size']}%)" if row["Size"] else ""
+        rows.append(
+            {
+                "Type": row["Type"],
+                "TotalCount": str(row["TotalCount"]),
+                "Active": str(row["Active"]),
+                "Size": output.human_size(row["Size"]),
+                "Reclaimable": output.human_size(row["Reclaimable"]) + share,
+            }
+        )
+    output.write(output.rows(rows, given["format"], list(_TITLES), _TITLES))
+
+
+def _images(found: Json) -> str:
+    from rootless.cli.output import human_size, table
+    from rootless.engine import telling
+
+    rows = []
+    for one in found["Images"]:
+        for name in one["RepoTags"] or ["<none>:<none>"]:
+            repository, _, tag = name.rpartition(":")
+            rows.append(
+                [
+                    repository, tag, one["Id"][7:19],
+                    telling.ago(one["Created"]) if one["Created"] else "N/A",
+                    human_size(one["Size"]), human_size(one["SharedSize"]),
+                    human_size(one["Size"] - one["SharedSize"]), str(one["Containers"]),
+                ]
+            )  # fmt: skip
+    titles = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS".split(",")
+    return "Images space usage:\n\n" + table(titles, rows)
+
+
+def _containers(found: Json) -> str:
+    from rootless.cli.output import human_size, table
+    from rootless.engine import telling
+
+    rows = [
+        [
+            one["Id"][:12], one["Image"], f'"{one["Command"][:18]}"', str(len(one["Mounts"])),
+            human_size(one["SizeRw"]), telling.ago(one["Created"]), one["Status"],
+            one["Names"][0][1:],
+        ]
+        for one in found["Containers"]
+    ]  # fmt: skip
+    titles = "CONTAINER ID,IMAGE,COMMAND,LOCAL VOLUMES,SIZE,CREATED,STATUS,NAMES".split(",")
+    return "\nContainers space usage:\n\n" + table(titles, rows)
+
+
+def _volumes(found: Json) -> str:
+    from rootless.cli.output import human_size, table
+
+    rows = [
+        [one["Name"], str(one["UsageData"]["RefCount"]), human_size(one["UsageData"]["Size"])]
+        for one in found["Volumes"]
+    ]
+    titles = ["VOLUME NAME", "LINKS", "SIZE"]
+    return "\nLocal Volumes space usage:\n\n" + table(titles, rows)
