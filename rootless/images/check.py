@@ -9,6 +9,7 @@ import hashlib
 import os
 
 from rootless import documents
+from rootless.chunked import places
 from rootless.errors import RootlessError, StorageError
 from rootless.images import content, manifests, reference, registries
 from rootless.images.record import ImageRecord
@@ -118,11 +119,17 @@ def _small_blobs(store: ImageStore) -> Iterator[tuple[str, bytes]]:
 def blobs(
     store: ImageStore, images: list[ImageRecord], *, quick: bool, progress: Progress
 ) -> list[Damage]:
-    """What is missing or damaged; `quick` looks at sizes only."""
+    """What is missing or damaged; `quick` looks at sizes only.
+
+    Layers that `pull --lazy` left where they are have not arrived, which is no damage.
+    """
     owners: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
     for record in images:
+        away = _away(store, record)
         for digest in dict.fromkeys(record.blobs()):
+            if digest in away:
+                continue
             owners.setdefault(digest, []).append(shown(record))
         sizes.update({layer.digest: layer.size for layer in record.layers})
     found = []
@@ -131,6 +138,22 @@ def blobs(
         if problem:
             found.append(Damage("blob", digest, problem, names))
     return found
+
+
+def _away(store: ImageStore, record: ImageRecord) -> set[str]:
+    """Blobs that are not here, and that would be fetched when somebody reads them."""
+    missing = {one.digest for one in record.layers if not store.has_blob(one.digest)}
+    if not missing or not record.digests:
+        return set()
+    try:
+        manifest = manifests.read_manifest(manifests.parse(store.read_blob(record.manifest_digest)))
+    except RootlessError:
+        return set()
+    return {
+        one.digest
+        for one in manifest.layers
+        if one.digest in missing and places.has_table(one.annotations)
+    }
 
 
 def _problem(

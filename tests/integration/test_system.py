@@ -44,8 +44,19 @@ def rows(rootless: Command) -> dict[str, Any]:
 
 
 def test_df(rootless: Command, busybox_image: str) -> None:
-    rootless("run", "--name", "c", "--network", "none", "-v", "vol:/data", busybox_image,
-             "sh", "-c", "cd /data; head -c 300000 /dev/random >/x; tail -c 200000 /x >y")
+    rootless(
+        "run",
+        "--name",
+        "c",
+        "--network",
+        "none",
+        "-v",
+        "vol:/data",
+        busybox_image,
+        "sh",
+        "-c",
+        "cd /data; head -c 300000 /dev/random >/x; tail -c 200000 /x >y",
+    )
     rootless("commit", "c", "upper:1")
     rootless("import", "-", "plain:1", input=tar_of({"z": os.urandom(400_000)}))
     lines = rootless("system", "df").stdout.splitlines()
