@@ -258,9 +258,11 @@ class Images(Transfers):
         if names_hello(name):
             return self.for_run(name, "missing")
         self.engine.prepare_data_dir()
-        with Arrivals(self.engine) as arrivals:
+        store = self.store
+        # garbage collection lets the blobs be until they are unpacked as well
+        with store.guard(), Arrivals(self.engine) as arrivals:
             record = pull.pull(
-                self.store,
+                store,
                 name,
                 platform=platform,
                 tls_verify=tls_verify,
