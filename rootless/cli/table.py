@@ -77,11 +77,18 @@ VERBS = {
     "system check": ("system_check", "Check images, blobs and layers, and mend what is damaged"),
     "system df": ("system_df", "Show how much room everything takes"),
     "system reset": ("system_reset", "Remove everything: containers, images, volumes"),
+    "chown": ("chown", "Change owners in terms of a container's ids"),
     "volume create": ("volume_create", "Make a volume"),
+    "volume exists": ("volume_exists", "Tell whether a volume is here"),
+    "volume export": ("volume_export", "Write what is in a volume to a tar archive"),
+    "volume import": ("volume_import", "Unpack a tar archive into a volume"),
     "volume inspect": ("volume_inspect", "Show everything about volumes"),
     "volume ls": ("volume_ls", "List volumes"),
+    "volume mount": ("volume_mount", "Print where the files of volumes are"),
     "volume prune": ("volume_prune", "Remove volumes that no container uses"),
+    "volume reload": ("volume_reload", "Remove what killed commands have left of volumes"),
     "volume rm": ("volume_rm", "Remove volumes"),
+    "volume unmount": ("volume_unmount", "The opposite of `volume mount`"),
 }
 
 GROUPS = {
@@ -144,6 +151,7 @@ ALIASES = {
     "system info": "info",
     "system prune": "prune",
     "volume list": "volume ls",
+    "volume umount": "volume unmount",
     "volume remove": "volume rm",
 }
 

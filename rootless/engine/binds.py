@@ -59,6 +59,7 @@ class Binds:
         if target == "/":
             raise UsageError('a mount cannot cover "/"')
         flags, own, layered, copy = _sort(options)
+        in_memory: list[str] | None = None
         if source.startswith(("/", ".", "~")):
             path = os.path.abspath(os.path.expanduser(source))
             if not os.path.exists(path):
@@ -75,14 +76,23 @@ class Binds:
                 self.anonymous.append(name)
             if not os.path.isdir(self.volumes.directory(name)):
                 self.made.append(name)
-            path = self.volumes.ensure(name)
-            if copy and not os.listdir(path):
+            path, asked = self.volumes.ensure(name, anonymous=not source)
+            flags = [*asked.flags, *flags]
+            if asked.kind == "tmpfs":
+                in_memory = flags
+            elif copy and asked.copy and _empty(path):
                 # docker's rule: an empty volume receives what the image has at that place
                 self.preparations.append(("copy-up", (target, path)))
-        if own:
+        if own and in_memory is None:
             uid, gid = self.owner
             self.preparations.append(("chown", (path, str(uid), str(gid))))
-        if layered:
+        if in_memory is not None:
+            if own and not any(one.startswith(("uid=", "gid=")) for one in in_memory):
+                in_memory += [f"uid={self.owner[0]}", f"gid={self.owner[1]}"]
+            self.mounts.append(
+                {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": in_memory}
+            )
+        elif layered:
             self._overlay(path, target)
         else:
             self.mounts.append(
@@ -147,6 +157,14 @@ class Binds:
         )
 
 
+def _empty(path: str) -> bool:
+    """Whether nothing is in there; a directory that its owner closed to us is not."""
+    try:
+        return not os.listdir(path)
+    except PermissionError:
+        return False
+
+
 def _escape(path: str) -> str:
     return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
@@ -172,8 +190,11 @@ def _sort(options: list[str]) -> tuple[list[str], bool, bool, bool]:
     return flags, own, layered, copy
 
 
-def collect(options: ContainerOptions, image: Json, binds: Binds) -> None:
-    """Fill `binds` from the options and the image, shallow targets first."""
+def collect(
+    options: ContainerOptions, image: Json, binds: Binds, others: list[tuple[Json, str]]
+) -> None:
+    """Fill `binds` from the options, the image and the mounts of `others` (--volumes-from: a
+    container's record and the mode that was asked for), shallow targets first."""
     wanted: list[tuple[str, str, str, list[str]]] = []
     for word in options.volume:
         parts = word.split(":")
@@ -198,9 +219,22 @@ def collect(options: ContainerOptions, image: Json, binds: Binds) -> None:
             if not any(one[2] == target for one in wanted):
                 wanted.append(("tmpfs", "", target, []))
     covered = {os.path.normpath(one[2]) for one in wanted}
-    for target in image.get("Volumes") or {}:
+    for record, mode in others:
+        for mount in record["mounts"]:
+            if mount["Destination"] not in covered and mount["Type"] in ("bind", "volume"):
+                covered.add(mount["Destination"])
+                had = [one for one in mount["Mode"].split(",") if one not in ("", "U", "nocopy")]
+                flags = [one for one in had if one not in ("ro", "rw")] if mode else had
+                source = mount.get("Name") or mount["Source"]
+                wanted.append(
+                    ("bind", source, mount["Destination"], [*flags, *([mode] if mode else [])])
+                )
+    how = options.image_volume or "anonymous"
+    if how not in ("anonymous", "bind", "tmpfs", "ignore"):
+        raise UsageError(f'unknown --image-volume "{how}"', hint="anonymous, tmpfs or ignore")
+    for target in () if how == "ignore" else image.get("Volumes") or ():
         if os.path.normpath(target) not in covered:
-            wanted.append(("bind", "", target, []))
+            wanted.append(("tmpfs" if how == "tmpfs" else "bind", "", target, []))
     if options.device or options.privileged:
         from rootless.engine import devices
 

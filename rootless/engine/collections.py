@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rootless.images.index import Summary
     from rootless.images.store import ImageRecord, ImageStore
     from rootless.images.transport import Settings
-    from rootless.storage.volumes import Volumes as VolumeStore
     from rootless.userns.idmap import IdMaps
 
     ImageList = list[ImageRecord]
@@ -418,71 +417,3 @@ def names_hello(name: str) -> bool:
 
 def _is_id(name: str) -> bool:
     return len(name) == 64 and set(name) <= set("0123456789abcdef")
-
-
-class Volumes:
-    """The volumes of one engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    @property
-    def store(self) -> VolumeStore:
-        """The storage room's volumes."""
-        from rootless.storage.volumes import Volumes as VolumeStore
-
-        return VolumeStore(self.engine.data_dir, self.engine.maps)
-
-    def create(
-        self,
-        name: str = "",
-        labels: dict[str, str] | None = None,
-        driver: str = "local",
-        options: dict[str, str] | None = None,
-    ) -> Json:
-        """Make a volume; anonymous without a name."""
-        self.engine.prepare_data_dir()
-        name = name or os.urandom(32).hex()
-        made = self.store.create(name, labels or {}, driver, options or {})
-        self.event("create", name)
-        return made
-
-    def event(self, action: str, name: str) -> None:
-        """Tell what happened to a volume."""
-        self.engine.event("volume", action, name, name, {"driver": "local"})
-
-    def get(self, name: str) -> Json:
-        """The volume of this name.  Raises VolumeNotFound."""
-        return self.store.get(name)
-
-    def list(self) -> Documents:
-        """All volumes."""
-        return self.store.list()
-
-    def users(self) -> Filters:
-        """Names of volumes that containers use, and which."""
-        table: Filters = {}
-        for container in self.engine.containers.list(all=True):
-            for mount in container.record["mounts"]:
-                if mount["Type"] == "volume":
-                    table.setdefault(mount["Name"], []).append(container.name)
-        return table
-
-    def remove(self, name: str, force: bool = False) -> None:
-        """Remove a volume.  Raises Conflict when a container uses it."""
-        users = self.users().get(name)
-        if users:
-            raise Conflict(
-                f'the volume "{name}" is used by the container {users[0]}',
-                hint=f"rootless rm {users[0]} first",
-            )
-        self.store.remove(name)
-        self.event("remove", name)
-
-    def prune(self) -> Strings:
-        """Remove volumes that no container uses; returns the names."""
-        gone: Strings = list(self.store.prune(set(self.users())))
-        for name in gone:
-            self.event("remove", name)
-        self.engine.event("volume", "prune", "", "", {"count": str(len(gone))})
-        return gone

@@ -278,13 +278,26 @@ def _fill(draft: Draft) -> None:
     draft.binds = binding.Binds(
         engine.volumes.store, draft.directory, (draft.account.uid, draft.account.gid)
     )
-    binding.collect(options, draft.image_config, draft.binds)
+    binding.collect(options, draft.image_config, draft.binds, _others(draft))
     bundle.write_files(draft)
     if options.sdnotify:
         from rootless.engine import notifying
 
         notifying.prepare(draft)
     bundle.write_bundle(draft)
+
+
+def _others(draft: Draft) -> list[tuple[Json, str]]:
+    """The records of --volumes-from, each with its mode: ro, rw or "" for as they are."""
+    made = []
+    for word in draft.options.volumes_from:
+        name, _, modes = word.partition(":")
+        wanted = [one for one in modes.split(",") if one not in ("", "z", "Z")]
+        if len(wanted) > 1 or not set(wanted) <= {"ro", "rw"}:
+            raise UsageError(f'invalid --volumes-from "{word}"', hint="CONTAINER[:ro]")
+        record = draft.engine.containers.get(name).record
+        made.append((record, wanted[0] if wanted else ""))
+    return made
 
 
 def _record(draft: Draft, starts: bool) -> None:

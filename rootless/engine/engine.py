@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
-    from rootless.engine.collections import Containers, Images, Volumes
+    from rootless.engine.collections import Containers, Images
     from rootless.engine.event_log import Event
     from rootless.engine.options import ContainerOptions
+    from rootless.engine.volumes import Volumes
     from rootless.progress import Progress
     from rootless.userns.idmap import IdMaps
 
@@ -76,7 +77,7 @@ class Engine(Logins):
     @property
     def volumes(self) -> Volumes:
         """Volumes: create, get, list, remove, prune."""
-        from rootless.engine.collections import Volumes
+        from rootless.engine.volumes import Volumes
 
         return Volumes(self)
 

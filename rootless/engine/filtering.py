@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _IMAGE_KEYS = ("before", "dangling", "label", "label!", "reference", "since", "until")
 
 
-def _label(labels: dict[str, str], wanted: str) -> bool:
+def has_label(labels: dict[str, str], wanted: str) -> bool:
+    """Whether they have `NAME` or `NAME=VALUE`."""
     name, equals, value = wanted.partition("=")
     return name in labels and (not equals or labels[name] == value)
 
@@ -35,7 +36,7 @@ def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Co
 
     simple: dict[str, Callable[[Container, str], bool]] = {
         "id": lambda one, value: one.id.startswith(value),
-        "name": lambda one, value: _matches(value, one.name),
+        "name": lambda one, value: matches(value, one.name),
         "status": lambda one, value: one.status == value,
         "health": lambda one, value: health.status(one.directory, one.record, one.state()) == value,
         "exited": lambda one, value: one.status == "exited" and str(one.state().exit_code) == value,
@@ -51,9 +52,9 @@ def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Co
         "since": lambda one, value: one.created > engine.containers.get(value).created,
     }
     if key == "label":
-        return lambda one: all(_label(one.labels, value) for value in values)
+        return lambda one: all(has_label(one.labels, value) for value in values)
     if key == "label!":
-        return lambda one: not any(_label(one.labels, value) for value in values)
+        return lambda one: not any(has_label(one.labels, value) for value in values)
     if key == "until":
         return lambda one: all(one.created < _moment(value) for value in values)
     if key not in simple:
@@ -84,7 +85,8 @@ def _moment(text: str) -> float:
     return logs.parse_time(text)
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str) -> bool:
+    """Whether a regular expression is found in a text.  Raises UsageError."""
     import re
 
     try:
@@ -124,10 +126,10 @@ def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str])
         return any((value in ("true", "1")) == (not one.names) for value in values)
     if key == "label":
         labels = one.config.get("Labels") or {}
-        return all(_label(labels, value) for value in values)
+        return all(has_label(labels, value) for value in values)
     if key == "label!":
         labels = one.config.get("Labels") or {}
-        return not any(_label(labels, value) for value in values)
+        return not any(has_label(labels, value) for value in values)
     if key == "until":
         from rootless.images.index import moment
 

@@ -270,6 +270,7 @@ def put(directory: int, source: int, request: Json) -> Json:
         owner=tuple(request["owner"]) if request.get("owner") else None,
         renamed=tuple(request["renamed"]) if request.get("renamed") else None,
     )
+    unpacker.top = bool(request.get("top"))
     try:
         with open(source, "rb", closefd=False) as stream:
             unpacker.run(stream.read)

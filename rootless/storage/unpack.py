@@ -92,6 +92,8 @@ class Unpacker:
         )
         self.single = single
         self.layer = layer
+        # whether an archive's own top has something to say to the directory (`volume import`)
+        self.top = False
         self.owner = owner
         self.renamed = renamed
         self.files = 0
@@ -152,7 +154,7 @@ class Unpacker:
         path = self._rename(_clean(entry.name))
         self.files += 1
         if not path:
-            if entry.kind == tar.DIRECTORY and self.layer:
+            if entry.kind == tar.DIRECTORY and (self.layer or self.top):
                 os.fchmod(self.root, entry.mode)
                 self._own(self.root, "", entry, root=True)
             return

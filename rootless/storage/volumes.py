@@ -1,4 +1,8 @@
-"""Volumes: directories that outlive containers."""
+"""Volumes: directories that outlive containers.
+
+`volumes/NAME/volume.json` says what was asked for, `volumes/NAME/_data` has the files.  A volume is
+made under a name that no volume can have and renamed: it is there as a whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ import os
 import time
 
 from rootless import documents
-from rootless.errors import Conflict, UsageError, VolumeNotFound
+from rootless.errors import Conflict, StorageError, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.storage.volume_options import VolumeOptions
     from rootless.userns.idmap import IdMaps
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_DRAFT = ".new-"
 
 
 class Volumes:
@@ -28,59 +34,117 @@ class Volumes:
         return os.path.join(self.base, name)
 
     def _check(self, name: str) -> None:
-        if not name or not name[0].isalnum() or not set(name) <= _ALLOWED:
+        if not name or not name[0].isalnum() or not set(name) <= _ALLOWED or len(name) > 255:
             raise UsageError(
                 f'invalid volume name "{name}"',
                 hint="use a-z A-Z 0-9 _ . -, first a letter or digit; paths begin with / or .",
             )
 
     def create(
-        self, name: str, labels: dict[str, str], driver: str, options: dict[str, str]
+        self,
+        name: str,
+        labels: dict[str, str],
+        driver: str,
+        options: dict[str, str],
+        *,
+        anonymous: bool = False,
     ) -> Json:
-        """Make a volume.  Raises UsageError, Conflict."""
+        """Make a volume.  Raises UsageError, HostError, Conflict, StorageError."""
         self._check(name)
-        if driver != "local" or options:
-            raise UsageError(f'volume driver "{driver}" with options is not offered', hint="local")
-        path = self.directory(name)
+        if driver != "local":
+            raise UsageError(
+                f'unknown volume driver "{driver}"', hint="local; plugins are not offered"
+            )
+        owner = None
+        if options:
+            from rootless.storage import volume_options
+
+            owner = volume_options.parse(options).owner
+        draft = os.path.join(self.base, f"{_DRAFT}{os.getpid()}-{os.urandom(6).hex()}")
         try:
             os.makedirs(self.base, 0o711, exist_ok=True)
-            os.mkdir(path, 0o711)
-        except FileExistsError:
-            raise Conflict(f'the volume "{name}" exists') from None
-        os.mkdir(os.path.join(path, "_data"), 0o755)
-        documents.write(
-            os.path.join(path, "volume.json"),
-            {"name": name, "labels": labels, "driver": driver, "created": time.time()},
-        )
+            os.mkdir(draft, 0o711)
+            os.mkdir(os.path.join(draft, "_data"), 0o755)
+            if owner:
+                self._give(os.path.join(draft, "_data"), owner)
+            record: Json = {
+                "name": name,
+                "labels": labels,
+                "driver": driver,
+                "options": options,
+                "anonymous": anonymous,
+                "created": time.time(),
+            }
+            documents.write(os.path.join(draft, "volume.json"), record)
+            os.rename(draft, self.directory(name))
+        except BaseException as error:
+            self._remove(draft)
+            if isinstance(error, FileExistsError | NotADirectoryError) or (
+                isinstance(error, OSError) and os.path.isdir(self.directory(name))
+            ):
+                raise Conflict(
+                    f'the volume "{name}" exists', hint=f"rootless volume rm {name}"
+                ) from None
+            if isinstance(error, OSError):
+                raise StorageError(
+                    f'cannot make the volume "{name}": {(error.strerror or "").lower()}',
+                    hint="the disk may be full, or the data directory read-only",
+                ) from None
+            raise
         return self.get(name)
 
-    def ensure(self, name: str) -> str:
-        """The data directory of a volume, which is made if it does not exist."""
-        self._check(name)
-        path = os.path.join(self.directory(name), "_data")
-        if not os.path.isdir(path):
-            try:
-                self.create(name, {}, "local", {})
-            except Conflict:
-                os.makedirs(path, 0o755, exist_ok=True)
-        return path
+    def _give(self, path: str, owner: tuple[int, int]) -> None:
+        from rootless.storage import rootfs
 
-    def get(self, name: str) -> Json:
-        """The shape of `docker volume inspect`.  Raises VolumeNotFound."""
+        if self.maps.to_host_uid(owner[0]) is None or self.maps.to_host_gid(owner[1]) is None:
+            raise UsageError(
+                f"a volume cannot belong to {owner[0]}:{owner[1]}, which your ids do not reach",
+                hint=self.maps.why,
+            )
+        rootfs.give([path], *owner, self.maps)
+
+    def ensure(self, name: str, *, anonymous: bool = False) -> tuple[str, VolumeOptions]:
+        """Where the files of a volume are, and how it is mounted; made if it does not exist."""
+        from rootless.storage import volume_options
+
+        self._check(name)
         try:
-            found = documents.read(os.path.join(self.directory(name), "volume.json"))
+            found = self._record(name)
+        except VolumeNotFound:
+            try:
+                self.create(name, {}, "local", {}, anonymous=anonymous)
+            except Conflict:
+                pass  # another command was first
+            found = self._record(name)
+        parsed = volume_options.parse(found.get("options") or {})
+        return parsed.device or os.path.join(self.directory(name), "_data"), parsed
+
+    def _record(self, name: str) -> Json:
+        try:
+            return documents.read(os.path.join(self.directory(name), "volume.json"))
         except (OSError, ValueError):
             raise VolumeNotFound(
                 f'no such volume: "{name}"', hint="rootless volume ls lists the volumes there are"
             ) from None
+
+    def get(self, name: str) -> Json:
+        """The shape of `docker volume inspect`.  Raises VolumeNotFound."""
+        # a name that no volume can have must not lead to another place
+        if not name or "/" in name or name.startswith("."):
+            raise VolumeNotFound(f'no such volume: "{name}"')
+        found = self._record(name)
+        options = found.get("options") or {}
         return {
             "Name": name,
             "Driver": found["driver"],
-            "Mountpoint": os.path.join(self.directory(name), "_data"),
+            "Mountpoint": options.get("device")
+            if options.get("device", "").startswith("/")
+            else os.path.join(self.directory(name), "_data"),
             "CreatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["created"])),
             "Labels": found["labels"],
             "Scope": "local",
-            "Options": {},
+            "Options": options,
+            "Anonymous": bool(found.get("anonymous")),
         }
 
     def list(self) -> list[Json]:
@@ -94,19 +158,36 @@ class Volumes:
         return made
 
     def remove(self, name: str) -> None:
-        """Remove a volume and what it holds.  Raises VolumeNotFound."""
+        """Remove a volume and what it holds.  Raises VolumeNotFound, StorageError."""
         self.get(name)
         self.remove_quietly(name)
+        if os.path.lexists(self.directory(name)):
+            raise StorageError(
+                f'the volume "{name}" cannot be removed as a whole',
+                hint=f"rootless unshare rm -rf {self.directory(name)}",
+            )
 
     def remove_quietly(self, name: str) -> None:
         """As remove; a volume that is not there is no error."""
+        self._remove(self.directory(name))
+
+    def _remove(self, path: str) -> None:
         from rootless.storage import rootfs
 
-        rootfs.remove(self.directory(name), self.maps)
+        rootfs.remove(path, self.maps)
 
-    def prune(self, used: set[str]) -> list[str]:  # type: ignore[valid-type]
-        """Remove those not in `used`; returns their names."""
-        gone = [one["Name"] for one in self.list() if one["Name"] not in used]
-        for name in gone:
-            self.remove_quietly(name)
+    def sweep(self) -> list[str]:  # type: ignore[valid-type]
+        """Remove what killed commands have left behind; returns the names of those directories."""
+        gone = []
+        for name in documents.names_in(self.base):
+            path = self.directory(name)
+            if name.startswith(_DRAFT):
+                if os.path.exists(f"/proc/{name[len(_DRAFT) :].partition('-')[0]}"):
+                    continue
+            elif os.path.exists(os.path.join(path, "volume.json")) or not os.path.isdir(path):
+                continue
+            elif os.listdir(path):
+                continue  # files without a record are a person's to judge
+            self._remove(path)
+            gone.append(name)
         return gone

@@ -61,7 +61,7 @@ def _find(engine: Engine, word: str, kind: str | None) -> Json:
     ways: dict[str, Callable[[], Json]] = {
         "container": lambda: engine.containers.get(word).attrs,
         "image": lambda: engine.images.attrs(engine.images.get(word)),
-        "volume": lambda: engine.volumes.get(word),
+        "volume": lambda: engine.volumes.inspect(word),
     }
     if kind:
         return ways[kind]()

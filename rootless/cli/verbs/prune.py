@@ -15,7 +15,7 @@ VERB = Verb(
     "Remove stopped containers and unused images",
     (
         flag("-a --all", "also images that have a name and no container"),
-        flag("--volumes", "also volumes that no container uses"),
+        flag("--volumes", "also anonymous volumes that no container uses"),
         flag("-f --force", "do not ask"),
         several("--filter", "KEY=VALUE", "only what passes: until, label, label!"),
     ),
@@ -36,7 +36,7 @@ def run(call: Call) -> int:
     filtering.check_prune(filters)
     what = ["all stopped containers"]
     if given["volumes"]:
-        what.append("all volumes not used by at least one container")
+        what.append("all anonymous volumes not used by at least one container")
     what.append(
         "all images without at least one container associated to them"
         if given["all"]

@@ -14,11 +14,18 @@ VERB = Verb(
     "Make a volume",
     (
         several("-l --label", "NAME=VALUE", "a label"),
-        flag("--ignore", "no error if it exists"),
         text("-d --driver", "NAME", "local", complete="local"),
-        several("-o --opt", "NAME=VALUE", "an option of the driver"),
+        several(
+            "-o --opt", "NAME=VALUE", "type=tmpfs or none, device=DIRECTORY, o=ro,size=64m,..."
+        ),
+        flag("--ignore", "a volume of that name that exists is as good"),
     ),
     maximum=1,
+    text="Without a name it is anonymous, and `volume prune` may remove it.\nA directory of the "
+    "host: -o type=none -o o=bind -o device=/a/directory.\nIn memory, empty in each container: "
+    "-o type=tmpfs -o o=size=64m,mode=0700.\nA new directory for a user of the container: "
+    "-o o=uid=1000,gid=1000.",
+    examples="rootless volume create --label project=x papers",
 )
 
 
@@ -29,18 +36,11 @@ def run(call: Call) -> None:
     def pairs(words: list[str]) -> dict[str, str]:
         return {name: value for name, _, value in (one.partition("=") for one in words)}
 
-    volumes = call.engine().volumes
-    if (
-        call.words
-        and call.options["ignore"]
-        and any(one["Name"] == call.words[0] for one in volumes.list())
-    ):
-        output.line(call.words[0])
-        return
-    made = volumes.create(
+    made = call.engine().volumes.create(
         call.words[0] if call.words else "",
         pairs(call.options["label"]),
         call.options["driver"] or "local",
         pairs(call.options["opt"]),
+        ignore=call.options["ignore"],
     )
     output.line(made["Name"])

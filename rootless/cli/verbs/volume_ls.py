@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,11 @@ VERB = Verb(
     "List volumes",
     (
         flag("-q --quiet", "names only"),
+        several(
+            "-f --filter",
+            "KEY=VALUE",
+            "name, label, dangling, anonymous, driver, opt, since, until",
+        ),
         text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Name}}"),
     ),
     maximum=0,
@@ -34,7 +39,7 @@ def run(call: Call) -> None:
     """Print the list."""
     from rootless.cli import output
 
-    found = call.engine().volumes.list()
+    found = call.engine().volumes.list(output.filters(call.options["filter"]))
     if call.options["quiet"]:
         output.write("".join(one["Name"] + "\n" for one in found))
         return

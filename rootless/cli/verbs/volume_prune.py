@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag
+from rootless.cli.words import Verb, flag, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,11 @@ VERB = Verb(
     "volume prune",
     "",
     "Remove volumes that no container uses",
-    (flag("-f --force", "do not ask"),),
+    (
+        flag("-a --all", "also those that were given a name"),
+        flag("-f --force", "do not ask"),
+        several("--filter", "KEY=VALUE", "label, label!, name, until, all=true"),
+    ),
     maximum=0,
 )
 
@@ -21,9 +25,11 @@ def run(call: Call) -> int:
     """Ask, remove, print the names."""
     from rootless.cli import asking, output
 
-    what = "all volumes not used by at least one container"
-    if not call.options["force"] and not asking.sure([what]):
+    given = call.options
+    which = "all volumes" if given["all"] else "all anonymous volumes"
+    if not given["force"] and not asking.sure([f"{which} not used by at least one container"]):
         return 0
-    for name in call.engine().volumes.prune():
+    filters = output.filters(given["filter"])
+    for name in call.engine().volumes.prune(filters, all=given["all"]):
         output.line(name)
     return 0

@@ -12,8 +12,10 @@ VERB = Verb(
     "volume rm",
     "NAME...",
     "Remove volumes",
-    (flag("-f --force", "no error for a volume that does not exist"),),
-    minimum=1,
+    (
+        flag("-f --force", "no error for a volume that does not exist"),
+        flag("-a --all", "all volumes"),
+    ),
     complete=("volume",),
 )
 
@@ -21,17 +23,21 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Remove each."""
     from rootless.cli import output
-    from rootless.errors import VolumeNotFound
+    from rootless.errors import UsageError, VolumeNotFound
 
     volumes = call.engine().volumes
 
     def work(word: str) -> str | None:
         try:
-            volumes.remove(word)
+            return volumes.remove(word)
         except VolumeNotFound:
             if call.options["force"]:
                 return None
             raise
-        return word
 
+    if call.options["all"]:
+        for one in volumes.list():
+            output.line(volumes.remove(one["Name"]))
+    elif not call.words:
+        raise UsageError("volume rm needs a name", hint="or --all")
     return output.each(call.words, work)

@@ -1,0 +1,50 @@
+"""`rootless volume export`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "volume export",
+    "NAME",
+    "Write what is in a volume to a tar archive",
+    (text("-o --output", "FILE", "write here instead of standard output", complete="file"),),
+    minimum=1,
+    maximum=1,
+    complete=("volume",),
+    text="Owners are those that a container sees. Stop what writes to the volume first.",
+    examples="rootless volume export papers -o papers.tar",
+)
+
+
+def run(call: Call) -> None:
+    """Write it, under a temporary name until it is whole."""
+    import os
+    import sys
+
+    from rootless.errors import StorageError, UsageError
+
+    volumes = call.engine().volumes
+    name, path = call.words[0], call.options["output"]
+    if not path or path == "-":
+        if sys.stdout.isatty():
+            raise UsageError("an archive is nothing for a terminal", hint="-o FILE")
+        volumes.export(name, 1)
+        return
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
+    try:
+        volumes.export(name, fd)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)

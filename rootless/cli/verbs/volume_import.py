@@ -1,0 +1,43 @@
+"""`rootless volume import`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "volume import",
+    "NAME [FILE]",
+    "Unpack a tar archive into a volume",
+    minimum=1,
+    maximum=2,
+    complete=("volume", "file"),
+    text="From standard input without FILE or with -. What the volume has and the archive has not "
+    "stays.",
+    examples="rootless volume import papers papers.tar\n"
+    "rootless volume export papers | rootless volume import copy -",
+)
+
+
+def run(call: Call) -> None:
+    """Unpack it."""
+    import os
+
+    from rootless.errors import NotFound
+
+    volumes = call.engine().volumes
+    path = call.words[1] if len(call.words) > 1 else "-"
+    if path == "-":
+        volumes.import_archive(call.words[0], 0)
+        return
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFound(f"cannot read {path}: {(error.strerror or '').lower()}") from None
+    try:
+        volumes.import_archive(call.words[0], fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,25 @@
+"""`rootless volume reload`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "volume reload",
+    "",
+    "Remove what killed commands have left of volumes",
+    maximum=0,
+    text="There are no plugins whose volumes would have to be read anew.",
+)
+
+
+def run(call: Call) -> None:
+    """Print what was removed."""
+    from rootless.cli import output
+
+    for name in call.engine().volumes.reload():
+        output.line(name)

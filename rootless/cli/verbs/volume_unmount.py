@@ -1,0 +1,26 @@
+"""`rootless volume unmount`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "volume unmount",
+    "NAME...",
+    "The opposite of `volume mount`",
+    minimum=1,
+    complete=("volume",),
+    text="Nothing was mounted, so this only looks whether the volumes exist.",
+)
+
+
+def run(call: Call) -> int:
+    """Print each name."""
+    from rootless.cli import output
+
+    volumes = call.engine().volumes
+    return output.each(call.words, lambda word: str(volumes.get(word)["Name"]))

@@ -1,0 +1,101 @@
+"""Whose files are whose: ids of containers beside ids of the host."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from rootless.errors import NotFound, StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.userns.idmap import IdMaps
+
+
+def explained(path: str, maps: IdMaps) -> Json:
+    """For `volume inspect`: who on the host is who in a container, and how to reach the files."""
+    try:
+        found = os.stat(path)
+        owner = f"{found.st_uid}:{found.st_gid}"
+        inside = (maps.from_host_uid(found.st_uid), maps.from_host_gid(found.st_gid))
+    except OSError:
+        owner, inside = "", (None, None)
+    shown = ":".join("nobody" if one is None else str(one) for one in inside)
+    if maps.single:
+        text = (
+            f"uid 0 in a container is you ({maps.caller[0]}), and no other id exists there: "
+            "all files are yours"
+        )
+    else:
+        others = ", ".join(
+            f"{first}-{first + count - 1} are {outside}-{outside + count - 1}"
+            for first, outside, count in maps.uids
+            if first > 0
+        )
+        text = (
+            f"uid 0 in a container is {maps.to_host_uid(0)} on the host; {others}. Files of those: "
+            f"rootless unshare ls -l {path}; to make them yours: rootless chown -R --to-me {path}"
+        )
+    return {
+        "RootIs": f"{maps.to_host_uid(0)}:{maps.to_host_gid(0)}",
+        "HostOwner": owner,
+        "ContainerOwner": shown,
+        "Explanation": text,
+    }
+
+
+def chown_worker(request: Json) -> Json:
+    """{"paths", "uid", "gid" (-1: leave), "recursive"}: change owners, as root of the namespace.
+
+    The tree may be a container's, which may exchange directories for links while we walk: every
+    step is relative to an open directory, and no link is followed.  Returns how many were changed.
+    """
+    count = 0
+    for path in request["paths"]:
+        try:
+            parent = os.open(
+                os.path.dirname(path) or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+            )
+        except OSError as error:
+            raise NotFound(f"cannot reach {path}: {error.strerror}") from None
+        try:
+            name = os.path.basename(path) or "."
+            count += _change(
+                parent, name, request["uid"], request["gid"], request["recursive"], path
+            )
+        finally:
+            os.close(parent)
+    return count
+
+
+def _change(directory: int, name: str, uid: int, gid: int, recursive: bool, shown: str) -> int:
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        inner = -1
+        if recursive and stat.S_ISDIR(found.st_mode):
+            # opened while it may still be read
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            inner = os.open(name, flags, dir_fd=directory)
+        count = 0
+        try:
+            if inner >= 0:
+                for entry in os.listdir(inner):
+                    count += _change(inner, entry, uid, gid, True, f"{shown}/{entry}")
+        finally:
+            if inner >= 0:
+                os.close(inner)
+        if (uid in (-1, found.st_uid)) and (gid in (-1, found.st_gid)):
+            return count
+        os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+        return count + 1
+    except FileNotFoundError:
+        raise NotFound(f"there is no {shown}") from None
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.EPERM, errno.EACCES):
+            hint = "it belongs to an id that is neither yours nor one of your subordinate ids"
+        raise StorageError(
+            f"cannot change the owner of {shown}: {(error.strerror or '').lower()}", hint=hint
+        ) from None
