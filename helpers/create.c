@@ -105,14 +105,12 @@ int main(int argc, char **argv)
     if (argc != 3 || orders_read(&orders, argv[1]) < 0)
         return 125;
     orders.channel = atoi(argv[2]);
-    fcntl(orders.channel, F_SETFD, FD_CLOEXEC);
-    if (orders.gate >= 0)
-        fcntl(orders.gate, F_SETFD, FD_CLOEXEC);
-    unlink(argv[1]);
+    /* the channel, the socket to wait at, orders and plan */
+    for (int fd = orders.channel; fd < orders.channel + 4; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (orders.wait_for_go)
         cgroup = place(orders.channel, NULL);
     int failed = start(&orders, cgroup, &made, &failure) < 0;
-    unlink(orders.plan);
     if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {
         kill(made.pid, SIGKILL);
         waitpid(made.pid, NULL, 0);

@@ -6,6 +6,7 @@ Source: runtime-spec bundle.md, config.md.
 from __future__ import annotations
 
 import os
+import sys
 
 from rootless import documents
 from rootless.errors import HostError, UsageError
@@ -116,10 +117,10 @@ def cached_filter(wanted: Json, single: bool) -> bytes:
     """The program for a `linux.seccomp` object, kept by the object's content."""
     from rootless import paths
 
-    try:
+    if sys.version_info >= (3, 12):
         from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        from _sha256 import sha256  # type: ignore[import-not-found,no-redef,unused-ignore]
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
     text = f"{seccomp.VERSION} {os.uname().machine} {single} {documents.dumps(wanted)}"
     directory = os.path.join(paths.cache_dir(), "seccomp")
     path = os.path.join(directory, f"oci-{sha256(text.encode()).hexdigest()}.bpf")

@@ -86,21 +86,21 @@ def make(
 ) -> Process:
     import _socket
 
-    name = f"{os.getpid()}.{time.monotonic_ns()}"
-    plan_path = records.write(box.directory, name + ".plan", plan, records.OPERATIONS)
-    log = os.path.join(box.directory, name + ".log")
+    log = os.path.join(box.directory, f"{os.getpid()}.{time.monotonic_ns()}.log")
+    first = 3 + wanted.preserve_fds
     orders = [
         ("directory", (box.directory, "none")),
-        ("executor", (paths.helper("launch"), plan_path)),
+        ("executor", (paths.helper("launch"), f"/proc/self/fd/{first + 3}")),
         ("log-errors", (log,)),
         *([("go", ())] if place is not None else []),
         *orders,
     ]
-    orders_path = records.write(box.directory, name + ".orders", orders, records.ORDERS)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    first = 3 + wanted.preserve_fds
+    passed = [theirs.fileno(), listener.fileno() if listener is not None else -1]
     try:
-        helper = _spawn(orders_path, first, theirs.fileno(), listener)
+        passed.append(_in_memory(orders, records.ORDERS))
+        passed.append(_in_memory(plan, records.OPERATIONS))
+        helper = _spawn(first, passed)
         theirs.close()
         pid = _converse(ours, place, box, runtime_hooks, log)
         if not wanted.wait:
@@ -109,27 +109,40 @@ def make(
     finally:
         ours.close()
         theirs.close()
-        for path in (plan_path, orders_path, log):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass
+        for fd in passed[2:]:
+            os.close(fd)
+        try:
+            os.unlink(log)
+        except FileNotFoundError:
+            pass
 
 
-def _spawn(orders_path: str, first: int, channel: int, listener: _socket.socket | None) -> int:
-    """Start the helper with the channel as descriptor `first` and the listener after it.
+def _in_memory(items: list[Record], numbers: dict[str, int]) -> int:
+    """A plan or orders as a file that has no name; its descriptor."""
+    fd = os.memfd_create("rootless", os.MFD_CLOEXEC)
+    view = memoryview(records.encode(items, numbers))
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd
+
+
+def _spawn(first: int, passed: list[int]) -> int:
+    """Start the helper with these descriptors from `first` on: channel, listener, orders, plan.
 
     Descriptors 3 to first - 1 are the caller's (--preserve-fds) and pass through as they are.
     """
     import fcntl
 
     program = paths.helper("create")
+    orders_path = f"/proc/self/fd/{first + 2}"
     # above everything that is about to be given a number
-    moved = [fcntl.fcntl(channel, fcntl.F_DUPFD_CLOEXEC, first + 2)]
-    if listener is not None:
-        moved.append(fcntl.fcntl(listener.fileno(), fcntl.F_DUPFD_CLOEXEC, first + 2))
+    moved = {
+        first + at: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, first + len(passed))
+        for at, fd in enumerate(passed)
+        if fd >= 0
+    }
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, fd, first + i) for i, fd in enumerate(moved)]
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in moved.items()]
         for fd in range(3, first):
             os.set_inheritable(fd, True)
         return os.posix_spawn(
@@ -140,7 +153,7 @@ def _spawn(orders_path: str, first: int, channel: int, listener: _socket.socket 
             f"cannot start {program}: {error.strerror}", hint="install rootless again"
         ) from None
     finally:
-        for fd in moved:
+        for fd in moved.values():
             os.close(fd)
 
 

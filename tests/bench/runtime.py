@@ -70,8 +70,12 @@ def launcher(directory: Path) -> list[str]:
     """As install.sh writes it."""
     script = directory / "rootless-runtime"
     packages = sysconfig.get_paths()["purelib"]
+    begin = f"import sys\nsys.path[:0] = [{str(TREE)!r}]\nsys.path.append({packages!r})\n"
+    pack = str(directory / "packed.bin")
+    words = [f"{begin}from rootless import packed\npacked.write({pack!r})"]
+    subprocess.run(["/usr/bin/python3", "-IS", "-c", *words], check=True)
     script.write_text(
-        f"import sys\nsys.path[:0] = [{str(TREE)!r}]\nsys.path.append({packages!r})\n"
+        f"{begin}from rootless import packed\npacked.use({pack!r})\n"
         "from rootless.cli.oci.main import main\nsys.exit(main())\n"
     )
     return ["/usr/bin/python3", "-IS", str(script)]
