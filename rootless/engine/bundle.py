@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from rootless import documents, paths
 from rootless.cgroups import limits as cgroup_limits
@@ -26,6 +27,11 @@ _PROC_NAMES = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "ne
 def prepare_root(draft: Draft) -> None:
     """Layers unpacked, driver chosen, directories made; sets choice, root_mount and root."""
     options = draft.options
+    if draft.file is not None:
+        from rootless.engine import singlefile
+
+        singlefile.prepare(draft)
+        return
     if draft.image is None:
         draft.choice, draft.root_mount = None, None
         draft.root = os.path.abspath(os.path.expanduser(options.image))
@@ -51,6 +57,7 @@ def prepare_root(draft: Draft) -> None:
         volatile=bool(options.rm),
         servers=servers,
         maps=draft.maps,
+        memory=options.writable_tmpfs,
     )
     draft.root = draft.root_mount.merged
     if draft.choice.name == "copy" and draft.choice.why != "asked for":
@@ -275,7 +282,12 @@ def root_operations(draft: Draft) -> list[Record]:
     mount = draft.root_mount
     if mount is None:
         return []
-    made: list[Record] = [("fuse", (server.mount_point,)) for server in mount.servers]
+    made: list[Record] = []
+    if mount.memory:
+        mode = oct(stat.S_IMODE(os.stat(mount.upper).st_mode))[2:]
+        made.append(("host-mount", ("tmpfs", mount.memory, "tmpfs", "6", "mode=755")))
+        made += [("host-mkdir", (mount.upper, mode)), ("host-mkdir", (mount.work, "755"))]
+    made += [("fuse", (server.mount_point,)) for server in mount.servers]
     return made + (overlay_operations(mount) if mount.driver == "overlay" else [])
 
 

@@ -355,6 +355,11 @@ class Images(Transfers):
         from rootless.images import save
 
         words = [names] if isinstance(names, str) else list(names)
+        if format == "squashfs":
+            from rootless.engine import singlefile
+
+            singlefile.save(self, words, target)
+            return
         save.save(
             self.store, words, target, format=format, compress=compress,
             progress=self.engine.progress,

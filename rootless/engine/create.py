@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rootless.images.store import ImageRecord
     from rootless.storage import drivers
     from rootless.storage.rootfs import RootMount
+    from rootless.storage.squashfs import SingleFile
     from rootless.userns.idmap import IdMaps
 
 
@@ -39,6 +40,7 @@ class Draft:
         "directory",
         "engine",
         "env",
+        "file",
         "hostname",
         "identifier",
         "image",
@@ -63,6 +65,7 @@ class Draft:
     name: str
     directory: str
     image: ImageRecord | None
+    file: SingleFile | None
     image_config: Json
     maps: IdMaps
     network: modes.NetworkMode
@@ -208,11 +211,17 @@ def _abandon(draft: Draft) -> None:
 
 def _find_image(draft: Draft) -> None:
     options = draft.options
+    draft.file = None
     if options.rootfs:
         path = os.path.abspath(os.path.expanduser(options.image))
         if not os.path.isdir(path):
             raise UsageError(f"--rootfs: {path} is not a directory")
         draft.image, draft.image_config = None, {}
+        return
+    if options.image.startswith(("/", "./", "../", "~/")):
+        from rootless.engine import singlefile
+
+        singlefile.find(draft)
         return
     draft.image = draft.engine.images.for_run(
         options.image, options.pull, options.platform, lazy=options.lazy

@@ -141,7 +141,7 @@ class ContainerOptions(_Options):
     FLAGS = (
         "rootfs", "detach", "interactive", "tty", "rm", "read_only", "privileged", "init",
         "lazy", "replace", "env_host", "unsetenv_all", "publish_all", "oom_kill_disable",
-        "no_healthcheck",
+        "no_healthcheck", "writable_tmpfs",
     )  # fmt: skip
     TEXTS = (
         "name", "hostname", "workdir", "user", "entrypoint", "network", "userns",
@@ -207,6 +207,7 @@ class ContainerOptions(_Options):
         privileged: bool
         init: bool
         lazy: bool
+        writable_tmpfs: bool
         replace: bool
         env_host: bool
         unsetenv_all: bool

@@ -64,6 +64,7 @@ class RootMount:
         "gidmapping",
         "late",
         "lowers",
+        "memory",
         "merged",
         "options",
         "served",
@@ -86,6 +87,7 @@ class RootMount:
         self.merged = os.path.join(directory, "merged")
         self.options = "userxattr,volatile" if volatile else "userxattr"
         self.uidmapping = self.gidmapping = ""
+        self.memory = ""
         self.servers: list[Server] = []
         self.served = False
         self.late = self.single = False
@@ -100,12 +102,18 @@ def prepare(
     volatile: bool = False,
     servers: list[Server] | None = None,
     maps: IdMaps | None = None,
+    memory: bool = False,
 ) -> RootMount:
     """Make the directories.  `servers` are those of lower directories that are not plain ones.
 
+    `memory`: what the container writes goes to a tmpfs, mounted at its start at `mount.memory`.
     Raises StorageError.
     """
     mount = RootMount(choice.name, container_dir, layer_dirs, volatile=volatile)
+    if memory:
+        mount.memory = os.path.join(container_dir, "memory")
+        mount.upper = os.path.join(mount.memory, "upper")
+        mount.work = os.path.join(mount.memory, "work")
     mount.servers = list(servers or ())
     mount.served = bool(servers)
     mount.uidmapping, mount.gidmapping = choice.remap
@@ -127,7 +135,10 @@ def prepare(
             os.mkdir(empty, 0o755)
             mount.lowers = [empty]
         os.mkdir(mount.merged, 0o755)
+        if mount.memory:
+            os.mkdir(mount.memory, 0o755)
         if choice.name != "copy":
+            # with `memory` these are seen while it does not run: nothing was written, they say
             os.mkdir(mount.upper, 0o755)
             # the upper directory is the root of the container, and looks like the image's
             os.chmod(mount.upper, mode)

@@ -49,6 +49,7 @@ OPTIONS = (
     several("--mount", "KEY=VALUE,...", "mount type=bind, volume or tmpfs, source=, target=, ro"),
     several("--tmpfs", "DIR[:OPTIONS]", "mount a file system in memory"),
     flag("--read-only", "make the root file system read-only"),
+    flag("--writable-tmpfs", "keep what the container writes in memory, and forget it at its end"),
     several("-p --publish", "[IP:][PORT:]PORT[/PROTOCOL]",
             "publish a port of the container on the host"),
     flag("-P --publish-all", "publish the ports that the image exposes, on free ports"),

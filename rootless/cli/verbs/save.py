@@ -14,8 +14,9 @@ VERB = Verb(
     "Write images to an archive",
     (
         text("-o --output", "FILE", "write there instead of standard output", complete="file"),
-        text("--format", "FORMAT", "docker-archive (the default), oci-archive, oci-dir, docker-dir",
-             complete="docker-archive oci-archive oci-dir docker-dir"),
+        text("--format", "FORMAT",
+             "docker-archive (default), oci-archive, oci-dir, docker-dir or squashfs",
+             complete="docker-archive oci-archive oci-dir docker-dir squashfs"),
         flag("--compress", "compress plain layers with gzip (not for docker-archive)"),
         flag("--uncompressed", "leave plain layers plain, which is the default"),
         flag("-m --multi-image-archive", "accepted: any number of images can be named anyway"),
@@ -24,7 +25,8 @@ VERB = Verb(
     minimum=1,
     complete=("image",),
     text="Images keep their names, those given by id have none. Blobs are written as they are "
-    "kept, so that digests stay the same; the same images give the same bytes.",
+    "kept, so that digests stay the same; the same images give the same bytes. A squashfs "
+    "holds one image, which `run ./FILE` mounts where it lies.",
     examples="rootless save -o both.tar debian busybox\n"
     "rootless save --format oci-archive debian | ssh host podman load",
 )  # fmt: skip
