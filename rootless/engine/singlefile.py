@@ -48,9 +48,22 @@ def prepare(draft: Draft) -> None:
 
     if draft.file is None:
         raise AssertionError("find has set it")
-    requested = draft.options.storage_driver or draft.engine.storage_driver
     # the ids in the file mean the container's own, whatever its map is
-    draft.choice = drivers.choose(requested, draft.maps, draft.maps)
+    requested = draft.options.storage_driver or draft.engine.storage_driver
+    if (
+        not requested
+        and draft.maps.single
+        and draft.file.ids > 1
+        and not drivers.obstacle("fuse-overlayfs", draft.maps, remapped=False)
+    ):
+        # it makes everything root's; the kernel's overlay cannot copy files of other owners up
+        requested = "fuse-overlayfs"
+    draft.choice = drivers.choose(
+        requested,
+        draft.maps,
+        draft.maps,
+        [*draft.engine.storage_options, *draft.options.storage_opt],
+    )
     if draft.choice.name == "copy":
         raise HostError(
             f"the files of {draft.file.path} are not unpacked, and cannot be copied: "
@@ -62,7 +75,7 @@ def prepare(draft: Draft) -> None:
     server = squashfs.server(draft.file, lower, single=draft.maps.single)
     draft.root_mount = rootfs.prepare(
         draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
-        memory=draft.options.writable_tmpfs,
+        maps=draft.maps, memory=draft.options.writable_tmpfs,
     )  # fmt: skip
     draft.root = draft.root_mount.merged
 

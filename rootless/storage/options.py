@@ -113,6 +113,10 @@ def _chosen(mount: RootMount) -> dict[str, str]:
     made = by_file_system(os.path.dirname(mount.upper), single=mount.single)
     if mount.volatile:
         made["volatile"] = ""
+    if mount.served:
+        # a layer that a program serves answers questions for ACLs by ENOTSUP, and the kernel then
+        # refuses the file to everybody but its owner
+        made["noacl"] = ""
     return made | mount.forced
 
 

@@ -33,11 +33,12 @@ _NO_TABLE = (1 << 64) - 1
 
 class SingleFile:
     """An image in one file: the squashfs at `offset`, and what the file says about it: `document`
-    ({} for a squashfs of somebody else), `kind` "squashfs" or "sif"."""
+    ({} for a squashfs of somebody else), `kind` "squashfs" or "sif", how many `ids` own files."""
 
-    __slots__ = ("document", "kind", "offset", "path")
+    __slots__ = ("document", "ids", "kind", "offset", "path")
 
-    def __init__(self, path: str, kind: str, offset: int, document: Json) -> None:
+    def __init__(self, path: str, kind: str, offset: int, document: Json, ids: int) -> None:
+        self.ids = ids
         self.path = path
         self.kind = kind
         self.offset = offset
@@ -73,7 +74,7 @@ def _read(path: str, fd: int, size: int) -> SingleFile:
     if sif.is_sif(os.pread(fd, 64, 0)):
         kind = "sif"
         offset, length = sif.partition(lambda at, count: os.pread(fd, count, at), size)
-    used = _check(path, os.pread(fd, _SUPER.size, offset), length)
+    used, ids = _check(path, os.pread(fd, _SUPER.size, offset), length)
     document: Json = {}
     if kind == "squashfs" and size - used > _FOOTER.size:
         count, magic = _FOOTER.unpack(os.pread(fd, _FOOTER.size, size - _FOOTER.size))
@@ -87,17 +88,17 @@ def _read(path: str, fd: int, size: int) -> SingleFile:
                 raise _damaged(path, "its configuration cannot be read") from None
             if not isinstance(document, dict):
                 raise _damaged(path, "its configuration is no JSON object")
-    return SingleFile(path, kind, offset, document)
+    return SingleFile(path, kind, offset, document, ids)
 
 
-def _check(path: str, head: bytes, size: int) -> int:
-    """Bytes that the squashfs uses.  Raises StorageError."""
+def _check(path: str, head: bytes, size: int) -> tuple[int, int]:
+    """Bytes that the squashfs uses, and how many ids own its files.  Raises StorageError."""
     if len(head) < _SUPER.size or head[:4] != _MAGIC:
         raise StorageError(
             f"{path} is neither a squashfs nor a SIF file that holds one",
             hint="make one with rootless save --format squashfs",
         )
-    (_, inodes, _, block, fragments, compression, log, _, _, major, minor, _, used, *tables) = (
+    (_, inodes, _, block, fragments, compression, log, _, ids, major, minor, _, used, *tables) = (
         _SUPER.unpack(head)
     )
     if (major, minor) != (4, 0):
@@ -113,7 +114,7 @@ def _check(path: str, head: bytes, size: int) -> int:
         raise _damaged(path, "a table of it lies outside")
     if fragments and tables[4] == _NO_TABLE:
         raise _damaged(path, "it has fragments, and no table of them")
-    return int(used)
+    return int(used), int(ids)
 
 
 def _damaged(path: str, why: str) -> StorageError:
@@ -121,10 +122,7 @@ def _damaged(path: str, why: str) -> StorageError:
 
 
 def server(image: SingleFile, mount_point: str, *, single: bool) -> Server:
-    """The program that serves it.  `single`: only one id is mapped, so everything is root's.
-
-    Raises HostError.
-    """
+    """The program that serves it.  `single`: only one id is mapped.  Raises HostError."""
     program = host.current().program("squashfuse_ll") or host.current().program("squashfuse")
     if not program:
         raise HostError(
@@ -135,11 +133,13 @@ def server(image: SingleFile, mount_point: str, *, single: bool) -> Server:
         raise HostError(
             f"{image.path} cannot be mounted: /dev/fuse cannot be opened", hint="rootless doctor"
         )
-    options = "ro,allow_other,default_permissions"
+    options = "ro,allow_other"
+    if not single:
+        options += ",default_permissions"
+    # with a single id there is nobody to keep files from, and modes that speak of owners who are
+    # not mapped would keep them from the only one there is
     if image.offset:
         options += f",offset={image.offset}"
-    if single:
-        options += ",uid=0,gid=0"
     return Server([program, "-f", "-o", options, image.path, mount_point], mount_point)
 
 
