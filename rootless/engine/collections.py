@@ -364,6 +364,8 @@ class Images(Transfers):
             self.store, words, target, format=format, compress=compress,
             progress=self.engine.progress,
         )  # fmt: skip
+        for word in words:
+            self.event("save", self.get(word), word)
 
     def import_image(
         self,

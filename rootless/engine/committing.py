@@ -71,6 +71,7 @@ def commit(container: Container, name: str, **given: Any) -> ImageRecord:
         )
         made = making.keep(store, config, below, layer, words, names)
     engine.images.unpack(made, engine.maps)
+    engine.container_event("commit", container.record, comment=words.message, imageID=made.id)
     return made
 
 
@@ -87,6 +88,7 @@ def export_to(container: Container, target: str | int) -> Json:
     """As `export`; a path is there whole or not at all.  Raises StorageError."""
     from rootless.errors import StorageError
 
+    container.engine.container_event("export", container.record)
     if isinstance(target, int):
         return export(container, target)
     try:

@@ -164,6 +164,8 @@ class Container:
             found = self.state()
             if found.alive or found.monitor:
                 return self.attach_session() if attach else None
+            if attach:
+                self._event("attach")  # docker's order: whoever looks is there before it starts
             started = self._launch(found)
         if self.record.get("service"):
             from rootless.engine import notifying
@@ -172,7 +174,6 @@ class Container:
         if not attach:
             os.close(started.channel)
             return None
-        self._event("attach")
         from rootless.engine.session import Session
 
         return Session(self, fd=started.channel)

@@ -203,6 +203,7 @@ def mount(images: Images, name: str) -> str:
         raise StorageError(
             f"cannot mount the image {name}: {error.strerror}", hint="rootless doctor, line overlay"
         ) from None
+    images.event("mount", record, name)
     return path
 
 
@@ -226,4 +227,5 @@ def unmount(images: Images, name: str, *, force: bool = False) -> str:
         os.rmdir(path)
     except OSError:
         pass
+    images.event("unmount", record, name)
     return record.id

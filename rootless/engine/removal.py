@@ -79,6 +79,7 @@ def untag(images: Images, name: str, tags: list[str]) -> list[str]:
     gone = [one.canonical for one in wanted] or list(record.names)
     for canonical in gone:
         store.untag(canonical)
+        images.event("untag", record, canonical)
     return [reference.parse(one).familiar for one in gone]
 
 

@@ -71,6 +71,7 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
             # What a registry has under this name is known by that digest from now on.
             source.record.digests = [f"{there.reference.name}@{copied.digest}"]
             source.store.put(source.record, [])
+        engine.images.event("push", source.record, name)
     finally:
         source.close()
     return {"Target": there.name, "Digest": copied.digest, "Size": copied.size}

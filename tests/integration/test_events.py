@@ -72,6 +72,21 @@ def test_the_life_of_a_container(rootless: Command, busybox_image: str) -> None:
 
 
 def test_images_are_told(rootless: Command, busybox_image: str, place: Place) -> None:
+    rootless("create", "--name", "c", busybox_image, "true")
+    rootless("commit", "-m", "why", "c", "made:1")
+    rootless("export", "-o", place.work / "c.tar", "c")
+    rootless("rm", "c")
+    rootless("save", "-o", place.work / "made.tar", "made:1")
+    rootless("untag", "made:1")
+    rootless("load", "-i", place.work / "made.tar")
+    mine = rootless("events", "--no-stream", "--format", "{{.Type}} {{.Action}}").stdout
+    assert mine.splitlines()[-7:] == [
+        "container create", "container commit", "container export", "container destroy",
+        "image save", "image untag", "image load",
+    ]  # fmt: skip
+    comment = "{{.Attributes.comment}}"
+    told_why = rootless("events", "--no-stream", "--filter", "event=commit", "--format", comment)
+    assert told_why.stdout == "why\n"
     rootless("tag", busybox_image, "again:1")
     rootless("rmi", "again:1")
     rootless("rmi", busybox_image)
@@ -120,7 +135,7 @@ def test_following(rootless: Command, busybox_image: str) -> None:
     # until a moment to come: it ends by itself, with all that happened since the given one
     again = rootless("events", "--since", "1h", "--until", str(time.time() + 0.5),
                      "--filter", "container=before", "--format", "{{.Action}}").stdout  # fmt: skip
-    assert again.split() == ["create", "init", "start", "attach", "die", "cleanup", "destroy"]
+    assert again.split() == ["create", "attach", "init", "start", "die", "cleanup", "destroy"]
 
 
 def test_fifty_writers_lose_nothing(place: Place) -> None:

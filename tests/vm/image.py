@@ -29,6 +29,8 @@ EXTRA = {
     "trixie": ["crun", "runc", "podman", "apparmor"],
     "bullseye": ["crun"],
 }
+# long-term support of bullseye has ended, and its security archive no longer has all it lists
+MIRRORS: dict[str, list[str]] = {}
 SETUP = HERE / "setup"
 
 
@@ -38,7 +40,7 @@ class Image:
     def __init__(self, suite: str, cache: pathlib.Path) -> None:
         # a new one each month, so that what Debian mends arrives
         month = datetime.date.today().strftime("%Y-%m")
-        words = [suite, month, SETUP.read_text(), *PACKAGES, *EXTRA[suite]]
+        words = [suite, month, SETUP.read_text(), *PACKAGES, *EXTRA[suite], *MIRRORS.get(suite, [])]
         key = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
         self.suite = suite
         self.cache = cache
@@ -71,6 +73,7 @@ class Image:
                     "mmdebstrap", "--quiet", "--variant=minbase", "--skip=check/empty",
                     f"--include={','.join([*PACKAGES, *EXTRA[self.suite]])}",
                     f"--customize-hook={SETUP} \"$1\"", self.suite, str(tar),
+                    *MIRRORS.get(self.suite, []),
                 ],
                 KEY=str(key),
             )  # fmt: skip
