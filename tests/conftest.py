@@ -315,6 +315,10 @@ class Terminal:
         begin, self._position = self._position, found + len(wanted)
         return self.seen[begin : self._position]
 
+    def read(self, seconds: float) -> bool:
+        """Take in what is printed within that time; whether there was anything."""
+        return self._read(seconds)
+
     def _read(self, seconds: float) -> bool:
         if seconds <= 0 or not select.select([self.master], [], [], seconds)[0]:
             return False

@@ -75,7 +75,14 @@ def _quadlets(engine: Engine) -> Iterable[tuple[str, str]]:
         yield one.name, one.service
 
 
+def _anything(engine: Engine) -> Iterable[tuple[str, str]]:
+    yield from _containers(engine)
+    yield from _images(engine)
+    yield from _volumes(engine)
+
+
 _KINDS = {
+    "anything": _anything,
     "container": _containers,
     "running": lambda engine: _containers(engine, True),
     "stopped": lambda engine: _containers(engine, False),

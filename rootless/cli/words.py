@@ -27,8 +27,8 @@ _FALSE = ("false", "0", "f", "FALSE", "False", "F")
 class Option:
     """One option: its spellings, what it takes, the sentence of its help.
 
-    `complete`: what its value names (container, image, volume, file, directory), or choices as
-    words with spaces between.
+    `complete`: what its value names (container, image, volume, anything, file, directory), or
+    choices as words with spaces between.
     """
 
     __slots__ = ("complete", "dest", "help", "kind", "metavar", "names")

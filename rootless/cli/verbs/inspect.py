@@ -23,7 +23,7 @@ VERB = Verb(
         flag("-s --size", "accepted; sizes are always told"),
     ),
     minimum=1,
-    complete=("container",),
+    complete=("anything",),
     examples="rootless inspect -f '{{.State.ExitCode}}' job",
 )  # fmt: skip
 
