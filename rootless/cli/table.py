@@ -61,6 +61,7 @@ VERBS = {
     "image prune": ("image_prune", "Remove unused images"),
     "generate systemd": ("generate_systemd", "Print a unit of systemd for a container"),
     "quadlet install": ("quadlet_install", "Install unit files (.container, .volume, .image, ...)"),
+    "quadlet keys": ("quadlet_keys", "List the keys of unit files and what they mean"),
     "quadlet list": ("quadlet_list", "List unit files and the state of their services"),
     "quadlet print": ("quadlet_print", "Show a unit file with its drop-ins"),
     "quadlet reload": (

@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.units.source import Source
 
-_VOLUME = frozenset(
+VOLUME = frozenset(
     {"Copy", "Driver", "GlobalArgs", "Label", "PodmanArgs", "ServiceName", "VolumeName"}
 )
 _DIRECTORY = "a volume is a plain directory"
-_VOLUME_LACKING = {
+VOLUME_LACKING = {
     "ContainersConfModule": container.LACKING["ContainersConfModule"],
     "Device": _DIRECTORY,
     "GID": "its owner is whoever first writes to it; use Volume=...:U",
@@ -28,11 +28,11 @@ _VOLUME_LACKING = {
     "UID": "its owner is whoever first writes to it; use Volume=...:U",
     "User": "its owner is whoever first writes to it; use Volume=...:U",
 }
-_IMAGE = frozenset(
+IMAGE = frozenset(
     {"Arch", "AuthFile", "GlobalArgs", "Image", "ImageTag", "OS", "PodmanArgs", "ServiceName",
      "TLSVerify", "Variant"}
 )  # fmt: skip
-_IMAGE_LACKING = {
+IMAGE_LACKING = {
     "AllTags": "name the tags one by one",
     "CertDir": "put certificates into containers/certs.d",
     "ContainersConfModule": container.LACKING["ContainersConfModule"],
@@ -64,7 +64,7 @@ def _one_shot(made: Service, words: list[str]) -> Service:
 
 def volume(source: Source, sources: dict[str, Source], program: list[str]) -> Service:
     """The service of a `.volume` file.  Raises UsageError naming file and line."""
-    source.check_keys(_VOLUME, _VOLUME_LACKING)
+    source.check_keys(VOLUME, VOLUME_LACKING)
     copy, driver = source.last("Copy"), source.last("Driver")
     if copy is not None and not copy.truth():
         raise copy.wrong("Copy=no cannot be had here", hint="use Volume=...:nocopy")
@@ -79,7 +79,7 @@ def volume(source: Source, sources: dict[str, Source], program: list[str]) -> Se
 
 def image(source: Source, sources: dict[str, Source], program: list[str]) -> Service:
     """The service of an `.image` file.  Raises UsageError naming file and line."""
-    source.check_keys(_IMAGE, _IMAGE_LACKING)
+    source.check_keys(IMAGE, IMAGE_LACKING)
     named = source.text("Image")
     if not named:
         raise UsageError(f"{source.path}: Image= does not say what to fetch")

@@ -12,7 +12,7 @@ import pytest
 
 from rootless.cli.verbs import run as run_verb
 from rootless.errors import UsageError
-from rootless.units import container, generator, making, places, syntax
+from rootless.units import container, generator, keys, making, others, places, syntax
 from rootless.units.making import Made
 
 TREE = Path(__file__).resolve().parents[2]
@@ -221,6 +221,23 @@ def test_every_flag_of_the_tables_is_one_of_run() -> None:
     wanted = {flag for table in tables for flag in table.values()}
     wanted |= {"--rootfs", "--sdnotify", "--device", "--env-file", "--volume", "--mount", "--user"}
     assert wanted - known == set()
+
+
+def test_the_list_of_keys_is_that_of_the_translation() -> None:
+    supported = {one["Key"] for one in keys.rows("container") if one["Supported"] == "yes"}
+    assert supported == container.KEYS
+    refused = {one["Key"] for one in keys.rows(".container") if one["Supported"] == "no"}
+    assert refused == set(container.LACKING)
+    assert not supported & refused
+    for section, known, lacking in (
+        ("Volume", others.VOLUME, others.VOLUME_LACKING),
+        ("Image", others.IMAGE, others.IMAGE_LACKING),
+    ):
+        rows = keys.rows(section)
+        assert {one["Key"] for one in rows if one["Supported"] == "yes"} == known
+        assert {one["Key"] for one in rows if one["Supported"] == "no"} == set(lacking)
+    assert keys.rows("nonsense") == []
+    assert len(keys.rows()) > 100
 
 
 def test_paths_are_relative_to_the_file(units: Path) -> None:

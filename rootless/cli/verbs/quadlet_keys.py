@@ -1,0 +1,34 @@
+"""`rootless quadlet keys`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "quadlet keys",
+    "[SECTION]",
+    "List the keys of unit files and what they mean",
+    (text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Key}}"),),
+    maximum=1,
+    complete=("Container Volume Image Quadlet",),
+    examples="rootless quadlet keys container",
+)
+
+_SHOWN = ("Section", "Key", "Supported", "Meaning")
+
+
+def run(call: Call) -> None:
+    """Print the list."""
+    from rootless.cli import output
+    from rootless.errors import UsageError
+    from rootless.units import keys
+
+    found = keys.rows(call.words[0] if call.words else "")
+    if not found:
+        raise UsageError(f'there is no section "{call.words[0]}"', hint=", ".join(keys.SECTIONS))
+    titles = {name: name.upper() for name in _SHOWN}
+    output.write(output.rows(found, call.options["format"], _SHOWN, titles))
