@@ -380,7 +380,10 @@ def orders(draft: Draft) -> list[Record]:
 def _pieces(draft: Draft) -> list[str]:
     """Root of a map without our own id can empty its directories, but not ours around them."""
     mount = draft.root_mount
-    return [*((mount.upper, mount.work) if mount is not None else ()), draft.directory]
+    if mount is None:
+        return [draft.directory]
+    trees = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
+    return [*trees, draft.directory]
 
 
 def namespace_orders(draft: Draft) -> list[Record]:

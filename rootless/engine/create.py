@@ -113,6 +113,10 @@ def create(
     draft.name = ""
     try:
         draft.name = _take_name(engine, options.name or "", draft.identifier)
+        if (options.userns or "").partition(":")[0] == "auto":
+            from rootless.engine import auto_ids
+
+            auto_ids.give(draft, (options.userns or "").partition(":")[2])
         _fill(draft)
         _record(draft, starts)
         _tell(draft)
@@ -234,7 +238,7 @@ def _choose_ids(draft: Draft) -> None:
 
     base = draft.engine.maps
     options = draft.options
-    text = options.userns or "auto"
+    text = options.userns or "private"
     kind, _, rest = text.partition(":")
     if options.uidmap or options.gidmap:
         draft.maps = idmap.custom(list(options.uidmap), list(options.gidmap), base)

@@ -96,7 +96,7 @@ class _Merge:
         if not self.single:
             uid, gid = found.st_uid, found.st_gid
             if self.uids is not None and self.gids is not None:
-                uid, gid = self.uids.beneath(uid), self.gids.beneath(gid)
+                uid, gid = _beneath(self.uids, uid), _beneath(self.gids, gid)
             os.chown(into, uid, gid, follow_symlinks=False)
         if not stat.S_ISLNK(found.st_mode):
             os.chmod(into, stat.S_IMODE(found.st_mode))
@@ -112,6 +112,14 @@ def _set(path: str, name: str, value: bytes) -> None:
         os.setxattr(path, name, value)
     except OSError:
         pass  # this file system has none, or the label is the host's to give
+
+
+def _beneath(ids: Ids, number: int) -> int:
+    """The id that the container knows as `number`; its root's where it has no such id."""
+    try:
+        return ids.beneath(number)
+    except OSError:
+        return ids.beneath(0)
 
 
 def copy_file(source: str, target: str) -> None:

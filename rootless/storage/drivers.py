@@ -52,13 +52,21 @@ def choose(
     if requested and requested not in NAMES:
         raise UsageError(f'unknown storage driver "{requested}"', hint=", ".join(NAMES))
     remap = ("", "")
+    unseen = ""
     if maps.uids != storage_maps.uids or maps.gids != storage_maps.gids:
         from rootless.storage import remapping
 
-        remap = remapping.texts(maps, storage_maps)
+        try:
+            remap = remapping.texts(maps, storage_maps)
+        except UsageError:
+            # a server runs in the container's namespace, where these owners are all "nobody"
+            unseen = "the container lacks the ids to which the image's files belong"
+            remap = remapping.texts(storage_maps, maps)
     problems: list[str] = []
     for name in (requested,) if requested else NAMES:
         problem = obstacle(name, storage_maps, remapped=remap != ("", ""))
+        if unseen and name not in ("overlay", "copy"):
+            problem = unseen
         if not problem:
             why = "asked for" if requested else "; ".join(problems) or _WORKS[name]
             made = Choice(name, why, remap)

@@ -70,3 +70,50 @@ def test_owners_in_attributes(rootless: Command, busybox_image: str) -> None:
     assert (upper / "f").stat().st_uid == os.getuid()
     names = os.listxattr(upper / "f")
     assert any(name.endswith("override_stat") for name in names)
+
+
+def _let_pass(place: Place) -> None:
+    """Root of such maps is none of ours, and has to come to the container's directory."""
+    for path in (place.data, place.base, *place.base.parents):
+        if path.stat().st_uid == os.getuid():
+            path.chmod(path.stat().st_mode | 0o001)
+
+
+def _map(rootless: Command, *words: str) -> list[list[int]]:
+    out = rootless("run", "--rm", "--network", "none", *words, "cat", "/proc/self/uid_map").stdout
+    return [[int(one) for one in line.split()] for line in out.splitlines()]
+
+
+def test_a_range_for_each_container(rootless: Command, busybox_image: str, place: Place) -> None:
+    rootless("run", "-d", "--name", "early", "--network", "none", busybox_image, "sleep", "100")
+    _let_pass(place)
+    for name in ("one", "two"):
+        found = rootless("run", "-d", "--name", name, "--userns", "auto", "--network", "none",
+                         busybox_image, "sleep", "100")  # fmt: skip
+        # never silent: a map that lacks the owners of the image needs copies of its files
+        assert "note: the image's files are copied for this container" in found.stderr
+    maps = {}
+    for name in ("one", "two"):
+        text = rootless("exec", name, "cat", "/proc/self/uid_map").stdout.split()
+        maps[name] = (int(text[1]), int(text[2]))
+        owners = rootless("exec", name, "stat", "-c", "%u:%g", "/etc/passwd", "/home/guest").stdout
+        assert owners.split() == ["0:0", "1000:1000"]
+    # guest's 1000 is below the least size; no id is in both, nor the person's own
+    assert maps["one"][1] == maps["two"][1] == 2001
+    assert abs(maps["one"][0] - maps["two"][0]) >= 2001
+    assert os.getuid() not in range(maps["one"][0], sum(maps["one"]))
+    # what was freed is given again
+    first = maps["one"][0]
+    rootless("rm", "-f", "one")
+    assert _map(rootless, "--userns", "auto:size=5", busybox_image) == [[0, first, 5]]
+    forced = _map(rootless, "--userns", "auto:size=5,uidmapping=2:9:1", busybox_image)
+    assert [line[0] for line in forced] == [0, 2, 3]
+    assert forced[1][2] == 1
+    for words, said in (
+        ("auto:size=0", "invalid --userns"),
+        ("auto:colour=red", "invalid --userns"),
+        ("auto:size=65000", "no 65000 ids are left for --userns auto"),
+        ("auto:uidmapping=0:9999999:1", "ids that you do not have"),
+    ):
+        refused = rootless("run", "--userns", words, busybox_image, "true", code=125)
+        assert said in refused.stderr, refused

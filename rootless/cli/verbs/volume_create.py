@@ -16,7 +16,9 @@ VERB = Verb(
         several("-l --label", "NAME=VALUE", "a label"),
         text("-d --driver", "NAME", "local", complete="local"),
         several(
-            "-o --opt", "NAME=VALUE", "type=tmpfs or none, device=DIRECTORY, o=ro,size=64m,..."
+            "-o --opt",
+            "NAME=VALUE",
+            "type=tmpfs or none, device=DIRECTORY, o=ro,nosuid",
         ),
         flag("--ignore", "a volume of that name that exists is as good"),
     ),
