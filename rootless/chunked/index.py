@@ -92,7 +92,7 @@ def find(path: str, wanted: Container[bytes]) -> Iterator[tuple[bytes, Piece]]:
 def indexes(directories: Iterable[str]) -> list[str]:
     """Paths of the indexes in directories of layers (`layers/MAPKEY`), the newest first."""
     found: list[tuple[float, str]] = []
-    for directory in directories:
+    for directory in filter(os.path.isdir, directories):
         for name in documents.names_in(directory):
             path = os.path.join(directory, name, NAME)
             try:

@@ -18,7 +18,7 @@ from rootless.errors import StorageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
+    from typing import IO
 
     from rootless.documents import Json
 
@@ -41,7 +41,7 @@ class Written:
         self.annotations = annotations
 
 
-def write(tar: BinaryIO, out: BinaryIO, *, level: int = LEVEL) -> Written:
+def write(tar: IO[bytes], out: IO[bytes], *, level: int = LEVEL) -> Written:
     """Write `tar`, plain and seekable, to `out`; at the current position of both.
 
     Raises StorageError for what is no tar, or holds sparse files, for which the table has no form.
@@ -60,7 +60,7 @@ def write(tar: BinaryIO, out: BinaryIO, *, level: int = LEVEL) -> Written:
 class _Writer:
     """One blob on its way."""
 
-    def __init__(self, tar: BinaryIO, write: Callable[[bytes], object], level: int) -> None:
+    def __init__(self, tar: IO[bytes], write: Callable[[bytes], object], level: int) -> None:
         self._tar = tar
         self._write = write
         self._level = level

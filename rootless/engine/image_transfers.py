@@ -28,7 +28,8 @@ class Transfers:
         """Send an image to a registry or another place; {"Target", "Digest", "Size"}.
 
         Words: `target`, `all` (a manifest list with its images), `tls_verify`, `format` ("oci",
-        "v2s2"), `compression_format` ("gzip", "zstd", "none"), `chunk_size` (bytes).
+        "v2s2"), `compression_format` ("gzip", "zstd", "zstd:chunked", "none"),
+        `compression_level`, `chunk_size` (bytes).
         """
         from rootless.engine import transfers
 
@@ -41,7 +42,7 @@ class Transfers:
         """Copy from a place to another without the store: {"Target", "Digest", "Size"}.
 
         Words: `all`, `platform`, `preserve_digests`, `format`, `compression_format`,
-        `src_tls_verify`, `dest_tls_verify`.
+        `compression_level`, `src_tls_verify`, `dest_tls_verify`.
         """
         from rootless.engine import transfers
 

@@ -44,8 +44,8 @@ def creds(text: str | None) -> dict[str, str] | None:
 def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json:
     """Send an image of the store to a registry or another place; what was written.
 
-    `words`: `format`, `compression_format`, `chunk_size` (bytes, or text such as 16m),
-    `tls_verify`, `settings`.
+    `words`: `format`, `compression_format`, `compression_level`, `chunk_size` (bytes, or text such
+    as 16m), `tls_verify`, `settings`.
     """
     from rootless.images import copying, places, reference
     from rootless.images.places import local, remote
@@ -63,6 +63,7 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
                 platform=source.record.platform,
                 format=words.get("format") or "",
                 compress=words.get("compression_format") or "",
+                level=words.get("compression_level"),
                 progress=engine.progress,
             )
         finally:
@@ -86,8 +87,9 @@ def _bytes(size: int | str) -> int:
 def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Json:
     """Copy an image from a place to another without the local store; what was written.
 
-    `words`: `all`, `platform`, `preserve_digests`, `format`, `compression_format`, and for each
-    side `tls_verify` and `settings` with `src_` or `dest_` before it.
+    `words`: `all`, `platform`, `preserve_digests`, `format`, `compression_format`,
+    `compression_level`, and for each side `tls_verify` and `settings` with `src_` or `dest_`
+    before it.
     """
     from rootless.images import copying, places
 
@@ -110,6 +112,7 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
                 preserve=bool(words.get("preserve_digests")),
                 format=words.get("format") or "",
                 compress=words.get("compression_format") or "",
+                level=words.get("compression_level"),
                 progress=engine.progress,
             )
         finally:

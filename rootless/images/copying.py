@@ -49,18 +49,21 @@ def copy(
     preserve: bool = False,
     format: str = "",
     compress: str = "",
+    level: int | None = None,
     progress: Progress | None = None,
 ) -> Copied:
     """Copy what `source` names to `target`, and close neither.
 
     `all`: an index with all its images; else the image for `platform`, by default this host's.
     `preserve`: fail rather than change a digest.  `format`: `oci` or `v2s2`.  `compress`: the
-    form of all layers (`gzip`, `zstd`, `none`).
+    form of all layers (`gzip`, `zstd`, `zstd:chunked`, `none`), `level` how hard is tried.
     Raises UsageError, ImageNotFound, RegistryError, StorageError, DigestMismatch.
     """
     if all and platform:
         raise UsageError("--all and --platform exclude each other", hint="give one of them")
+    forms.check(compress, level)
     work = _Copy(source, target, preserve, format, compress, progress or Progress())
+    work.level = level
     target.sources(source.repositories)
     copied = work.run(all, platforms.parse(platform) if platform else platforms.host())
     target.finish()
@@ -83,7 +86,11 @@ class _Copy:
         self.family = forms.family(format)
         if not preserve and not self.family and target.family == "oci":
             self.family = target.family
+        if compress == forms.CHUNKED and not self.family:
+            # only OCI's descriptors have annotations, which say where the table is
+            self.family = "oci"
         self.compress = compress
+        self.level: int | None = None
         self.progress = progress
         self.done: dict[str, Copied] = {}
 
@@ -188,13 +195,13 @@ class _Copy:
         descriptor = Descriptor.read(layer)
         now = forms.compression_of(descriptor.media_type)
         wanted = now if now is None else self._form(now)
-        if now is None or wanted is None or wanted == now:
+        if now is None or wanted is None or forms.is_in_form(layer, now, wanted):
             self._blob(descriptor, None)
             return layer
         key = "form:" + descriptor.digest
         self.progress.start(key, f"{wanted or 'plain'} {descriptor.digest[7:19]}", descriptor.size)
         chunks = self._watched(self._verified(descriptor)(0), key)
-        spool = forms.Spool(chunks, now, wanted)
+        spool = forms.Spool(chunks, now, wanted, self.level)
         try:
             self.progress.finish(key)
             media_type = forms.with_compression(descriptor.media_type, wanted)
@@ -202,7 +209,10 @@ class _Copy:
         finally:
             spool.close()
         new = {"mediaType": media_type, "digest": spool.digest, "size": spool.size}
-        return {**forms.strip_annotations(layer), **new}
+        changed = {**forms.strip_annotations(layer), **new}
+        if spool.annotations:
+            changed["annotations"] = {**(changed.get("annotations") or {}), **spool.annotations}
+        return changed
 
     def _form(self, now: str) -> str:
         """Which compression a layer is to have."""

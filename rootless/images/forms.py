@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from rootless.chunked import places as tables
+from rootless.chunked import writing
 from rootless.errors import UsageError
 from rootless.images import compression, manifests
 from rootless.images.manifests import invalid
@@ -74,25 +76,58 @@ def is_foreign(descriptor: dict[str, Json]) -> bool:
                                             or ".foreign." in media_type)  # fmt: skip
 
 
+CHUNKED = "zstd:chunked"
+_LEVELS = {"gzip": (1, 9), "zstd": (1, 22), CHUNKED: (1, 22)}
+
+
+def check(kind: str, level: int | None) -> None:
+    """Whether there is this compression and this level of it.  Raises UsageError."""
+    if kind not in ("", "none", *_LEVELS):
+        raise UsageError(
+            f'there is no compression "{kind}"', hint="gzip, zstd, zstd:chunked or none"
+        )
+    if level is None:
+        return
+    least, most = _LEVELS.get(kind, (1, 0))
+    if not least <= level <= most:
+        raise UsageError(
+            f"--compression-level {level} does not go with "
+            f"{kind or 'layers that stay as they are'}",
+            hint="1 to 9 with --compression-format gzip, 1 to 22 with zstd and zstd:chunked",
+        )
+
+
+def is_in_form(layer: dict[str, Json], now: str, wanted: str) -> bool:
+    """Whether a layer, whose media type says `now`, has the form already."""
+    notes = layer.get("annotations")
+    chunked = isinstance(notes, dict) and tables.CHECKSUM in notes
+    return now == "zstd" and chunked if wanted == CHUNKED else now == wanted
+
+
 def with_compression(media_type: str, kind: str) -> str:
     """The media type of the same layer in another form, in the same family."""
+    kind = "zstd" if kind == CHUNKED else kind
     oci = _TO_OCI.get(media_type, media_type)
     made = oci.partition(".tar")[0] + ".tar" + (f"+{kind}" if kind else "")
     return made if media_type == oci else _TO_DOCKER.get(made, made)
 
 
 class Spool:
-    """A layer in another form, in a file without a name."""
+    """A layer in another form, in a file without a name; `annotations` belong to its descriptor."""
 
-    def __init__(self, chunks: Iterable[bytes], now: str, wanted: str) -> None:
+    def __init__(
+        self, chunks: Iterable[bytes], now: str, wanted: str, level: int | None = None
+    ) -> None:
         """Raises StorageError for damaged data, UsageError for an unknown form."""
-        self.file: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 (closed by close)
-            dir=os.environ.get("TMPDIR", "/var/tmp")
-        )
+        self.file: IO[bytes] = _temporary()
+        self.annotations: dict[str, str] = {}
         try:
+            if wanted == CHUNKED:
+                self._chunked(compression.plain_chunks(chunks, now), level)
+                return
             hasher = hashlib.sha256()
             self.size = 0
-            for piece in _compressed(compression.plain_chunks(chunks, now), wanted):
+            for piece in _compressed(compression.plain_chunks(chunks, now), wanted, level):
                 self.file.write(piece)
                 hasher.update(piece)
                 self.size += len(piece)
@@ -101,6 +136,15 @@ class Spool:
         except BaseException:
             self.file.close()
             raise
+
+    def _chunked(self, chunks: Iterable[bytes], level: int | None) -> None:
+        with _temporary() as tar:
+            for chunk in chunks:
+                tar.write(chunk)
+            tar.seek(0)
+            made = writing.write(tar, self.file, level=level or writing.LEVEL)
+        self.file.flush()
+        self.digest, self.size, self.annotations = made.digest, made.size, made.annotations
 
     def read(self, offset: int) -> Iterator[bytes]:
         """The bytes from `offset` on."""
@@ -113,25 +157,29 @@ class Spool:
         self.file.close()
 
 
-def _compressed(chunks: Iterable[bytes], kind: str) -> Iterator[bytes]:
+def _temporary() -> IO[bytes]:
+    return tempfile.TemporaryFile(dir=os.environ.get("TMPDIR", "/var/tmp"))
+
+
+def _compressed(chunks: Iterable[bytes], kind: str, level: int | None = None) -> Iterator[bytes]:
     if not kind:
         yield from chunks
     elif kind == "gzip":
         # zlib and not isal, whose output depends on the processor: equal layers, equal digests.
-        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        packer = zlib.compressobj(level or 6, zlib.DEFLATED, 31)
         for chunk in chunks:
             if piece := packer.compress(chunk):
                 yield piece
         yield packer.flush()
     elif kind == "zstd":
         zstd = compression.zstd_module()
-        squeezer = zstd.ZstdCompressor()
+        squeezer = zstd.ZstdCompressor(level=level)
         for chunk in chunks:
             if piece := squeezer.compress(chunk):
                 yield piece
         yield squeezer.flush()
     else:
-        raise UsageError(f'there is no compression "{kind}"', hint="gzip, zstd or none")
+        check(kind, None)
 
 
 def strip_annotations(descriptor: dict[str, Json]) -> dict[str, Json]:

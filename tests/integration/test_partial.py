@@ -234,3 +234,50 @@ def swap_digests(table: Any) -> None:
     digests = [entry["digest"] for entry in files]
     for entry, digest in zip(files, digests[1:] + digests[:1], strict=True):
         entry["digest"] = digest
+
+
+def test_push_writes_the_format(
+    rootless: Command, place: Place, registry: Registry, busybox_image: str
+) -> None:
+    name = f"{registry.host}/made/app"
+    rootless("run", "--name", "c", "--network", "none", busybox_image, "sh", "-c",
+             "mkdir /many; for i in $(seq 300); do seq $i 900 > /many/$i; done")  # fmt: skip
+    rootless("commit", "-q", "c", "made:1")
+    rootless("run", "--name", "d", "--network", "none", "made:1", "sh", "-c", "echo >> /many/7")
+    rootless("commit", "-q", "d", "made:2")
+    rootless("rm", "c", "d")
+    words = ("push", "-q", "--compression-format", "zstd:chunked", "--compression-level", "5")
+    rootless(*words, "made:1", f"{name}:1")
+    again = rootless("push", "--compression-format", "zstd:chunked", "--compression-level", "5",
+                     "made:1", f"{name}:again").stdout  # fmt: skip
+    rootless(*words, "made:2", f"{name}:2")
+    found = rootless("inspect", "made:1").json()[0]
+    rootless("rmi", "-f", "made:1", "made:2", busybox_image)
+    rootless("pull", f"{name}:1")
+    pulled = rootless("inspect", f"{name}:1").json()[0]
+    assert pulled["RootFS"] == found["RootFS"] and pulled["Id"] == found["Id"]
+    # the same layers give the same blobs
+    rootless("pull", f"{name}:again")
+    assert pulled["RepoDigests"][0].partition("@")[2] in again
+    before = len(access(registry))
+    rootless("pull", f"{name}:2")
+    assert sent(registry, before) < 40_000
+    out = rootless("run", "--rm", "--network", "none", f"{name}:2", "sh", "-c", "ls /many | wc -l")
+    assert out.stdout == "300\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--compression-format", "lzma"), 'there is no compression "lzma"'),
+        (("--compression-format", "gzip", "--compression-level", "12"), "--compression-level 12"),
+        (("--compression-format", "zstd", "--compression-level", "0"), "--compression-level 0"),
+        (("--compression-level", "3"), "layers that stay as they are"),
+        (("--compression-format", "zstd:chunked", "--format", "v2s2"), "docker's manifests"),
+    ],
+)
+def test_forms_that_there_are_not(
+    rootless: Command, registry: Registry, busybox_image: str, words: tuple[str, ...], said: str
+) -> None:
+    out = rootless("push", *words, busybox_image, f"{registry.host}/bad/app:1", code=125)
+    assert said in out.stderr and "hint: " in out.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.verbs._registry_options import AUTHFILE
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, number, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ VERB = Verb(
         flag("-a --all", "an index with the images for all its platforms"),
         AUTHFILE,
         text("--compression-format", "FORMAT", "the form of all layers",
-             complete="gzip zstd none"),
+             complete="gzip zstd zstd:chunked none"),
+        number("--compression-level", "N", "how hard to compress: 1 to 9 (gzip), 1 to 22 (zstd)"),
         text("--dest-cert-dir", "DIR", "certificates for TARGET", complete="directory"),
         text("--dest-creds", "USER:PASSWORD", "who you are to TARGET"),
         text("--dest-tls-verify", "BOOL", "check the certificate of TARGET (true)"),
@@ -52,7 +53,8 @@ def run(call: Call) -> int:
     engine = call.engine()
     engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
     words = {key: given[key] for key in
-             ("all", "platform", "preserve_digests", "format", "compression_format")}  # fmt: skip
+             ("all", "platform", "preserve_digests", "format", "compression_format",
+              "compression_level")}  # fmt: skip
     for side in ("src_", "dest_"):
         words[side + "settings"] = registry.settings(given, side)
         words[side + "tls_verify"] = registry.verify(given, side)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.verbs._registry_options import REGISTRY
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, number, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ VERB = Verb(
         flag("--all", "if IMAGE is a manifest list, its images as well"),
         text("--chunk-size", "BYTES", "send blobs in chunks of this size, as 16m"),
         text("--compression-format", "FORMAT", "the form of all layers",
-             complete="gzip zstd none"),
+             complete="gzip zstd zstd:chunked none"),
+        number("--compression-level", "N", "how hard to compress: 1 to 9 (gzip), 1 to 22 (zstd)"),
         text("--digestfile", "FILE", "write the digest of what was pushed to FILE",
              complete="file"),
         text("-f --format", "FORMAT", "media types: oci, or v2s2 (docker's)",
@@ -60,6 +61,7 @@ def run(call: Call) -> int:
             tls_verify=verify,
             format=given["format"] or "",
             compression_format=given["compression_format"] or "",
+            compression_level=given["compression_level"],
             chunk_size=given["chunk_size"],
             settings=settings,
         )
