@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from rootless.cgroups.limits import Resources
 
 DROP_IN = "/etc/systemd/system/user@.service.d/delegate.conf"
-_REMEDY = (
-    "log in through systemd with cgroup v2; as root: write [Service] Delegate=cpu cpuset io memory "
-    f"pids to {DROP_IN}, then systemctl daemon-reload"
+_DELEGATE = (
+    f"as root: mkdir -p {DROP_IN.rpartition('/')[0]} && "
+    f"printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' >{DROP_IN} && "
+    "systemctl daemon-reload"
 )
+_REMEDY = f"log in through systemd with cgroup v2; {_DELEGATE}"
 _LEAF = "rootless-others"  # where a delegated tree's own processes go
 
 
@@ -89,8 +91,7 @@ class Manager:
             verb = "are" if len(missing) > 1 else "is"
             raise HostError(
                 f"the cgroup controller{plural} {names} {verb} not delegated to {where}",
-                hint=f"as root: write [Service] Delegate=cpu cpuset io memory pids to {DROP_IN}, "
-                "then systemctl daemon-reload, and log in again",
+                hint=f"{_DELEGATE}; then log in again",
             )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
+    from rootless.engine.checking import Outcome
     from rootless.engine.engine import Engine
     from rootless.engine.launching import Started
     from rootless.engine.options import ExecOptions
@@ -210,8 +211,8 @@ class Container:
 
             notifying.before(self)
         orders = os.path.join(self.directory, "orders")
-        if self.record.get("networkTarget") or self._has_target():
-            orders = self._aim(orders)
+        if self.record.get("networkTarget"):
+            orders = launching.aim(self, orders)
         return launching.spawn(
             orders, self.name, place=self._place, service=self.record.get("service")
         )
@@ -220,30 +221,6 @@ class Container:
         # its monitor could not any more
         if found.lost:
             self._event("die", exitCode=str(found.exit_code))
-
-    def _has_target(self) -> bool:
-        return bool(self.record.get("networkTarget"))
-
-    def _aim(self, orders: str) -> str:
-        """Write the orders with the pid that the other container has now."""
-        from rootless.runtime import records
-
-        other = Container(self.engine, self.record["networkTarget"])
-        pid = other.state().pid
-        if not pid:
-            raise Conflict(
-                f"the container {other.name}, whose namespaces are shared, is not running",
-                hint=f"rootless start {other.name}",
-            )
-        with open(orders, "rb") as file:
-            found = records.decode(file.read(), records.ORDERS)
-        aimed: list[tuple[str, tuple[str | bytes, ...]]] = [
-            (name, tuple(one.replace(b"@TARGET@", str(pid).encode()) for one in arguments))
-            for name, arguments in found
-        ]
-        data = records.encode(aimed, records.ORDERS)
-        documents.write_bytes(orders + ".aimed", data)
-        return orders + ".aimed"
 
     def manager(self) -> Manager:
         """Who applies its limits on this host.  Raises UsageError, HostError."""
@@ -564,9 +541,22 @@ class Container:
         from rootless.engine import telling
 
         found = self.state()
-        return telling.status(found, self.health(found))
+        return telling.status(found, self.health_text(found))
 
-    def health(self, found: State) -> str:
+    @property
+    def health(self) -> str:
+        """starting, healthy or unhealthy; none without a health check."""
+        from rootless.engine import health
+
+        return health.status(self.directory, self.record, self.state())
+
+    def check_health(self) -> Outcome:
+        """Check now; see rootless.engine.checking.check."""
+        from rootless.engine import checking
+
+        return checking.check(self)
+
+    def health_text(self, found: State) -> str:
         """What its health adds to that: ` (healthy)`, or nothing."""
         if not self.record.get("health"):
             return ""

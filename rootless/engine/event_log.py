@@ -98,7 +98,9 @@ class Event:
         local = time.localtime(whole)
         zone = time.strftime("%z", local)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local)
-        about = ", ".join(f"{key}={value}" for key, value in sorted(self.attributes.items()))
+        pairs = ", ".join(f"{key}={value}" for key, value in sorted(self.attributes.items()))
+        # an image's label could bring a line break, and after it the line of another event
+        about = "".join(c if c.isprintable() else repr(c)[1:-1] for c in pairs)
         identifier = self.id if full else self.id.removeprefix("sha256:")[:12]
         words = f"{self.kind} {self.docker_action} {identifier}".rstrip()
         tail = f" ({about})" if about else ""

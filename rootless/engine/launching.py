@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
+    from rootless.engine.container import Container
 
 
 class Started:
@@ -103,6 +104,27 @@ def spawn(
     finally:
         ours.close()
         theirs.close()
+
+
+def aim(container: Container, orders: str) -> str:
+    """Write the orders with the pid that the container whose namespaces are shared has now."""
+    from rootless.engine.container import Container
+
+    other = Container(container.engine, container.record["networkTarget"])
+    pid = other.state().pid
+    if not pid:
+        raise Conflict(
+            f"the container {other.name}, whose namespaces are shared, is not running",
+            hint=f"rootless start {other.name}",
+        )
+    with open(orders, "rb") as file:
+        found = records.decode(file.read(), records.ORDERS)
+    aimed: list[tuple[str, tuple[str | bytes, ...]]] = [
+        (name, tuple(one.replace(b"@TARGET@", str(pid).encode()) for one in arguments))
+        for name, arguments in found
+    ]
+    documents.write_bytes(orders + ".aimed", records.encode(aimed, records.ORDERS))
+    return orders + ".aimed"
 
 
 def _environment() -> dict[str, str]:

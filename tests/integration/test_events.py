@@ -29,7 +29,8 @@ def actions(rootless: Command, *words: str) -> list[str]:
 
 
 def test_the_life_of_a_container(rootless: Command, busybox_image: str) -> None:
-    rootless("create", "--name", "one", "--label", "team=a", "-v", "kept:/k", busybox_image,
+    rootless("create", "--name", "one", "--label", "team=a", "--label", "x=a\n2026 b",
+             "-v", "kept:/k", busybox_image,
              "sleep", "100")  # fmt: skip
     rootless("start", "one")
     assert rootless("exec", "one", "sh", "-c", "exit 7", code=7).stdout == ""
@@ -62,7 +63,8 @@ def test_the_life_of_a_container(rootless: Command, busybox_image: str) -> None:
     text = rootless("events", "--no-stream", "--filter", "event=rename").stdout
     identifier = found[0]["id"]
     assert text.endswith(
-        f" container rename {identifier} (image={busybox_image}, name=two, oldName=/one, team=a)\n"
+        f" container rename {identifier} (image={busybox_image}, name=two, oldName=/one, "
+        "team=a, x=a\\n2026 b)\n"
     )
     short = rootless("events", "--no-stream", "--no-trunc=false", "--filter", "event=stop").stdout
     assert f" container stop {identifier[:12]} (" in short

@@ -109,7 +109,7 @@ def _row(one: Container, full: bool) -> dict[str, Json]:
         "RunningFor": telling.ago(one.created),
         "Ports": one.ports_text(),
         "State": state.status,
-        "Status": telling.status(state, one.health(state)),
+        "Status": telling.status(state, one.health_text(state)),
         "Names": one.name,
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
         "Mounts": ",".join(
