@@ -134,6 +134,8 @@ def _seconds(
     word = str(text).strip()
     # docker takes a bare 0, and the library bare seconds
     value = float(word) if word.replace(".", "", 1).isdigit() else logs.duration(word)
+    if value == 0 and least:
+        return default  # docker's way to say so
     if value is None or value < least:
         raise UsageError(
             f'invalid {_flag(name)} "{text}"', hint=f"a time such as 30s or 1m30s, from {least:g}s"
@@ -172,7 +174,10 @@ def words_of(table: Json) -> dict[str, Json]:
     }
     made: dict[str, Json] = {}
     for key, value in table.items():
-        low = key.lower()
+        low = key.lower().replace("startperiod", "start_period")
+        low = low.replace("startinterval", "start_interval")
+        if not value and low in (*names, "test", "retries"):
+            continue  # docker's API: what the image says, or the default
         if low == "test":
             made["health_cmd"] = value
         elif low == "retries":
