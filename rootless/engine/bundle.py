@@ -32,11 +32,10 @@ def prepare_root(draft: Draft) -> None:
 
         singlefile.prepare(draft)
         return
-    if draft.image is None:
-        draft.choice, draft.root_mount = None, None
-        draft.root = os.path.abspath(os.path.expanduser(options.image))
-        return
     engine = draft.engine
+    if draft.image is None:
+        _directory_root(draft)
+        return
     storage_maps = draft.maps if draft.maps.single else engine.maps
     draft.choice = drivers.choose(
         options.storage_driver or engine.storage_driver,
@@ -60,17 +59,44 @@ def prepare_root(draft: Draft) -> None:
         memory=options.writable_tmpfs,
     )
     draft.root = draft.root_mount.merged
-    if draft.choice.name == "copy" and draft.choice.why != "asked for":
-        # never silent: it costs time and disk for every container
-        engine.notice(
-            "copy",
-            f"the image's files are copied for this container: {draft.choice.why}",
-            always=True,
-        )
+    _tell_copies(draft, draft.choice)
     if not draft.maps.root_is_caller:
         _hand_over(draft)
     if draft.choice.name == "copy":
         rootfs.copy_layers(draft.root_mount, draft.maps, storage_maps)
+
+
+def _tell_copies(draft: Draft, choice: drivers.Choice) -> None:
+    """Never silent: it costs time and disk for every container."""
+    if choice.name == "copy" and choice.why != "asked for":
+        draft.engine.notice(
+            "copy", f"the image's files are copied for this container: {choice.why}", always=True
+        )
+
+
+def _directory_root(draft: Draft) -> None:
+    """--rootfs: a directory of the host as it is, or with `:O` below an overlay of its own."""
+    options, engine = draft.options, draft.engine
+    path = options.image.removesuffix(":O")
+    layered = path != options.image
+    draft.root = os.path.abspath(os.path.expanduser(path))
+    draft.choice, draft.root_mount = None, None
+    if not layered:
+        return
+    draft.choice = drivers.choose(
+        options.storage_driver or engine.storage_driver,
+        draft.maps,
+        draft.maps,
+        [*engine.storage_options, *options.storage_opt],
+    )
+    _tell_copies(draft, draft.choice)
+    lower = draft.root
+    draft.root_mount = rootfs.prepare(
+        draft.directory, [lower], draft.choice, volatile=bool(options.rm), maps=draft.maps
+    )
+    draft.root = draft.root_mount.merged
+    if draft.choice.name == "copy":
+        rootfs.copy_layers(draft.root_mount, draft.maps, draft.maps)
 
 
 def _hand_over(draft: Draft) -> None:
@@ -297,7 +323,7 @@ def root_record(draft: Draft) -> Json:
     if mount is None:
         return {}
     made: Json = {"servers": [server.as_json() for server in mount.servers]}
-    if mount.served:
+    if mount.served or draft.image is None:
         made["lowers"] = mount.lowers
     return made
 

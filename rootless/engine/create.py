@@ -217,7 +217,7 @@ def _find_image(draft: Draft) -> None:
     options = draft.options
     draft.file = None
     if options.rootfs:
-        path = os.path.abspath(os.path.expanduser(options.image))
+        path = os.path.abspath(os.path.expanduser(options.image.removesuffix(":O")))
         if not os.path.isdir(path):
             raise UsageError(f"--rootfs: {path} is not a directory")
         draft.image, draft.image_config = None, {}

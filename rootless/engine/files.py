@@ -228,8 +228,11 @@ def diff(container: Container) -> list[tuple[str, str]]:
     if container.record["driver"] == "directory":
         raise UsageError("a container of --rootfs has no image to compare with")
     request: Json = {"lowers": lowers(container)}
-    if container.record.get("lowers"):
-        request["servers"] = container.record["servers"]
+    # those of layers only: beside a running container there may be no second one for the whole
+    whole = os.path.join(container.directory, "merged")
+    below = [one for one in container.record.get("servers", ()) if one[1] != whole]
+    if below:
+        request["servers"] = below
     if container.record["driver"] == "copy":
         function = "rootless.storage.diff:compare_worker"
         request["merged"] = os.path.join(container.directory, "merged")

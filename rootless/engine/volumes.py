@@ -206,6 +206,7 @@ class Volumes:
             "owner": None,
             "single": maps.single,
             "top": True,
+            "compressed": True,
         }
         worker = "rootless.storage.transfer:put_worker"
         return calls.call(worker, request, maps=maps, mount_namespace=True, stdin=source)

@@ -21,6 +21,8 @@ from rootless.storage.unpack import Unpacker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from rootless.documents import Json
 
 _INSIDE = 0x10 | 0x02  # RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, openat2(2)
@@ -261,6 +263,44 @@ def put_worker(request: Json) -> Json:
         return put(fd, 0, request)
 
 
+class _Once(io.RawIOBase):
+    """A stream that can be rewound to its beginning, once, as long as little of it was read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._kept = b""
+        self._first = True
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """To the beginning."""
+        self._first = False
+        return 0
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """As io.RawIOBase."""
+        size = len(buffer)
+        if self._first:
+            data = self._stream.read(size)
+            self._kept += data
+        elif self._kept:
+            data, self._kept = self._kept[:size], self._kept[size:]
+        else:
+            data = self._stream.read(size)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _opened(stream: BinaryIO) -> BinaryIO:
+    """The tar within a stream that may be compressed, and may be a pipe."""
+    from rootless.storage import streams
+
+    return streams.decompressed(stream if stream.seekable() else _Once(stream))  # type: ignore[arg-type]
+
+
 def put(directory: int, source: int, request: Json) -> Json:
     """Unpack the stream of `source` below the descriptor `directory`, which is taken over."""
     unpacker = Unpacker(
@@ -273,7 +313,7 @@ def put(directory: int, source: int, request: Json) -> Json:
     unpacker.top = bool(request.get("top"))
     try:
         with open(source, "rb", closefd=False) as stream:
-            unpacker.run(stream.read)
+            unpacker.run(_opened(stream).read if request.get("compressed") else stream.read)
     except OSError as error:
         raise StorageError(
             f"cannot write there: {(error.strerror or str(error)).lower()}: {error.filename or ''}"

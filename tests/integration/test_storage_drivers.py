@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,25 @@ def test_a_range_for_each_container(rootless: Command, busybox_image: str, place
     ):
         refused = rootless("run", "--userns", words, busybox_image, "true", code=125)
         assert said in refused.stderr, refused
+
+
+@pytest.mark.usefixtures("everyone")
+@pytest.mark.parametrize("driver", ["overlay", *DRIVERS])
+def test_a_directory_below_an_overlay(
+    rootless: Command, busybox_tar: Path, place: Place, driver: str
+) -> None:
+    root = place.work / "root"
+    root.mkdir()
+    subprocess.run(["tar", "-xf", busybox_tar, "--no-same-owner", "-C", root], check=True)
+    before = sorted(os.listdir(root / "etc"))
+    run = ["--storage-driver", driver, "run", "--name", "c", "--network", "none", "--rootfs"]
+    script = "rm /etc/group; echo x >/etc/new; ls /etc | grep -c -e group -e new"
+    assert rootless(*run, f"{root}:O", "sh", "-c", script).stdout == "1\n"
+    assert sorted(os.listdir(root / "etc")) == before
+    changed = rootless("diff", "c").stdout.splitlines()
+    assert "D /etc/group" in changed and "A /etc/new" in changed
+    rootless("start", "-a", "c")
+    assert rootless("cp", "c:/etc/new", "-").out
+    rootless("rm", "c")
+    refused = rootless("run", "--rootfs", "/no/where:O", "true", code=125)
+    assert "/no/where is not a directory" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -161,14 +162,22 @@ def test_backup_and_restore(
     sh("rm /d/second; echo other >/d/file; echo mine >/d/mine", "-v", "two:/d")
     rootless("volume", "import", "two", archive)
     assert sh("cat /d/file /d/mine", "-v", "two:/d") == "text\nmine\n"
+    rootless("volume", "create", "three")
+    rootless("volume", "import", "three", input=gzip.compress(piped))
+    assert sh(script, "-v", "three:/d") == expected
+    packed = place.work / "one.tar.gz"
+    packed.write_bytes(gzip.compress(piped))
+    rootless("volume", "create", "four")
+    rootless("volume", "import", "four", packed)
+    assert sh(script, "-v", "four:/d") == expected
     # bad input
     damaged = place.work / "damaged"
     damaged.write_bytes(os.urandom(3000))
     found = rootless("volume", "import", "two", damaged, code=125)
     assert found.stderr.startswith("error: ") and "Traceback" not in found.stderr
-    assert "no such volume" in rootless("volume", "import", "three", archive, code=125).stderr
+    assert "no such volume" in rootless("volume", "import", "none", archive, code=125).stderr
     assert "cannot read" in rootless("volume", "import", "two", "/no/file", code=125).stderr
-    rootless("volume", "export", "three", "-o", place.work / "x.tar", code=125)
+    rootless("volume", "export", "none", "-o", place.work / "x.tar", code=125)
     assert not [one for one in os.listdir(place.work) if one.startswith("x.tar")]
 
 

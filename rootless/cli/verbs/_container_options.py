@@ -104,7 +104,7 @@ OPTIONS = (
          complete="no on-failure always unless-stopped"),
     flag("--rm", "remove the container when it has ended"),
     flag("--replace", "remove a container of the same name first"),
-    flag("--rootfs", "IMAGE is the path of a root file system"),
+    flag("--rootfs", "IMAGE is the path of a root file system; PATH:O leaves it as it is"),
     text("--runtime", "NAME", "another OCI runtime, as crun or runc",
          complete="rootless crun runc"),
     text("--storage-driver", "NAME", "how the root file system is put together",
