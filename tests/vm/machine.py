@@ -19,6 +19,19 @@ from types import TracebackType
 from image import Image
 
 
+def check() -> None:
+    """Ends the program with a sentence where there is no emulator; nothing is skipped."""
+    for program, package in (
+        ("qemu-system-x86_64", "qemu-system-x86"),
+        ("qemu-img", "qemu-utils"),
+        ("ssh", "openssh-client"),
+    ):
+        if shutil.which(program) is None:
+            raise SystemExit(
+                f"tests/vm: error: there is no {program}\nhint: apt-get install {package}"
+            )
+
+
 class Machine:
     """One running machine.  A context manager: at the end it is gone."""
 
@@ -34,11 +47,7 @@ class Machine:
     # ------------------------------------------------------------------ qemu
 
     def __enter__(self) -> Machine:
-        if shutil.which("qemu-system-x86_64") is None:
-            raise SystemExit(
-                "tests/vm: error: there is no qemu-system-x86_64\n"
-                "hint: apt-get install qemu-system-x86 qemu-utils"
-            )
+        check()
         try:
             if not self.image.snapshot.exists():
                 self._prepare()

@@ -31,7 +31,7 @@ import tempfile
 import time
 
 from image import HERE, SUITES, Image
-from machine import Machine
+from machine import Machine, check
 
 TREE = HERE.parent.parent
 CACHE = pathlib.Path("/var/cache/rootless-tests")
@@ -195,6 +195,7 @@ def main() -> int:
     given, words = arguments()
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    check()
     image = Image(given.suite, CACHE)
     CACHE.mkdir(exist_ok=True)
     if not image.ready():
