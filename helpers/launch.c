@@ -299,6 +299,10 @@ int main(int argc, char **argv)
             if (done == OP_UNKNOWN_HERE)
                 done = do_mount_op(&plan, &r);
             if (done == OP_UNKNOWN_HERE)
+                done = do_mask_op(&plan, &r);
+            if (done == OP_UNKNOWN_HERE)
+                done = do_treatment_op(&plan, &r);
+            if (done == OP_UNKNOWN_HERE)
                 done = do_create_op(&plan, &r);
             if (done == OP_UNKNOWN_HERE) {
                 errno = ENOSYS;

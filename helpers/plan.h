@@ -26,9 +26,11 @@ struct plan {
 
 int do_mount_op(struct plan *plan, const struct record *record);    /* mounts.c */
 int do_confine_op(struct plan *plan, const struct record *record);  /* confine.c */
+int do_mask_op(struct plan *plan, const struct record *record);     /* masks.c */
+int do_treatment_op(struct plan *plan, const struct record *record); /* treatment.c */
 int do_create_op(struct plan *plan, const struct record *record);   /* gate.c */
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
-int plan_set_labels(struct plan *plan);                             /* confine.c */
+int plan_set_labels(struct plan *plan);                             /* treatment.c */
 int plan_write(int directory, const char *path, const char *text);
 #define OP_UNKNOWN_HERE 1
 #endif

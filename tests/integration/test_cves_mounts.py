@@ -115,7 +115,7 @@ def test_cve_2025_31133_the_null_device_is_a_link(variant: Variant) -> None:  # 
 
     assert masked(variant()) == "character special file\n"
     of_the_image = Change(
-        "helpers/mounts.c",
+        "helpers/masks.c",
         'cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | '
         "OPEN_TREE_CLOEXEC);",
         'cover = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);',
