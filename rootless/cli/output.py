@@ -100,6 +100,17 @@ def document(found: Json, format: str | None) -> str:
     return gotemplate.Template(source).render(found) + "\n"
 
 
+def pushed(done: Json, digestfile: str | None, quiet: bool) -> None:
+    """What became of a push, as docker says it."""
+    if digestfile:
+        with open(digestfile, "w") as file:
+            file.write(done["Digest"])
+    if quiet:
+        line(done["Target"])
+    else:
+        line(f"{done['Target']}: digest: {done['Digest']} size: {done['Size']}")
+
+
 def each(words: Iterable[str], work: Callable[[str], str | None]) -> int:
     """Do `work` for every word; print what it returns; go on after errors; the exit status."""
     from rootless.cli.lean import tell

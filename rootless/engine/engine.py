@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Containers, Images
     from rootless.engine.event_log import Event
+    from rootless.engine.manifest_lists import Manifests
     from rootless.engine.options import ContainerOptions
     from rootless.engine.volumes import Volumes
     from rootless.progress import Progress
@@ -73,6 +74,13 @@ class Engine(Logins):
         from rootless.engine.collections import Images
 
         return Images(self)
+
+    @property
+    def manifests(self) -> Manifests:
+        """Manifest lists: create, add, annotate, push, inspect, remove."""
+        from rootless.engine.manifest_lists import Manifests
+
+        return Manifests(self)
 
     @property
     def volumes(self) -> Volumes:

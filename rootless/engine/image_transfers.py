@@ -25,17 +25,19 @@ class Transfers:
         auth_config: dict[str, str] | None = None,
         **words: Json,
     ) -> Json:
-        """Send an image to a registry or another place; {"Target", "Digest", "Size"}.
+        """Send an image or a manifest list to a registry or another place; {"Target", "Digest",
+        "Size"}.
 
-        Words: `target`, `all` (a manifest list with its images), `tls_verify`, `format` ("oci",
-        "v2s2"), `compression_format` ("gzip", "zstd", "zstd:chunked", "none"),
-        `compression_level`, `chunk_size` (bytes).
+        Words: `target`, `tls_verify`, `format` ("oci", "v2s2"), `compression_format` ("gzip",
+        "zstd", "zstd:chunked", "none"), `compression_level`, `chunk_size` (bytes).
         """
         from rootless.engine import transfers
 
         if auth_config:
             words["settings"] = transfers.settings(auth_config)
         name = f"{repository}:{tag}" if tag else repository
+        if self.engine.manifests.exists(name):
+            return self.engine.manifests.push(name, words.pop("target", None) or "", **words)
         return transfers.push(self.engine, name, words.pop("target", None) or "", words)
 
     def copy(self, source: str, target: str, **words: Json) -> Json:
@@ -59,3 +61,35 @@ class Transfers:
             for one in record.names
             if reference.parse(one).name == wanted
         ]
+
+    def search(self, term: str, limit: int | None = None, **words: Json) -> list[dict[str, Json]]:
+        """Images of registries whose names or descriptions have `term`; `REGISTRY/TERM` asks one.
+
+        Each has `index`, `name`, `description`, `star_count`, `is_official`, `is_automated`.
+        Words: `tls_verify`, `settings`.
+        """
+        from rootless.images import search
+
+        return search.search(term, limit=limit or search.DEFAULT_LIMIT, **words)
+
+    def tags(self, name: str, **words: Json) -> Strings:
+        """All tags that a registry has for the repository of `name`.  Words as for `search`."""
+        from rootless.images import search
+
+        return search.tags(name, **words)
+
+    def referrers(self, name: str, artifact_type: str = "", **words: Json) -> list[dict[str, Json]]:
+        """Descriptors of what a registry has that refers to an image: signatures, attestations.
+
+        Words as for `search`.
+        """
+        from rootless.images import referrers, registry
+
+        server = registry.connect(name, **words)
+        try:
+            wanted = server.reference
+            digest = wanted.digest or server.manifest_digest(wanted.tag)
+            digest = digest or server.manifest(wanted.tag)[2]
+            return referrers.listed(server, digest, artifact_type)
+        finally:
+            server.close()

@@ -45,6 +45,7 @@ def copy(
     target: Target,
     *,
     all: bool = False,
+    bare: bool = False,
     platform: str | None = None,
     preserve: bool = False,
     format: str = "",
@@ -55,6 +56,7 @@ def copy(
     """Copy what `source` names to `target`, and close neither.
 
     `all`: an index with all its images; else the image for `platform`, by default this host's.
+    `bare`: of an index nothing but itself, its images being there already.
     `preserve`: fail rather than change a digest.  `format`: `oci` or `v2s2`.  `compress`: the
     form of all layers (`gzip`, `zstd`, `zstd:chunked`, `none`), `level` how hard is tried.
     Raises UsageError, ImageNotFound, RegistryError, StorageError, DigestMismatch.
@@ -64,6 +66,7 @@ def copy(
     forms.check(compress, level)
     work = _Copy(source, target, preserve, format, compress, progress or Progress())
     work.level = level
+    work.bare = bare
     target.sources(source.repositories)
     copied = work.run(all, platforms.parse(platform) if platform else platforms.host())
     target.finish()
@@ -92,6 +95,7 @@ class _Copy:
         self.compress = compress
         self.level: int | None = None
         self.progress = progress
+        self.bare = False
         self.done: dict[str, Copied] = {}
 
     def run(self, all: bool, wanted: platforms.Platform) -> Copied:
@@ -131,7 +135,7 @@ class _Copy:
         else:
             if depth >= _DEPTH:
                 raise manifests.invalid("indexes within indexes within indexes")
-            changed = self._index(document, listed, depth)
+            changed = document if self.bare else self._index(document, listed, depth)
         wanted = forms.converted(media_type, self.family)
         if wanted != media_type or changed != document:
             if self.preserve:
@@ -248,12 +252,13 @@ class _Copy:
             chunks = self.source.blob(descriptor, offset)
             # What begins in the middle has no digest; it is the rest of an upload, and the
             # registry compares the whole.
-            return chunks if offset else _checked(chunks, descriptor, self.source.name)
+            return chunks if offset else checked(chunks, descriptor, self.source.name)
 
         return fetch
 
 
-def _checked(chunks: Iterable[bytes], wanted: Descriptor, name: str) -> Iterator[bytes]:
+def checked(chunks: Iterable[bytes], wanted: Descriptor, name: str) -> Iterator[bytes]:
+    """The same bytes; the last of them only if all were right.  Raises DigestMismatch."""
     hasher, have = hashlib.sha256(), 0
     for chunk in chunks:
         have += len(chunk)

@@ -33,6 +33,7 @@ def collect(store: ImageStore, *, all: bool = False) -> int:
         with leases.collecting(store, shared=False):
             held = leases.held(store)
             used = {digest[7:] for record in store.records_alone() for digest in record.blobs()}
+            used |= _of_lists(store)
             used |= {name[7:] for name in held if name.startswith("sha256:")}
             for name in documents.names_in(store.blobs):
                 if name not in used:
@@ -52,6 +53,7 @@ def collect(store: ImageStore, *, all: bool = False) -> int:
 def waste(store: ImageStore) -> int:
     """How many bytes `collect(all=True)` would free; nothing is touched."""
     used = {digest[7:] for record in store.records_alone() for digest in record.blobs()}
+    used |= _of_lists(store)
     paths = [
         os.path.join(store.blobs, name)
         for name in documents.names_in(store.blobs)
@@ -65,6 +67,18 @@ def waste(store: ImageStore) -> int:
         except FileNotFoundError:
             continue
     return total
+
+
+def _of_lists(store: ImageStore) -> set[str]:
+    """What manifest lists are made of, which outlives the images it came from (see `lists`)."""
+    directory = os.path.join(store.data_dir, "images/lists")
+    return {
+        digest[7:]
+        for name in documents.names_in(directory)
+        if not name.endswith(".tmp")
+        for member in documents.read(os.path.join(directory, name))["manifests"]
+        for digest in member.get("blobs", ())
+    }
 
 
 def _remove(path: str) -> int:

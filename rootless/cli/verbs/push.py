@@ -15,7 +15,7 @@ VERB = Verb(
     "Send an image to a registry",
     (
         flag("-a --all-tags", "every tag of the repository IMAGE"),
-        flag("--all", "if IMAGE is a manifest list, its images as well"),
+        flag("--all", "of a manifest list its images as well, as it is always done"),
         text("--chunk-size", "BYTES", "send blobs in chunks of this size, as 16m"),
         text("--compression-format", "FORMAT", "the form of all layers",
              complete="gzip zstd zstd:chunked none"),
@@ -57,7 +57,6 @@ def run(call: Call) -> int:
         done = engine.images.push(
             name,
             target=target,
-            all=given["all"],
             tls_verify=verify,
             format=given["format"] or "",
             compression_format=given["compression_format"] or "",
@@ -65,11 +64,5 @@ def run(call: Call) -> int:
             chunk_size=given["chunk_size"],
             settings=settings,
         )
-        if given["digestfile"]:
-            with open(given["digestfile"], "w") as file:
-                file.write(done["Digest"])
-        if given["quiet"]:
-            output.line(done["Target"])
-        else:
-            output.line(f"{done['Target']}: digest: {done['Digest']} size: {done['Size']}")
+        output.pushed(done, given["digestfile"], bool(given["quiet"]))
     return 0

@@ -34,12 +34,19 @@ class StoreSource(Source):
 
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         """See Source."""
-        if not self.store.has_blob(descriptor.digest):
+        return self.stored(self.store, descriptor, offset, self.name)
+
+    @staticmethod
+    def stored(
+        store: ImageStore, descriptor: Descriptor, offset: int, name: str
+    ) -> Iterator[bytes]:
+        """The bytes of a blob of the store.  Raises StorageError."""
+        if not store.has_blob(descriptor.digest):
             raise StorageError(
-                f"the blob {descriptor.digest} of {self.name} is missing",
-                hint=f"pull it again: rootless pull {self.name}",
+                f"the blob {descriptor.digest} of {name} is missing",
+                hint=f"pull it again: rootless pull {name}",
             )
-        fd = open_file(self.store.blob_path(descriptor.digest))
+        fd = open_file(store.blob_path(descriptor.digest))
         try:
             yield from pieces(fd, offset, descriptor.size - offset)
         finally:
@@ -48,16 +55,22 @@ class StoreSource(Source):
     def repositories(self, digest: str, host: str) -> list[str]:
         """See Source: where the images that have this blob came from."""
         if self._known is None or self._host != host:
-            self._known, self._host = {}, host
-            for record in self.store.list():
-                there = _repositories(record.digests, host)
-                for layer in record.layers if there else ():
-                    self._known.setdefault(layer.digest, []).extend(there)
+            self._known, self._host = known_repositories(self.store, host), host
         return self._known.get(digest, [])
 
     def close(self) -> None:
         """See Source."""
         self._lock.close()
+
+
+def known_repositories(store: ImageStore, host: str) -> dict[str, list[str]]:
+    """By digest of a layer, the repositories on a server from which images with it came."""
+    found: dict[str, list[str]] = {}
+    for record in store.list():
+        there = _repositories(record.digests, host)
+        for layer in record.layers if there else ():
+            found.setdefault(layer.digest, []).extend(there)
+    return found
 
 
 def _repositories(digests: list[str], host: str) -> list[str]:

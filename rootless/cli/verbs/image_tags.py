@@ -1,0 +1,34 @@
+"""`rootless image tags`."""
+
+from __future__ import annotations
+
+from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "image tags",
+    "NAME",
+    "List the tags that a registry has for a name",
+    (text("--format", "FORMAT", "json, or a template as {{.Tag}}", complete="json"), *REGISTRY),
+    minimum=1,
+    maximum=1,
+    complete=("image",),
+    examples="rootless image tags debian\nrootless image tags localhost:5000/mine",
+)
+
+
+def run(call: Call) -> None:
+    """One line for each."""
+    from rootless.cli import output
+    from rootless.cli.verbs import _registry_options as registry
+
+    given = call.options
+    found = call.engine().images.tags(
+        call.words[0], tls_verify=registry.verify(given), settings=registry.settings(given)
+    )
+    rows = [{"Name": call.words[0], "Tag": tag} for tag in found]
+    output.write(output.rows(rows, given["format"], ["Tag"], {"Tag": "TAG"}, heading=False))

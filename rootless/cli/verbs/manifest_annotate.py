@@ -1,0 +1,31 @@
+"""`rootless manifest annotate`."""
+
+from __future__ import annotations
+
+from rootless.cli.verbs._manifest_options import PLATFORM
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "manifest annotate",
+    "LIST IMAGE",
+    "Change what a manifest list says of an image",
+    PLATFORM,
+    minimum=2,
+    maximum=2,
+    complete=("", "image"),
+    text="IMAGE is an image of this host that is in the list, or a digest.",
+    examples="rootless manifest annotate --arch arm64 --variant v8 team/app:1 app:arm64",
+)
+
+
+def run(call: Call) -> None:
+    """Change it, print the digest."""
+    from rootless.cli import output
+    from rootless.cli.verbs import _manifest_options as options
+
+    changes = options.changes(call.options)
+    output.line(call.engine().manifests.annotate(call.words[0], call.words[1], changes))

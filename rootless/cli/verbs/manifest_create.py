@@ -1,0 +1,44 @@
+"""`rootless manifest create`."""
+
+from __future__ import annotations
+
+from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.words import Verb, flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "manifest create",
+    "LIST [IMAGE...]",
+    "Make a manifest list: one name, an image for each platform",
+    (
+        flag("--all", "of an index in a registry, every image"),
+        flag("-a --amend", "go on with a list that exists"),
+        *REGISTRY,
+    ),
+    minimum=1,
+    complete=("", "image"),
+    text="IMAGE is an image of this host, or a name in a registry, where it stays until the list "
+    "is pushed.",
+    examples="rootless manifest create team/app:1 app:amd64 app:arm64\n"
+    "rootless manifest push team/app:1 quay.io/team/app:1",
+)
+
+
+def run(call: Call) -> None:
+    """Make it, print its digest."""
+    from rootless.cli import output
+    from rootless.cli.verbs import _registry_options as registry
+
+    given = call.options
+    digest = call.engine().manifests.create(
+        call.words[0],
+        call.words[1:],
+        amend=given["amend"],
+        all=given["all"],
+        tls_verify=registry.verify(given),
+        settings=registry.settings(given),
+    )
+    output.line(digest)

@@ -1,0 +1,23 @@
+"""`rootless manifest exists`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "manifest exists",
+    "LIST",
+    "Tell by the exit status whether there is a manifest list: 0 or 1",
+    minimum=1,
+    maximum=1,
+    examples="rootless manifest exists team/app:1 && echo yes",
+)
+
+
+def run(call: Call) -> int:
+    """0 or 1."""
+    return 0 if call.engine().manifests.exists(call.words[0]) else 1

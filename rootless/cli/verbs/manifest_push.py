@@ -1,0 +1,54 @@
+"""`rootless manifest push`."""
+
+from __future__ import annotations
+
+from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "manifest push",
+    "LIST [TARGET]",
+    "Send a manifest list to a registry",
+    (
+        flag("--all", "with its images, as it is always done"),
+        text("--compression-format", "FORMAT", "the form of all layers",
+             complete="gzip zstd none"),
+        text("--digestfile", "FILE", "write the digest of what was pushed to FILE",
+             complete="file"),
+        text("-f --format", "FORMAT", "media types: oci, or v2s2 (docker's)",
+             complete="oci v2s2"),
+        flag("-p --purge --rm", "remove the list afterwards", dest="rm"),
+        flag("-q --quiet", "print the name only"),
+        *REGISTRY,
+    ),
+    minimum=1,
+    maximum=2,
+    complete=("",),
+    text="TARGET is a place as for `rootless push`, by default the name of the list.",
+    examples="rootless manifest push --rm team/app:1 quay.io/team/app:1",
+)  # fmt: skip
+
+
+def run(call: Call) -> None:
+    """Push, and say what became of it."""
+    from rootless.cli import output
+    from rootless.cli.verbs import _registry_options as registry
+
+    given = call.options
+    engine = call.engine()
+    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    done = engine.manifests.push(
+        call.words[0],
+        call.words[1] if len(call.words) > 1 else "",
+        format=given["format"],
+        compression_format=given["compression_format"],
+        tls_verify=registry.verify(given),
+        settings=registry.settings(given),
+    )
+    if given["rm"]:
+        engine.manifests.remove(call.words[0])
+    output.pushed(done, given["digestfile"], bool(given["quiet"]))
