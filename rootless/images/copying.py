@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from rootless import documents
-from rootless.errors import DigestMismatch, UsageError
+from rootless.errors import DigestMismatch, Interrupted, UsageError
 from rootless.images import forms, manifests, parallel, platforms
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Fetch, Source, Target
@@ -171,11 +171,11 @@ class _Copy:
         config = Descriptor.read(document.get("config"))
         made: list[dict[str, Json]] = list(layers)
         first: dict[str, int] = {}
-        jobs: list[parallel.Job] = [lambda cancelled: self._blob(config, None)]
+        jobs: list[parallel.Job] = [lambda cancelled: self._blob(config, None, cancelled)]
 
         def job(number: int) -> parallel.Job:
-            def work(_: parallel.Cancelled) -> None:
-                made[number] = self._layer(layers[number])
+            def work(cancelled: parallel.Cancelled) -> None:
+                made[number] = self._layer(layers[number], cancelled)
 
             return work
 
@@ -195,12 +195,12 @@ class _Copy:
         wanted = forms.converted(given, self.family)
         return descriptor if wanted == given else {**descriptor, "mediaType": wanted}
 
-    def _layer(self, layer: dict[str, Json]) -> dict[str, Json]:
+    def _layer(self, layer: dict[str, Json], cancelled: parallel.Cancelled) -> dict[str, Json]:
         descriptor = Descriptor.read(layer)
         now = forms.compression_of(descriptor.media_type)
         wanted = now if now is None else self._form(now)
         if now is None or wanted is None or forms.is_in_form(layer, now, wanted):
-            self._blob(descriptor, None)
+            self._blob(descriptor, None, cancelled)
             return layer
         key = "form:" + descriptor.digest
         self.progress.start(key, f"{wanted or 'plain'} {descriptor.digest[7:19]}", descriptor.size)
@@ -209,7 +209,8 @@ class _Copy:
         try:
             self.progress.finish(key)
             media_type = forms.with_compression(descriptor.media_type, wanted)
-            self._blob(Descriptor(spool.digest, spool.size, media_type), spool.read)
+            made = Descriptor(spool.digest, spool.size, media_type)
+            self._blob(made, spool.read, cancelled)
         finally:
             spool.close()
         new = {"mediaType": media_type, "digest": spool.digest, "size": spool.size}
@@ -233,14 +234,24 @@ class _Copy:
             self.progress.advance(key, len(chunk))
             yield chunk
 
-    def _blob(self, descriptor: Descriptor, fetch: Fetch | None) -> None:
+    def _blob(
+        self, descriptor: Descriptor, fetch: Fetch | None, cancelled: parallel.Cancelled
+    ) -> None:
+        given = fetch or self._verified(descriptor)
+
+        def stoppable(offset: int) -> Iterator[bytes]:
+            for chunk in given(offset):
+                if cancelled():
+                    raise Interrupted("the transfer was interrupted")
+                yield chunk
+
         key = descriptor.digest
         self.progress.start(key, descriptor.digest[7:19], descriptor.size)
         note = self.target.has(descriptor)
         if not note:
             self.target.put(
                 descriptor,
-                fetch or self._verified(descriptor),
+                stoppable,
                 lambda count: self.progress.advance(key, count),
             )
         self.progress.finish(key, note)

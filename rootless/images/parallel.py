@@ -6,6 +6,9 @@ import queue
 import threading
 from collections.abc import Callable
 
+# Seconds for a job that was told to stop; one that waits for a stalled server does not hear.
+_PATIENCE = 1.0
+
 Cancelled = Callable[[], bool]
 Job = Callable[[Cancelled], None]
 
@@ -39,6 +42,7 @@ def run(jobs: list[Job], count: int) -> None:
         threading.Thread(target=work, daemon=True, name=f"transfer-{number}")
         for number in range(min(count, len(jobs)))
     ]
+    patience = _PATIENCE
     try:
         for thread in threads:
             thread.start()
@@ -46,7 +50,10 @@ def run(jobs: list[Job], count: int) -> None:
             error = results.get()
             if error is not None:
                 raise error
+    except KeyboardInterrupt:
+        patience = 0.0
+        raise
     finally:
         stop.set()
         for thread in threads:
-            thread.join(0.2)
+            thread.join(patience)

@@ -15,7 +15,7 @@ from rootless.images import manifests
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Fetch, OnBytes, Source, Target
 from rootless.images.places.files import Tree
-from rootless.images.places.layout import write
+from rootless.images.places.layout import sweep, write
 
 _VERSION = b"Directory Transport Version: 1.1\n"
 
@@ -99,6 +99,7 @@ class DirectoryTarget(Target):
         """See Target."""
         for path in self._made:
             os.unlink(path)
+        sweep(self.path)
         if self._new:
             for name in ("version", "manifest.json"):
                 if os.path.exists(os.path.join(self.path, name)):

@@ -104,6 +104,7 @@ class Archive(Files):
         try:
             if compression.detect(os.pread(self._fd, 512, 0)):
                 self._inflate()
+            os.lseek(self._fd, 0, os.SEEK_SET)
             with (
                 open(os.dup(self._fd), "rb") as file,
                 tarfile.open(fileobj=file, mode="r:") as archive,

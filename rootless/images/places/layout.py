@@ -151,6 +151,7 @@ class LayoutTarget(Target):
         """See Target.  Blobs without an image go; a directory that was made for them goes too."""
         for path in self._made:
             os.unlink(path)
+        sweep(os.path.join(self.path, "blobs/sha256"))
         for name in ("blobs/sha256", "blobs", ""):
             try:
                 os.rmdir(os.path.join(self.path, name))
@@ -196,6 +197,13 @@ def write(final: str, fetch: Fetch, on_bytes: OnBytes) -> None:
     except BaseException:
         _unlink(temporary)
         raise
+
+
+def sweep(directory: str) -> None:
+    """Remove what threads of ours have begun to write and will not finish."""
+    for name in documents.names_in(directory):
+        if name.endswith(".tmp") and f".{os.getpid()}." in name:
+            _unlink(os.path.join(directory, name))
 
 
 def _unlink(path: str) -> None:
