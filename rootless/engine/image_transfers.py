@@ -70,7 +70,7 @@ class Transfers:
         """
         from rootless.images import search
 
-        return search.search(term, limit=limit or search.DEFAULT_LIMIT, **words)
+        return search.search(term, limit=search.DEFAULT_LIMIT if limit is None else limit, **words)
 
     def tags(self, name: str, **words: Json) -> Strings:
         """All tags that a registry has for the repository of `name`.  Words as for `search`."""
