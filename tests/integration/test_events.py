@@ -180,6 +180,22 @@ print(len(os.listdir(events.directory(engine.data_dir))))
     assert done.stdout == "2\n"
 
 
+@pytest.mark.slow
+def test_fifty_containers_at_once(rootless: Command, busybox_image: str) -> None:
+    """Commands and monitors write side by side, and each life is told whole."""
+    started = [
+        rootless.start("run", "--rm", "--name", f"n{number}", "--network", "none", busybox_image,
+                       "true")
+        for number in range(50)
+    ]  # fmt: skip
+    assert [one.wait(120) for one in started] == [0] * 50
+    lives: dict[str, list[str]] = {}
+    for one in told(rootless, "--filter", "type=container"):
+        lives.setdefault(one["Name"], []).append(one["Action"])
+    whole = ["create", "attach", "init", "start", "die", "cleanup", "destroy"]
+    assert lives == {f"n{number}": whole for number in range(50)}
+
+
 def test_a_line_that_a_full_disk_cut(rootless: Command, place: Place) -> None:
     rootless("volume", "create", "first")
     (file,) = (place.data / "events").iterdir()
