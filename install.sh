@@ -269,7 +269,7 @@ made=
 for directory in "$bin" "${lib%/*}" "$prefix"; do
     [ -d "$directory" ] || made="$made $directory"
 done
-# shellcheck disable=SC2317  # called by the trap
+# shellcheck disable=SC2317,SC2329  # called by the trap
 cleanup() {
     status=$?
     trap - EXIT
