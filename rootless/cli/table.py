@@ -52,6 +52,7 @@ VERBS = {
     "update": ("update", "Change the limits of containers"),
     "version": ("version", "Show versions"),
     "wait": ("wait", "Wait until containers end, and print their exit status"),
+    "container exists": ("container_exists", "Tell whether a container exists"),
     "container prune": ("container_prune", "Remove stopped containers"),
     "healthcheck run": ("healthcheck_run", "Check the health of a container now"),
     "image diff": ("image_diff", "Show what differs between images"),

@@ -280,7 +280,7 @@ class Container:
         signals.send(found.pid, found.pid_start, number)
         self._event("kill", signal=str(number))
 
-    def stop(self, timeout: int | None = None) -> None:
+    def stop(self, timeout: int | None = None, signal: str | None = None) -> None:
         """Send the stop signal, wait `timeout` seconds (by default the container's own), then kill.
 
         Does nothing when it does not run.
@@ -288,17 +288,18 @@ class Container:
         found = self.state()
         if not found.alive and not found.monitor:
             return
-        self._end(found, self.record["stopTimeout"] if timeout is None else timeout)
+        grace = self.record["stopTimeout"] if timeout is None else timeout
+        self._end(found, grace, signal or self.record["stopSignal"])
         self._event("stop")
 
-    def _end(self, found: State, grace: int) -> None:
+    def _end(self, found: State, grace: int, signal: str = "SIGTERM") -> None:
         from rootless.engine import signals
 
         self._ask_to_stop()
         if found.alive and grace != 0:
             if found.status == "paused":
                 self.unpause()
-            signals.send(found.pid, found.pid_start, signals.number(self.record["stopSignal"]))
+            signals.send(found.pid, found.pid_start, signals.number(signal))
             if self._ended(float("inf") if grace < 0 else grace):
                 return
         found = self.state()

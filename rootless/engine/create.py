@@ -102,7 +102,7 @@ def create(
     draft.ports = ports.parse_publish(list(options.publish), [])
     _find_image(draft)
     if options.publish_all:
-        exposed = sorted(draft.image_config.get("ExposedPorts") or ())
+        exposed = _exposed(draft)
         draft.ports = ports.parse_publish(list(options.publish), exposed)
     _choose_ids(draft)
     if options.name and options.replace:
@@ -125,6 +125,15 @@ def create(
         _abandon(draft)
         raise
     return draft.identifier, draft.lock
+
+
+def _exposed(draft: Draft) -> list[str]:
+    """Ports of the image and of --expose, as 80/tcp.  Raises UsageError."""
+    found = {str(port) for port in draft.image_config.get("ExposedPorts") or ()}
+    for word in draft.options.expose:
+        # one parser for both: what can be exposed is what can be published
+        found |= {f"{one.container_port}/{one.protocol}" for one in ports.parse_exposed(word)}
+    return sorted(found)
 
 
 def _check(options: ContainerOptions) -> None:
@@ -360,7 +369,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "user": options.user if options.user is not None else draft.image_config.get("User") or "",
         "init": bool(options.init),
         "createCommand": list(options.create_command),
-        "exposed": sorted(draft.image_config.get("ExposedPorts") or {}),
+        "exposed": _exposed(draft),
         "seccomp": spec.security(options).get("seccomp", ""),
         "health": _health(draft),
         "timeout": options.timeout or 0,

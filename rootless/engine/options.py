@@ -135,7 +135,7 @@ class ContainerOptions(_Options):
         "cap_add", "cap_drop", "security_opt", "device", "label", "label_file", "annotation",
         "sysctl", "log_opt", "blkio_weight_device", "device_read_bps", "device_write_bps",
         "device_read_iops", "device_write_iops", "cgroup_conf", "create_command",
-        "storage_opt", "volumes_from",
+        "storage_opt", "volumes_from", "expose",
         "device_cgroup_rule",
     )  # fmt: skip
     FLAGS = (
@@ -182,6 +182,7 @@ class ContainerOptions(_Options):
         mount: list[str]
         tmpfs: list[str]
         publish: list[str]
+        expose: list[str]
         dns: list[str]
         dns_search: list[str]
         dns_option: list[str]

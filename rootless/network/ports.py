@@ -77,6 +77,15 @@ def parse_publish(specs: list[str], exposed: list[str]) -> list[Port]:
     return made
 
 
+def parse_exposed(word: str) -> list[Port]:
+    """`80`, `53/udp`, `8000-8010` -> ports that are not published.  Raises UsageError."""
+    text, slash, protocol = word.partition("/")
+    protocol = protocol if slash else "tcp"
+    if protocol not in ("tcp", "udp"):
+        raise UsageError(f'unknown protocol "{protocol}" in "{word}"', hint="tcp or udp")
+    return [Port("", 0, port, protocol) for port in _range(text, word)]
+
+
 def _socket(protocol: str):  # type: ignore[no-untyped-def]
     import _socket
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,10 @@ def test_devices_under_other_names(rootless: Command, busybox_image: str) -> Non
         (["--tz", "../../etc/passwd"], 'invalid --tz "../../etc/passwd"'),
         (["--tz", "/etc/passwd"], 'invalid --tz "/etc/passwd"'),
         (["--tz", "Europe"], 'there is no time zone "Europe"'),
+        (["--attach", "stdlog"], 'invalid --attach "stdlog"'),
+        (["-d", "-a", "stdout"], "--attach and --detach contradict"),
+        (["--expose", "80/icmp"], 'unknown protocol "icmp"'),
+        (["--expose", "99999"], '"99999"'),
         (["--sig-proxy", "perhaps"], 'true or false, not "perhaps"'),
         (["--platform", "plan9/z80", "--pull", "never"], "is for linux/"),
         (["--memory-swappiness", "3"], "--memory-swappiness cannot be had"),
@@ -223,9 +228,9 @@ def test_what_scripts_read_back(rootless: Command, busybox: Path, place: Place) 
     pid = rootless("inspect", "--format", "{{.State.Pid}}", "c").stdout.strip()
     assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "900\n"
     rootless("rm", "-f", "c")
-    rootless("create", "--name", "p", "-P", "set:test")
+    rootless("create", "--name", "p", "-P", "--expose", "81-82", "set:test")
     ports = json.loads(shown_ports(rootless))
-    assert set(ports) == {"80/tcp", "53/udp"}
+    assert set(ports) == {"80/tcp", "53/udp", "81/tcp", "82/tcp"}
 
 
 def shown_ports(rootless: Command) -> str:
@@ -298,3 +303,53 @@ def test_a_journal_that_is_not_there(rootless: Command, busybox_image: str) -> N
         rootless(*words)
     else:
         assert "journal does not run here" in rootless(*words, code=125).stderr
+
+
+@pytest.mark.usefixtures("everyone")
+def test_some_streams_only(rootless: Command, busybox_image: str) -> None:
+    script = "cat; echo out; echo err >&2"
+    words = ("--network", "none", busybox_image, "sh", "-c", script)
+    out = rootless("run", "--rm", "-a", "stdout", *words, input="unread")
+    assert (out.stdout, out.stderr) == ("out\n", "")
+    err = rootless("run", "--rm", "-i", "-a", "stdin", "-a", "stderr", *words, input="read")
+    assert (err.stdout, err.stderr) == ("", "err\n")
+
+
+@pytest.mark.usefixtures("everyone")
+def test_what_containers_take_on_the_disk(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "--name", "small", busybox_image, "true")
+    rootless("run", "--name", "large", busybox_image, "sh", "-c",
+             "head -c 3000000 /dev/urandom >/root/file; chmod 700 /root")  # fmt: skip
+    large = rootless("inspect", "--size", "large").json()[0]
+    small = rootless("inspect", "-s", "small").json()[0]
+    assert 3_000_000 <= large["SizeRw"] < 3_200_000
+    assert small["SizeRw"] < 100_000
+    image = large["SizeRootFs"] - large["SizeRw"]
+    assert image == small["SizeRootFs"] - small["SizeRw"] > 500_000
+    assert "SizeRw" not in rootless("inspect", "small").json()[0]
+    lines = rootless("ps", "-a", "-s").stdout.splitlines()
+    assert lines[0].rstrip().endswith("SIZE")
+    shown = rootless("ps", "-a", "--filter", "name=large", "--format", "{{.Size}}").stdout
+    assert shown.startswith("3") and "MB (virtual " in shown
+
+
+@pytest.mark.usefixtures("everyone")
+def test_whether_a_container_exists(rootless: Command, busybox_image: str) -> None:
+    rootless("create", "--name", "there", busybox_image, "true")
+    rootless("container", "exists", "there")
+    assert rootless("container", "exists", "not-there", code=1).stderr == ""
+
+
+@pytest.mark.usefixtures("everyone")
+def test_stopping_by_another_signal(rootless: Command, busybox_image: str) -> None:
+    script = (
+        "trap 'echo usr1; exit 3' USR1; trap 'echo term' TERM; echo up; while :; do sleep .1; done"
+    )
+    rootless("run", "-d", "--name", "c", busybox_image, "sh", "-c", script)
+    while rootless("logs", "c").stdout != "up\n":
+        time.sleep(0.05)
+    wrong = rootless("stop", "-s", "FLY", "c", code=125)
+    assert 'unknown signal "FLY"' in wrong.stderr
+    rootless("stop", "--signal", "USR1", "c")
+    assert rootless("logs", "c").stdout == "up\nusr1\n"
+    assert rootless("inspect", "-f", "{{.State.ExitCode}}", "c").stdout == "3\n"

@@ -67,4 +67,4 @@ def test_every_option_of_run_is_one_of_the_command_lines() -> None:
     for option in create.VERB.options:
         assert option.dest in known
     extra = {option.dest for option in run.VERB.options} - known
-    assert extra == {"sig_proxy", "dry_run", "quiet"}
+    assert extra == {"sig_proxy", "dry_run", "quiet", "attach"}

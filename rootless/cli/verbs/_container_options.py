@@ -52,6 +52,7 @@ OPTIONS = (
     flag("--writable-tmpfs", "keep what the container writes in memory, and forget it at its end"),
     several("-p --publish", "[IP:][PORT:]PORT[/PROTOCOL]",
             "publish a port of the container on the host"),
+    several("--expose", "PORT[/PROTOCOL]", "a port for -P and for whoever looks, as the image's"),
     flag("-P --publish-all", "publish the ports that the image exposes, on free ports"),
     text("--network --net", "MODE", "none, host, slirp4netns[:OPTIONS] or container:NAME",
          complete="none host slirp4netns container:", dest="network"),

@@ -20,7 +20,7 @@ VERB = Verb(
         text("-f --format", "FORMAT", "json, or a template as {{.State.Status}}"),
         text("--type", "TYPE", "container, image or volume; otherwise whichever has the name",
              complete="container image volume"),
-        flag("-s --size", "accepted; sizes are always told"),
+        flag("-s --size", "also SizeRw and SizeRootFs of containers, which takes longer"),
     ),
     minimum=1,
     complete=("anything",),
@@ -40,7 +40,7 @@ def run(call: Call) -> int:
     engine = call.engine()
     for word in call.words:
         try:
-            found.append(_find(engine, word, call.options["type"]))
+            found.append(_find(engine, word, call.options["type"], bool(call.options["size"])))
         except RootlessError as error:
             tell(error)
             code = error.exit_code
@@ -53,13 +53,23 @@ def run(call: Call) -> int:
     return code
 
 
-def _find(engine: Engine, word: str, kind: str | None) -> Json:
+def _container(engine: Engine, word: str, size: bool) -> Json:
+    one = engine.containers.get(word)
+    if not size:
+        return one.attrs
+    from rootless.engine import sizes
+
+    written, whole = sizes.of(engine, [one])[one.id]
+    return {**one.attrs, "SizeRw": written, "SizeRootFs": whole}
+
+
+def _find(engine: Engine, word: str, kind: str | None, size: bool) -> Json:
     from rootless.errors import NotFound, UsageError
 
     if kind not in (None, "container", "image", "volume"):
         raise UsageError(f'unknown --type "{kind}"', hint="container, image or volume")
     ways: dict[str, Callable[[], Json]] = {
-        "container": lambda: engine.containers.get(word).attrs,
+        "container": lambda: _container(engine, word, size),
         "image": lambda: engine.images.attrs(engine.images.get(word)),
         "volume": lambda: engine.volumes.inspect(word),
     }

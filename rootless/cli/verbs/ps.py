@@ -19,6 +19,7 @@ VERB = Verb(
         flag("-q --quiet", "ids only"),
         number("-n --last", "N", "the newest N, running or not"),
         flag("-l --latest", "the newest one, running or not"),
+        flag("-s --size", "what each wrote, and with its image's files, on the disk"),
         flag("--no-trunc", "do not shorten"),
         several("-f --filter", "KEY=VALUE",
                 "id, name, label, status, health, ancestor, before, since, exited, volume, "
@@ -42,6 +43,7 @@ _TITLES = {
     "Status": "STATUS",
     "Names": "NAMES",
     "Labels": "LABELS",
+    "Size": "SIZE",
     "Mounts": "MOUNTS",
     "Networks": "NETWORKS",
     "Pid": "PID",
@@ -66,15 +68,36 @@ def run(call: Call) -> None:
         )
         return
     full = bool(given["no_trunc"])
+    sizes = _sizes(call, found) if given["size"] else {}
     if not given["format"] or given["format"] == "table":
         # what needs no more than this is made without the fields that nobody sees
         titles = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
         cells = [_short(one, full) for one in found]
         heading = [_TITLES[name] for name in titles]
+        if given["size"]:
+            heading.append(_TITLES["Size"])
+            for one, row in zip(found, cells, strict=True):
+                row.append(sizes[one.id])
         output.write(output.table(heading, cells, heading=not given["noheading"]))
         return
     rows = [_row(one, full) for one in found]
+    if given["size"] or "Size" in given["format"]:
+        # a template that asks for it gets it
+        sizes = sizes or _sizes(call, found)
+        for one, fields in zip(found, rows, strict=True):
+            fields["Size"] = sizes[one.id]
     output.write(output.rows(rows, given["format"], (), _TITLES, heading=not given["noheading"]))
+
+
+def _sizes(call: Call, found: list[Container]) -> dict[str, str]:
+    """`12kB (virtual 1.2MB)` by id, as docker has it."""
+    from rootless.cli.output import human_size
+    from rootless.engine import sizes
+
+    return {
+        identifier: f"{human_size(written)} (virtual {human_size(whole)})"
+        for identifier, (written, whole) in sizes.of(call.engine(), found).items()
+    }
 
 
 def _command(one: Container, full: bool) -> str:

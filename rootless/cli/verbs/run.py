@@ -6,7 +6,7 @@ import os
 import sys
 
 from rootless.cli.verbs._container_options import OPTIONS
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ VERB = Verb(
     (
         *OPTIONS,
         flag("-d --detach", "return at once, and print the id"),
+        several(
+            "-a --attach",
+            "STREAM",
+            "connect to stdin, stdout or stderr only",
+            complete="stdin stdout stderr",
+        ),
         text("--sig-proxy", "BOOL", "pass signals on to the container (true)"),
         flag("--dry-run", "print the launch plan instead of carrying it out"),
         flag("-q --quiet", "say nothing about fetching the image"),
@@ -41,7 +47,8 @@ def run(call: Call) -> int:
     from rootless.errors import UsageError
 
     given = call.options
-    own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet")}
+    own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet", "attach")}
+    streams = _streams(own["attach"], bool(given["detach"]))
     proxy = truth("--sig-proxy", own["sig_proxy"] or "true")
     options = ContainerOptions(call.words[0], command=call.words[1:], **given)
     options.create_command = sys.argv[1:]
@@ -64,9 +71,24 @@ def run(call: Call) -> int:
         os.write(1, container.id.encode() + b"\n")
         return 0
     session.become_client(
-        stdin=options.interactive,
+        stdin=options.interactive and "stdin" in streams,
+        stdout="stdout" in streams,
+        stderr="stderr" in streams,
         tty=options.tty,
         detach_keys=options.detach_keys or "",
         sig_proxy=proxy,
     )
     return 125
+
+
+def _streams(words: list[str], detach: bool) -> set[str]:
+    """The streams of --attach, all without it.  Raises UsageError."""
+    from rootless.errors import UsageError
+
+    chosen = {word.lower() for word in words}
+    for word in words:
+        if word.lower() not in ("stdin", "stdout", "stderr"):
+            raise UsageError(f'invalid --attach "{word}"', hint="stdin, stdout or stderr")
+    if chosen and detach:
+        raise UsageError("--attach and --detach contradict each other")
+    return chosen or {"stdin", "stdout", "stderr"}

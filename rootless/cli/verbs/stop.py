@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, number
+from rootless.cli.words import Verb, flag, number, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ VERB = Verb(
     "Stop containers",
     (
         number("-t --time --timeout", "SECONDS", "how long to wait before killing", dest="time"),
+        text("-s --signal", "SIGNAL", "what is sent first, instead of the container's own"),
         flag("-a --all", "all that run"),
         flag("-i --ignore", "no error for a container that does not exist"),
     ),
@@ -25,5 +26,9 @@ def run(call: Call) -> int:
     """Several are stopped side by side: their grace times do not add up."""
     from rootless.cli.verbs import _several
 
-    seconds = call.options["time"]
-    return _several.side_by_side(call, lambda one: one.stop(seconds))
+    seconds, signal = call.options["time"], call.options["signal"]
+    if signal:
+        from rootless.engine import signals
+
+        signals.number(signal)
+    return _several.side_by_side(call, lambda one: one.stop(seconds, signal))
