@@ -224,16 +224,15 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See click.Group."""
-        names = [*VERBS, *ALIASES]
+        names = [*VERBS, *ALIASES, *GROUPS]
         mine = [one[len(self.prefix) :] for one in names if one.startswith(self.prefix)]
-        made = [one for one in mine if " " not in one]
-        return sorted({*made, *GROUPS}) if not self.prefix else sorted(set(made))
+        return sorted({one for one in mine if " " not in one})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See click.Group."""
         full = self.prefix + cmd_name
-        if not self.prefix and cmd_name in GROUPS:
-            return _Commands(cmd_name, cmd_name + " ", GROUPS[cmd_name] + ".")
+        if full in GROUPS:
+            return _Commands(cmd_name, full + " ", GROUPS[full] + ".")
         name = ALIASES.get(full, full)
         if name not in VERBS:
             return None
@@ -301,7 +300,7 @@ def _through_click(group: click.Group, arguments: list[str]) -> int:
 
 def _dispatch(rest: list[str], shared: dict[str, Json]) -> int:
     name, arguments = rest[0], rest[1:]
-    if name in GROUPS:
+    while name in GROUPS:
         group = _Commands(name, name + " ", GROUPS[name] + ".")
         if not arguments or arguments[0] in ("--help", "-h"):
             click.echo(_help(group, f"rootless {name}"))

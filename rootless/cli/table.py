@@ -58,6 +58,10 @@ VERBS = {
     "image diff": ("image_diff", "Show what differs between images"),
     "image exists": ("image_exists", "Tell whether an image is here"),
     "image mount": ("image_mount", "Mount images, inside `rootless unshare`"),
+    "image sign": ("image_sign", "Sign images in a registry"),
+    "image trust set": ("image_trust_set", "Say which images are trusted"),
+    "image trust show": ("image_trust_show", "Show which images are trusted"),
+    "image verify": ("image_verify", "Check who signed images in a registry"),
     "image tree": ("image_tree", "Show an image's layers"),
     "image referrers": (
         "image_referrers",
@@ -120,6 +124,7 @@ GROUPS = {
     "container": "Verbs of containers",
     "healthcheck": "Verbs of health checks",
     "image": "Verbs of images",
+    "image trust": "Verbs of the signature policy",
     "generate": "Verbs that print files for others",
     "service": "Verbs of the program's own services",
     "quadlet": "Verbs of unit files, for services of systemd",

@@ -251,6 +251,7 @@ class Images(Transfers):
 
         `lazy`: only what must be here before it is started.
         """
+        from rootless.engine import trusting
         from rootless.engine.arrivals import Arrivals
         from rootless.images import pull
 
@@ -270,6 +271,7 @@ class Images(Transfers):
                 indexes=self.indexes,
                 lazy=lazy,
                 on_layer=None if lazy else arrivals.take,
+                trust=trusting.rules(self.engine),
             )
         if not lazy:
             self.unpack(record, self.engine.maps)
@@ -334,10 +336,12 @@ class Images(Transfers):
 
     def load(self, source: str | BinaryIO) -> ImageList:
         """Images of an archive."""
+        from rootless.engine import trusting
         from rootless.images import archives
 
         self.engine.prepare_data_dir()
-        records = archives.load(self.store, source, self.engine.progress)
+        rules = trusting.rules(self.engine)
+        records = archives.load(self.store, source, self.engine.progress, trust=rules)
         for record in records:
             self.unpack(record, self.engine.maps)
             self.event("load", record)

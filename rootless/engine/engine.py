@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.engine.event_log import Event
     from rootless.engine.manifest_lists import Manifests
     from rootless.engine.options import ContainerOptions
+    from rootless.engine.trusting import Demands
     from rootless.engine.volumes import Volumes
     from rootless.progress import Progress
     from rootless.userns.idmap import IdMaps
@@ -52,6 +53,7 @@ class Engine(Logins):
         self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
         self.runtime = runtime or chosen.get("runtime")
         self._progress = progress
+        self.demands: Demands | None = None
         self._maps: IdMaps | None = None
         self._cgroups: dict[str, Manager] = {}
 

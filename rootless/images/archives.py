@@ -28,6 +28,7 @@ from rootless.progress import Progress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.trust import Trust
 
 __all__ = ["import_rootfs", "load"]
 
@@ -42,17 +43,19 @@ def load(
     select: str = "",
     platform: str | None = None,
     expect: str = "",
+    trust: Trust | None = None,
 ) -> list[ImageRecord]:
     """Load the images in a file, a directory (OCI layout), a pipe, or "-" for standard input.
 
     `select` is the tag or reference of the one image wanted; `expect` is `oci`, `oci-archive` or
-    `docker-archive` where the person said so.  Every digest is verified.
+    `docker-archive` where the person said so.  Every digest is verified.  `trust` says what may be
+    loaded, by default what the person's policy.json says.
     Raises StorageError, DigestMismatch, UsageError, RegistryError (manifests), ImageNotFound.
     """
     progress = progress or Progress()
     try:
         with store.guard():
-            found, left_over = _load(store, source, progress, select, platform, expect)
+            found, left_over = _load(store, source, progress, select, platform, expect, trust)
     except BaseException:
         # Blobs of an archive that turned out bad are nothing a later attempt would look for.
         store.collect_garbage()
@@ -69,6 +72,7 @@ def _load(
     select: str,
     platform: str | None,
     expect: str,
+    trust: Trust | None,
 ) -> tuple[list[ImageRecord], bool]:
     if isinstance(source, str) and source != "-":
         label = os.path.basename(os.path.normpath(source))
@@ -78,18 +82,19 @@ def _load(
                 raise UsageError(
                     f"{source} is a directory", hint="write oci:DIRECTORY[:TAG] for an OCI layout"
                 )
+            _check_trust(trust, "oci", source, select)
             return layouts.load(store, directory, label, select, platform), False
         try:
             # The descriptor, not a path of our making: /dev/stdin and fifos work as well.
             with open(source, "rb") as file:
-                return _load_stream(store, file, label, progress, select, platform, expect)
+                return _load_stream(store, file, label, progress, select, platform, expect, trust)
         except OSError as error:
             raise StorageError(
                 f"cannot read {source}: {error.strerror or error}",
                 hint="check the path of the archive",
             ) from None
     stream = sys.stdin.buffer if isinstance(source, str) else source
-    return _load_stream(store, stream, "", progress, select, platform, expect)
+    return _load_stream(store, stream, "", progress, select, platform, expect, trust)
 
 
 def _load_stream(
@@ -100,6 +105,7 @@ def _load_stream(
     select: str,
     platform: str | None,
     expect: str,
+    trust: Trust | None,
 ) -> tuple[list[ImageRecord], bool]:
     members = _Members(store, progress)
     try:
@@ -114,11 +120,14 @@ def _load_stream(
         ) from None
     oci = "index.json" in members.documents
     if "manifest.json" in members.documents and (expect == "docker-archive" or not oci):
+        _check_trust(trust, "docker-archive", getattr(stream, "name", ""), select)
         found = _docker(store, members, select)
     elif oci and expect != "docker-archive":
+        _check_trust(trust, "oci-archive", getattr(stream, "name", ""), select)
         stem = label.partition(".")[0]
         found = layouts.load(store, members, stem, select, platform)
     elif "repositories" in members.documents:
+        _check_trust(trust, "docker-archive", getattr(stream, "name", ""), select)
         found = _old_docker(store, members, select)
     else:
         raise StorageError(
@@ -127,6 +136,14 @@ def _load_stream(
         )
     used = {digest for record in found for digest in record.blobs()}
     return found, bool(members.brought - used)
+
+
+def _check_trust(trust: Trust | None, transport: str, path: object, select: str) -> None:
+    """What passed by so far is in the store, where nothing refers to it."""
+    from rootless.images.trust import Trust
+
+    named = path if isinstance(path, str) and not path.startswith("<") else ""
+    (trust or Trust()).local(transport, named, select)
 
 
 class _Members(layouts.Source):

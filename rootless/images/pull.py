@@ -28,6 +28,7 @@ from rootless.progress import Progress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.trust import Trust
 
 PARALLEL = 3
 _ARCHIVES = ("oci", "oci-archive", "docker-archive")
@@ -45,6 +46,7 @@ def pull(
     indexes: Callable[[], list[str]] | None = None,
     lazy: bool = False,
     on_layer: Callable[[Layer], None] | None = None,
+    trust: Trust | None = None,
 ) -> ImageRecord:
     """Bring the image `name` into the store, or make sure it is still the newest.
 
@@ -55,6 +57,7 @@ def pull(
     `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
     `on_layer` hears of each layer that is here, from several threads, the others still arriving;
     it keeps garbage collection away as long as it works.
+    `trust` says which images may be had, by default what the person's policy.json says.
     Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
     """
     progress = progress or Progress()
@@ -67,7 +70,7 @@ def pull(
         if not path:
             raise UsageError(f"{name} names no path", hint="write oci-archive:FILE[:TAG]")
         found = archives.load(
-            store, path, progress, select=select, platform=platform, expect=transport
+            store, path, progress, select=select, platform=platform, expect=transport, trust=trust
         )
         if len(found) > 1:
             raise UsageError(
@@ -81,6 +84,7 @@ def pull(
         made.indexes = indexes or list
         made.on_layer = on_layer or _ignore
         made.lazy = lazy
+        made.trust = trust
         return made
 
     found_names = shortnames.candidates(name.removeprefix("docker://"))
@@ -151,12 +155,14 @@ class _Pull:
         self.on_layer: Callable[[Layer], None] = _ignore
         self.annotations: dict[str, dict[str, Json]] = {}
         self.lazy = False
+        self.trust: Trust | None = None
         self.away: set[str] = set()
 
     def run(self) -> ImageRecord:
         tag = self.name.digest or self.name.tag
         here = self._unchanged(tag)
         if here is not None:
+            self._check_trust([here.manifest_digest, *[d.rpartition("@")[2] for d in here.digests]])
             return self._keep(here, here.digests)
         data, media_type, top = self.registry.manifest(tag)
         document = manifests.parse(data)
@@ -173,6 +179,7 @@ class _Pull:
         else:
             raise manifests.invalid("indexes within indexes within indexes")
         manifest = manifests.read_manifest(document)
+        self._check_trust([digest, top])
         config = self._config(manifest.config)
         self._check_platform(config)
         layers = manifests.join_layers(manifest, config)
@@ -187,6 +194,11 @@ class _Pull:
         content.ingest_bytes(self.store, data)
         record = manifests.record(digest, manifest.config.digest, layers, config)
         return self._keep(record, [f"{self.name.name}@{top}"])
+
+    def _check_trust(self, digests: list[str]) -> None:
+        from rootless.images.trust import Trust
+
+        (self.trust or Trust()).registry(self.registry, self.name, digests)
 
     def _keep(self, record: ImageRecord, digests: list[str]) -> ImageRecord:
         record.digests = digests

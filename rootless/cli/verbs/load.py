@@ -15,6 +15,7 @@ VERB = Verb(
     (
         text("-i --input", "FILE", "read this file instead of standard input", complete="file"),
         flag("-q --quiet", "no progress"),
+        text("--signature-policy", "FILE", "another policy.json", complete="file"),
     ),
     maximum=0,
     text="docker-archive and oci-archive, plain or compressed, and directories with an OCI layout.",
@@ -28,6 +29,7 @@ def run(call: Call) -> None:
     import sys
 
     from rootless.cli import output
+    from rootless.engine.trusting import Demands
     from rootless.errors import UsageError
     from rootless.images import reference
 
@@ -38,6 +40,7 @@ def run(call: Call) -> None:
         )
     engine = call.engine()
     engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
+    engine.demands = Demands(call.options["signature_policy"] or "")
     for record in engine.images.load(path or sys.stdin.buffer):
         for name in record.names:
             output.line(f"Loaded image: {reference.parse(name).familiar}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.verbs._registry_options import REGISTRY
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ VERB = Verb(
         flag("-q --quiet", "print the id only"),
         flag("--lazy", "leave layers away that can be read where they are; see `run --lazy`"),
         text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
+        flag("--verify", "refuse what is not signed by a key of your policy"),
+        several(
+            "--verify-key", "FILE", "refuse what is not signed by this public key", complete="file"
+        ),
+        text("--signature-policy", "FILE", "another policy.json", complete="file"),
         *REGISTRY,
     ),
     minimum=1,
@@ -34,10 +39,14 @@ def run(call: Call) -> int:
     """Fetch each, print its id."""
     from rootless.cli import output
     from rootless.cli.verbs import _registry_options as registry
+    from rootless.engine.trusting import Demands
 
     given = call.options
     engine = call.engine()
     engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.demands = Demands(
+        given["signature_policy"] or "", bool(given["verify"]), given["verify_key"]
+    )
     settings, verify = registry.settings(given), registry.verify(given)
     return output.each(
         call.words,

@@ -1,0 +1,68 @@
+"""`rootless image sign`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "image sign",
+    "KEY IMAGE | --sign-by ID IMAGE...",
+    "Sign images in a registry",
+    (
+        text("--passphrase-file", "FILE", "the passphrase of the private key", complete="file"),
+        text("--sign-by", "ID", "sign with this GPG key instead, as a file beside the registry"),
+        text("-d --directory", "DIR", "where --sign-by writes; otherwise as registries.d says",
+             complete="directory"),
+        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+    ),
+    minimum=1,
+    complete=("file", "image"),
+    text="KEY is a private key in a file: PEM, or as cosign and skopeo encrypt it; the passphrase "
+    "may be in COSIGN_PASSWORD. The signature goes into the registry, where cosign, podman and "
+    "skopeo find it. Prints what was signed.",
+    examples="rootless image sign cosign.key registry.example.com/team/app:1\n"
+    "rootless image sign --sign-by me@example.com registry.example.com/team/app:1",
+)  # fmt: skip
+
+
+def run(call: Call) -> int:
+    """Sign."""
+    import os
+
+    from rootless.cli import output
+    from rootless.cli.words import truth
+    from rootless.engine import trusting
+    from rootless.errors import UsageError
+    from rootless.images import policy, trust
+
+    given = call.options
+    tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
+    if given["sign_by"]:
+
+        def simple(word: str) -> str:
+            server, name = trusting.connected(word, tls, write=False)
+            try:
+                return trust.sign_simple(server, name, given["sign_by"], given["directory"] or "")
+            finally:
+                server.close()
+
+        return output.each(call.words, simple)
+    if len(call.words) != 2:
+        raise UsageError(
+            "image sign needs KEY and IMAGE", hint="or --sign-by ID and one image or several"
+        )
+    key = policy.read_key(call.words[0])
+    passphrase = os.environ.get("COSIGN_PASSWORD", "").encode()
+    if given["passphrase_file"]:
+        passphrase = policy.read_key(given["passphrase_file"]).rstrip(b"\n")
+    server, name = trusting.connected(call.words[1], tls, write=True)
+    try:
+        digest = trust.sign(server, name, key, passphrase)
+    finally:
+        server.close()
+    output.line(f"{name.name}@{digest}")
+    return 0

@@ -1,0 +1,45 @@
+"""`rootless image trust show`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, flag, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "image trust show",
+    "[SCOPE]",
+    "Show which images are trusted",
+    (
+        flag("-j --json", "as JSON"),
+        flag("--raw", "the policy as it is in its file"),
+        flag("-n --noheading", "no line of headings"),
+        text("--policypath", "FILE", "another policy.json", complete="file"),
+    ),
+    maximum=1,
+)
+
+
+def run(call: Call) -> None:
+    """Print the table."""
+    from rootless import documents
+    from rootless.cli import output
+    from rootless.images import policy, policyfile
+
+    given = call.options
+    path = given["policypath"] or ""
+    if given["raw"]:
+        output.line(documents.dumps(policy.read(path).document, indent=True))
+        return
+    rows = policyfile.show(path)
+    if call.words:
+        rows = [row for row in rows if row["name"] == call.words[0]]
+    if given["json"]:
+        output.line(documents.dumps(rows, indent=True))
+        return
+    names = ("transport", "name", "type", "id", "store")
+    body = [[str(row[name]) for name in names] for row in rows]
+    titles = [name.upper() for name in names]
+    output.write(output.table(titles, body, heading=not given["noheading"]))

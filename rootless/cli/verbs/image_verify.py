@@ -1,0 +1,52 @@
+"""`rootless image verify`."""
+
+from __future__ import annotations
+
+from rootless.cli.words import Verb, several, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cli.words import Call
+
+VERB = Verb(
+    "image verify",
+    "IMAGE...",
+    "Check who signed images in a registry",
+    (
+        several("-k --key", "FILE", "a public key; one of those given must have signed",
+                complete="file"),
+        text("--signature-policy", "FILE", "another policy.json", complete="file"),
+        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+    ),
+    minimum=1,
+    complete=("image",),
+    text="With --key the signature must be by that key and for this repository; without it the "
+    "policy decides, and must ask for a signature. Prints what is verified.",
+    examples="rootless image verify --key cosign.pub registry.example.com/team/app:1",
+)  # fmt: skip
+
+
+def run(call: Call) -> int:
+    """Verify each."""
+    from rootless.cli import output
+    from rootless.cli.words import truth
+    from rootless.engine import trusting
+    from rootless.images import trust
+
+    given = call.options
+    tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
+
+    def work(word: str) -> str:
+        server, name = trusting.connected(word, tls, write=False)
+        try:
+            if given["key"]:
+                digest = trust.verified(server, name, given["key"])
+            else:
+                _, _, digest = server.manifest(name.digest or name.tag)
+                rules = trust.Trust(policy_path=given["signature_policy"] or "", required=True)
+                rules.registry(server, name, [digest])
+            return f"{name.name}@{digest}"
+        finally:
+            server.close()
+
+    return output.each(call.words, work)
