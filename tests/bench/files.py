@@ -1,0 +1,194 @@
+#!/usr/bin/python3
+"""File-system work inside a container: medians and ratios against the host, in one run.
+
+    tests/bench/files.py [--user NAME] [--times N] [--only WORD]
+
+A build that reads 2,000 small sources and writes 2,000 objects beside them by rename, `git status`
+of these 2,000 files, and random reads of a file of 64 MB: on the host, in containers of this
+project with each storage driver, and in podman's with fuse-overlayfs, in turn, as the same user, on
+one disk.  The times are taken inside, so no start of a container is in them.  Aims: native overlay
+>= 0.95 of the host, fuse-overlayfs as good as podman's.  Nothing is asserted.  As root it prepares
+as start.py does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from start import become, launcher
+
+FILES = 2000
+BIG = 64 << 20
+
+# runs inside; prints {work: seconds}
+WORK = r"""
+import hashlib, json, os, random, subprocess, sys, time
+root = sys.argv[1]
+made = {}
+def timed(name, act):
+    begin = time.perf_counter()
+    act()
+    made[name] = time.perf_counter() - begin
+def build():
+    for directory, _, names in os.walk(root + "/src"):
+        for name in names:
+            if name.endswith(".c"):
+                path = os.path.join(directory, name)
+                with open(path, "rb") as file:
+                    text = file.read()
+                with open(path + ".tmp", "wb") as file:
+                    file.write(text + hashlib.sha256(text).digest())
+                os.rename(path + ".tmp", path[:-1] + "o")
+    total = 0
+    for directory, _, names in os.walk(root + "/src"):
+        total += sum(os.stat(os.path.join(directory, name)).st_size for name in names)
+def status():
+    for _ in range(3):
+        subprocess.run(["git", "-C", root + "/src", "status", "--short", "-uno"], check=True,
+                       stdout=subprocess.DEVNULL)
+def reads():
+    chance = random.Random(1)
+    fd = os.open(root + "/big", os.O_RDONLY)
+    for _ in range(20000):
+        os.pread(fd, 4096, chance.randrange(0, @SIZE@, 4096))
+    os.close(fd)
+timed("git status", status)
+timed("build", build)
+timed("random reads", reads)
+print(json.dumps(made))
+""".replace("@SIZE@", str(BIG - 4096))
+
+
+def tree(base: Path) -> None:
+    """The sources as a repository, and the big file."""
+    source = base / "src"
+    for number in range(FILES):
+        path = source / f"d{number % 40}" / f"f{number}.c"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"int f{number}(void) {{ return {number}; }}\n" * 20)
+    (base / "big").write_bytes(os.urandom(1 << 20) * (BIG >> 20))
+    environment = {
+        **os.environ,
+        **{f"GIT_{who}_{what}": "bench" for who in ("AUTHOR", "COMMITTER")
+           for what in ("NAME", "EMAIL")},
+    }  # fmt: skip
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run(["git", *words], cwd=source, env=environment, check=True)
+
+
+def image(path: Path, work: Path) -> None:
+    """A root file system with the tree, an interpreter and git, from what this host has."""
+    programs = ["/bin/busybox", "/usr/bin/python3", "/usr/bin/git"]
+    files = set(programs)
+    found = Path("/usr/lib").glob("python3.*/lib-dynload/*.so")
+    for program in [*programs, *map(str, found)]:
+        said = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+        files.update(word for word in said.split() if word.startswith("/"))
+    with tarfile.open(path, "w") as archive:
+
+        def own(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+            member.uid = member.gid = 0
+            member.uname = member.gname = "root"
+            return None if "__pycache__" in member.name else member
+
+        for name in sorted(files):
+            archive.add(os.path.realpath(name), name.lstrip("/"), filter=own)
+        version = f"usr/lib/python3.{sys.version_info.minor}"
+        archive.add("/" + version, version, filter=own)
+        for name, text in (("etc/gitconfig", "[safe]\n\tdirectory = *\n"), ("work.py", WORK)):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+        link = tarfile.TarInfo("bin/sh")
+        link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+        archive.addfile(link)
+        archive.add(work, "w", filter=own)
+
+
+def call(*words: str) -> str:
+    """Run to the end; what it printed."""
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--user", default="rl-user")
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    if os.geteuid() == 0:
+        become(given.user)
+    base = Path(tempfile.mkdtemp(prefix="files-bench-", dir="/var/tmp"))
+    base.chmod(0o711)
+    os.environ["ROOTLESS_DATA_DIR"] = str(base / "data")
+    ours = launcher(base)
+    try:
+        measure(base, ours, given.times, given.only)
+    finally:
+        for words in ([*ours, "unshare"], ["podman", "unshare"]):
+            subprocess.run([*words, "rm", "-rf", str(base)], capture_output=True)
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def measure(base: Path, ours: list[str], times: int, only: str) -> None:
+    """Measure everything in turn and print the table."""
+    work = base / "w"
+    work.mkdir()
+    tree(work)
+    image(base / "image.tar", work)
+    call(*ours, "import", str(base / "image.tar"), "bench:1")
+    podman = ["podman", "--root", str(base / "podman"), "--runroot", str(base / "run"),
+              "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", "--storage-opt",
+              "overlay.mount_program=/usr/bin/fuse-overlayfs"]  # fmt: skip
+    call(*podman, "import", "-q", str(base / "image.tar"), "bench:1")
+    inside = ["bench:1", "/usr/bin/python3", "/work.py", "/w"]
+
+    def here() -> str:
+        copy = base / "copy"
+        shutil.copytree(work, copy, symlinks=True)
+        (base / "work.py").write_text(WORK)
+        try:
+            return call("/usr/bin/python3", str(base / "work.py"), str(copy))
+        finally:
+            shutil.rmtree(copy)
+
+    def driver(name: str) -> Callable[[], str]:
+        words = [*ours, "--storage-driver", name, "run", "--rm", "--network", "none", *inside]
+        return lambda: call(*words)
+
+    ways: dict[str, Callable[[], str]] = {
+        "host": here,
+        **{name: driver(name) for name in ("overlay", "fuse-overlayfs", "python-fuse", "copy")},
+        "podman fuse-overlayfs": lambda: call(*podman, "run", "--rm", "--network", "none", *inside),
+    }
+    ways = {name: act for name, act in ways.items() if name == "host" or only in name}
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
+    for _ in range(times):
+        for name, act in ways.items():
+            for what, seconds in json.loads(act()).items():
+                found[name].setdefault(what, []).append(seconds)
+    for what in found["host"]:
+        print(f"\n{what} (medians of {times}, ms; speed against the host)")
+        host = statistics.median(found["host"][what])
+        for name, table in found.items():
+            middle = statistics.median(table[what])
+            print(f"  {name:22} {middle * 1000:8.1f}   {host / middle:5.2f}")
+
+
+if __name__ == "__main__":
+    main()
