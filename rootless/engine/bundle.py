@@ -67,7 +67,11 @@ def prepare_root(draft: Draft) -> None:
 
 
 def _tell_copies(draft: Draft, choice: drivers.Choice) -> None:
-    """Never silent: it costs time and disk for every container."""
+    """Copies are never silent: they cost time and disk for every container.  A slower server is
+    told once, where it was nobody's wish."""
+    fallen = choice.name != "copy" and choice.why.startswith("native overlay: ")
+    if fallen and choice.remap == ("", ""):
+        draft.engine.notice("driver", f"{choice.name} serves containers' files: {choice.why}")
     if choice.name == "copy" and choice.why != "asked for":
         draft.engine.notice(
             "copy", f"the image's files are copied for this container: {choice.why}", always=True

@@ -140,3 +140,75 @@ def test_a_directory_below_an_overlay(
     rootless("rm", "c")
     refused = rootless("run", "--rootfs", "/no/where:O", "true", code=125)
     assert "/no/where is not a directory" in refused.stderr
+
+
+@pytest.mark.usefixtures("everyone")
+def test_overlay_on_overlay_falls_to_the_next_driver(
+    rootless: Command, busybox_tar: Path, place: Place
+) -> None:
+    # as in somebody else's container: the data directory lies on an overlay
+    base = place.data / "outer"
+    for name in ("lower", "upper", "work", "here"):
+        (base / name).mkdir(parents=True)
+    script = base / "script"
+    words = " ".join(f"'{word}'" for word in rootless.words)
+    script.write_text(
+        f"""set -e
+cd {base}
+mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr here
+export ROOTLESS_DATA_DIR={base}/here/data HOME={base}/here XDG_RUNTIME_DIR={base}/here/run
+mkdir $XDG_RUNTIME_DIR
+rootless() {{ {words} "$@"; }}
+rootless import -q {busybox_tar} b:1
+rootless run --rm --network none b:1 sh -c 'grep " / " /proc/mounts; touch /x'
+rootless run --rm --network none b:1 true
+rootless --storage-driver python-fuse run --rm --network none b:1 grep " / " /proc/mounts
+rootless --storage-driver overlay run --rm --network none b:1 true || echo refused
+"""
+    )
+    found = rootless("unshare", "sh", script, timeout=100)
+    lines = found.stdout.splitlines()
+    assert lines[-3].startswith("fuse-overlayfs / fuse")
+    assert lines[-2].startswith("python-fuse / fuse")
+    assert lines[-1] == "refused"
+    # told once, and an error where it was asked for
+    assert found.stderr.count("note: fuse-overlayfs serves containers' files: native overlay:") == 1
+    assert "error: the storage driver native overlay cannot be used: Invalid" in found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("everyone")
+def test_a_distribution_on_an_overlay_in_python(
+    rootless: Command, debian_image: str, place: Place
+) -> None:
+    run = ["--storage-driver", "python-fuse", "run", "--rm", "--network", "none", debian_image]
+    # packages that are unpacked, configured by scripts, and removed; files that are made and moved
+    script = r"""set -e
+mkdir -p /p/DEBIAN /p/usr/share/thing/deep /p/etc
+echo data >/p/usr/share/thing/deep/file
+ln -s deep /p/usr/share/thing/link
+echo one >/p/moved; mv /p/moved /p/etc/thing
+cat >/p/DEBIAN/control <<END
+Package: thing
+Version: 1
+Architecture: all
+Maintainer: n <n@example.org>
+Description: a thing
+END
+echo /etc/thing >/p/DEBIAN/conffiles
+printf '#!/bin/sh\nset -e\nuseradd -r thinguser\n' >/p/DEBIAN/postinst
+echo 'chmod 4755 /usr/share/thing/deep/file' >>/p/DEBIAN/postinst
+chmod 755 /p/DEBIAN/postinst
+dpkg-deb --root-owner-group --build /p /thing.deb >/dev/null
+apt="apt-get -o APT::Sandbox::User=root -y"
+$apt install /thing.deb >/dev/null
+stat -c '%a %n' /usr/share/thing/link/file; grep -c thinguser /etc/passwd; dpkg --verify thing
+$apt purge thing >/dev/null
+ls /usr/share/thing /etc/thing 2>&1 | wc -l
+tar -C /usr/share -cf - perl5 | tar -C /opt -xf -
+diff -r /usr/share/perl5 /opt/perl5 && rm -r /opt/perl5
+perl -e 'open F, ">/opt/x"; print F "x" x 100000; close F; rename "/opt/x", "/opt/y"'
+stat -c %s /opt/y
+"""
+    out = rootless(*run, "bash", "-c", script, timeout=110).stdout
+    assert out.splitlines() == ["4755 /usr/share/thing/link/file", "1", "2", "100000"]
