@@ -124,9 +124,11 @@ def test_a_check_that_hangs(rootless: Command, busybox_image: str, place: Place)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["none", "kill", "stop", "restart"])
-def test_what_is_done_on_failure(rootless: Command, busybox_image: str, action: str) -> None:
-    rootless("run", "-d", "--name", "a", "--health-cmd", "test -e /tmp/well", "--health-retries",
-             "1", "--health-interval", "500ms", "--health-on-failure", action, "--network", "none",
+def test_what_is_done_on_failure(
+    rootless: Command, busybox_image: str, place: Place, action: str
+) -> None:
+    rootless("run", "-d", "--name", "a", "-v", f"{place.work}:/w:ro", "--health-cmd",
+             "test -e /w/well", "--health-retries", "1", "--health-interval", "500ms", "--health-on-failure", action, "--network", "none",
              "--stop-timeout", "0", busybox_image, "sleep", "1000")  # fmt: skip
     first = rootless("inspect", "-f", "{{.State.Pid}}", "a").stdout
     wait_for("unhealthy", lambda: events(rootless))
@@ -142,8 +144,8 @@ def test_what_is_done_on_failure(rootless: Command, busybox_image: str, action: 
         wait_for("the end", lambda: state()[0] == "exited")
         assert rootless("wait", "a").stdout == "137\n"
     else:
+        (place.work / "well").touch()
         wait_for("another life", lambda: state()[0] == "running" and state()[1] != first)
-        rootless("exec", "a", "touch", "/tmp/well")
         rootless("wait", "--condition", "healthy", "a")
     rootless("rm", "-f", "a")
 
