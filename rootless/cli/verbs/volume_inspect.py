@@ -22,5 +22,5 @@ def run(call: Call) -> int:
     """As `inspect --type volume`."""
     from rootless.cli.verbs import inspect
 
-    call.options["type"] = "volume"
+    call.options.update(type="volume", size=False)
     return inspect.run(call)
