@@ -159,10 +159,12 @@ class Delegated(Manager):
         return path
 
     def _enable(self, path: str, wanted: set[str]) -> None:
-        if not tree.enable(path, wanted):
+        if wanted <= set(tree.get(path + "/cgroup.subtree_control").split()):
             return
         # a cgroup with processes of its own gives no controller to its children: they move aside,
-        # as every engine in a delegated tree does; they stay within the limits of the same tree
+        # as every engine in a delegated tree does; they stay within the limits of the same tree.
+        # First of all, because some controllers could be given all the same, and then no process
+        # may enter a child (cgroups(7), "domain invalid")
         leaf = f"{path}/{_LEAF}"
         os.makedirs(leaf, exist_ok=True)
         for pid in tree.get(path + "/cgroup.procs").split():

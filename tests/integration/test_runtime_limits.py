@@ -99,7 +99,7 @@ def test_what_is_not_delegated_or_not_there(
 def test_verbs_that_need_a_cgroup(runtime: Runtime) -> None:  # noqa: F811
     runtime.command.words = [*runtime.command.words, "--cgroup-manager", "systemd"]
     runtime.config["linux"]["resources"] = {"pids": {"limit": 50}}
-    runtime.create("c", "sh", "-c", "sleep 1000 & sleep 1000")
+    runtime.create("c", "sh", "-c", "sleep 1000 & sleep 1000; true")
     runtime("start", "c")
     wait_for("processes", lambda: len(runtime("ps", "--format", "json", "c").json()) == 3)
     runtime("pause", "c")
