@@ -25,12 +25,17 @@ class Lease:
     def __init__(self, store: ImageStore) -> None:
         """Raises StorageError."""
         self._store = store
+        self._lock: documents.Lock | None = None
+        self._fd = -1
+        self.path = ""
+        if os.statvfs(store.data_dir).f_flag & os.ST_RDONLY:
+            return  # nobody can remove anything, and who reads needs no lease
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.path = os.path.join(store.leases_dir, name)
         try:
             # its name must not be seen before it is locked: an unlocked one belongs to the dead
             with collecting(store, shared=True):
-                self._lock: documents.Lock | None = documents.Lock(self.path)
+                self._lock = documents.Lock(self.path)
                 self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
             raise _disk(self.path, error) from None
@@ -38,6 +43,8 @@ class Lease:
 
     def note(self, names: list[str]) -> None:
         """Rely on these blobs (digests), or names in `ingest`.  Raises StorageError."""
+        if self._fd < 0:
+            return
         data = "".join([name + "\n" for name in names]).encode()
         try:
             # O_APPEND writes of threads do not mix

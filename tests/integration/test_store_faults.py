@@ -1,0 +1,281 @@
+"""Bad luck: commands that are killed, disks that are full or read-only, owners that are refused.
+
+After each the store is as it was, or as it was to be; nothing half-made is seen; the next prune has
+all the room back.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TREE, Command, Place, _python, _site_packages
+from integration.registry import Layout, Registry, tar_of
+
+pytestmark = [pytest.mark.usefixtures("everyone"), pytest.mark.slow]
+
+# Python's audit events of whatever changes the store or begins to
+KILLER = """
+import os, sys, threading
+at, seen, lock = int(os.environ["KILL_AT"]), 0, threading.Lock()
+data, log = os.environ["ROOTLESS_DATA_DIR"], os.environ["KILL_LOG"]
+def hook(event, words):
+    global seen
+    if event == "open":
+        if not isinstance(words[0], str) or not words[0].startswith(data):
+            return
+        if not (words[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return
+    elif event not in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate",
+                       "os.posix_spawn", "fcntl.flock"):
+        return
+    with lock:
+        seen += 1
+        if seen == at:
+            os.kill(os.getpid(), 9)
+        if not at:
+            os.write(fd, b".")
+fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+sys.addaudithook(hook)
+"""
+POINTS = 6
+
+
+class Killer:
+    """Runs a command and kills it with its `number`th change, 0 to count them."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.script = place.work / "killer.py"
+        self.script.write_text(
+            KILLER + f"sys.path.insert(0, {str(TREE)!r})\nsys.path += {_site_packages()!r}\n"
+            "from rootless.cli.lean import main\nsys.exit(main())\n"
+        )
+        self.log = place.work / "changes"
+
+    def __call__(self, number: int, *words: str) -> int:
+        env = {**self.place.env, "KILL_AT": str(number), "KILL_LOG": str(self.log)}
+        done = subprocess.run(
+            [_python(), "-IS", str(self.script), *words], env=env, cwd=self.place.work,
+            capture_output=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == (-9 if number else 0), (words, number, done)
+        return self.log.stat().st_size
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Any:
+    with Registry(tmp_path / "registry") as running:
+        yield running
+
+
+@pytest.fixture
+def doomed(rootless: Command, place: Place, tmp_path: Path, registry: Registry) -> str:
+    """`kept:1` in the store; an image that shares its lowest layer in a registry and an archive."""
+    layout = Layout(tmp_path / "layout")
+    base = {"base": b"b" * 20_000}
+    layout.image("kept", [base, {"kept": os.urandom(5000)}])
+    layout.image("new", [base, {"new": os.urandom(50_000)}, {"more": b"m"}])
+    kept = registry.push(f"oci:{layout.path}:kept", "team/kept:1")
+    new = registry.push(f"oci:{layout.path}:new", "team/new:1")
+    rootless("pull", "-q", kept, new)
+    rootless("tag", kept, "kept:1")
+    rootless("rmi", kept)
+    rootless("save", "-q", "-o", "new.tar", new)
+    return new
+
+
+def check(rootless: Command) -> Any:
+    done = rootless("system", "check", "--format", "json", code=None)
+    assert done.code == 0, done
+    return done.json()
+
+
+def rubbish(place: Place) -> list[str]:
+    """What no command would leave that ends by itself."""
+    found = [f"ingest/{name}" for name in os.listdir(place.data / "content/ingest")]
+    found += [f"leases/{name}" for name in os.listdir(place.data / "content/leases")]
+    for directory in (place.data / "images", place.data / "images/records",
+                      place.data / "images/names", *(place.data / "layers").iterdir()):  # fmt: skip
+        if directory.is_dir():
+            found += [
+                name for name in os.listdir(directory)
+                if name.endswith(".tmp") or name.startswith((".tmp-", ".gone-"))
+            ]  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("verb", ("pull", "load", "commit", "rmi", "prune"))
+def test_killed(rootless: Command, place: Place, doomed: str, verb: str) -> None:
+    """kill -9 at points spread over all changes that a command makes, in five verbs."""
+    words = {
+        "pull": ("pull", "-q", doomed),
+        "load": ("load", "-q", "-i", "new.tar"),
+        "commit": ("commit", "-q", "--timestamp", "1", "c", doomed),
+        "rmi": ("rmi", doomed),
+        "prune": ("image", "prune", "-a", "-f"),
+    }[verb]
+    makes = verb in ("pull", "load", "commit")
+    rootless("create", "--name", "c", "--network", "none", "kept:1", "x")
+
+    def prepare() -> None:
+        rootless("rmi", "-f", doomed, code=None)
+        if makes:
+            rootless("system", "prune", "-f", "--filter", "label=none")
+        else:
+            rootless("load", "-q", "-i", "new.tar")
+
+    kill = Killer(place)
+    prepare()
+    changes = kill(0, *words)
+    assert changes >= POINTS
+    kept = rootless("image", "inspect", "kept:1").json()
+    for number in sorted({1 + k * (changes - 1) // (POINTS - 1) for k in range(POINTS)}):
+        prepare()
+        kill(number, *words)
+        # what was there is there, and whole
+        assert rootless("image", "inspect", "kept:1").json() == kept
+        found = check(rootless)
+        names = set(rootless("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split())
+        assert names <= {"kept:1", doomed}, number
+        # what is seen can be used
+        for name in names:
+            rootless("save", "-q", "-o", "out.tar", name)
+        # the next attempt does it
+        again = rootless(*words, code=None)
+        if makes:
+            assert again.code == 0, again
+            assert rootless("image", "exists", doomed, code=None).code == 0
+        else:
+            assert rootless("image", "exists", doomed, code=None).code == 1
+            assert again.code == 0 or "no image" in again.stderr
+        rootless("system", "prune", "-f", "--filter", "label=none")
+        assert rubbish(place) == [], number
+        found = check(rootless)
+        assert found["Waste"] == 0 and found["Images"] == 1 + makes
+    rootless("rm", "c")
+
+
+# full disks
+
+
+FULL = """
+mount -t tmpfs -o size=100m none {data} && {words} {prepare} || exit 99
+mount --options-mode ignore -o remount,size=$(( $(df -k --output=used {data} | tail -1) + $1 ))k {data} || exit 98
+shift; {words} "$@"; code=$?
+{words} images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' >listed
+mount --options-mode ignore -o remount,size=100m {data}
+{words} system check >checked 2>&1 || exit 97
+{words} "$@" >again 2>&1 || exit 96
+{words} system prune -f >/dev/null && {words} system check || exit 95
+exit $code
+"""
+
+
+@pytest.fixture
+def archive(place: Place) -> Path:
+    """A docker-archive with two layers of files that do not compress."""
+    layers = [tar_of({f"{n}{k}": os.urandom(9_000) for k in range(4)}) for n in "ab"]
+    import hashlib
+
+    config = json.dumps(
+        {
+            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
+            "os": "linux",
+            "config": {"Cmd": ["x"]},
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": ["sha256:" + hashlib.sha256(one).hexdigest() for one in layers],
+            },
+        }
+    ).encode()
+    manifest = [{"Config": "c.json", "RepoTags": ["big:1"], "Layers": ["a.tar", "b.tar"]}]
+    members = {"c.json": config, "a.tar": layers[0], "b.tar": layers[1],
+               "manifest.json": json.dumps(manifest).encode()}  # fmt: skip
+    path = place.work / "big.tar"
+    path.write_bytes(tar_of(members))
+    return path
+
+
+def alone(rootless: Command, place: Place, script: str, *words: str) -> Any:
+    """Run a shell script in a user and mount namespace of its own."""
+    text = " ".join(rootless.words)
+    whole = script.replace("{words}", text).replace("{data}", str(place.data))
+    return subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", whole, "sh", *words],
+        env=place.env, cwd=place.work, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ("load", "commit"))
+def test_full_disk(rootless: Command, place: Place, archive: Path, verb: str) -> None:
+    """A disk that is full after so many kilobytes: a sentence, nothing half-made, and room enough
+    afterwards is enough."""
+    script = FULL.replace("{{{{", "{{").replace("}}}}", "}}")
+    if verb == "load":
+        words = ("load", "-q", "-i", str(archive))
+        script = script.replace("{prepare}", "import small.tar small:1")
+    else:
+        words = ("commit", "-q", "c", "big:1")
+        script = script.replace(
+            "{prepare}",
+            "import small.tar small:1 && {words} create --name c --network none small:1 x "
+            "&& {words} cp big.tar c:/big",
+        )
+    (place.work / "small.tar").write_bytes(tar_of({"s": b"1"}))
+    codes = []
+    for room in (0, 8, 20, 40, 60, 80, 110, 140, 180, 230, 1000):
+        done = alone(rootless, place, script, str(room), *words)
+        codes.append(done.returncode)
+        assert done.returncode in (0, 125), (room, done, (place.work / "checked").read_text())
+        if done.returncode:
+            assert done.stderr.startswith("error: ") or "\nerror: " in done.stderr, (room, done)
+            assert "Traceback" not in done.stderr
+        listed = (place.work / "listed").read_text().split()
+        assert set(listed) <= {"small:1", "big:1"} and "small:1" in listed
+    assert codes[0] == 125 and codes[-1] == 0
+
+
+def test_read_only_store(rootless: Command, place: Place, archive: Path) -> None:
+    script = """
+    mount -t tmpfs none {data} && {words} load -q -i big.tar >/dev/null || exit 99
+    {words} images >/dev/null; mount --options-mode ignore -o remount,ro {data} || exit 98
+    {words} images && {words} image inspect big:1 >/dev/null && {words} ps -a || exit 97
+    {words} history big:1 >/dev/null && {words} save -q -o out.tar big:1 || exit 96
+    for verb in "load -q -i big.tar" "tag big:1 other:1" "rmi big:1" "untag big:1" \
+        "image prune -af" "import big.tar x:1"; do
+        {words} $verb >/dev/null; test $? = 125 || exit 90
+    done
+    """
+    done = alone(rootless, place, script)
+    assert done.returncode == 0, done
+    assert "big" in done.stdout
+    said = done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    assert sum(line.startswith("error: ") for line in said) == 6, said
+    assert done.stderr.lower().count("read-only") >= 5
+
+
+def test_owners_that_are_refused(rootless: Command, place: Place, everyone: str) -> None:
+    """An image with an id beyond the map: a sentence, and no half of a layer."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, uid in (("mine", 0), ("theirs", 3_000_000)):
+            entry = tarfile.TarInfo(name)
+            entry.uid = uid
+            tar.addfile(entry)
+    if everyone == "single":
+        rootless("import", "-", "far:1", input=buffer.getvalue())  # owners are not kept there
+        return
+    done = rootless("import", "-", "far:1", input=buffer.getvalue(), code=125)
+    assert '"theirs" belongs to 3000000:0' in done.stderr and "subordinate ids" in done.stderr
+    rootless("rmi", "far:1", code=None)
+    rootless("system", "prune", "-f")
+    assert not [name for key in (place.data / "layers").iterdir() if key.is_dir()
+                for name in os.listdir(key)]  # fmt: skip
