@@ -167,7 +167,8 @@ def test_killed(rootless: Command, place: Place, doomed: str, verb: str) -> None
 
 FULL = """
 mount -t tmpfs -o size=100m none {data} && {words} {prepare} || exit 99
-mount --options-mode ignore -o remount,size=$(( $(df -k --output=used {data} | tail -1) + $1 ))k {data} || exit 98
+room=$(( $(df -k --output=used {data} | tail -1) + $1 ))
+mount --options-mode ignore -o remount,size=${room}k {data} || exit 98
 shift; {words} "$@"; code=$?
 {words} images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' >listed
 mount --options-mode ignore -o remount,size=100m {data}
