@@ -59,11 +59,21 @@ def prepare_root(draft: Draft) -> None:
         memory=options.writable_tmpfs,
     )
     draft.root = draft.root_mount.merged
+    _check_volatile(draft, draft.choice)
     _tell_copies(draft, draft.choice)
     if not draft.maps.root_is_caller:
         _hand_over(draft)
     if draft.choice.name == "copy":
         rootfs.copy_layers(draft.root_mount, draft.maps, storage_maps)
+
+
+def _check_volatile(draft: Draft, choice: drivers.Choice) -> None:
+    """The kernel refuses to mount a second time what was mounted so."""
+    if "volatile" in choice.options and choice.name == "overlay" and not draft.options.rm:
+        raise UsageError(
+            "--storage-opt volatile is for containers that are started once",
+            hint="--rm has it by itself",
+        )
 
 
 def _tell_copies(draft: Draft, choice: drivers.Choice) -> None:

@@ -183,11 +183,14 @@ class Volumes:
             )
         return str(found["Mountpoint"])
 
+    def _place(self, name: str) -> Json:
+        return {"path": self.mount(name), "no_links": "device" in self.get(name)["Options"]}
+
     def export(self, name: str, out: int) -> Json:
         """Write everything in a volume as a tar stream to the descriptor `out`."""
         from rootless.userns import calls
 
-        request = {"path": self.mount(name), "get": "/", "name": "."}
+        request = {**self._place(name), "get": "/", "name": "."}
         worker = "rootless.storage.transfer:get_worker"
         return calls.call(worker, request, maps=self.engine.maps, mount_namespace=True, stdout=out)
 
@@ -200,7 +203,7 @@ class Volumes:
 
         maps = self.engine.maps
         request = {
-            "path": self.mount(name),
+            **self._place(name),
             "put": "/",
             "renamed": None,
             "owner": None,

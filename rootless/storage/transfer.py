@@ -9,6 +9,7 @@ namespace and looks in through /proc/PID/root.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -32,8 +33,8 @@ class Root:
     """The root directory of a container, running (`pid`) or put together for the occasion.
 
     A request has `pid`, or `path` with an optional `overlay` (mount data), `servers`
-    (rootfs.Server.as_json) and `binds` ((source, target) pairs); the mounts vanish with this
-    process's mount namespace.  `fd` is the descriptor.
+    (rootfs.Server.as_json), `no_links` and `binds` ((source, target) pairs); the mounts vanish with
+    this process's mount namespace.  `fd` is the descriptor.
     """
 
     def __init__(self, request: Json) -> None:
@@ -45,7 +46,7 @@ class Root:
         if request.get("overlay"):
             os.chdir(request.get("base") or "/")
             kernel.calls.mount("overlay", path, "overlay", 0, request["overlay"])
-        self.fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.fd = _directory(path, links=not request.get("no_links"))
         for source, target in request.get("binds", ()):
             self._bind(source, target)
 
@@ -86,6 +87,23 @@ class Root:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _directory(path: str, *, links: bool) -> int:
+    """Open the top.  Without `links` none may lie on the way: who has a volume's directory below
+    another mount of his could put a link to anything of the person's there (CVE-2023-0778)."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    if links:
+        return os.open(path, flags)
+    try:
+        return kernel.calls.openat2(-100, path, flags, resolve=kernel.RESOLVE_NO_SYMLINKS)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        raise StorageError(
+            f"{path} leads through a symbolic link, which was not there when the volume was made",
+            hint="look at it, and make the volume again if it is right",
+        ) from None
 
 
 def look_worker(request: Json) -> Json:

@@ -94,4 +94,5 @@ def _directory(device: str) -> str:
             f"the directory {device} of the volume does not exist",
             hint=f"make it first: mkdir -p {device}",
         )
-    return os.path.normpath(device)
+    # without links from now on: see `Root` of storage.transfer
+    return os.path.realpath(device)

@@ -59,7 +59,10 @@ class Volumes:
         if options:
             from rootless.storage import volume_options
 
-            owner = volume_options.parse(options).owner
+            parsed = volume_options.parse(options)
+            owner = parsed.owner
+            if parsed.device:
+                options = {**options, "device": parsed.device}
         draft = os.path.join(self.base, f"{_DRAFT}{os.getpid()}-{os.urandom(6).hex()}")
         try:
             os.makedirs(self.base, 0o711, exist_ok=True)

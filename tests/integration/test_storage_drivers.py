@@ -57,6 +57,9 @@ def test_options_reach_the_driver(rootless: Command, busybox_image: str, driver:
     found = rootless("run", "--storage-opt", "colour=red", busybox_image, "true", code=125)
     assert 'the driver overlay has no option "colour"' in found.stderr
     assert "hint: volatile, index, xino" in found.stderr
+    found = rootless("run", "--storage-opt", "volatile", busybox_image, "true", code=125)
+    assert "started once" in found.stderr
+    rootless("run", "--rm", "--storage-opt", "volatile", "--network", "none", busybox_image, "true")
     found = rootless("run", "--storage-opt", "size=1g", busybox_image, "true", code=125)
     assert "without a quota" in found.stderr
 

@@ -291,3 +291,22 @@ def test_a_killed_command_leaves_no_half_of_a_volume(rootless: Command, place: P
     assert (volumes / "kept/_data").is_dir()
     for turn in range(4):
         rootless("volume", "create", "--ignore", f"v{turn}")
+
+
+def test_a_volume_exchanged_for_a_link_is_not_exported(
+    rootless: Command, sh: Callable[..., str], place: Place
+) -> None:
+    """CVE-2023-0778: a container has the directory above that of a volume."""
+    parent = place.work / "parent"
+    (parent / "volume").mkdir(parents=True)
+    secret = place.work / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+    rootless("volume", "create", "-o", "type=none", "-o", f"device={parent}/volume", "v")
+    assert rootless("volume", "export", "v").out
+    sh(f"mv /p/volume /p/old; ln -s {secret} /p/volume", "-v", f"{parent}:/p")
+    for words in (["export", "v"], ["import", "v", "-"]):
+        found = rootless("volume", *words, code=125)
+        assert "leads through a symbolic link" in found.stderr
+        assert b"secret" not in found.out
+    assert os.listdir(secret) == ["key"]
