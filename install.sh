@@ -351,9 +351,12 @@ launcher() {
 # $mark
 import sys
 sys.path += ["$1", "$1/rootless/_vendor"]
-from rootless import packed
-packed.use()
-from rootless.$2 import main
+try:
+    from rootless import packed
+    packed.use()
+    from rootless.$2 import main
+except KeyboardInterrupt:
+    sys.exit(130)
 sys.exit(main())
 EOT
 }

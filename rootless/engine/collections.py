@@ -38,11 +38,17 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def create(self, options: ContainerOptions) -> Container:
-        """Make a container without starting it."""
-        from rootless.engine import create
+    def create(
+        self,
+        image: str | ImageRecord | ContainerOptions,
+        command: Strings | str | None = None,
+        **words: object,
+    ) -> Container:
+        """Make a container without starting it; words as `run` has them."""
+        from rootless.engine import create, running
         from rootless.engine.container import Container
 
+        options = running.options(image, command or [], words)
         identifier, lock = create.create(self.engine, options)
         lock.close()
         return Container(self.engine, identifier)

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from rootless.images.store import ImageRecord
 
 
+def options(
+    image: str | ImageRecord | ContainerOptions, command: list[str] | str, words: dict[str, object]
+) -> ContainerOptions:
+    """What the library's words come to; a command in one string is the shell's."""
+    if isinstance(image, ContainerOptions):
+        return image
+    if isinstance(command, str):
+        command = ["/bin/sh", "-c", command]
+    name = image if isinstance(image, str) else image.id
+    return ContainerOptions(image=name, command=list(command), **words)
+
+
 def run(
     containers: Containers,
     image: str | ImageRecord,
@@ -21,13 +33,9 @@ def run(
 ) -> Container | ExecResult:
     """See Containers.run."""
     given = words.pop("input", None)
-    name = image if isinstance(image, str) else image.id
-    if isinstance(command, str):
-        command = ["/bin/sh", "-c", command]
-    options = ContainerOptions(
-        image=name, command=list(command), detach=detach, interactive=given is not None, **words
-    )
-    container, session = containers.launch(options, attach=not detach)
+    words |= {"detach": detach, "interactive": given is not None}
+    wanted = options(image, command, words)
+    container, session = containers.launch(wanted, attach=not detach)
     if session is None:
         return container
     output, error = bytearray(), bytearray()
@@ -42,7 +50,7 @@ def run(
                 error += payload
             elif kind == "X":
                 code = int.from_bytes(payload[:4], "little")
-    if not options.rm:
+    if not wanted.rm:
         container.remove(force=True, volumes=True)
     return ExecResult(code, bytes(output), bytes(error))
 

@@ -306,7 +306,8 @@ def serve(tree: Tree, mount_point: str) -> None:
 def load() -> Any:
     """fuse-python.  Raises StorageError."""
     try:
-        import fuse
+        # by name, because type checkers of our users know nothing of it
+        fuse: Any = __import__("fuse")
     except ImportError:
         from rootless.errors import StorageError
 

@@ -82,6 +82,13 @@ def test_a_mistake_gets_a_sentence_and_a_hint(
     assert len(lines) <= 2, found
 
 
+def test_inspecting_what_is_not_there(rootless: Command) -> None:
+    for name in ("x", "..", "/", "a/b"):
+        for kind in ((), ("volume",), ("image",), ("container",)):
+            found = rootless(*kind, "inspect", name, code=125)
+            assert "error: " in found.stderr and "internal" not in found.stderr, found
+
+
 def test_each_of_many_words_is_tried(rootless: Command, busybox_image: str) -> None:
     for name in ("one", "two"):
         rootless("create", "--name", name, busybox_image, "true")

@@ -40,7 +40,7 @@ def run(call: Call) -> int:
     engine = call.engine()
     for word in call.words:
         try:
-            found.append(_find(engine, word, call.options["type"], bool(call.options["size"])))
+            found.append(_find(engine, word, call.options["type"], bool(call.options.get("size"))))
         except RootlessError as error:
             tell(error)
             code = error.exit_code
