@@ -20,10 +20,7 @@ _THREADS = 2
 
 
 class Arrivals:
-    """A context manager around a pull; leaving it waits until everything is unpacked.
-
-    Raises what went wrong with a layer, unless the pull failed by itself.
-    """
+    """A context manager around a pull; leaving it ends the threads."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -54,11 +51,13 @@ class Arrivals:
         blob = ImageStore(self.engine.data_dir).blob_path(layer.digest)
         self.layers.ensure([(layer.diff_id, blob)], progress=self.engine.progress)
 
+    def settle(self) -> None:
+        """Wait until everything is unpacked.  Raises what went wrong with a layer."""
+        for one in self._work:
+            one.result()
+        self._work = []
+
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._pool is None:
-            return
-        # After ^C or a failure what has not begun is left out.
-        self._pool.shutdown(wait=True, cancel_futures=error is not None)
-        if error is None:
-            for one in self._work:
-                one.result()
+        if self._pool is not None:
+            # After ^C or a failure what has not begun is left out.
+            self._pool.shutdown(wait=True, cancel_futures=error is not None)

@@ -257,14 +257,23 @@ class Images(Transfers):
 
         `lazy`: only what must be here before it is started.
         """
-        from rootless.engine import trusting
-        from rootless.engine.arrivals import Arrivals
-        from rootless.images import pull
-
         if names_hello(name):
             return self.for_run(name, "missing")
         self.engine.prepare_data_dir()
         store = self.store
+        from rootless.engine import trusting
+        from rootless.images import unchanged
+
+        plain = tls_verify is None and settings is None and not self.engine.demands
+        if plain and not trusting.settings() and unchanged.trusted_as_all():
+            here = unchanged.look(store, name, platform)
+            if here is not None:
+                self.unpack(here, self.engine.maps)
+                self.event("pull", here)
+                return here
+        from rootless.engine.arrivals import Arrivals
+        from rootless.images import pull
+
         # garbage collection lets the blobs be until they are unpacked as well
         with store.guard(), Arrivals(self.engine) as arrivals:
             record = pull.pull(
@@ -278,6 +287,7 @@ class Images(Transfers):
                 lazy=lazy,
                 on_layer=None if lazy else arrivals.take,
                 trust=trusting.rules(self.engine),
+                settle=arrivals.settle,
             )
         if not lazy:
             self.unpack(record, self.engine.maps)

@@ -104,6 +104,9 @@ def entries(document: dict[str, Json], media_type: str = "") -> list[dict[str, J
     one digest (CVE-2021-41190).
     """
     kind = document.get("mediaType") or media_type
+    indexes, images = (OCI_INDEX, DOCKER_INDEX), (OCI_MANIFEST, DOCKER_MANIFEST)
+    if (kind in indexes and media_type in images) or (kind in images and media_type in indexes):
+        raise invalid(f"its media type {kind} does not fit {media_type}, as which it was given")
     is_index = "manifests" in document
     if is_index and ("layers" in document or "config" in document):
         raise invalid("it is a manifest and an index at once")
@@ -112,12 +115,7 @@ def entries(document: dict[str, Json], media_type: str = "") -> list[dict[str, J
             "the image uses docker's manifest schema 1, which has been retired",
             hint="pull it with an old docker and push it again",
         )
-    if is_index != (kind in (OCI_INDEX, DOCKER_INDEX)) and kind in (
-        OCI_INDEX,
-        DOCKER_INDEX,
-        OCI_MANIFEST,
-        DOCKER_MANIFEST,
-    ):
+    if is_index != (kind in indexes) and kind in (*indexes, *images):
         raise invalid(f"its media type {kind} does not fit what is in it")
     if not is_index:
         return None

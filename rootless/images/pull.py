@@ -47,6 +47,7 @@ def pull(
     lazy: bool = False,
     on_layer: Callable[[Layer], None] | None = None,
     trust: Trust | None = None,
+    settle: Callable[[], None] | None = None,
 ) -> ImageRecord:
     """Bring the image `name` into the store, or make sure it is still the newest.
 
@@ -56,7 +57,8 @@ def pull(
     (`chunked.index`): of layers with a table of contents only what those lack is fetched.
     `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
     `on_layer` hears of each layer that is here, from several threads, the others still arriving;
-    it keeps garbage collection away as long as it works.
+    it keeps garbage collection away as long as it works.  `settle` is called when all are here,
+    before the image has a record: what it raises means that there is no such image.
     `trust` says which images may be had, by default what the person's policy.json says.
     Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
     """
@@ -83,6 +85,7 @@ def pull(
         made = _Pull(store, named, registry, wanted, bool(platform), progress)
         made.indexes = indexes or list
         made.on_layer = on_layer or _ignore
+        made.settle = settle or made.settle
         made.lazy = lazy
         made.trust = trust
         return made
@@ -153,6 +156,7 @@ class _Pull:
         self.progress = progress
         self.indexes: Callable[[], list[str]] = list
         self.on_layer: Callable[[Layer], None] = _ignore
+        self.settle: Callable[[], None] = lambda: None
         self.annotations: dict[str, dict[str, Json]] = {}
         self.lazy = False
         self.trust: Trust | None = None
@@ -191,6 +195,7 @@ class _Pull:
                     wanted.pop(one.digest, None)
                     self.away.add(one.digest)
         parallel.run([self._layer_job(layer) for layer in wanted.values()], PARALLEL)
+        self.settle()
         content.ingest_bytes(self.store, data)
         record = manifests.record(digest, manifest.config.digest, layers, config)
         return self._keep(record, [f"{self.name.name}@{top}"])

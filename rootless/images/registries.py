@@ -1,19 +1,18 @@
 """Which server answers for a name: containers' registries.conf.
 
 Scope: reading the files, and the servers for a whole name; `shortnames` makes whole names of short
-ones.  Version 2 of the format, and of version 1 the three lists that it had.
+ones.  Version 2 of the format, and of version 1 the three lists that it had.  Light: `pull` of an
+unchanged image loads it.
 Source: containers-registries.conf(5), containers-registries.conf.d(5).
 """
 
 from __future__ import annotations
 
-import functools
 import os
 
 from rootless import documents, paths
 from rootless.errors import HostError, RegistryError, UsageError
 from rootless.images.reference import DEFAULT_REGISTRY, Reference
-from rootless.images.transport import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,32 +151,52 @@ def config_home() -> str:
 
 
 def configuration() -> Configuration:
-    """What the files of this host say now.  Raises HostError."""
-    stamped = []
+    """What the files of this host say now.  Raises HostError.
+
+    Reading TOML takes longer than asking a registry whether an image is unchanged, so what the
+    files came to is kept in the cache until one of them changes.
+    """
+    stamps: list[Json] = []
     for path in _files():
         try:
             status = os.stat(path)
         except OSError:
             continue
-        stamped.append((path, status.st_mtime_ns, status.st_size))
-    return _read(tuple(stamped))
+        stamps.append([path, status.st_mtime_ns, status.st_size, status.st_ino])
+    found = Configuration()
+    if not stamps:
+        return found
+    cache = os.path.join(paths.cache_dir(), "registries.json")
+    try:
+        kept = documents.read(cache)
+        if kept["files"] == stamps:
+            for name in Configuration.__slots__:
+                setattr(found, name, kept[name])
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    for path, *_ in stamps:
+        found.add(_load(path))
+    value = {name: getattr(found, name) for name in Configuration.__slots__}
+    try:
+        os.makedirs(paths.cache_dir(), 0o700, exist_ok=True)
+        documents.write(cache, {**value, "files": stamps})
+    except (OSError, ValueError):
+        pass  # a cache that cannot be written is none
+    return found
 
 
-@functools.lru_cache(maxsize=4)
-def _read(stamped: tuple[tuple[str, int, int], ...]) -> Configuration:
+def _load(path: str) -> dict[str, Json]:
     import tomllib
 
-    found = Configuration()
-    for path, _, _ in stamped:
-        try:
-            with open(path, "rb") as file:
-                found.add(tomllib.load(file))
-        except (OSError, ValueError) as error:
-            raise HostError(
-                f"cannot read {path}: {error}",
-                hint="mend the file, or name another one in CONTAINERS_REGISTRIES_CONF",
-            ) from None
-    return found
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except (OSError, ValueError) as error:
+        raise HostError(
+            f"cannot read {path}: {error}",
+            hint="mend the file, or name another one in CONTAINERS_REGISTRIES_CONF",
+        ) from None
 
 
 def _files() -> list[str]:
@@ -230,6 +249,15 @@ def _insecure(entry: dict[str, Json], host: str, tls_verify: bool | None) -> boo
         return not tls_verify
     bare = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
     return entry.get("insecure") is True or is_loopback(bare)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this host."""
+    host = host.strip("[]")
+    if host in ("localhost", "::1"):
+        return True
+    numbers = host.split(".")
+    return len(numbers) == 4 and numbers[0] == "127" and all(part.isdigit() for part in numbers)
 
 
 def _string(entry: dict[str, Json], key: str) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from rootless import documents
 from rootless.errors import ImageNotFound, RegistryError, RootlessError
-from rootless.images import challenges, credentials, registries
+from rootless.images import challenges, credentials, registries, unchanged
 from rootless.images.reference import Reference
 from rootless.images.transport import (
     RETRY_STATUS,
@@ -149,6 +149,8 @@ class Session:
                     raise
                 continue
             self._base = base
+            if self.endpoint.insecure:
+                unchanged.remember(self.endpoint.host, scheme == "http" and reply.status != 401)
             if reply.status in RETRY_STATUS and not only:
                 reply.close()
                 return self._ask(method, place, headers, body, attempts)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
 from rootless.errors import HostError, RegistryError
+from rootless.images.registries import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -380,15 +381,6 @@ class Transport:
                     _load_certificates(context, self._certificates)
                 self._context = context
             return self._context
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this host."""
-    host = host.strip("[]")
-    if host == "localhost" or host == "::1":
-        return True
-    numbers = host.split(".")
-    return len(numbers) == 4 and numbers[0] == "127" and all(part.isdigit() for part in numbers)
 
 
 def stalled(url: str, settings: Settings) -> RegistryError:

@@ -16,8 +16,11 @@ TLS = text("--tls-verify", "BOOL", "check the registry's certificate (true)", co
 REGISTRY = (AUTHFILE, CERT_DIR, CREDS, TLS)
 
 
-def settings(given: dict[str, Json], prefix: str = "") -> Settings:
-    """What these options say."""
+def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
+    """What these options say, None where none was given."""
+    names = [prefix + "creds", prefix + "authfile", "authfile", prefix + "cert_dir"]
+    if not any(given.get(name) for name in names):
+        return None
     from rootless.engine import transfers
 
     return transfers.settings(
