@@ -28,6 +28,10 @@ class Demands:
         self.required = required
         self.keys = keys or []
 
+    def __bool__(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self.policy or self.required or self.keys)
+
 
 def settings() -> dict[str, Json]:
     """The table [trust] of config.toml: `require-signatures`, `signature-policy`.  UsageError."""
