@@ -236,6 +236,7 @@ class Rows:
         self.directory = directory
         self.command = command
         self.times = times
+        self.short = tempfile.mkdtemp(prefix="rlb-", dir="/var/tmp")
         self.registry = Registry(directory / "registry")
 
     def rootless(self, data: str, *words: str) -> list[str]:
@@ -308,7 +309,7 @@ class Rows:
         medians = in_turn(self.times, contenders)
         for peer in [one for one in medians if one != "rootless"] or [""]:
             verdict("pull 300 MB, 6 layers", medians, peer, 0.7)
-        for one in ("pulled", "podman", "podman-run", "oci", "bundle"):
+        for one in ("pulled", "podman", "oci", "bundle"):
             self.remove(one)
 
     def _synced(self) -> float:
@@ -324,7 +325,8 @@ class Rows:
             self.sync()
             words = ["podman", "--cgroup-manager", "cgroupfs"]
             words += ["--root", f"{self.directory}/podman"]
-            words += ["--runroot", f"{self.directory}/podman-run"]
+            # it takes no more than 50 characters
+            words += ["--runroot", self.short]
             words += ["pull", "-q", "--tls-verify=false", name]
             return timed(words) + self._synced()
 
@@ -443,6 +445,7 @@ def main() -> None:
             getattr(rows, name)()
     finally:
         rows.registry.close()
+        shutil.rmtree(rows.short, ignore_errors=True)
         subprocess.run([*rows.command, "unshare", "rm", "-rf", str(directory)], check=False)
         shutil.rmtree(directory, ignore_errors=True)
 
