@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """File-system work inside a container: medians and ratios against the host, in one run.
 
-    tests/bench/files.py [--user NAME] [--times N] [--only WORD]
+    tests/bench/files.py [--user NAME] [--times N] [--only NAME,...]
 
 A build that reads 2,000 small sources and writes 2,000 objects beside them by rename, `git status`
 of these 2,000 files, and random reads of a file of 64 MB: on the host, in containers of this
@@ -31,15 +31,15 @@ from start import become, launcher
 FILES = 2000
 BIG = 64 << 20
 
-# runs inside; prints {work: seconds}
+# runs inside; prints {work: [seconds, seconds of processor time]}
 WORK = r"""
 import hashlib, json, os, random, subprocess, sys, time
 root = sys.argv[1]
 made = {}
 def timed(name, act):
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), sum(os.times()[:4])
     act()
-    made[name] = time.perf_counter() - begin
+    made[name] = time.perf_counter() - begin, sum(os.times()[:4]) - used
 def build():
     for directory, _, names in os.walk(root + "/src"):
         for name in names:
@@ -176,18 +176,26 @@ def measure(base: Path, ours: list[str], times: int, only: str) -> None:
         **{name: driver(name) for name in ("overlay", "fuse-overlayfs", "python-fuse", "copy")},
         "podman fuse-overlayfs": lambda: call(*podman, "run", "--rm", "--network", "none", *inside),
     }
-    ways = {name: act for name, act in ways.items() if name == "host" or only in name}
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
+    wanted = {"host", *only.split(",")} if only else set(ways)
+    ways = {name: act for name, act in ways.items() if name in wanted}
+    found: dict[str, dict[str, list[list[float]]]] = {name: {} for name in ways}
     for _ in range(times):
         for name, act in ways.items():
-            for what, seconds in json.loads(act()).items():
-                found[name].setdefault(what, []).append(seconds)
+            for what, pair in json.loads(act()).items():
+                found[name].setdefault(what, []).append(pair)
     for what in found["host"]:
-        print(f"\n{what} (medians of {times}, ms; speed against the host)")
-        host = statistics.median(found["host"][what])
+        print(
+            f"\n{what} (medians of {times}: ms, speed against the host; the same of the work's own"
+        )
+        print("processor time, which a busy machine disturbs less and a server is no part of)")
+        host = [statistics.median(one) for one in zip(*found["host"][what], strict=True)]
         for name, table in found.items():
-            middle = statistics.median(table[what])
-            print(f"  {name:22} {middle * 1000:8.1f}   {host / middle:5.2f}")
+            middle = [statistics.median(one) for one in zip(*table[what], strict=True)]
+            shown = "".join(
+                f" {one * 1000:8.1f} {of / max(one, 0.001):5.2f}  "
+                for one, of in zip(middle, host, strict=True)
+            )
+            print(f"  {name:22}{shown}")
 
 
 if __name__ == "__main__":
