@@ -60,7 +60,7 @@ OPTIONS = (
     several("--dns-search", "DOMAIN", "a search domain"),
     several("--dns-option", "OPTION", "an option of resolv.conf(5)"),
     several("--add-host", "NAME:ADDRESS", "a line of /etc/hosts; host-gateway means the host"),
-    text("--userns", "MODE", "auto, keep-id[:uid=N,gid=N], host, nomap or single",
+    text("--userns", "MODE", "auto[:size=N], keep-id[:uid=N,gid=N], host, nomap or single",
          complete="auto keep-id host nomap single"),
     several("--uidmap", "INSIDE:OUTSIDE:COUNT", "map uids; OUTSIDE counts your ids, @N host ids"),
     several("--gidmap", "INSIDE:OUTSIDE:COUNT", "the same for gids"),

@@ -196,7 +196,7 @@ class Changes:
         else:
             self.cover(parent, name)
         parent.entries.pop(name, None)
-        self.tree.forget(path)
+        self.tree.forget_empty(path)
 
     # ------------------------------------------------------------ rename
 

@@ -23,6 +23,7 @@ Entry = tuple[int, int, int]
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_ENTRIES = 200_000
 """Names that are remembered; a name costs about 200 bytes."""
+_FEW = 64
 
 
 def failure(number: int, path: str | None = None) -> OSError:
@@ -202,6 +203,11 @@ class Tree:
         for known in [one for one in self._known if one == path or one.startswith(inside)]:
             self._drop(known)
 
+    def forget_empty(self, path: str) -> None:
+        """As `forget`, for a directory that has nothing below."""
+        if path in self._known:
+            self._drop(path)
+
     def _drop(self, path: str) -> None:
         directory = self._known.pop(path)
         self._count -= len(directory.entries)
@@ -212,6 +218,8 @@ class Tree:
         """Between two operations: let go of what was read longest ago, if it is too much."""
         if self._descriptors < self._most and self._count < _MOST_ENTRIES:
             return
+        if len(self._known) < _FEW:
+            return  # a directory of very many names, which would only be read again
         for path in list(self._known)[1 : len(self._known) // 2 + 1]:
             self._drop(path)
 
