@@ -249,7 +249,7 @@ def _layer_directories(record: ImageRecord, images: Images | None) -> Json:
     from rootless.storage.layers import LayerStore
 
     layers = LayerStore(images.engine.data_dir, images.engine.maps)
-    paths = [layers.path(layer.diff_id) for layer in reversed(record.layers)]
+    paths = layers.stack([layer.diff_id for layer in record.layers])
     return {
         "Name": "layers",
         "Data": {"UpperDir": paths[0], "LowerDir": ":".join(paths[1:])},

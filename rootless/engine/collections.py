@@ -242,7 +242,7 @@ class Images(Transfers):
                     [(diff_id, store.blob_path(digest)) for diff_id, digest in blobs.items()],
                     progress=self.engine.progress,
                 )
-        return [layers.path(one) for one in reversed(diff_ids)]
+        return layers.stack(diff_ids)
 
     def pull(
         self,

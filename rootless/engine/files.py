@@ -20,7 +20,7 @@ def lowers(container: Container) -> list[str]:
     from rootless.storage.layers import LayerStore
 
     layers = LayerStore(container.engine.data_dir, container.storage_maps())
-    found = [layers.path(one) for one in reversed(container.record["layers"])]
+    found = layers.stack(container.record["layers"])
     return found or [os.path.join(container.directory, "empty")]
 
 

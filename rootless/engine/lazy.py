@@ -100,7 +100,8 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
         for one in reversed(record.layers)
     ]
     argv = [sys.executable, "-IS", _PROGRAM, described.path]
-    return directories, [Server(argv, described.mount_point)]
+    # a layer that comes twice counts where it is topmost
+    return list(dict.fromkeys(directories)), [Server(argv, described.mount_point)]
 
 
 def _obstacle(draft: Draft, maps: IdMaps, record: ImageRecord) -> str:

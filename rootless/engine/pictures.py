@@ -115,12 +115,17 @@ def diff(images: Images, name: str, other: str = "") -> list[tuple[str, str]]:
 
     Raises ImageNotFound.
     """
+    from rootless.storage.layers import LayerStore
     from rootless.userns import calls
 
     engine = images.engine
     record = images.get(name)
     new = images.unpack(record, engine.maps)
-    old = images.unpack(images.get(other), engine.maps) if other else new[1:]
+    if other:
+        old = images.unpack(images.get(other), engine.maps)
+    else:
+        layers = LayerStore(engine.data_dir, engine.maps)
+        old = layers.stack([layer.diff_id for layer in record.layers[:-1]])
     told = calls.call(
         "rootless.storage.comparing:images_worker", {"new": new, "old": old}, maps=engine.maps
     )
@@ -197,7 +202,7 @@ def mount(images: Images, name: str) -> str:
     )
     os.makedirs(path, 0o755, exist_ok=True)
     try:
-        showing.show(path, layers.directory, [layers.path(one) for one in reversed(diff_ids)])
+        showing.show(path, layers.directory, layers.stack(diff_ids))
     except OSError as error:
         os.rmdir(path)
         raise StorageError(

@@ -309,13 +309,13 @@ class _Job:
             listed.append(
                 {
                     "Config": config,
-                    "RepoTags": [_docker_name(name) for name in names] or None,
+                    "RepoTags": [name.canonical for name in names] or None,
                     "Layers": paths,
                 }
             )
             for name in names:
                 top = record.layers[-1].diff_id[7:] if record.layers else record.id
-                repositories.setdefault(_docker_name(name).rpartition(":")[0], {})[name.tag] = top
+                repositories.setdefault(name.name, {})[name.tag] = top
         sink.small("manifest.json", documents.dumps(listed).encode())
         if repositories:
             sink.small("repositories", documents.dumps(repositories).encode())
@@ -408,11 +408,6 @@ class _Job:
 
 def _blob_name(digest: str) -> str:
     return "blobs/sha256/" + digest[7:]
-
-
-def _docker_name(name: reference.Reference) -> str:
-    """docker says `debian:1` where podman says the whole name; both read either."""
-    return f"{name.familiar_name}:{name.tag}"
 
 
 def _missing(digest: str, error: OSError) -> StorageError:

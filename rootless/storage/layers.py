@@ -44,6 +44,14 @@ class LayerStore:
         """The directory of a layer, whether it exists or not."""
         return os.path.join(self.directory, diff_id.rpartition(":")[2][:32], "fs")
 
+    def stack(self, diff_ids: Sequence[str]) -> list[str]:
+        """Directories of an image's layers (lowest first), topmost first, each once.
+
+        A layer that comes twice (an empty one does, often) is of use at its topmost place only:
+        there it has all it has.  The kernel's overlay refuses it a second time.
+        """
+        return list(dict.fromkeys([self.path(one) for one in reversed(diff_ids)]))
+
     def missing(self, diff_ids: Iterable[str]) -> list[str]:
         """Those that have not been unpacked."""
         return [one for one in diff_ids if not os.path.isdir(self.path(one))]

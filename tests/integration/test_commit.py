@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import subprocess
 import tarfile
 from pathlib import Path
@@ -231,6 +232,28 @@ def test_running_container(rootless: Command, busybox_image: str) -> None:
     rootless("run", "--rm", "--network", "none", "live:1", "true")
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_same_layer_twice(
+    rootless: Command, busybox_image: str, place: Place, driver: str
+) -> None:
+    """Two commits without a change are two equal, empty layers; what was below shows through."""
+    below = "busybox:test"
+    for name in ("once:1", "twice:1"):
+        rootless("create", "--name", "c", "--network", "none", below, "true")
+        rootless("commit", "c", name)
+        rootless("rm", "c")
+        below = name
+    first, second = rootless("image", "inspect", "-f", "{{json .RootFS.Layers}}",
+                             "twice:1").json()[1:]  # fmt: skip
+    assert first == second
+    words = ("--storage-driver", driver, "run", "--network", "none", "--name", "c")
+    rootless(*words, "twice:1", "sh", "-c", "ls /bin >/dev/null && touch /x")
+    assert rootless("diff", "c").stdout == "A /x\n"
+    assert rootless("image", "diff", "twice:1").stdout == ""
+    rootless("commit", "--squash", "c", "flat:1")
+    rootless("run", "--rm", "--network", "none", "flat:1", "test", "-e", "/x")
+
+
 # archives
 
 
@@ -305,6 +328,47 @@ def test_formats_of_peers(
     subprocess.run(unpack, cwd=place.work, check=True, capture_output=True)
     assert (place.work / "bundle/rootfs/second").exists()
     subprocess.run(["chmod", "-R", "u+rwX", place.work / "bundle"], check=True)
+
+
+def test_podman_both_ways(
+    rootless: Command, two: tuple[str, str], place: Place, everyone: str
+) -> None:
+    """What is saved here loads there under the same names and digests, and the other way round."""
+    if everyone == "single":
+        return  # podman itself cannot load an image without subordinate ids
+    base = ["podman", "--root", "p/root", "--runroot", "p/run", "--storage-driver", "vfs",
+            "--cgroup-manager", "cgroupfs"]  # fmt: skip
+
+    def podman(*words: str) -> str:
+        done = subprocess.run([*base, *words], cwd=place.work, env=place.env, capture_output=True)
+        assert done.returncode == 0, done
+        return done.stdout.decode().strip()
+
+    try:
+        rootless("save", "-q", "-o", "d.tar", "two:1", "busybox:test")
+        rootless("save", "-q", "--format", "oci-archive", "-o", "o.tar", "two:1")
+        podman("load", "-q", "-i", "o.tar")
+        ours = inspect(rootless, "two:1")
+        assert "sha256:" + podman("image", "inspect", "-f", "{{.Id}}", "two:1") == ours["Id"]
+        assert podman("image", "inspect", "-f", "{{.Digest}}", "two:1") == ours["Digest"]
+        loaded = podman("load", "-q", "-i", "d.tar")
+        assert "docker.io/library/two:1" in loaded and "docker.io/library/busybox:test" in loaded
+        podman("create", "--name", "x", "two:1", "touch", "/third")
+        podman("commit", "-q", "--format", "oci", "x", "theirs:1")
+        podman("save", "-q", "--format", "oci-archive", "-o", "t.tar", "theirs:1")
+        podman("save", "-q", "-m", "-o", "m.tar", "theirs:1", "two:1")
+        rootless("load", "-q", "-i", "t.tar")
+        theirs = inspect(rootless, "localhost/theirs:1")
+        raw = ["skopeo", "inspect", "--raw", "oci-archive:t.tar"]
+        found = subprocess.run(raw, cwd=place.work, check=True, capture_output=True).stdout
+        assert "sha256:" + hashlib.sha256(found).hexdigest() == theirs["Digest"]
+        assert "localhost/theirs:1" in rootless("load", "-q", "-i", "m.tar").stdout
+        rootless("run", "--rm", "--network", "none", "theirs:1", "test", "-e", "/second")
+    finally:
+        subprocess.run([*base, "unshare", "rm", "-rf", "p"], cwd=place.work, env=place.env,
+                       capture_output=True)  # fmt: skip
+        for pause in place.runtime.glob("libpod/tmp/pause.pid"):
+            os.kill(int(pause.read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
