@@ -178,8 +178,8 @@ def _personality(value: Json) -> str:
 class Gate:
     """What `create` adds to a plan: hooks, the socket to wait at, descriptors to keep.
 
-    `listener`: the descriptor's number; `states`: the state for hooks while the container is made
-    and when it is, with @PID@ for the pid.
+    `listener`: the descriptor's number, -1 where `run` does not wait; `states`: the state for hooks
+    while the container is made and when it is, with @PID@ for the pid.
     """
 
     def __init__(
@@ -197,9 +197,13 @@ class Gate:
             ops.append(("runtime-hooks", ()))
         return ops + self._run("createContainer")
 
-    def before_filter(self) -> list[Record]:
+    def before_filter(self, command: str) -> list[Record]:
         """Wait; then the hooks of `start`."""
-        return [("gate", (str(self.listener),)), *self._run("startContainer")]
+        ops: list[Record] = []
+        if self.listener >= 0:
+            # what cannot be executed is told by `create`, not only by `start`
+            ops = [("lookup", (command,)), ("gate", (str(self.listener),))]
+        return ops + self._run("startContainer")
 
     def _run(self, kind: str) -> list[Record]:
         made: list[Record] = []
@@ -306,9 +310,7 @@ def _process(
     # what the launcher needs memory or further calls for comes before a filter that may forbid them
     ops.append(("env", env))
     if gate is not None:
-        # what cannot be executed is told by `create`, not only by `start`
-        ops.append(("lookup", (process["args"][0],)))
-        ops += gate.before_filter()
+        ops += gate.before_filter(process["args"][0])
         preserved = gate.preserved
     if preserved:
         ops.append(("preserve", (str(preserved),)))

@@ -68,11 +68,13 @@ class Wanted:
 
 
 class Process:
-    """A process that was made: its pid, and the helper's where that one waits for it."""
+    """A process that was made: its pid, the helper's where that one waits for it, and whether it
+    waits for `start`."""
 
     def __init__(self, pid: int, helper: int) -> None:
         self.pid = pid
         self.helper = helper
+        self.waits = False
 
 
 def make(

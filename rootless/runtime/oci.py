@@ -13,7 +13,7 @@ import time
 
 from rootless import documents
 from rootless.errors import Conflict, RuntimeFailure
-from rootless.runtime import compile, hooks, making, states
+from rootless.runtime import compile, hooks, making, seccomp, states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from rootless.runtime.states import Box
 
 
-def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Process:
-    """Make the container and leave it waiting.  Nothing is left behind when this fails."""
+def create(
+    box: Box, bundle: Bundle, wanted: Wanted, place: Place | None, *, waits: bool = True
+) -> Process:
+    """Make the container and leave it waiting; or running, which the process's `waits` tells.
+
+    Nothing is left behind when this fails.
+    """
     config = bundle.config
+    program, flags = bundle.filter()
+    # an agent that answers system calls may be asked about exec already, and gets its descriptor by
+    # the socket
+    waits = waits or bool(flags & seccomp.NEW_LISTENER)
     process = config["process"]
     box.record = {
         "status": "creating",
@@ -43,14 +52,13 @@ def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Pro
         "cgroup": "",
     }
     box.save()
-    listener = _listen(box.directory)
-    number = 4 + wanted.preserve_fds
+    listener = _listen(box.directory) if waits else None
+    number = 4 + wanted.preserve_fds if waits else -1
     before = {**box.state(), "status": "creating", "pid": -1}
     told = [
         documents.dumps({**before, "status": status}).replace(":-1", ":@PID@", 1)
         for status in ("creating", "created")
     ]
-    program, flags = bundle.filter()
     plan = compile.plan(
         config,
         [],
@@ -62,7 +70,7 @@ def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Pro
     orders = [
         *bundle.namespace_orders(),
         ("stdin", ("inherit",)),
-        ("gate", (str(number),)),
+        *([("gate", (str(number),))] if waits else []),
         *wanted.orders(bool(process.get("terminal"))),
     ]
 
@@ -73,9 +81,16 @@ def create(box: Box, bundle: Bundle, wanted: Wanted, place: Place | None) -> Pro
     try:
         made = making.make(box, plan, orders, wanted, place, listener, runtime_hooks)
     finally:
-        listener.close()
+        if listener is not None:
+            listener.close()
     box.record.update(status="created", pid=made.pid, pidStart=states.start_time(made.pid))
-    box.save()
+    try:
+        box.save()
+    except BaseException:
+        # on a full disk, say: nobody could find it any more
+        signal(box, 9)
+        raise
+    made.waits = waits
     return made
 
 
@@ -117,6 +132,11 @@ def start(box: Box) -> None:
         os.close(fd)
     if report:
         raise making.failure(report[8:12], report[12:16], report[16:])
+    started(box)
+
+
+def started(box: Box) -> None:
+    """The hooks of a container whose command runs."""
     configured = box.record["config"]["hooks"].get("poststart")
     try:
         hooks.run(configured, "poststart", box.state())
@@ -148,7 +168,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
     for kind, flag in compile.CLONE.items():
         if _differs(pid, kind):
             flags |= flag
-    from rootless.runtime import bundles, seccomp
+    from rootless.runtime import bundles
 
     rules = config["linux"].get("seccomp")
     filter_flags = 0

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 VERSION = "1"
 """Part of the cached files' names: raise it when the profile or the compiler changes."""
 
+NEW_LISTENER = 8
+"""SECCOMP_FILTER_FLAG_NEW_LISTENER of seccomp(2)."""
+
 LARGEST = 4096 * 8
 """Bytes of the longest program that the kernel takes."""
 
@@ -111,8 +114,8 @@ def flags(oci: Document) -> int:
             raise UsageError(f"unknown seccomp flag {name!r}", hint="one of " + ", ".join(known))
         bits |= known[name]
     if _notifies(oci):
-        # a listener, and TSYNC only in the form that goes with one
-        bits |= 8 | (16 if bits & 1 else 0)
+        # TSYNC only in the form that goes with a listener
+        bits |= NEW_LISTENER | (16 if bits & 1 else 0)
     elif bits & 32:
         raise UsageError(
             "linux.seccomp.flags: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for a listener"

@@ -73,8 +73,9 @@ class Box:
 
     def alive(self) -> bool:
         """Whether its first process lives."""
-        pid = self.record.get("pid", 0)
-        return bool(pid) and start_time(pid) == self.record.get("pidStart")
+        pid, began = self.record.get("pid", 0), self.record.get("pidStart", 0)
+        # 0: it had ended before it was written down
+        return bool(pid and began) and start_time(pid) == began
 
     def status(self) -> str:
         """creating, created, running, paused or stopped."""

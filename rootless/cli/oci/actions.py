@@ -77,7 +77,7 @@ def _place(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], s
 
 
 def _make(
-    shared: Shared, given: Given, identifier: str, *, wait: bool
+    shared: Shared, given: Given, identifier: str, *, wait: bool, waits: bool = True
 ) -> tuple[Box, making.Process]:
     from rootless.runtime.bundles import Bundle
 
@@ -87,7 +87,7 @@ def _make(
     place = _place(shared, bundle, identifier)
     box = states.make(root_of(shared), identifier)
     try:
-        return box, oci.create(box, bundle, wanted, place)
+        return box, oci.create(box, bundle, wanted, place, waits=waits)
     except hooks.HookFailure:
         # runtime-spec, lifecycle steps 3 to 5: go on at step 12, whose end is poststop
         configured = box.record["config"]["hooks"].get("poststop")
@@ -102,9 +102,12 @@ def _make(
 
 def _forget(box: Box) -> None:
     _remove_cgroup(box)
-    for name in documents.names_in(box.directory):
-        os.unlink(os.path.join(box.directory, name))
-    os.rmdir(box.directory)
+    try:
+        for name in documents.names_in(box.directory):
+            os.unlink(os.path.join(box.directory, name))
+        os.rmdir(box.directory)
+    except FileNotFoundError:
+        pass  # somebody else has; what went wrong before is to be told
 
 
 def _remove_cgroup(box: Box) -> None:
@@ -129,9 +132,13 @@ def start(shared: Shared, given: Given, words: list[str]) -> None:
 
 def run(shared: Shared, given: Given, words: list[str]) -> int:
     """create, start, wait, delete."""
-    box, process = _make(shared, given, words[0], wait=not given["detach"])
+    # the process need not wait for us, which saves going back and forth
+    box, process = _make(shared, given, words[0], wait=not given["detach"], waits=False)
     try:
-        oci.start(box)
+        if process.waits:
+            oci.start(box)
+        else:
+            oci.started(box)
     except BaseException:
         oci.signal(box, 9)
         if not given["detach"]:
