@@ -393,14 +393,16 @@ class Images(Transfers):
         name: str = "",
         changes: Strings | None = None,
         message: str = "",
+        platform: str | None = None,
     ) -> ImageRecord:
         """An image of one layer from a root file system's tar."""
         from rootless.images import archives
 
         self.engine.prepare_data_dir()
         record = archives.import_rootfs(
-            self.store, source, name, changes=list(changes or ()), message=message
-        )
+            self.store, source, name, changes=list(changes or ()), message=message,
+            platform=platform, progress=self.engine.progress,
+        )  # fmt: skip
         self.unpack(record, self.engine.maps)
         self.event("import", record)
         return record

@@ -167,6 +167,13 @@ def _check(options: ContainerOptions) -> None:
 def _tell(draft: Draft) -> None:
     """What defaults could not do here, and what would mend it."""
     engine, options = draft.engine, draft.options
+    if draft.image is not None:
+        machine = os.uname().machine
+        usual = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+        if draft.image.architecture not in ("", usual):
+            from rootless.engine import fitting
+
+            fitting.tell(engine, draft.image)
     if draft.maps.single and not options.userns:
         engine.notice("single", f"containers have a single id here: {draft.maps.why}")
     if draft.network.kind == "none" and draft.network.why:

@@ -7,6 +7,7 @@ from rootless.errors import RootlessError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.collections import Images
+    from rootless.engine.engine import Engine
     from rootless.images.record import ImageRecord
 
 
@@ -28,3 +29,13 @@ def fit(images: Images, record: ImageRecord, name: str, platform: str, policy: s
         return images.pull(name, platform)
     except RootlessError as error:
         raise type(error)(f"{mismatch}; {error.message}", hint=error.hint) from None
+
+
+def tell(engine: Engine, record: ImageRecord) -> None:
+    """Say so when an image is for other machines: it may still run, by binfmt_misc and qemu."""
+    from rootless.images import platforms
+
+    here = platforms.host()
+    there = platforms.Platform(record.os, record.architecture, record.variant)
+    if not here.runs(there):
+        engine.notice("", f"the image is for {there}, and this host is {here}", always=True)

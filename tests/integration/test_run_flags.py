@@ -353,3 +353,24 @@ def test_stopping_by_another_signal(rootless: Command, busybox_image: str) -> No
     rootless("stop", "--signal", "USR1", "c")
     assert rootless("logs", "c").stdout == "up\nusr1\n"
     assert rootless("inspect", "-f", "{{.State.ExitCode}}", "c").stdout == "3\n"
+
+
+@pytest.mark.usefixtures("everyone")
+def test_an_image_for_other_machines(rootless: Command, place: Place) -> None:
+    # the head of a program of a machine that this is not: s390x, which no emulator is set up for
+    head = b"\x7fELF\x02\x02\x01" + bytes(9) + b"\0\2" + b"\0\x16" + b"\0\0\0\1"
+    (place.work / "root/bin").mkdir(parents=True)
+    (place.work / "root/bin/other").write_bytes(head + bytes(200))
+    (place.work / "root/bin/other").chmod(0o755)
+    tar = place.work / "other.tar"
+    subprocess.run(["tar", "-C", place.work / "root", "-cf", tar, "."], check=True)
+    rootless("import", "-q", "--platform", "linux/s390x", tar, "other:test")
+    found = rootless("run", "--rm", "other:test", "/bin/other", code=126)
+    assert "note: the image is for linux/s390x, and this host is linux/" in found.stderr
+    assert '"/bin/other" cannot be executed: Exec format error' in found.stderr
+    assert "not a program of this machine's architecture" in found.stderr
+    asked = rootless("run", "--rm", "--pull", "never", "--platform", "linux/amd64", "other:test",
+                     "/bin/other", code=125)  # fmt: skip
+    assert "the image other:test here is for linux/s390x, not for linux/amd64" in asked.stderr
+    shown = rootless("image", "inspect", "-f", "{{.Os}}/{{.Architecture}}", "other:test")
+    assert shown.stdout == "linux/s390x\n"

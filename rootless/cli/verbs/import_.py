@@ -15,6 +15,7 @@ VERB = Verb(
     (
         several("-c --change", "INSTRUCTION", "a Dockerfile instruction, as in 'CMD [\"sh\"]'"),
         text("-m --message", "TEXT", "a line for the history"),
+        text("--platform", "OS/ARCH[/VARIANT]", "whose programs they are; this host's otherwise"),
         flag("-q --quiet", "no progress"),
     ),
     minimum=1,
@@ -38,5 +39,6 @@ def run(call: Call) -> None:
         call.words[1] if len(call.words) > 1 else "",
         changes=call.options["change"],
         message=call.options["message"] or "",
+        platform=call.options["platform"],
     )
     output.line(f"sha256:{record.id}")
