@@ -146,6 +146,8 @@ class Delegated(Manager):
                     os.makedirs(above, exist_ok=True)
                 if resources.any():
                     self._enable(above, resources.controllers())
+                    # the others cost nothing now, and stats are exact with them
+                    tree.enable(above, tree.controllers(above))
             scope = f"{above}/rootless-{identifier[:12]}"
             with DirectoryLock(above, blocking=True):
                 _sweep(above)

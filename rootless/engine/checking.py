@@ -276,12 +276,14 @@ def _timer(container: Container, manager: Manager, cgroup: str, stage: str, seco
         return False
     from rootless.engine import own
 
+    # a name of its own each time: a check that restarts the container runs in the unit of before
+    name = f"{container.id[:12]}-health-{stage}-{os.urandom(2).hex()}"
     return manager.repeat(
         cgroup,
-        f"{container.id[:12]}-health-{stage}",
+        name,
         f"health check of the container {container.name} (rootless)",
         seconds,
-        _words(container, f"timer:{stage}"),
+        _words(container, f"timer:{name}"),
         own.environment(),
     )
 
@@ -297,10 +299,10 @@ def scheduled(container: Container, driver: str) -> int:
         return 0
     if driver == "monitor":
         return STILL_STARTING if outcome.starting else 0
-    if driver == "timer:start" and not outcome.starting:
+    if "-health-start-" in driver and not outcome.starting:
         # from now on at the longer intervals
         wanted = container.record["health"]
         manager, cgroup = container.manager(), container.cgroup()
         if _timer(container, manager, cgroup, "run", wanted["interval"]):
-            manager.repeat_no_more(cgroup, f"{container.id[:12]}-health-start")
+            manager.repeat_no_more(cgroup, driver.partition(":")[2])
     return 0
