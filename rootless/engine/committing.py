@@ -38,10 +38,9 @@ def commit(container: Container, name: str, **given: Any) -> ImageRecord:
         from rootless.errors import UsageError
 
         raise UsageError(f"{name} cannot be given to an image: it contains a digest")
-    directory = container.record["driver"] == "directory"
-    if directory and not words.squash:
+    if not container.image_id and not words.squash:
         raise Conflict(
-            f"the container {container.name} runs a directory of the host (--rootfs), not an image",
+            f"the container {container.name} runs a directory or a file of the host, not an image",
             hint="commit --squash makes an image of all that is in it",
         )
     store = engine.images.store
@@ -126,7 +125,16 @@ def stack(container: Container) -> list[str]:
 def _spawn(container: Container, function: str, request: Json, out: int) -> Call:
     from rootless.userns import calls
 
-    return calls.spawn(function, request, maps=container.storage_maps(), stdout=out)
+    whole = os.path.join(container.directory, "merged")
+    for one in container.record.get("servers", ()):
+        if one[1] != whole:
+            request.setdefault("servers", []).append(one)
+        elif any("xattr_permissions=" in word for word in one[2:]):
+            request["override"] = True
+    return calls.spawn(
+        function, request, maps=container.storage_maps(), stdout=out,
+        mount_namespace="servers" in request,
+    )  # fmt: skip
 
 
 class _Still:

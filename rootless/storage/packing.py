@@ -14,7 +14,7 @@ import os
 import stat
 
 from rootless.errors import StorageError
-from rootless.storage import tarwriter, union
+from rootless.storage import serving, tarwriter, union
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +31,14 @@ def layer_worker(request: Json) -> Json:
 
     `skip` has paths that are the engine's own (mount points); `plain`: whiteouts may be plain files
     as fuse-overlayfs writes them; `stamp` and `clamp` are times in seconds or None: the one that
-    every file gets, and the latest that any may have.
+    every file gets, and the latest that any may have; `override`: the driver keeps owners and modes
+    in an attribute; `servers`: of layers that programs serve.
     Returns {"files", "bytes", "unfit"}; `unfit` are names that a layer cannot hold.
     """
     union.more_descriptors()
     packer = Packer(request)
     with (
+        serving.Servers(request.get("servers", ())),
         union.Directory.open([request["upper"]]) as upper,
         union.Directory.open(request["lowers"]) as lowers,
     ):
@@ -49,7 +51,10 @@ def union_worker(request: Json) -> Json:
     """{"stack" (topmost first), "skip", "stamp", "clamp"}: all of the tree, to standard output."""
     union.more_descriptors()
     packer = Packer(request)
-    with union.Directory.open(request["stack"]) as root:
+    with (
+        serving.Servers(request.get("servers", ())),
+        union.Directory.open(request["stack"]) as root,
+    ):
         if request.get("root", True):
             packer.root(root.fds[0])
         packer.tree(root, "")
@@ -62,6 +67,7 @@ def copied_worker(request: Json) -> Json:
 
     union.more_descriptors()
     packer = Packer(request)
+    # which starts servers by itself
     changes = {path: kind for kind, path in diff.compare_worker(request)}
     with union.Directory.open([request["merged"]]) as root:
         packer.changes(root, "", _children(changes), changes)
@@ -93,6 +99,9 @@ class Packer:
         self._plain = bool(request.get("plain"))
         self._stamp = request.get("stamp")
         self._clamp = request.get("clamp")
+        # Only where the driver writes it: elsewhere it is a file's own attribute, by which a user
+        # in the container could make root the owner of a program of his in the image.
+        self._override = union.OWNERS if request.get("override") else ()
         self._links: dict[tuple[int, int], str] = {}
         self._pending: list[tuple[str, int, os.stat_result]] = []
         self.unfit: list[str] = []
@@ -224,17 +233,25 @@ class Packer:
         waiting, self._pending = self._pending, []
         for path, fd, found in waiting:
             self._tar.add(
-                path[1:], tarwriter.DIRECTORY, attributes=_attributes(fd), **self._common(found)
-            )
+                path[1:], tarwriter.DIRECTORY, attributes=_attributes(fd),
+                **self._common(found, fd),
+            )  # fmt: skip
 
-    def _common(self, found: os.stat_result) -> Json:
+    def _common(self, found: os.stat_result, fd: int = -1) -> Json:
         time = found.st_mtime_ns
         if self._stamp is not None:
             time = self._stamp * 1_000_000_000
         elif self._clamp is not None:
             time = min(time, self._clamp * 1_000_000_000)
-        mode = stat.S_IMODE(found.st_mode)
-        return {"mode": mode, "uid": found.st_uid, "gid": found.st_gid, "time": time}
+        mode, uid, gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+        for name in self._override if fd >= 0 else ():
+            try:
+                told = os.getxattr(fd, name).decode("ascii").split(":")
+                uid, gid, mode = int(told[0]), int(told[1]), int(told[2], 8) & 0o7777
+                break
+            except (OSError, ValueError, IndexError):
+                continue
+        return {"mode": mode, "uid": uid, "gid": gid, "time": time}
 
     def _whiteout(self, path: str, name: str) -> None:
         self._mark(f"{path}/{union.PREFIX}{name}")
@@ -258,7 +275,7 @@ class Packer:
                 self._flush()
                 self._tar.add(
                     path[1:], tarwriter.DIRECTORY, attributes=_attributes(fd),
-                    **self._common(found),
+                    **self._common(found, fd),
                 )  # fmt: skip
             finally:
                 os.close(fd)
@@ -300,7 +317,7 @@ class Packer:
             self._flush()
             self._tar.add(
                 path[1:], tarwriter.REGULAR, size=found.st_size, attributes=_attributes(fd),
-                data=_content(fd, found.st_size), **self._common(found),
+                data=_content(fd, found.st_size), **self._common(found, fd),
             )  # fmt: skip
         finally:
             os.close(fd)

@@ -22,6 +22,8 @@ MARKS = (".wh..wh..opq", ".wh..opq")
 """Plain files that make a directory opaque: the specification's, and fuse-overlayfs' own."""
 HIDDEN = ("user.overlay.", "user.fuseoverlayfs.", "user.containers.override_stat")
 """Attributes that are a driver's notes and no property of the file."""
+OWNERS = ("user.containers.override_stat", "user.fuseoverlayfs.override_stat")
+"""Where fuse-overlayfs keeps `uid:gid:mode` (octal) under xattr_permissions, by its version."""
 _OPAQUE = ("user.overlay.opaque", "user.fuseoverlayfs.opaque")
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

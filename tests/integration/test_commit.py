@@ -17,7 +17,7 @@ from conftest import Command, Place
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
-DRIVERS = ("overlay", "fuse-overlayfs", "copy")
+DRIVERS = ("overlay", "fuse-overlayfs", "python-fuse", "copy")
 
 CHANGES = r"""
 mkdir -p /new/deep && echo one >/new/deep/file && ln /new/deep/file /new/again
@@ -106,6 +106,31 @@ def test_other_owners_and_attributes(
     script = "stat -c %u:%g /f; getfattr -h 2>/dev/null; true"
     done = rootless("run", "--rm", "--network", "none", "mine:1", "sh", "-c", script)
     assert done.stdout == "1000:2000\n"
+
+
+def test_owners_that_are_attributes(
+    rootless: Command, busybox_image: str, place: Place, everyone: str
+) -> None:
+    """As on NFS: fuse-overlayfs keeps owners and modes in an attribute.  A file's own attribute of
+    that name, on another driver, is no owner."""
+    if everyone == "single":
+        return
+    script = "echo x >/f; chmod 750 /f; chown 1000:2000 /f"
+    driver = ("--storage-driver", "fuse-overlayfs", "--storage-opt", "xattr_permissions=2")
+    rootless(*driver, "run", "--name", "c", "--network", "none", busybox_image, "sh", "-c", script)
+    rootless("commit", "c", "mine:1")
+    with layer_of(rootless, place, "mine:1") as layer:
+        member = layer.getmember("f")
+    assert (member.uid, member.gid, member.mode) == (1000, 2000, 0o750)
+    assert not any("override" in key for key in member.pax_headers)
+    rootless("rm", "c")
+    made(rootless, "overlay", "echo x >/f; chown 1000:2000 /f")
+    upper = place.data / "containers" / inspect_id(rootless) / "upper"
+    for name in ("user.containers.override_stat", "user.fuseoverlayfs.override_stat"):
+        rootless("unshare", "setfattr", "-n", name, "-v", "0:0:4755", upper / "f")
+    rootless("commit", "c", "forged:1")
+    with layer_of(rootless, place, "forged:1") as layer:
+        assert layer.getmember("f").uid == 1000
 
 
 def inspect_id(rootless: Command) -> str:
