@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.images.store import Layer
 
-_THREADS = 2
+# Unpacking waits for the disk at times, so one more than the processors of a small host.
+_THREADS = 3
 
 
 class Arrivals:

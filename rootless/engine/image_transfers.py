@@ -78,6 +78,16 @@ class Transfers:
 
         return search.tags(name, **words)
 
+    def names_in_registry(self, names: Strings, **words: Json) -> Strings:
+        """Every tag of each of these repositories, as names.  Words as for `search`."""
+        from rootless.images import reference
+
+        return [
+            f"{reference.parse(name).name}:{tag}"
+            for name in names
+            for tag in self.tags(name, **words)
+        ]
+
     def referrers(self, name: str, artifact_type: str = "", **words: Json) -> list[dict[str, Json]]:
         """Descriptors of what a registry has that refers to an image: signatures, attestations.
 

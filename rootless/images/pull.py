@@ -194,7 +194,9 @@ class _Pull:
                 if places.has_table(one.annotations):
                     wanted.pop(one.digest, None)
                     self.away.add(one.digest)
-        parallel.run([self._layer_job(layer) for layer in wanted.values()], PARALLEL)
+        # The largest first: what takes longest to unpack is to begin early.
+        ordered = sorted(wanted.values(), key=lambda layer: layer.size, reverse=True)
+        parallel.run([self._layer_job(layer) for layer in ordered], PARALLEL)
         self.settle()
         content.ingest_bytes(self.store, data)
         record = manifests.record(digest, manifest.config.digest, layers, config)

@@ -109,7 +109,9 @@ def test_images_of_a_list_stay(rootless: Command, images: list[str], registry: R
     assert len(raw(f"{registry.host}/kept/list:1")["manifests"]) == 2  # type: ignore[arg-type]
 
 
-def test_an_index_as_a_whole(rootless: Command, registry: Registry, layout: Layout) -> None:
+def test_an_index_as_a_whole(
+    everyone: str, rootless: Command, registry: Registry, layout: Layout
+) -> None:
     name = registry.push(f"oci:{layout.path}:multi", "whole/index:1")
     rootless("manifest", "create", "--all", "whole", name)
     assert len(rootless("manifest", "inspect", "whole").json()["manifests"]) == 2
@@ -133,6 +135,9 @@ def test_tags_and_search(rootless: Command, registry: Registry, layout: Layout) 
     assert told.stdout.split() == ["1", "2", "latest"]
     told = rootless("search", "--list-tags", f"{registry.host}/listed/tool")
     assert told.stdout.splitlines()[0].split() == ["NAME", "TAG"]
+    told = rootless("pull", "-q", "--all-tags", f"{registry.host}/listed/tool")
+    assert len(told.stdout.splitlines()) == 3
+    assert "listed/tool" in rootless("images").stdout
     told = rootless("image", "tags", f"{registry.host}/listed/none", code=125)
     assert f"{registry.host} has no repository" in told.stderr
     told = rootless("search", "--format", "{{.Name}}", f"{registry.host}/sted/to")

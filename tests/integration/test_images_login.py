@@ -44,9 +44,9 @@ def kept(place: Place) -> pathlib.Path:
 
 
 def test_login_push_pull_logout(
-    rootless: Command, image: str, locked: Registry, place: Place
+    everyone: str, rootless: Command, image: str, locked: Registry, place: Place
 ) -> None:
-    name = f"{locked.host}/team/app:1"
+    name = f"{locked.host}/team/{everyone}:1"
     told = rootless("push", image, name, code=125)
     assert f"rootless login {locked.host}" in told.stderr
     told = rootless("login", "-u", USER, "--password-stdin", locked.host, input=PASSWORD + "\n")

@@ -234,6 +234,35 @@ def test_a_certificate_of_the_person(
         rootless("pull", "-q", "--tls-verify=true", name)
 
 
+def test_nobody_is_led_from_tls_to_plain_http(
+    rootless: Command, registry: Registry, keys: dict[str, pathlib.Path], place: Place,
+    layout: Layout,
+) -> None:  # fmt: skip
+    """Neither for blobs nor for a token, and the other server hears nothing."""
+    registry.push(f"oci:{layout.path}:one", "led/app:1")
+    both = place.work / "both.pem"
+    both.write_bytes(keys["server"].read_bytes() + keys["server"].with_suffix(".key").read_bytes())
+    mine = place.work / "certificates"
+    mine.mkdir()
+    (mine / "ca.crt").write_bytes(keys["ca"].read_bytes())
+    with Front(registry, certificate=str(both)) as secure, Front(registry) as plain:
+        secure.fault = lambda request: (
+            "/blobs/" in request.path
+            and request.answer(307, b"", {"Location": f"http://{plain.host}{request.path}"})
+        )
+        words = ("pull", "--tls-verify=true", "--cert-dir", str(mine), f"{secure.host}/led/app:1")
+        told = rootless(*words, code=125)
+        assert f"{secure.host} sends us to http://{plain.host}/" in told.stderr
+        secure.fault = lambda request: request.answer(
+            401, b"", {"WWW-Authenticate": f'Bearer realm="http://{plain.host}/token"'}
+        )
+        told = rootless(*words, code=125)
+        assert "which is not HTTPS" in told.stderr
+        assert not plain.requests
+        secure.fault = None
+        rootless(*words)
+
+
 # proxies
 
 

@@ -14,6 +14,7 @@ VERB = Verb(
     "IMAGE...",
     "Fetch an image",
     (
+        flag("-a --all-tags", "every tag that the registry has for IMAGE"),
         flag("-q --quiet", "print the id only"),
         flag("--lazy", "leave layers away that can be read where they are; see `run --lazy`"),
         text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
@@ -48,8 +49,11 @@ def run(call: Call) -> int:
         given["signature_policy"] or "", bool(given["verify"]), given["verify_key"]
     )
     settings, verify = registry.settings(given), registry.verify(given)
+    words = call.words
+    if given["all_tags"]:
+        words = engine.images.names_in_registry(words, tls_verify=verify, settings=settings)
     return output.each(
-        call.words,
+        words,
         lambda name: (
             engine.images.pull(name, given["platform"], verify, settings, lazy=given["lazy"]).id
         ),
