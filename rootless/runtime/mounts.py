@@ -46,6 +46,7 @@ _ATIME = 0x70
 """MOUNT_ATTR__ATIME: the way of access times is one of several values."""
 # the same for everything below as well: `rro`, `rnosuid`, ...
 _RECURSIVE = {"r" + name: bits for name, (_, bits) in _FLAGS.items() if bits} | {"rrelatime": 0}
+_RECURSIVE_CLEARED = {"r" + word for word, of in _CLEARED.items() if "r" + of in _RECURSIVE}
 _PROPAGATION = {
     "private": 1 << 18,
     "rprivate": 1 << 18,
@@ -93,7 +94,7 @@ class _Options:
         elif word in _RECURSIVE:
             self.below |= _RECURSIVE[word]
             self.clear_below |= _ATIME if word == "rrelatime" else 0
-        elif word[:1] == "r" and word[1:] in _CLEARED:
+        elif word in _RECURSIVE_CLEARED:
             bits = _FLAGS[_CLEARED[word[1:]]][1]
             self.below &= ~bits
             self.clear_below |= bits
@@ -256,6 +257,7 @@ def devices(config: Json) -> list[Record]:
 
 def known_options() -> list[str]:
     """Every option of a mount that means something here."""
-    cleared = {"r" + word for word in _CLEARED if _FLAGS[_CLEARED[word]][1]}
     others = ("defaults", "tmpcopyup", "idmap", "ridmap")
-    return sorted({*_FLAGS, *_CLEARED, *_RECURSIVE, *cleared, *_PROPAGATION, *_BINDS, *others})
+    return sorted(
+        {*_FLAGS, *_CLEARED, *_RECURSIVE, *_RECURSIVE_CLEARED, *_PROPAGATION, *_BINDS, *others}
+    )

@@ -356,11 +356,39 @@ def test_what_engines_read(runtime: Runtime) -> None:
     assert set(features["hooks"]) == {
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
     }  # fmt: skip
-    assert "rro" in features["mountOptions"]
+    # the specification's list: config.md, "Linux mount options"
+    options = """async atime bind defaults dev diratime dirsync exec iversion lazytime loud mand
+        noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid
+        nosymfollow private ratime rbind rdev rdiratime relatime remount rexec rnoatime rnodev
+        rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime
+        rro rrw rshared rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave
+        strictatime suid symfollow sync tmpcopyup unbindable idmap ridmap"""
+    assert set(options.split()) <= set(features["mountOptions"])
+    assert features["ociVersionMax"] == "1.3.0"
+    linux = features["linux"]
+    assert "SCMP_ACT_NOTIFY" in linux["seccomp"]["actions"]
+    assert "MPOL_BIND" in linux["memoryPolicy"]["modes"]
+    assert linux["mountExtensions"]["idmap"]["enabled"] is True
     help_text = runtime("--help").stdout
     for verb in ("create", "start", "state", "kill", "delete", "exec", "update", "features"):
         assert f"  {verb} " in help_text
     assert "--console-socket" in runtime("create", "--help").stdout
+
+
+def test_statistics_and_mistakes(runtime: Runtime) -> None:
+    runtime.create("s", "sleep", "1000")
+    runtime("start", "s")
+    for words in (("stats", "s"), ("events", "--stats", "s"), ("events", "s", "--stats")):
+        found = runtime(*words).json()
+        assert (found["type"], found["id"]) == ("stats", "s")
+        assert found["data"]["memory"]["usage"]["usage"] > 0
+    assert "is no time" in runtime("events", "--interval", "x", "s", code=1).stderr
+    # an error is told and logged also where it is looked for
+    log = runtime.bundle / "log.json"
+    where = ("--debug", "--log", log, "--log-format", "json")
+    found = runtime(*where, "state", "nobody", code=1)
+    assert found.stderr.startswith("error: ") and "Traceback" not in found.stderr
+    assert "does not exist" in json.loads(log.read_text())["msg"]
 
 
 def test_fields_of_the_process(runtime: Runtime) -> None:

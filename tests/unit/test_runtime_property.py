@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
+from rootless.cgroups import limits
 from rootless.cgroups import oci as cgroups
+from rootless.cgroups.managers import Manager
 from rootless.errors import RootlessError
 from rootless.runtime import bundles, compile, mounts, records, schema
 
@@ -415,3 +417,25 @@ def test_options_of_a_new_mount(words: list[str], flags: int, more: tuple[str, .
 def test_names_of_sysctls(key: str, path: str) -> None:
     plan = compile.plan(replaced(FULL, ("linux", "sysctl"), {key: "1"}), [], single=True)
     assert ("sysctl", (path, "1")) in plan
+
+
+def test_tables_of_a_cgroup_are_written_line_by_line() -> None:
+    """The kernel takes one device in a write; a name may be another file's on an old kernel."""
+    made = cgroups.resources({
+        "rdma": {"a": {"hcaHandles": 1}, "b": {"hcaObjects": 2}},
+        "hugepageLimits": [{"pageSize": "2MB", "limit": 4}],
+        "unified": {"io.max": "8:0 rbps=1\n8:16 wbps=2"},
+    })  # fmt: skip
+    assert limits.files(made) == [
+        ("hugetlb.2MB.rsvd.max", "4"), ("hugetlb.2MB.max", "4"), ("rdma.max", "a hca_handle=1"),
+        ("rdma.max", "b hca_object=2"), ("io.max", "8:0 rbps=1"), ("io.max", "8:16 wbps=2"),
+    ]  # fmt: skip
+    assert made.controllers() == {"hugetlb", "rdma", "io"}
+
+
+def test_what_everybody_has_needs_no_cgroup() -> None:
+    none = Manager("not here")
+    shares = cgroups.resources({"cpu": {"shares": 1024}})
+    assert cgroups.placing(none, "/x", "id", shares) is None
+    with pytest.raises(RootlessError, match="cpu|limits"):
+        cgroups.placing(none, "/x", "id", cgroups.resources({"cpu": {"shares": 512}}))
