@@ -380,6 +380,10 @@ class Images(Transfers):
 
             singlefile.save(self, words, target)
             return
+        from rootless.engine import lazy
+
+        for word in words:
+            lazy.whole(self, word)
         save.save(
             self.store, words, target, format=format, compress=compress,
             progress=self.engine.progress,

@@ -53,6 +53,13 @@ def complete(images: Images, record: ImageRecord) -> None:
     )  # fmt: skip
 
 
+def whole(images: Images, name: str) -> None:
+    """Have all blobs of an image here, for what copies it.  Raises ImageNotFound, as a pull."""
+    record, store = images.get(name), images.store
+    if not all(store.has_blob(one.digest, one.size) for one in record.layers):
+        complete(images, record)
+
+
 def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None:
     """Layer directories (topmost first) and the server of those that have not arrived.
 

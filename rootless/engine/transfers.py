@@ -51,6 +51,9 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
     from rootless.images.places import local, remote
 
     place = places.parse(target or reference.parse(name).canonical)
+    from rootless.engine import lazy
+
+    lazy.whole(engine.images, name)
     source = local.StoreSource(engine.data_dir, name)
     try:
         there = place.target(tls_verify=words.get("tls_verify"), settings=words.get("settings"))

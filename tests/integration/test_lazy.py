@@ -296,3 +296,21 @@ def test_an_incomplete_image_of_a_dead_registry_is_an_error(
     failed = rootless("run", "--rm", "--network", "none", one.name, "true", code=125)
     assert failed.stderr.splitlines()[-2].startswith("error: cannot talk to 127.0.0.1")
     assert not list((place.data / "containers").glob("?" * 64))
+
+
+def test_what_copies_an_image_completes_it_first(
+    rootless: Command, place: Place, remote: Callable[..., Remote]
+) -> None:
+    one = remote()
+    rootless("pull", "--lazy", one.name)
+    rootless("save", "--format", "oci-archive", "-o", "a.tar", one.name)
+    with tarfile.open(place.work / "a.tar") as archive:
+        names = archive.getnames()
+    for layer in one.layers:
+        assert f"blobs/sha256/{hashlib.sha256(layer.data).hexdigest()}" in names
+    rootless("rmi", one.name)
+    rootless("pull", "--lazy", one.name)
+    rootless("push", one.name, f"oci:{place.work}/layout:1")
+    for layer in one.layers:
+        path = place.work / "layout/blobs/sha256" / hashlib.sha256(layer.data).hexdigest()
+        assert path.read_bytes() == layer.data
