@@ -17,7 +17,7 @@ from conftest import Command, Place
 from front import Front, Request
 from registry import Layout, Registry, registry, tar_of
 
-from rootless.images import manifests, transport, unchanged
+from rootless.images import asking, manifests, unchanged
 
 __all__ = ["registry"]
 
@@ -318,7 +318,7 @@ def test_the_short_way_asks_as_the_long_one() -> None:
 
 def test_what_a_server_asks_for_when_it_is_busy() -> None:
     """Retry-After has two forms (RFC 9110); a nonsense one is none."""
-    seconds = transport._seconds
+    seconds = asking.seconds
     assert seconds("7") == 7.0
     assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert seconds("Fri, 01 Jan 2100 00:00:00 GMT") > 1e6
