@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.container import Container
     from rootless.engine.engine import Engine
+    from rootless.engine.image import Image
     from rootless.engine.options import ContainerOptions
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
@@ -312,9 +313,15 @@ class Images(Transfers):
         top = os.path.join(self.engine.data_dir, "layers")
         return index.indexes(os.path.join(top, name) for name in documents.names_in(top))
 
-    def get(self, name: str) -> ImageRecord:
+    def get(self, name: str) -> Image:
         """The image of this name or id.  Raises ImageNotFound."""
-        return self.store.resolve(name)
+        return self.hand(self.store.resolve(name))
+
+    def hand(self, record: ImageRecord) -> Image:
+        """An image for the person, with what can be done with it."""
+        from rootless.engine.image import Image
+
+        return Image(record, self)
 
     def list(self, filters: Filters | None = None) -> ImageList:
         """All images, newest first."""

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.container import Container
+    from rootless.engine.image import Image
     from rootless.images.commit import Words
     from rootless.images.content import Arrived
-    from rootless.images.record import ImageRecord
     from rootless.userns.calls import Call
 
 # names that the engine gives to processes and that belong to no image
 _OURS = ("HOSTNAME", "HOME", "TERM", "container")
 
 
-def commit(container: Container, name: str, **given: Any) -> ImageRecord:
+def commit(container: Container, name: str, **given: Any) -> Image:
     """Make an image of a container; `name` may be empty.  `given`: see images.commit.Words.
 
     Raises UsageError, Conflict (a container of --rootfs), HostError (it cannot be paused),
@@ -71,7 +71,7 @@ def commit(container: Container, name: str, **given: Any) -> ImageRecord:
         made = making.keep(store, config, below, layer, words, names)
     engine.images.unpack(made, engine.maps)
     engine.container_event("commit", container.record, comment=words.message, imageID=made.id)
-    return made
+    return engine.images.hand(made)
 
 
 def export(container: Container, out: int) -> Json:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.checking import Outcome
     from rootless.engine.engine import Engine
+    from rootless.engine.image import Image
     from rootless.engine.launching import Started
     from rootless.engine.options import ExecOptions
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
     from rootless.engine.state import State
-    from rootless.images.record import ImageRecord
     from rootless.userns.idmap import IdMaps
 
 
@@ -529,7 +529,7 @@ class Container:
 
         return committing.export_to(self, target)
 
-    def commit(self, name: str = "", **words: Any) -> ImageRecord:
+    def commit(self, name: str = "", **words: Any) -> Image:
         """Make an image of it; further words: rootless.images.commit.Words."""
         from rootless.engine import committing
 

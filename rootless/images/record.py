@@ -114,7 +114,7 @@ class ImageRecord:
 
     def to_dict(self) -> dict[str, Json]:
         """The JSON form."""
-        value: dict[str, Json] = {name: getattr(self, name) for name in self.__slots__}
+        value: dict[str, Json] = {name: getattr(self, name) for name in ImageRecord.__slots__}
         value["layers"] = [layer.to_dict() for layer in self.layers]
         return value
 
