@@ -282,7 +282,10 @@ def _stop(units: list[str], force: bool) -> None:
     except RootlessError:
         return  # nothing runs where there is no systemd
     for unit, state in services.states(units).items():
-        if state.startswith(("active/", "activating/", "reloading/")):
+        # of a volume or an image nothing runs: it was made, and that is remembered
+        if state == "active/exited":
+            services.stop(unit)
+        elif state.startswith(("active/", "activating/", "reloading/")):
             if not force:
                 raise Conflict(
                     f"{unit} is running", hint=f"systemctl --user stop {unit}, or use --force"

@@ -73,7 +73,10 @@ def unit(
         # our client stays, passes output on, and ends as the container ends; the container itself
         # is in a scope of its own, out of systemd's reach for this unit
         start = ["start", "--attach", "--sig-proxy=false", name]
-        lines += ["Type=simple", "SuccessExitStatus=143"]
+        lines += ["Type=simple", "SuccessExitStatus=143 137"]
+        if wanted.policy in ("on-failure", "always"):
+            # by SIGKILL ends what does not listen to a stop, but also what memory ran out for
+            lines.append("RestartForceExitStatus=137")
     stop = ["stop", "--ignore", "--time", str(wanted.stop_seconds), name]
     lines.append(f"ExecStart={syntax.command([*command, *start])}")
     lines.append(f"ExecStop={syntax.command([*command, *stop])}")

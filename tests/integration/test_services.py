@@ -138,10 +138,12 @@ def test_the_container_tells_by_itself(
     # as another user inside: it may write there too
     run = ["run", "-d", "--name", "web", "--user", "5", "-v", f"{program}:/service"]
     rootless(*run, busybox_image, "sh", "-c", script, env=env)
-    assert systemd.hear() == {"MAINPID": str(monitor_of(rootless, "web"))}
+    heard = [systemd.hear() for _ in range(3)]
+    # ours may come later than the container's first
+    main = heard.pop(next(at for at, one in enumerate(heard) if "MAINPID" in one))
+    assert main == {"MAINPID": str(monitor_of(rootless, "web"))}
     # the pid means nothing outside, descriptors stay here, and nobody else may speak
-    assert systemd.hear() == {"READY": "1", "STATUS": "serving"}
-    assert systemd.hear() == {"WATCHDOG": "1"}
+    assert heard == [{"READY": "1", "STATUS": "serving"}, {"WATCHDOG": "1"}]
     assert rootless("logs", "web").stdout == "/run/notify/notify.sock 3000000\n5\n"
     assert systemd.hear(0.3) == {}
     rootless("rm", "-f", "web")

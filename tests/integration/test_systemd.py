@@ -300,7 +300,8 @@ def test_at_logout_without_linger(busybox: Path) -> None:
         f"mkdir -p r/bin; cp {busybox} r/bin/busybox; "
         "rootless rm -f -a >/dev/null 2>&1; "
         "for name in over again; do "
-        "rootless run -d --name $name --rootfs r /bin/busybox sleep 1000; done; rootless doctor",
+        "rootless run -d --restart unless-stopped --stop-timeout 1 --name $name "
+        "--rootfs r /bin/busybox sleep 1000; done; rootless doctor",
     ).stdout
     assert started.count("note: this container ends when your last session here does") == 1
     assert "loginctl enable-linger fleeting" in started
@@ -310,8 +311,21 @@ def test_at_logout_without_linger(busybox: Path) -> None:
         lambda: as_user("root", "pgrep -u fleeting -f 1000 || true").stdout.strip() == "",
         90,
     )
-    found = as_user("fleeting", "rootless ps -a; rootless rm -f over again").stdout
-    assert found.count("Exited") == 2, found
+    # a new login starts nothing by itself; what a restart policy wants, a unit of the person's does
+    found = as_user(
+        "fleeting",
+        "rootless ps -a; rootless stop -t 0 again; rootless service enable restart; echo then; "
+        "rootless ps -a; rootless service disable restart; systemctl --user list-unit-files "
+        "'rootless-*.service'; rootless rm -f over again",
+    ).stdout
+    before, after = found.split("then\n")
+    assert before.count("Exited") == 2, found
+    assert "rootless-restart.service\n" in before, found
+    assert "loginctl enable-linger fleeting makes that the boot" in found
+    lines = {line.split()[-1]: line for line in after.splitlines() if "/bin/busybox" in line}
+    assert "Up" in lines["over"], found
+    assert "Up" in lines["again"], found
+    assert "0 unit files listed" in after, found
 
 
 def test_a_delegated_tree(rootless: Command, busybox_image: str) -> None:

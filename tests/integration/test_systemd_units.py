@@ -11,12 +11,14 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from integration.registry import Registry
 
 pytestmark = pytest.mark.systemd
 SSH = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
@@ -221,3 +223,156 @@ WantedBy=default.target
     ]  # fmt: skip
     assert not base.exists()
     assert shown("web.service", "LoadState")["LoadState"] == "not-found"
+
+
+def test_a_socket_and_a_container_that_tells(image: str, home: Path) -> None:
+    """The container's network is none of its own, and still the port answers."""
+    for name, text in (
+        ("server.py", SERVER),
+        ("index.html", "hello by socket\n"),
+        ("web.socket", "[Socket]\nListenStream=127.0.0.1:8101\nFileDescriptorName=page\n"),
+        (
+            "web.container",
+            f"[Container]\nImage={image}\nNetwork=none\nNotify=yes\nWorkingDir=/data\n"
+            f"Volume=%h/units-test:/data\n{PYTHON}"
+            "Exec=/usr/bin/python3 -u /data/server.py\n"
+            "[Service]\nWatchdogSec=300\n",
+        ),
+    ):
+        write(home / name, text)
+    call("rootless", "quadlet", "install", home / "web.container", home / "web.socket")
+    systemctl("start", "web.socket")
+    assert state("web.service") == "inactive"
+    client = subprocess.Popen(
+        ["python3", "-c", "import urllib.request as u;"
+         "print(u.urlopen('http://127.0.0.1:8101/index.html', timeout=300).read().decode())"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        until("the start", lambda: "serving" in call("rootless", "logs", "systemd-web", code=None))
+        # it serves already, and has not said so to systemd
+        assert state("web.service") == "activating"
+        (home / "go").touch()
+        until("readiness", lambda: state("web.service") == "active")
+        output, _ = client.communicate(timeout=120)
+    finally:
+        client.kill()
+    assert output.strip() == "hello by socket"
+    found = shown("web.service", "StatusText", "MainPID", "TriggeredBy")
+    assert found["StatusText"] == "at your service"
+    assert found["TriggeredBy"] == "web.socket"
+    comm = Path(f"/proc/{found['MainPID']}/comm").read_text()
+    assert comm.startswith("rootless-monit"), "what the container says of pids means nothing here"
+    assert fetch(8101) == "hello by socket\n"
+    systemctl("stop", "web.socket", "web.service")
+    assert shown("web.service", "Result") == {"Result": "success"}
+
+
+def test_a_person_without_the_generator(image: str, home: Path) -> None:
+    """Where root has installed nothing the units are written where systemd reads them."""
+    generator = "/usr/local/lib/systemd/user-generators/rootless-generator"
+    as_root(f"mv {generator} /root/")
+    try:
+        write(
+            home / "job.container",
+            f"[Container]\nImage={image}\nExec=echo the job is done\n"
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\n[Install]\nWantedBy=default.target\n",
+        )
+        call("rootless", "quadlet", "install", home / "job.container")
+        directory = Path(environment()["HOME"]) / ".config/systemd/user"
+        assert (directory / "default.target.wants/job.service").is_symlink()
+        systemctl("start", "job.service")
+        assert state("job.service") == "active"
+        log = call("journalctl", "--user", "-u", "job", "-o", "cat")
+        assert "the job is done" in log
+        # a unit of the person's own is never overwritten
+        systemctl("stop", "job.service")
+        write(directory / "mine.service", "[Service]\nExecStart=/bin/true\n")
+        write(home / "mine.container", f"[Container]\nImage={image}\n")
+        found = call("rootless", "quadlet", "install", home / "mine.container", code=125)
+        assert f"{directory}/mine.service exists" in found
+        (directory / "mine.service").unlink()
+        call("rootless", "quadlet", "rm", "--all")
+        assert [one for one in directory.rglob("*") if one.suffix == ".service"] == []
+        assert shown("job.service", "LoadState")["LoadState"] == "not-found"
+    finally:
+        as_root(f"mv /root/rootless-generator {generator}")
+
+
+def as_root(script: str) -> str:
+    """Run a script as root of the machine."""
+    return call(*SSH, "root@127.0.0.1", script)
+
+
+def test_a_plain_unit(image: str, home: Path) -> None:
+    directory = Path(environment()["HOME"]) / ".config/systemd/user"
+    directory.mkdir(parents=True, exist_ok=True)
+    # it does not listen to SIGTERM: killed in the end, which is no failure of the unit
+    call("rootless", "create", "--name", "web", "-e", "A=$x", "--stop-timeout", "1", image, "sh",
+         "-c", "echo $A; exec sleep 1000")  # fmt: skip
+    for more, name in (([], "webold"), (["--new"], "webnew")):
+        path = directory / f"{name}.service"
+        write(path, call("rootless", "generate", "systemd", "--name", *more, "web"))
+        assert name not in call("systemd-analyze", "--user", "verify", path)
+        systemctl("daemon-reload")
+        systemctl("start", f"{name}.service")
+        assert state(f"{name}.service") == "active"
+        until("it runs", lambda: "Up" in call("rootless", "ps", "--filter", "name=web"))
+        until("output", lambda: "$x" in call("rootless", "logs", "web"))
+        systemctl("stop", f"{name}.service")
+        assert shown(f"{name}.service", "Result", "ActiveState") == {
+            "Result": "success", "ActiveState": "inactive",
+        }  # fmt: skip
+        assert call("rootless", "ps", "--quiet") == ""
+        path.unlink()
+    systemctl("daemon-reload")
+
+
+def test_updates_and_the_way_back(
+    image: str, home: Path, busybox_tar: Path, tmp_path: Path
+) -> None:
+    """Three versions in a registry; the third never becomes healthy."""
+    sources = {}
+    for version, good in ((1, True), (2, True), (3, False)):
+        tar = tmp_path / f"{version}.tar"
+        shutil.copy(busybox_tar, tar)
+        with tarfile.open(tar, "a") as archive:
+            for name in [f"version-{version}", *(["good"] if good else [])]:
+                archive.addfile(tarfile.TarInfo(name))
+        call("rootless", "import", tar, f"localhost/made:{version}")
+        saved = tmp_path / f"{version}.saved"
+        call("rootless", "save", "-o", saved, f"localhost/made:{version}")
+        sources[version] = f"docker-archive:{saved}"
+
+    def updated(*words: str, code: int = 0) -> dict[str, str]:
+        text = call("rootless", "auto-update", "--format", "{{.Unit}} {{.Updated}}", *words,
+                    code=code)  # fmt: skip
+        rows = [line.split(" ", 1) for line in text.splitlines() if ".service " in line]
+        return dict(rows)
+
+    with Registry(tmp_path / "registry") as registry:
+        name = registry.push(sources[1], "app:latest")
+        write(
+            home / "web.container",
+            f"[Container]\nImage={name}\nAutoUpdate=registry\nExec=sleep 1000\nStopTimeout=0\n"
+            "HealthCmd=test -e /good\nHealthInterval=1s\nHealthRetries=2\nNotify=healthy\n"
+            "[Service]\nTimeoutStartSec=30\n",
+        )
+        call("rootless", "quadlet", "install", home / "web.container")
+        systemctl("start", "web.service")
+        registry.push(sources[2], "app:latest")
+        assert updated("--dry-run") == {"web.service": "pending"}
+        assert updated() == {"web.service": "true"}
+        assert "version-2" in call("rootless", "exec", "systemd-web", "ls", "/")
+        registry.push(sources[3], "app:latest")
+        assert updated() == {"web.service": "rolled back"}
+        assert "version-2" in call("rootless", "exec", "systemd-web", "ls", "/")
+        assert "(healthy)" in call("rootless", "ps")
+        systemctl("stop", "web.service")
+    call("rootless", "service", "enable", "auto-update")
+    assert "rootless-auto-update.timer" in systemctl("list-timers", "--all")
+    files = [f"{environment()['HOME']}/.config/systemd/user/rootless-auto-update.{kind}"
+             for kind in ("service", "timer")]  # fmt: skip
+    assert "rootless" not in call("systemd-analyze", "--user", "verify", *files)
+    call("rootless", "service", "disable", "auto-update")
+    assert "rootless-auto-update" not in systemctl("list-timers", "--all")

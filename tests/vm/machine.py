@@ -199,6 +199,22 @@ class Machine:
             time.sleep(0.5)
         raise SystemExit(f"tests/vm: error: the machine does not answer\n{self._last_words()}")
 
+    def reboot(self) -> None:
+        """Let systemd end everything and boot again; returns when somebody answers."""
+        identity = ["cat", "/proc/sys/kernel/random/boot_id"]
+        before = self.run("root", identity).stdout
+        self.run("root", ["systemctl", "reboot", "--no-block"], check=False)
+        self.hang_up()
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            self.wait(300)
+            now = self.run("root", identity, check=False, timeout=90)
+            if now.returncode == 0 and now.stdout != before:
+                return
+            self.hang_up()
+            time.sleep(1)
+        raise SystemExit(f"tests/vm: error: it does not boot again\n{self._last_words()}")
+
     def _last_words(self) -> str:
         texts = []
         for name in ("console", "serial"):

@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from xml.etree import ElementTree
 
 from image import HERE, SUITES, Image
 from machine import Machine, check
@@ -38,6 +39,7 @@ CACHE = pathlib.Path("/var/cache/rootless-tests")
 PYTHONS = {"bullseye": "3.11", "bookworm": "3.11", "trixie": "3.13"}
 # where the machine's own Python is older than what the project needs, that of a newer Debian
 BROUGHT = {"bullseye": "bookworm"}
+REBOOT = "tests/integration/test_systemd_reboot.py"
 TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "cffi", "click", "platformdirs",
          "rich", "hypothesis", "backports.zstd"]  # fmt: skip
 
@@ -165,29 +167,59 @@ def run_tests(machine: Machine, words: list[str], given: argparse.Namespace) -> 
     subprocess.run(
         [*machine.ssh("tester"), "umask 077; cat >~/.ssh/id_ed25519"], input=key, check=True
     )
-    if not any(word.startswith("tests/") for word in words):
+    named = [word for word in words if word.startswith("tests/")]
+    if not named:
         words = [*words, "tests/integration"]
     if given.suite == "bullseye":
         # its podman is older than what the tests of the runtime beside podman use
         words = [*words, "--ignore=tests/integration/test_runtime_podman.py"]
+    results = [_pytest(machine, given.suite, "systemd and not reboot", words, "junit-1.xml")]
+    # a test that lives through a boot is in two parts
+    if not named or REBOOT in named:
+        words = [word for word in words if not word.startswith("tests/")]
+        results.append(
+            _pytest(
+                machine, given.suite, "reboot", [*words, f"{REBOOT}::test_before"], "junit-2.xml"
+            )
+        )
+        if results[-1] == 0:
+            say("booting again")
+            machine.reboot()
+            words.append(f"{REBOOT}::test_after")
+            results.append(_pytest(machine, given.suite, "reboot", words, "junit-3.xml"))
+    if given.junit is not None:
+        given.junit.write_text(_joined(machine))
+    if given.reports is not None:
+        found = machine.run("tester", ["cat", "reports"], check=False)
+        given.reports.write_text("" if found.returncode else found.stdout)
+    # 5 of one part: it had none of the chosen tests
+    return next((one for one in results if one not in (0, 5)), min(results))
+
+
+def _joined(machine: Machine) -> str:
+    """The results of all parts in one document of JUnit's XML."""
+    whole = ElementTree.Element("testsuites")
+    for number in (1, 2, 3):
+        found = machine.run("tester", ["cat", f"junit-{number}.xml"], check=False)
+        if found.returncode == 0:
+            whole.extend(ElementTree.fromstring(found.stdout))
+    return ElementTree.tostring(whole, encoding="unicode")
+
+
+def _pytest(machine: Machine, suite: str, marks: str, words: list[str], junit: str) -> int:
+    """One call of pytest there; its exit status."""
     command = (
         "cd /opt/tree && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/tree:/opt/site "
         "ROOTLESS_TEST_SITE=/opt/site ROOTLESS_TEST_REPORTS_OUT=$HOME/reports timeout 3000 "
-        f"{program(given.suite)} -m pytest -p no:cacheprovider -p no:xdist -m systemd "
-        "--timeout 600 "
-        "--junitxml=$HOME/junit.xml "
+        f"{program(suite)} -m pytest -p no:cacheprovider -p no:xdist -m '{marks}' --timeout 600 "
+        f"--junitxml=$HOME/{junit} "
         + " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
     )
-    status = subprocess.run(
+    return subprocess.run(
         [*machine.ssh("tester", "-tt" if sys.stdout.isatty() else "-T"), command],
         stdin=subprocess.DEVNULL,
         timeout=3100,
     ).returncode
-    for path, name in ((given.junit, "junit.xml"), (given.reports, "reports")):
-        if path is not None:
-            found = machine.run("tester", ["cat", name], check=False)
-            path.write_text("" if found.returncode else found.stdout)
-    return status
 
 
 def main() -> int:

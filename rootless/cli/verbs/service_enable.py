@@ -25,6 +25,13 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Enable each."""
     from rootless.cli import output
-    from rootless.engine import matters
+    from rootless.engine import about, matters
 
-    return output.each(call.words, matters.enable)
+    code = output.each(call.words, matters.enable)
+    who = about.does_not_linger()
+    if who and not code:
+        call.engine().progress.message(
+            "note: your services start at your first login and end after your last logout; "
+            f"loginctl enable-linger {who} makes that the boot and the shutdown"
+        )
+    return code
