@@ -123,7 +123,9 @@ def test_cve_2020_1726_a_volume_in_use_is_not_overwritten(
     engine()("run", "--rm", "--network", "none", "-v", "vol:/v", image, *script)
     words = ["run", "--rm", "--network", "none", "-v", "vol:/data:ro", image, "cat", "/data/file"]
     assert engine()(*words).stdout == "mine\n"
-    always = Change("rootless/engine/binds.py", "if copy and not os.listdir(path):", "if copy:")
+    always = Change(
+        "rootless/engine/binds.py", "elif copy and asked.copy and _empty(path):", "elif copy:"
+    )
     found = engine(always)(*words, code=None)
     assert found.stdout != "mine\n"
     engine()("volume", "rm", "vol")

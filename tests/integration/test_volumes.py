@@ -293,7 +293,7 @@ def test_a_killed_command_leaves_no_half_of_a_volume(rootless: Command, place: P
         rootless("volume", "create", "--ignore", f"v{turn}")
 
 
-def test_a_volume_exchanged_for_a_link_is_not_exported(
+def test_cve_2023_0778_a_volume_exchanged_for_a_link_is_not_exported(
     rootless: Command, sh: Callable[..., str], place: Place
 ) -> None:
     """CVE-2023-0778: a container has the directory above that of a volume."""
