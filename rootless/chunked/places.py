@@ -62,17 +62,17 @@ class Place:
             value["promised"],
         )  # fmt: skip
 
-    def read(self, tail: bytes) -> Table:
-        """The table in the blob's tail.  Raises TableError."""
+    def read(self, tail: bytes, *, headers: bool = True) -> Table:
+        """The table in the blob's tail; `headers` as in table.parse.  Raises TableError."""
         if len(tail) != self.size - self.start:
             raise wrong("it is cut short")
         if self.kind == "zstd":
             packed = tail[SKIPPABLE_HEADER : SKIPPABLE_HEADER + self.length]
             self._check(packed)
-            return table.parse(codecs.frame(packed, self.plain), self.start)
+            return table.parse(codecs.frame(packed, self.plain), self.start, headers=headers)
         data = _stargz_table(tail[:-STARGZ_FOOTER_SIZE])
         self._check(data)
-        return table.parse(data, self.start, exact=False)
+        return table.parse(data, self.start, exact=False, headers=headers)
 
     def _check(self, data: bytes) -> None:
         found = "sha256:" + hashlib.sha256(data).hexdigest()

@@ -121,10 +121,11 @@ class Table:
             yield at, self.end, b""
 
 
-def parse(data: bytes, end: int, *, exact: bool = True) -> Table:
+def parse(data: bytes, end: int, *, exact: bool = True, headers: bool = True) -> Table:
     """The table in `data`, whose chunks all end at `end` or before.
 
     `exact`: entries tell where they end (zstd:chunked); otherwise where the next begins (eStargz).
+    Without `headers` there are no digests of them, which `pieces` needs and reading does not.
     Raises TableError.
     """
     if len(data) > LONGEST:
@@ -140,7 +141,7 @@ def parse(data: bytes, end: int, *, exact: bool = True) -> Table:
     entries: list[Entry] = []
     try:
         for value in _values(text):
-            _take(entries, value)
+            _take(entries, value, headers)
     except (ValueError, RecursionError, TypeError, OverflowError, AttributeError) as error:
         raise wrong(f"it cannot be read ({type(error).__name__})") from None
     _finish(entries, end, exact)
@@ -195,7 +196,7 @@ def _comma(text: str, at: int, close: str) -> int:
     return at
 
 
-def _take(entries: list[Entry], value: dict[str, Json]) -> None:
+def _take(entries: list[Entry], value: dict[str, Json], headers: bool) -> None:
     kind = value.get("type")
     if kind == "chunk":
         if not entries or entries[-1].kind != REGULAR or not entries[-1].chunks:
@@ -224,8 +225,9 @@ def _take(entries: list[Entry], value: dict[str, Json]) -> None:
             entry.attributes[name] = base64.b64decode(encoded, validate=True)
         except binascii.Error:
             raise wrong(f"the attribute {name[:40]!r} of {entry.path!r} is not base64") from None
-    told = {key: value[key] for key in value if key not in _PLACES}
-    entry.header = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+    if headers:
+        told = {key: value[key] for key in value if key not in _PLACES}
+        entry.header = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
     entry.digest = value.get("digest") or ""
     if entry.digest:
         _check_digest(entry.digest)

@@ -186,7 +186,7 @@ class _Described:
                 tail = arriving.fetch_tail(
                     registry, layer.digest, layer.size - place.start, layer.size
                 )
-                found = place.read(tail)
+                found = place.read(tail, headers=False)
                 if any(c.size > table.LARGEST_CHUNK for e in found.entries for c in e.chunks):
                     raise table.wrong(f"the layer {layer.digest[7:19]} has too large chunks")
                 # what cannot be a tree is refused here, where it can be fetched instead

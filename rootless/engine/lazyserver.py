@@ -122,7 +122,7 @@ def _table(told: Json) -> Table:
     from rootless.chunked.places import Place
 
     with open(told["table"], "rb") as file:
-        return Place.from_dict(told).read(file.read())
+        return Place.from_dict(told).read(file.read(), headers=False)
 
 
 if __name__ == "__main__":

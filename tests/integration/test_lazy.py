@@ -116,6 +116,7 @@ def arrived(place: Place, remote: Remote) -> bool:
     return len(list((place.data / "layers").glob("*/*/fs"))) == len(remote.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [chunked, estargz], ids=["zstd:chunked", "eStargz"])
 def test_a_container_runs_before_its_layers_are_here(
     rootless: Command, place: Place, remote: Callable[..., Remote], pack: Callable[[bytes], Packed]
@@ -210,6 +211,7 @@ def test_attributes_links_and_whiteouts_look_as_in_an_unpacked_layer(
         one.close()
 
 
+@pytest.mark.slow
 def test_a_registry_that_vanishes_gives_an_error_and_a_line(
     rootless: Command, place: Place, remote: Callable[..., Remote]
 ) -> None:

@@ -55,6 +55,7 @@ def blobs_are_whole(place: Place) -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
+@pytest.mark.slow
 def test_an_update_moves_what_changed(
     rootless: Command, place: Place, registry: Registry, busybox_tar: Path
 ) -> None:
@@ -236,6 +237,7 @@ def swap_digests(table: Any) -> None:
         entry["digest"] = digest
 
 
+@pytest.mark.slow
 def test_push_writes_the_format(
     rootless: Command, place: Place, registry: Registry, busybox_image: str
 ) -> None:

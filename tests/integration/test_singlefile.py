@@ -36,6 +36,7 @@ LOOK = (
 )
 
 
+@pytest.mark.slow
 def test_an_image_in_one_file_runs_as_the_image_itself(
     rootless: Command, place: Place, saved: Path
 ) -> None:
@@ -188,6 +189,7 @@ def _broken(good: bytes) -> dict[str, tuple[bytes, str]]:
     }
 
 
+@pytest.mark.slow
 def test_files_that_are_no_images_are_refused_with_a_sentence(
     rootless: Command, place: Place, saved: Path
 ) -> None:
