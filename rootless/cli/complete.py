@@ -81,6 +81,20 @@ def _anything(engine: Engine) -> Iterable[tuple[str, str]]:
     yield from _volumes(engine)
 
 
+def _lists(engine: Engine) -> Iterable[tuple[str, str]]:
+    from rootless.images import reference
+
+    for name in engine.manifests.lists.names():
+        yield reference.parse(name).familiar.removesuffix(":latest"), ""
+
+
+def _registries(engine: Engine) -> Iterable[tuple[str, str]]:
+    from rootless.images import credentials
+
+    for name in credentials.registries_known():
+        yield name, ""
+
+
 _KINDS = {
     "anything": _anything,
     "container": _containers,
@@ -89,4 +103,6 @@ _KINDS = {
     "image": _images,
     "volume": _volumes,
     "quadlet": _quadlets,
+    "list": _lists,
+    "registry": _registries,
 }

@@ -81,6 +81,16 @@ def find(registry: str, repository: str, authfile: str = "") -> Credentials | No
     return None
 
 
+def registries_known() -> list[str]:
+    """Registries of which the files have a password, as they are written there."""
+    found: dict[str, None] = {}
+    for path in files():
+        document = _read(path) or {}
+        for table in (document.get("auths"), document.get("credHelpers")):
+            found.update(dict.fromkeys(table if isinstance(table, dict) else ()))
+    return list(found)
+
+
 def where(registry: str, repository: str = "", authfile: str = "") -> list[str]:
     """The files and programs that have something for this name."""
     return [place for place, _ in _everything(registry, repository, authfile)]

@@ -217,6 +217,12 @@ def test_bash_completes(
     assert offered("rootless run --pul") == ["--pull"]
     assert sorted(offered("rootless run --pull ")) == ["always", "missing", "never", "newer"]
     assert offered("rootless volume rm ") == ["papers"]
+    rootless("manifest", "create", "several", busybox_image)
+    assert offered("rootless manifest push ") == ["several"]
+    passwords = place.runtime / "containers/auth.json"
+    passwords.parent.mkdir()
+    passwords.write_text('{"auths": {"quay.example": {"auth": "YTpi"}}}')
+    assert offered("rootless logout q") == ["quay.example"]
     assert offered("rootless load -i ") == ["compopt -o default", ""]
     # what follows the image is another program's business
     assert "running" not in offered(f"rootless run {busybox_image} ")

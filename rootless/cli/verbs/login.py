@@ -25,6 +25,7 @@ VERB = Verb(
         flag("-v --verbose", "say where the password is kept"),
     ),
     maximum=1,
+    complete=("registry",),
     text="REGISTRY is a host with an optional port and namespace, docker.io by default. The "
     "password is tried before it is kept. It is kept in $XDG_RUNTIME_DIR/containers/auth.json, "
     "or in $REGISTRY_AUTH_FILE or --authfile, or by the program that such a file names; what "

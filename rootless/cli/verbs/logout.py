@@ -15,6 +15,7 @@ VERB = Verb(
     "Forget the password of a registry",
     (flag("-a --all", "all passwords in the file"), AUTHFILE),
     maximum=1,
+    complete=("registry",),
     text="REGISTRY is docker.io by default. What docker stored in its own file stays.",
     examples="rootless logout quay.io\nrootless logout --all",
 )

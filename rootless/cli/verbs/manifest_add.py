@@ -16,7 +16,7 @@ VERB = Verb(
     "Add images to a manifest list",
     (flag("--all", "of an index in a registry, every image"), *PLATFORM, *REGISTRY),
     minimum=2,
-    complete=("", "image"),
+    complete=("list", "image"),
     examples="rootless manifest add team/app:1 docker://quay.io/team/app:arm64",
 )
 

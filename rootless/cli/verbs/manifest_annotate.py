@@ -16,7 +16,7 @@ VERB = Verb(
     PLATFORM,
     minimum=2,
     maximum=2,
-    complete=("", "image"),
+    complete=("list", "image"),
     text="IMAGE is an image of this host that is in the list, or a digest.",
     examples="rootless manifest annotate --arch arm64 --variant v8 team/app:1 app:arm64",
 )

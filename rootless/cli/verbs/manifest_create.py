@@ -19,7 +19,7 @@ VERB = Verb(
         *REGISTRY,
     ),
     minimum=1,
-    complete=("", "image"),
+    complete=("list", "image"),
     text="IMAGE is an image of this host, or a name in a registry, where it stays until the list "
     "is pushed.",
     examples="rootless manifest create team/app:1 app:amd64 app:arm64\n"

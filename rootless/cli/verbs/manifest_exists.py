@@ -13,6 +13,7 @@ VERB = Verb(
     "LIST",
     "Tell by the exit status whether there is a manifest list: 0 or 1",
     minimum=1,
+    complete=("list",),
     maximum=1,
     examples="rootless manifest exists team/app:1 && echo yes",
 )

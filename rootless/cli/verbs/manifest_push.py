@@ -27,7 +27,7 @@ VERB = Verb(
     ),
     minimum=1,
     maximum=2,
-    complete=("",),
+    complete=("list",),
     text="TARGET is a place as for `rootless push`, by default the name of the list.",
     examples="rootless manifest push --rm team/app:1 quay.io/team/app:1",
 )  # fmt: skip

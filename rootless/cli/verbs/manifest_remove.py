@@ -14,7 +14,7 @@ VERB = Verb(
     "Take an image out of a manifest list",
     minimum=2,
     maximum=2,
-    complete=("", "image"),
+    complete=("list", "image"),
     text="IMAGE is an image of this host that is in the list, or a digest.",
     examples="rootless manifest remove team/app:1 app:arm64",
 )

@@ -13,6 +13,7 @@ VERB = Verb(
     "LIST...",
     "Remove manifest lists; their images stay",
     minimum=1,
+    complete=("list",),
     examples="rootless manifest rm team/app:1",
 )
 
