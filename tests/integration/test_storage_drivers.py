@@ -88,6 +88,7 @@ def _map(rootless: Command, *words: str) -> list[list[int]]:
     return [[int(one) for one in line.split()] for line in out.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_range_for_each_container(rootless: Command, busybox_image: str, place: Place) -> None:
     rootless("run", "-d", "--name", "early", "--network", "none", busybox_image, "sleep", "100")
     _let_pass(place)
@@ -145,6 +146,7 @@ def test_a_directory_below_an_overlay(
     assert "/no/where is not a directory" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("everyone")
 def test_overlay_on_overlay_falls_to_the_next_driver(
     rootless: Command, busybox_tar: Path, place: Place

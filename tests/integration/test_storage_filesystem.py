@@ -55,6 +55,7 @@ def test_a_driver_is_a_whole_file_system(rootless: Command, place: Place, driver
     judge(in_namespace(rootless, "--driver", driver, str(base)), driver)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("writer", "reader"),
     [
