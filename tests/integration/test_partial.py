@@ -283,3 +283,23 @@ def test_forms_that_there_are_not(
 ) -> None:
     out = rootless("push", *words, busybox_image, f"{registry.host}/bad/app:1", code=125)
     assert said in out.stderr and "hint: " in out.stderr
+
+
+def test_a_digest_that_lies_cannot_put_an_old_file_into_a_new_layer(
+    rootless: Command, place: Place, registry: Registry, busybox_tar: Path
+) -> None:
+    old, new = b"1" * 5000, b"2" * 5000
+    rootless("pull", push(registry, place.base / "a", "poison/app:1",
+                          [tar_of({"data/a": old, "data/b": old}, busybox_tar)]))  # fmt: skip
+
+    def lie(table: Any) -> None:
+        for entry in table["entries"]:
+            if entry["name"] == "data/a":
+                entry["digest"] = "sha256:" + hashlib.sha256(old).hexdigest()
+
+    tar = tar_of({"data/a": new, "data/b": old}, busybox_tar)
+    name = push(registry, place.base / "b", "poison/app:2", [tar],
+                lambda plain: with_table(chunked(plain), lie))  # fmt: skip
+    rootless("pull", name)
+    out = rootless("run", "--rm", "--network", "none", name, "cat", "/data/a", "/data/b")
+    assert out.out == new + old
