@@ -4,8 +4,9 @@
     tests/bench/runtime.py [--user NAME] [--times N]
 
 `run` of one prepared bundle whose process is a static `true` (busybox), N times each in turn
-(default 25): wall time, the same less the bare interpreter's start (which only ours needs), and
-the peak memory of the largest process.  As root it makes a mount namespace with a cgroup2 hierarchy
+(default 25): wall time and processor time, the same less the bare interpreter's start (which only
+ours needs), and the peak memory of the largest process.  On a busy machine the processor time says
+more.  As root it makes a mount namespace with a cgroup2 hierarchy
 of its own, without which runc does not start on a host with version 1, and measures as the user
 NAME (default rl-user).  Nothing is asserted; the aims are those of the project's design.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -81,8 +83,9 @@ def launcher(directory: Path) -> list[str]:
     return ["/usr/bin/python3", "-IS", str(script)]
 
 
-def measure(words: list[str]) -> float:
-    """Milliseconds of one run.  Raises SystemExit when it fails."""
+def measure(words: list[str]) -> tuple[float, float]:
+    """Milliseconds of one run, and those of a processor.  Raises SystemExit when it fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     found = subprocess.run(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -90,7 +93,9 @@ def measure(words: list[str]) -> float:
     taken = (time.perf_counter() - began) * 1000
     if found.returncode:
         raise SystemExit(f"{' '.join(words)}: {found.returncode}\n{found.stderr.decode()}")
-    return taken
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return taken, used * 1000
 
 
 def peak(words: list[str], file: Path) -> int:
@@ -128,7 +133,7 @@ def main() -> None:
             ]  # fmt: skip
         if shutil.which("runc"):
             commands["runc"] = ["runc", "--root", str(state / "c"), "--rootless", "true", *run]
-        taken: dict[str, list[float]] = {one: [] for one in commands}
+        taken: dict[str, list[tuple[float, float]]] = {one: [] for one in commands}
         for number in range(given.times + 2):
             for one, words in commands.items():
                 found = measure([*words, *([] if words[-1] == "pass" else [f"c{number}"])])
@@ -138,19 +143,23 @@ def main() -> None:
             one: peak([*words, *([] if words[-1] == "pass" else ["peak"])], base / "peak")
             for one, words in commands.items()
         }
-    medians = {one: statistics.median(values) for one, values in taken.items()}
-    bare = medians["bare interpreter"]
-    print(f"{'':18} {'ms':>7} {'less bare':>10} {'peak kB':>9}")
-    for one, median in medians.items():
-        less = f"{median - bare:10.1f}" if one == "rootless-runtime" else " " * 10
-        print(f"{one:18} {median:7.1f} {less} {memory[one]:9}")
-    mine = medians["rootless-runtime"]
-    if "crun" in medians:
-        print(
-            f"less the bare interpreter, of crun: {(mine - bare) / medians['crun']:.2f} (aim 1.0)"
-        )
-    if "runc" in medians:
-        print(f"wall time, of runc: {mine / medians['runc']:.2f} (aim 0.5)")
+    print(f"{'':18} {'ms':>7} {'less bare':>10} {'cpu ms':>8} {'less bare':>10} {'peak kB':>9}")
+    medians = {
+        one: [statistics.median(column) for column in zip(*values, strict=True)]
+        for one, values in taken.items()
+    }
+    bare, mine = medians["bare interpreter"], medians["rootless-runtime"]
+    for one, (wall, used) in medians.items():
+        less = [wall - bare[0], used - bare[1]] if one == "rootless-runtime" else []
+        shown = [f"{value:10.1f}" for value in less] or [" " * 10] * 2
+        print(f"{one:18} {wall:7.1f} {shown[0]} {used:8.1f} {shown[1]} {memory[one]:9}")
+    for peer, aim in (("crun", 1.0), ("runc", 0.5)):
+        if peer not in medians:
+            continue
+        off = bare if peer == "crun" else [0.0, 0.0]
+        words = "less the bare interpreter, of crun" if peer == "crun" else "of runc"
+        ratios = [(mine[at] - off[at]) / medians[peer][at] for at in (0, 1)]
+        print(f"{words}: wall {ratios[0]:.2f} (aim {aim}), processor {ratios[1]:.2f}")
 
 
 if __name__ == "__main__":
