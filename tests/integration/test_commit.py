@@ -208,6 +208,7 @@ def test_refusals(rootless: Command, busybox_image: str, words: list[str], said:
     assert rootless("images", "-q", "--no-trunc").stdout == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ("overlay", "copy"))
 def test_same_input_same_image(rootless: Command, busybox_image: str, driver: str) -> None:
     """Two containers that did the same at different times, committed to one time."""
@@ -257,6 +258,7 @@ def test_running_container(rootless: Command, busybox_image: str) -> None:
     rootless("run", "--rm", "--network", "none", "live:1", "true")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_the_same_layer_twice(
     rootless: Command, busybox_image: str, place: Place, driver: str
@@ -321,6 +323,7 @@ def test_save_and_load(
     rootless("rmi", "-f", "--all", env=elsewhere)
 
 
+@pytest.mark.slow
 def test_formats_of_peers(
     rootless: Command, two: tuple[str, str], place: Place, everyone: str
 ) -> None:
@@ -355,6 +358,7 @@ def test_formats_of_peers(
     subprocess.run(["chmod", "-R", "u+rwX", place.work / "bundle"], check=True)
 
 
+@pytest.mark.slow
 def test_podman_both_ways(
     rootless: Command, two: tuple[str, str], place: Place, everyone: str
 ) -> None:

@@ -133,6 +133,7 @@ def test_policy_of_keys(
     rootless("pull", "-q", "--signature-policy", "open.json", image)
 
 
+@pytest.mark.slow
 def test_identities(
     rootless: Command, place: Place, image: str, registry: Registry, keys: tuple[str, str]
 ) -> None:
@@ -190,6 +191,7 @@ def spoil(registry: Registry, image: str, change: Callable[[Any, Path], None]) -
     subprocess.run([*copy, f"dir:{directory}", name], check=True)
 
 
+@pytest.mark.slow
 def test_forgeries(
     rootless: Command, place: Place, image: str, registry: Registry, keys: tuple[str, str]
 ) -> None:
@@ -337,6 +339,7 @@ def test_the_form_is_cosigns(
     assert subprocess.run(check, check=True, capture_output=True).stdout == b"Verified OK\n"
 
 
+@pytest.mark.slow
 def test_encrypted_keys(rootless: Command, place: Place, image: str, keys: tuple[str, str]) -> None:
     """PKCS #8 by openssl, and the box that cosign and skopeo put keys into."""
     pem = place.work / "encrypted.pem"
