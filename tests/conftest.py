@@ -28,9 +28,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from integration.hub import debian_image as debian_image
 from integration.hub import hub as hub
+
+# how fast a busy machine makes up its examples says nothing about the program
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 TREE = Path(__file__).resolve().parent.parent
 
