@@ -63,16 +63,14 @@ def contenders(
         "rootless, without": [*command, *run, "--cgroups", "disabled", image, "true"],
     }
     if peers and shutil.which("podman"):
-        # its own data, and the person's own runtime directory, where its systemd is
-        os.environ["XDG_DATA_HOME"] = str(directory / "data")
-        once(["podman", "import", str(made), "localhost/bench:scope"])
+        # its own data, and the person's own runtime directory, where systemd is
+        podman = ["env", f"XDG_DATA_HOME={directory / 'data'}", "podman"]
+        name = "localhost/bench:scope"
+        once([*podman, "import", str(made), name])
         found["podman, with a scope"] = [
-            "podman", "--cgroup-manager", "systemd", *run, "--pids-limit", "-1",
-            "localhost/bench:scope", "true",
+            *podman, "--cgroup-manager", "systemd", *run, "--pids-limit", "-1", name, "true",
         ]  # fmt: skip
-        found["podman, without"] = [
-            "podman", *run, "--cgroups", "disabled", "localhost/bench:scope", "true",
-        ]  # fmt: skip
+        found["podman, without"] = [*podman, *run, "--cgroups", "disabled", name, "true"]
     return found
 
 
