@@ -156,9 +156,13 @@ class _Copy:
     ) -> dict[str, Json]:
         made: list[Json] = []
         for entry in listed:
-            data, media_type, digest = self._read(Descriptor.read(entry))
-            copied = self._any(data, media_type, digest, top=False, depth=depth + 1)
-            if copied.digest == digest:
+            wanted = Descriptor.read(entry)
+            # a hostile index may name one manifest thousands of times
+            copied = self.done.get(wanted.digest)
+            if copied is None:
+                data, media_type, digest = self._read(wanted)
+                copied = self._any(data, media_type, digest, top=False, depth=depth + 1)
+            if copied.digest == wanted.digest:
                 made.append(entry)
                 continue
             new = {"mediaType": copied.media_type, "digest": copied.digest, "size": copied.size}

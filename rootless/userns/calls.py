@@ -177,7 +177,8 @@ def spawn(
                 arguments,
                 os.environ,
                 file_actions=actions,
-                setsigmask=[],
+                # a ^C while an interpreter starts would end in a traceback: the worker is ready later
+                setsigmask=[signal.SIGINT],
                 setsigdef=[signal.SIGPIPE],
             )
         except OSError as error:

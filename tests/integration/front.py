@@ -23,6 +23,9 @@ from registry import Registry
 class Request(BaseHTTPRequestHandler):
     """One request; `body` is there when `fault` looks."""
 
+    # head and body are written apart: each answer would wait for the other side's delayed ACK
+    disable_nagle_algorithm = True
+
     protocol_version = "HTTP/1.1"
     server: Front
 

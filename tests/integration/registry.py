@@ -271,6 +271,9 @@ Answer = Callable[["Handler"], bool]
 class Handler(BaseHTTPRequestHandler):
     """Serves one layout; a test's `fault` sees every request first and may answer it."""
 
+    # head and body are written apart: each answer would wait for the other side's delayed ACK
+    disable_nagle_algorithm = True
+
     protocol_version = "HTTP/1.1"
     server: Server
 
