@@ -177,7 +177,7 @@ def spawn(
                 arguments,
                 os.environ,
                 file_actions=actions,
-                # a ^C while an interpreter starts would end in a traceback: the worker is ready later
+                # ^C while an interpreter starts would be a traceback: the worker is ready later
                 setsigmask=[signal.SIGINT],
                 setsigdef=[signal.SIGPIPE],
             )

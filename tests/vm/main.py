@@ -40,8 +40,8 @@ PYTHONS = {"bullseye": "3.11", "bookworm": "3.11", "trixie": "3.13"}
 # where the machine's own Python is older than what the project needs, that of a newer Debian
 BROUGHT = {"bullseye": "bookworm"}
 REBOOT = "tests/integration/test_systemd_reboot.py"
-TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "cffi", "click", "platformdirs",
-         "rich", "hypothesis", "backports.zstd"]  # fmt: skip
+TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-rerunfailures>=14",
+         "cffi", "click", "platformdirs", "rich", "hypothesis", "backports.zstd"]  # fmt: skip
 
 
 def say(words: str) -> None:
