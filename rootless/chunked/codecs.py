@@ -8,6 +8,8 @@ import importlib
 from rootless.chunked.table import LARGEST_CHUNK, Chunk, wrong
 from rootless.errors import DigestMismatch, StorageError
 
+_PARTS = 64  # frames or members that one piece of data may consist of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
@@ -30,9 +32,10 @@ def frame(data: bytes, size: int) -> bytes:
 
     Raises TableError when it has more or fewer: a frame may be a bomb.
     """
-    found = b""
+    found, parts = b"", 0
     try:
         while data and len(found) <= size:
+            parts = _few(parts)
             decoder = zstd().ZstdDecompressor()
             found += decoder.decompress(data, size - len(found) + 1)
             if not decoder.eof and len(found) <= size:
@@ -45,13 +48,21 @@ def frame(data: bytes, size: int) -> bytes:
     return found
 
 
+def _few(parts: int) -> int:
+    """One part more.  Millions of empty ones would cost hours and bring nothing."""
+    if parts >= _PARTS:
+        raise wrong(f"a frame of it is divided into more than {_PARTS}")
+    return parts + 1
+
+
 def member(data: bytes, size: int) -> bytes:
     """The first `size` plain bytes of a gzip member; what follows is not looked at."""
     import zlib
 
-    found = b""
+    found, parts = b"", 0
     try:
         while data and len(found) < size:
+            parts = _few(parts)
             decoder = zlib.decompressobj(31)
             found += decoder.decompress(data, size - len(found))
             data = decoder.unused_data if decoder.eof else b""

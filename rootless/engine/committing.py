@@ -45,6 +45,11 @@ def commit(container: Container, name: str, **given: Any) -> Image:
         )
     store = engine.images.store
     base, below = None, []
+    if container.image_id and engine.images.exists(container.image_id):
+        from rootless.engine import lazy
+
+        # an image that was pulled lazily is completed first, as for push and save
+        lazy.whole(engine.images, container.image_id)
     with store.guard():
         if container.image_id:
             try:

@@ -187,7 +187,12 @@ class _Described:
                     registry, layer.digest, layer.size - place.start, layer.size
                 )
                 found = place.read(tail, headers=False)
-                if any(c.size > table.LARGEST_CHUNK for e in found.entries for c in e.chunks):
+                # of both: what a reader of one byte makes the server hold in memory
+                if any(
+                    max(c.size, c.end - c.start) > table.LARGEST_CHUNK
+                    for e in found.entries
+                    for c in e.chunks
+                ):
                     raise table.wrong(f"the layer {layer.digest[7:19]} has too large chunks")
                 # what cannot be a tree is refused here, where it can be fetched instead
                 lazyfs.Tree([(found, None)], single=self._single)

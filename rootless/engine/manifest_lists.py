@@ -97,7 +97,7 @@ class Manifests:
         Words: `all` (with its images, True by default), `format`, `compression_format`,
         `tls_verify`, `settings`.
         """
-        from rootless.images import copying, lists, places
+        from rootless.images import copying, lists, places, reference
 
         canonical = self.lists.get(name)["name"]
         place = places.parse(target or canonical)
@@ -107,7 +107,10 @@ class Manifests:
                 f"a list without its images cannot be written to {target}",
                 hint="leave --all=false out",
             )
-        source = lists.ListSource(self.lists, name, words.get("tls_verify"), words.get("settings"))
+        home = reference.parse(place.path).registry if place.kind == "docker" else ""
+        source = lists.ListSource(
+            self.lists, name, words.get("tls_verify"), words.get("settings"), home=home
+        )
         try:
             there = place.target(tls_verify=words.get("tls_verify"), settings=words.get("settings"))
             try:

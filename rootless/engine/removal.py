@@ -59,11 +59,13 @@ def _short(diff_id: str) -> str:
     return short(diff_id)
 
 
-def _delete(images: Images, record: ImageRecord) -> None:
-    images.store.delete(record.id)
+def _delete(images: Images, record: ImageRecord, *, nameless: bool = False) -> bool:
+    if not images.store.delete(record.id, nameless=nameless):
+        return False
     for name in record.names:
         images.event("untag", record, name)
     images.event("remove", record)
+    return True
 
 
 def untag(images: Images, name: str, tags: list[str]) -> list[str]:
@@ -148,8 +150,10 @@ def prune_images(images: Images, all: bool, filters: Filters | None = None) -> J
     for record in filtering.images(images.engine, list(store.list()), rules):
         if (record.names and not all) or record.id in used:
             continue
+        # an image is written before its names are: one that was listed in between has some by now
+        if not _delete(images, record, nameless=not record.names):
+            continue
         told += [{"Untagged": reference.parse(name).familiar} for name in record.names]
-        _delete(images, record)
         told.append({"Deleted": f"sha256:{record.id}"})
     _, freed = sweep(images, measure=True, all=True)
     images.engine.event("image", "prune", "", "", {"reclaimed": str(freed)})

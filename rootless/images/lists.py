@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from rootless import documents, paths
 from rootless.errors import ImageNotFound, NotFound, RegistryError, UsageError
-from rootless.images import copying, manifests, platforms, reference
+from rootless.images import copying, manifests, naming, platforms, reference
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Source
 from rootless.images.places.local import StoreSource, known_repositories
@@ -37,7 +37,7 @@ class Lists:
 
     def names(self) -> list[str]:
         """Canonical names of all lists."""
-        return [one.replace("%2F", "/") for one in documents.names_in(self.directory)
+        return [naming.unquote(one) for one in documents.names_in(self.directory)
                 if not one.endswith(".tmp")]  # fmt: skip
 
     def exists(self, name: str) -> bool:
@@ -104,29 +104,36 @@ class Lists:
         `all`: every image of an index.  `changes`: as for `annotate`.
         Raises ImageNotFound, RegistryError, UsageError.
         """
-        value = self.get(name)
-        members = self._members(image, all, tls_verify, settings)
-        for member in members:
-            _change(member, changes or {})
-            old = [one for one in value["manifests"] if one["digest"] != member["digest"]]
-            value["manifests"] = [*old, member]
-        self.put(value)
+        self.get(name)
+        with self.store.guard():
+            # what comes from a registry may take long: others change the list meanwhile
+            members = self._members(image, all, tls_verify, settings)
+            self.store.rely(*[digest for one in members for digest in one.get("blobs", [])])
+            with self._writing():
+                value = self.get(name)
+                for member in members:
+                    _change(member, changes or {})
+                    old = [one for one in value["manifests"] if one["digest"] != member["digest"]]
+                    value["manifests"] = [*old, member]
+                self.put(value)
         return [one["digest"] for one in members]
 
     def annotate(self, name: str, image: str, changes: dict[str, Json]) -> str:
         """Change what the list says of one of its images; its digest.  Raises NotFound."""
-        value = self.get(name)
-        member = self._member(value, image)
-        _change(member, changes)
-        self.put(value)
+        with self._writing():
+            value = self.get(name)
+            member = self._member(value, image)
+            _change(member, changes)
+            self.put(value)
         return str(member["digest"])
 
     def drop(self, name: str, image: str) -> str:
         """Take an image out of the list; its digest.  Raises NotFound."""
-        value = self.get(name)
-        member = self._member(value, image)
-        value["manifests"] = [one for one in value["manifests"] if one is not member]
-        self.put(value)
+        with self._writing():
+            value = self.get(name)
+            member = self._member(value, image)
+            value["manifests"] = [one for one in value["manifests"] if one is not member]
+            self.put(value)
         return str(member["digest"])
 
     def index(self, name: str) -> bytes:
@@ -167,19 +174,24 @@ class Lists:
             except ImageNotFound:
                 pass
             else:
-                with self.store.guard():
-                    data = self.store.read_blob(record.manifest_digest)
-                    made = _descriptor(data, record.manifest_digest)
-                    made["platform"] = _platform(record.os, record.architecture, record.variant)
-                    return [{**made, "source": STORE, "blobs": record.blobs()}]
+                self.store.rely(*record.blobs())
+                data = self.store.read_blob(record.manifest_digest)
+                made = _descriptor(data, record.manifest_digest)
+                made["platform"] = _platform(record.os, record.architecture, record.variant)
+                return [{**made, "source": STORE, "blobs": record.blobs()}]
         source = RegistrySource(image.removeprefix("docker://"), tls_verify, settings)
         try:
             return _remote(source, all)
         finally:
             source.close()
 
+    def _writing(self) -> documents.Lock:
+        """Held from reading a list to writing it: two that add at once both stay."""
+        paths.ensure(self.directory)
+        return documents.Lock(self.directory + ".lock")
+
     def _path(self, name: str) -> str:
-        return os.path.join(self.directory, _tagged(name).canonical.replace("/", "%2F"))
+        return os.path.join(self.directory, naming.quote(_tagged(name).canonical))
 
 
 class ListSource(Source):
@@ -191,8 +203,13 @@ class ListSource(Source):
         name: str,
         tls_verify: bool | None = None,
         settings: Settings | None = None,
+        *,
+        home: str = "",
     ) -> None:
+        """`home`: the registry for which a password of the settings was given; members that lie
+        elsewhere are asked without it."""
         self.name = name
+        self._home = home
         self.store = lists.store
         self._index = lists.index(name)
         self._from = {one["digest"]: one["source"] for one in lists.get(name)["manifests"]}
@@ -201,6 +218,8 @@ class ListSource(Source):
         # of each blob, the image that it is part of
         self._owner: dict[str, str] = {}
         self._lock = self.store.guard()
+        # a lease keeps what it names: nothing of the list is collected while it is copied
+        self.store.rely(*lists.blobs())
 
     def top(self) -> tuple[bytes, str]:
         """See Source."""
@@ -239,7 +258,10 @@ class ListSource(Source):
         if where == STORE:
             return None
         if where not in self._remotes:
-            self._remotes[where] = RegistrySource(where, *self._words)
+            verify, settings = self._words
+            if settings is not None and reference.parse(where).registry != self._home:
+                settings = Settings(authfile=settings.authfile, cert_dir=settings.cert_dir)
+            self._remotes[where] = RegistrySource(where, verify, settings)
         return self._remotes[where]
 
     def close(self) -> None:

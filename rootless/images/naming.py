@@ -13,12 +13,14 @@ _LONGEST = 200  # bytes; file systems allow 255, and a temporary name is longer
 
 def quote(canonical: str) -> str:
     """The name of the file that says whose this name is."""
-    return canonical.replace("/", "%2F")
+    quoted = canonical.replace("/", "%2F")
+    # what ends so is a writer's temporary file to everybody else, but it is a legal tag
+    return quoted[:-4] + "%2Etmp" if quoted.endswith(".tmp") else quoted
 
 
 def unquote(quoted: str) -> str:
     """The opposite of `quote`."""
-    return quoted.replace("%2F", "/")
+    return quoted.replace("%2F", "/").replace("%2E", ".")
 
 
 def union(first: list[str], second: list[str]) -> list[str]:

@@ -107,7 +107,7 @@ def plan(
     for path in paths:
         for key, piece in index.find(path, wanted):
             # of another length it is of another compressor or level
-            if piece.length == wanted[key] and store.has_blob(piece.blob):
+            if piece.length == wanted[key] and _here(store, piece.blob):
                 found[key] = piece
                 del wanted[key]
         if not wanted:
@@ -176,17 +176,27 @@ def _after(runs: list[Run], offset: int) -> Iterator[Run]:
         yield Run(run.start + cut, run.end, run.path, run.offset + cut)
 
 
+class Lost(StorageError):
+    """A blob that was to give a piece is gone or shorter than it was."""
+
+
+def _here(store: ImageStore, digest: str) -> bool:
+    # first the word, then the look: what was seen after it is not collected meanwhile
+    store.rely(digest)
+    return store.has_blob(digest)
+
+
 def _local(run: Run) -> Iterator[bytes]:
     try:
         fd = os.open(run.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise StorageError(f"cannot read {run.path}: {error.strerror}", hint="pull again") from None
+        raise Lost(f"cannot read {run.path}: {error.strerror}", hint="pull again") from None
     try:
         at, left = run.offset, run.end - run.start
         while left:
             data = os.pread(fd, min(left, _CHUNK), at)
             if not data:
-                raise StorageError(f"{run.path} is shorter than it was", hint="pull again")
+                raise Lost(f"{run.path} is shorter than it was", hint="pull again")
             yield data
             at += len(data)
             left -= len(data)
@@ -218,8 +228,8 @@ def bring(
                     cancelled=cancelled,
                 )  # fmt: skip
                 return f"{100 * made.lacking // max(1, layer.size)} % fetched, the rest was here"
-        except (DigestMismatch, NoRanges):
-            # the table or a piece was not what it said: the blob itself has the last word
+        except (DigestMismatch, NoRanges, Lost):
+            # the table or a piece was not what it said, or went away: the blob has the last word
             pass
     fetched = content.ingest(
         store, layer.digest, layer.size, whole, on_bytes=on_bytes, cancelled=cancelled

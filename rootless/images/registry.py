@@ -176,6 +176,9 @@ class Registry(Session):
                     offset += len(chunk)
                     if chunk:
                         yield chunk
+                    if offset > size:
+                        # whoever gathers sees that it is too much; no need to see how much
+                        return
                 whole = not reply.expected()
             except (OSError, http.client.HTTPException) as caught:
                 error = caught

@@ -99,6 +99,7 @@ def save(
         raise UsageError(f"docker-dir holds one image, not {len(chosen)}", hint="use oci-dir")
     # garbage collection stays away from the blobs of an image that somebody removes meanwhile
     with store.guard():
+        store.rely(*[digest for one in chosen for digest in one.record.blobs()])
         job = _Job(store, chosen, compress, progress or Progress())
         if format.endswith("-dir"):
             if not isinstance(target, str):

@@ -223,9 +223,11 @@ class Session:
     # authorization
 
     def _stored(self) -> credentials.Credentials | None:
-        if self.settings.credentials is not None:
+        # By the server that is really asked: a mirror is not to learn the registry's password,
+        # neither the one that is kept nor the one that was given for this call.
+        own = not self.endpoint.mirror or self.endpoint.registry == self.reference.registry
+        if self.settings.credentials is not None and own:
             return self.settings.credentials
-        # By the server that is really asked: a mirror is not to learn the registry's password.
         return credentials.find(
             self.endpoint.registry, self.endpoint.repository, self.settings.authfile
         )

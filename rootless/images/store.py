@@ -281,12 +281,18 @@ class ImageStore:
             self._write(record)
         return record
 
-    def delete(self, identity: str) -> None:
-        """Forget an image and its names; `collect_garbage` frees its blobs.  ImageNotFound."""
+    def delete(self, identity: str, *, nameless: bool = False) -> bool:
+        """Forget an image and its names; `collect_garbage` frees its blobs.  ImageNotFound.
+
+        `nameless`: only if it has no name, which it may have got since it was listed; whether it
+        was forgotten.
+        """
         with self._change() as rows:
             record = self._record(identity)
             if record is None:
                 raise self._missing(identity)
+            if nameless and self.names_of(identity):
+                return False
             # The record first: names of nothing are no names, but an image that is half removed
             # would come back without its names.
             self._unlink(self._record_path(identity))
@@ -294,6 +300,7 @@ class ImageStore:
                 if self._owner(quoted) == identity:
                     self._unlink(os.path.join(self.tags, quoted))
             rows.drop(identity)
+        return True
 
     def replace(self, record: ImageRecord) -> None:
         """Write a record anew, whatever is there, with the names that name files give it."""

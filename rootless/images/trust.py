@@ -132,7 +132,9 @@ def _attached(one: Requirement, server: Registry, digest: str) -> Candidates:
     document = manifests.parse(data)
     layers = document.get("layers")
     for layer in layers[:_MOST] if isinstance(layers, list) else []:
-        notes = layer.get("annotations") if isinstance(layer, dict) else None
+        if not isinstance(layer, dict):
+            continue
+        notes = layer.get("annotations")
         signature = notes.get(signatures.NOTE) if isinstance(notes, dict) else None
         if layer.get("mediaType") != signatures.PAYLOAD_TYPE or not isinstance(signature, str):
             continue

@@ -121,6 +121,9 @@ def test_mirrors(rootless: Command, registry: Registry, layout: Layout, place: P
             "Authorization" not in request.headers
             and request.answer(401, b"", {"WWW-Authenticate": "Basic realm=m"})
         )
+        given = ["--creds", "bob:for-the-hub", "hub.example/app:1"]
+        rootless("pull", "-q", *given)
+        rootless("rmi", "hub.example/app:1")
         told = rootless("pull", "-q", "hub.example/app:1")
         assert not [one for one in mirror.requests if "Authorization" in one[2]]
         assert origin.asked("GET", "/v2/origin/app/manifests/1")

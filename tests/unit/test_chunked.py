@@ -260,6 +260,10 @@ def test_a_frame_that_swells_is_stopped() -> None:
     bomb = codecs.zstd().compress(bytes(200 << 20))
     with pytest.raises(table.TableError, match="has not the 100 bytes"):
         codecs.frame(bomb, 100)
+    # nothing in them, but each costs a decoder
+    empty = codecs.zstd().compress(b"") * 1000
+    with pytest.raises(table.TableError, match="is divided into more than"):
+        codecs.frame(empty, 100)
     with pytest.raises(table.TableError, match="damaged"):
         codecs.frame(b"no zstd at all", 100)
     with pytest.raises(table.TableError):

@@ -284,3 +284,21 @@ def test_ingest_refuses(store: ImageStore) -> None:
 def test_distance() -> None:
     assert distance("kitten", "sitting") == 3
     assert nearest("alpin", ["alpine:latest", "debian:12"]) == ["alpine:latest"]
+
+
+def test_a_tag_that_looks_like_a_temporary_file(store: ImageStore) -> None:
+    record = store.put(image(store, "a"), ["mine:v1.tmp"])
+    store.put(image(store, "b"), ["other"])  # writers sweep what was left
+    assert store.resolve("mine:v1.tmp").id == record.id
+    assert [one.names for one in store.list() if one.id == record.id] == [
+        ["docker.io/library/mine:v1.tmp"]
+    ]
+
+
+def test_an_image_that_got_a_name_since_it_was_listed(store: ImageStore) -> None:
+    record = store.put(image(store, "a"), [])
+    store.tag(record.id, "kept")
+    assert not store.delete(record.id, nameless=True)
+    assert store.resolve("kept").id == record.id
+    store.untag("kept")
+    assert store.delete(record.id, nameless=True)

@@ -20,6 +20,8 @@ class StoreSource(Source):
         self.record = self.store.resolve(name)
         self.name = name
         self._lock = self.store.guard()
+        # a lease keeps what it names, and nothing else
+        self.store.rely(*self.record.blobs())
         self._known: dict[str, list[str]] | None = None
         self._host = ""
 
