@@ -14,6 +14,10 @@ import sys
 
 from rootless.errors import RootlessError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.units.making import Made
+
 _HELP = """usage: rootless-generator [-dryrun] [-user] [-v] [NORMAL-DIR [EARLY-DIR LATE-DIR]]
 
 Turns .container, .volume and .image files into units of the user's systemd, which runs it by
@@ -66,16 +70,11 @@ def _generate(directory: str, flags: set[str]) -> int:
         for directory_read in places.all_directories():
             sys.stderr.write(f"rootless-generator: reading {directory_read}\n")
     units = making.all_units(program())
-    code = 0
-    for one in units:
-        if one.error is not None:
-            _tell(one.error)
-            code = 1
     if "dryrun" in flags:
         for one in units:
             if one.text:
                 sys.stdout.write(f"---{making.unit_name(one)}---\n{one.text}\n")
-        return code
+        return _tell_all(units)
     try:
         os.makedirs(directory, exist_ok=True)
         for path in making.write(units, directory):
@@ -84,8 +83,17 @@ def _generate(directory: str, flags: set[str]) -> int:
     except OSError as error:
         what = f"{error.filename or directory}: {(error.strerror or '').lower()}"
         _tell(RootlessError(what))
+        _tell_all(units)
         return 1
-    return code
+    return _tell_all(units)
+
+
+def _tell_all(units: list[Made]) -> int:
+    """What is wrong with any of them; 1 if anything is."""
+    errors = [one.error for one in units if one.error is not None]
+    for error in errors:
+        _tell(error)
+    return 1 if errors else 0
 
 
 def _tell(error: RootlessError) -> None:

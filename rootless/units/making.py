@@ -47,8 +47,8 @@ def all_units(program: list[str]) -> list[Made]:
         found.append(one)
         try:
             one.source = sources[name] = source.Source(name, path, places.drop_ins(name, among))
-        except UsageError as error:
-            one.error = error
+        except (UsageError, OSError, ValueError) as error:
+            one.error = _told(error, path)
     for one in found:
         if one.source is not None:
             _translate(one, one.source, sources, program)
@@ -59,6 +59,9 @@ def all_units(program: list[str]) -> list[Made]:
 
 def _translate(one: Made, read: Source, sources: dict[str, Source], program: list[str]) -> None:
     try:
+        named = read.last("ServiceName")
+        if named is not None and ("/" in named.value or named.value.startswith(".")):
+            raise named.wrong("is no name of a unit", hint="as in ServiceName=web")
         if read.kind in places.NATIVE:
             one.text = source.Service(read, sources, program).text()
             one.links = source.links(read)
@@ -71,8 +74,17 @@ def _translate(one: Made, read: Source, sources: dict[str, Source], program: lis
             service.unit += [f"Wants={ONLINE}", f"After={ONLINE}"]
         one.text = service.text()
         one.links = service.links()
-    except UsageError as error:
-        one.text, one.links, one.error = "", [], error
+        one.text.encode()  # what is no text of UTF-8 cannot be written
+    except (UsageError, OSError, ValueError) as error:
+        one.text, one.links, one.error = "", [], _told(error, one.path)
+
+
+def _told(error: Exception, path: str) -> RootlessError:
+    """One wrong file must not take all the others away, whatever is wrong with it."""
+    if isinstance(error, RootlessError):
+        return error
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UsageError(f"{path}: {why[:1].lower() + why[1:]}", hint="this file makes no unit")
 
 
 def _waits(read: Source) -> bool:
@@ -113,18 +125,26 @@ def write(units: list[Made], directory: str) -> list[str]:
     for one in units:
         if not one.text:
             continue
-        path = os.path.join(directory, unit_name(one))
-        written.append(path)
-        replace(path, one.text)
-        for link, target in one.links:
-            place = os.path.join(directory, link)
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            written.append(place)
-            try:
-                os.symlink(target, place)
-            except FileExistsError:
-                if not os.path.islink(place):
-                    raise
+        try:
+            written += _write_one(one, directory)
+        except OSError as error:
+            one.error = _told(error, one.path or one.name)
+    return written
+
+
+def _write_one(one: Made, directory: str) -> list[str]:
+    path = os.path.join(directory, unit_name(one))
+    written = [path]
+    replace(path, one.text)
+    for link, target in one.links:
+        place = os.path.join(directory, link)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        written.append(place)
+        try:
+            os.symlink(target, place)
+        except FileExistsError:
+            if not os.path.islink(place):
+                raise
     return written
 
 

@@ -6,7 +6,7 @@ Source: podman-systemd.unit(5), "Volume units", "Image units".
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.units import container
+from rootless.units import container, syntax
 from rootless.units.source import Service
 
 TYPE_CHECKING = False
@@ -98,7 +98,8 @@ def image(source: Source, sources: dict[str, Source], program: list[str]) -> Ser
         words += ["--tls-verify", "true" if verify.truth() else "false"]
     auth = source.last("AuthFile")
     if auth is not None:
-        made.lines.append(f"Environment=REGISTRY_AUTH_FILE={container.beside(source, auth.value)}")
+        place = container.beside(source, auth.value)
+        made.lines.append("Environment=" + syntax.quote(f"REGISTRY_AUTH_FILE={place}"))
     return _one_shot(made, [*words, *_arguments(source, "PodmanArgs"), named])
 
 

@@ -493,6 +493,26 @@ def test_the_generator(units: Path, tmp_path: Path) -> None:
     assert "usage:" in call("--help").stdout
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Container]\nImage=i\nServiceName=x/y\n",
+        "[Container]\nImage=i\nServiceName=../x\n",
+        "[Container]\nImage=i\nStopTimeout=\u00b2\n",
+        '[Container]\nImage=i\nExec=echo "\\ud800"\n',
+    ],
+)
+def test_a_wrong_file_does_not_take_the_others_away(units: Path, tmp_path: Path, text: str) -> None:
+    put(units / "aa.container", text)
+    put(units / "good.container", "[Container]\nImage=i\n")
+    found = made()
+    making.write(list(found.values()), str(tmp_path))
+    assert (tmp_path / "good.service").exists()
+    assert found["aa.container"].error is not None
+    assert not [one for one in tmp_path.rglob("*") if one.name.startswith(("aa", "x", "y"))
+                and units not in one.parents]  # fmt: skip
+
+
 def test_the_generator_is_light() -> None:
     # it runs whenever systemd loads its units, for every person who logs in
     code = (
