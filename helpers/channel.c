@@ -196,7 +196,7 @@ void channel_finish(struct channel *channel)
             waiting += channel->client[i].out_length != 0;
         }
         /* a client that was stopped by its person must not keep the monitor for ever */
-        if (!waiting || poll(polled, (nfds_t)channel->count, 30000) <= 0)
+        if (!waiting || poll(polled, (nfds_t)channel->count, 5000) <= 0)
             break;
         for (int i = channel->count - 1; i >= 0; i--)
             if (polled[i].revents)

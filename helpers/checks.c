@@ -84,8 +84,13 @@ int checks_reap(pid_t pid, int status)
 void checks_end(int end)
 {
     due = -1;
-    if (!running || !end)
+    if (!running)
         return;
+    if (!end) {
+        /* a check of this life says nothing about the next one */
+        running = 0;
+        return;
+    }
     /* it would write into a directory that is being removed */
     kill(running, SIGKILL);
     waitpid(running, NULL, 0);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static char buffer[16384];
+#define JOURNAL_LINE 8000 /* bytes; longer lines go in pieces, so that fields have room beside them */
 static size_t used;
 
 static void flush(struct log *log)
@@ -152,8 +153,9 @@ static void write_journal(struct log *log, int stream, const char *data, size_t 
     used = 0;
     put(log, stream ? "PRIORITY=3\n" : "PRIORITY=6\n", 11);
     for (char *const *field = log->fields; field && *field; field++) {
-        if (strchr(*field, '\n'))
-            continue; /* a value with a line break would forge further fields */
+        /* a value with a line break would forge further fields; one that fills the buffer leaves no room */
+        if (strchr(*field, '\n') || used + strlen(*field) + 1 > sizeof buffer / 2)
+            continue;
         put(log, *field, strlen(*field));
         put(log, "\n", 1);
     }
@@ -207,8 +209,11 @@ void log_write(struct log *log, int stream, const char *data, size_t length)
         while (length) {
             const char *newline = memchr(data, '\n', length);
             size_t line = newline ? (size_t)(newline - data) : length;
-            write_journal(log, stream, data, line, !newline);
-            line += newline ? 1 : 0;
+            int whole = newline && line <= JOURNAL_LINE;
+            if (line > JOURNAL_LINE)
+                line = JOURNAL_LINE;
+            write_journal(log, stream, data, line, !whole);
+            line += whole ? 1 : 0;
             data += line;
             length -= line;
         }

@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -235,6 +236,7 @@ static int soonest(int wait, long long deadline)
 static int serve(void)
 {
     int status = 0, ended = 0, typed_before = 0;
+    long long over = 0;
     long long deadline = orders.timeout ? now() + (long long)orders.timeout * 1000000000LL : 0;
     for (;;) {
         struct pollfd polled[6 + CLIENTS];
@@ -255,6 +257,11 @@ static int serve(void)
         long long last = !ending ? deadline : deadline && deadline < ending ? deadline : ending;
         int wait = ended ? (closed && !congested ? 0 : 100) : soonest(checks_wait(), last);
         int events = poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
+        if (ended && !over)
+            over = now();
+        /* a client that its person has stopped reads nothing: it must not keep the end from being told */
+        if (ended && now() - over > 2000000000LL)
+            return status;
         if (ended && !congested &&
             ((container.out < 0 && container.err < 0) || (events == 0 && !channel_congested(&channel))))
             return status;
@@ -351,8 +358,19 @@ static int remove_trees(void *unused)
 {
     int failed = 0;
     (void)unused;
-    for (char **path = orders.remove; path && *path; path++)
-        failed |= tree_remove(AT_FDCWD, *path);
+    /* a container may have nested thousands of directories: each costs a descriptor */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    for (char **path = orders.remove; path && *path; path++) {
+        /* a volume that --volumes-from gave to another container stays */
+        char sign[4096];
+        snprintf(sign, sizeof sign, "%s/shared", *path);
+        if (access(sign, F_OK) < 0)
+            failed |= tree_remove(AT_FDCWD, *path);
+    }
     return failed;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -153,6 +154,8 @@ static int namespace_with(const char *uids, const char *gids)
         return -1;
     long pid = syscall(SYS_clone, CLONE_NEWUSER | CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid == 0) {
+        /* if the launcher is killed before it kills us */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (write(told[1], &self, sizeof self) < 0)
             _exit(1);

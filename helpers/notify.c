@@ -79,7 +79,8 @@ void notify_forward(int fd)
     char text[4096], kept[4097];
     ssize_t got;
     /* descriptors in a message are closed by the kernel, which is what a barrier waits for */
-    while ((got = recv(fd, text, sizeof text - 1, 0)) > 0) {
+    /* a few at a time: a container that floods us keeps nothing else from being done */
+    for (int most = 32; most > 0 && (got = recv(fd, text, sizeof text - 1, 0)) > 0; most--) {
         size_t length = 0;
         text[got] = 0;
         char *save = NULL;

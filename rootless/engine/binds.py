@@ -226,6 +226,10 @@ def collect(
                 had = [one for one in mount["Mode"].split(",") if one not in ("", "U", "nocopy")]
                 flags = [one for one in had if one not in ("ro", "rw")] if mode else had
                 source = mount.get("Name") or mount["Source"]
+                if mount.get("Name"):
+                    # its first container may end with --rm: the monitor looks for this sign
+                    sign = os.path.join(binds.volumes.directory(source), "shared")
+                    os.close(os.open(sign, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 wanted.append(
                     ("bind", source, mount["Destination"], [*flags, *([mode] if mode else [])])
                 )

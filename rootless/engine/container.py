@@ -400,7 +400,9 @@ class Container:
 
             tree.remove(cgroup)
         if volumes or self.record["remove"]:
-            for name in self.record["anonymous"]:
+            # --volumes-from may have given one to another container
+            used = self.engine.volumes.users() if self.record["anonymous"] else {}
+            for name in [one for one in self.record["anonymous"] if one not in used]:
                 self.engine.volumes.store.remove_quietly(name)
                 self.engine.volumes.event("remove", name)
 

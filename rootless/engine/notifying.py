@@ -103,7 +103,8 @@ def prepare(draft: Draft) -> None:
             "type": "bind",
             "source": _listens_at(draft.identifier),
             "destination": INSIDE,
-            "options": ["bind", "nosuid", "nodev", "noexec"],
+            # one may write to a socket there, but not fill the host's runtime directory
+            "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
         }
     )
     draft.env.append(f"NOTIFY_SOCKET={INSIDE}/{SOCKET}")

@@ -278,29 +278,44 @@ def remove(directory: str, maps: IdMaps) -> bool:
     return not os.path.lexists(directory)
 
 
-def _plainly(path: str) -> bool:
-    """Remove what needs no other id."""
+_DEEP = 300  # directories within each other; each costs a descriptor and a frame of Python's stack
+
+
+def _plainly(name: str, at: int | None = None, depth: int = 0) -> bool:
+    """Remove what needs no other id; whether it is gone.  What lies very deep is left to a worker.
+
+    By descriptors: a container that still runs, with which this tree was shared, could put a link
+    to the person's home where a directory was a moment ago.
+    """
     try:
-        os.unlink(path)
+        os.unlink(name, dir_fd=at)
         return True
     except FileNotFoundError:
         return True
     except OSError:
         pass
     try:
-        os.rmdir(path)
+        os.rmdir(name, dir_fd=at)
         return True
     except OSError:
         pass
+    if depth > _DEEP:
+        return False
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        names = os.listdir(path)
+        fd = os.open(name, flags, dir_fd=at)
     except OSError:
         return False
     done = True
-    for name in names:
-        done = _plainly(os.path.join(path, name)) and done
     try:
-        os.rmdir(path)
+        for inner in os.listdir(fd):
+            done = _plainly(inner, fd, depth + 1) and done
+    except OSError:
+        done = False
+    finally:
+        os.close(fd)
+    try:
+        os.rmdir(name, dir_fd=at)
     except OSError:
         return False
     return done

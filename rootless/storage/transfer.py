@@ -252,8 +252,8 @@ class _Exactly(io.RawIOBase):
         """Up to `size` bytes; zeros stand for what has vanished."""
         wanted = self._left if size < 0 else min(size, self._left)
         data = self._file.read(wanted) or b""
-        if len(data) < wanted and not data:
-            data = bytes(wanted)
+        # whoever asked takes less than that for the end of the archive
+        data += bytes(wanted - len(data))
         self._left -= len(data)
         return data
 

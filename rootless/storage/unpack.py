@@ -356,7 +356,16 @@ def _clean(name: str) -> str:
 
 
 def remove_worker(request: Json) -> Json:
-    """Runs in the namespace: remove the tree {"path"}, which may hold any owner and mode."""
+    """Runs in the namespace: remove the tree {"path"}, which may hold any owner and mode.
+
+    A container may have nested thousands of directories: each costs a frame and a descriptor.
+    """
+    import resource
+    import sys
+
+    sys.setrecursionlimit(200000)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     parent = os.open(os.path.dirname(request["path"]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         remove_tree(parent, os.path.basename(request["path"]))

@@ -341,3 +341,34 @@ def test_what_is_pruned(rootless: Command, busybox_image: str, place: Place) -> 
     rootless("prune", "-f")
     assert rootless("ps", "-a", "--format", "{{.Names}}").stdout == "live\n"
     assert busybox_image in rootless("images", "--format", "{{.Repository}}:{{.Tag}}").stdout
+
+
+@pytest.mark.parametrize("rm", [True, False])
+def test_directories_within_each_other_without_end(
+    rootless: Command, busybox_image: str, place: Place, rm: bool
+) -> None:
+    """Each level costs who removes them a descriptor and a frame of the stack."""
+    script = "i=0; while [ $i -lt 1500 ]; do mkdir a && cd a || exit 1; i=$((i+1)); done"
+    flags = ["--rm"] if rm else []
+    rootless("run", "--name", "deep", "--network", "none", *flags, busybox_image, "sh", "-c",
+             script)  # fmt: skip
+    if not rm:
+        rootless("rm", "deep")
+    assert rootless("ps", "-aq").stdout == ""
+    assert os.listdir(place.data / "containers") == ["names"]
+
+
+def test_a_client_that_its_person_has_stopped_holds_nobody_up(
+    rootless: Command, busybox_image: str
+) -> None:
+    client = rootless.start("run", "--name", "loud", "--network", "none", busybox_image, "yes",
+                            stdout=subprocess.PIPE)  # fmt: skip
+    wait_for(lambda: "loud" in rootless("ps", "--format", "{{.Names}}").stdout)
+    assert client.stdout is not None and client.stdout.read(1) == b"y"
+    client.send_signal(signal.SIGSTOP)
+    try:
+        rootless("stop", "-t", "0", "loud", timeout=40)
+        assert rootless("inspect", "-f", "{{.State.Status}}", "loud").stdout == "exited\n"
+        rootless("rm", "loud")
+    finally:
+        client.kill()

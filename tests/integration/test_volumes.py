@@ -219,6 +219,21 @@ def test_volumes_of_another_container(
     ).stderr  # fmt: skip
 
 
+@pytest.mark.parametrize("rm", [True, False])
+def test_an_anonymous_volume_that_another_container_uses_stays(
+    rootless: Command, busybox_image: str, rm: bool
+) -> None:
+    words = ["run", "-d", "--network", "none"]
+    sleep = [busybox_image, "sh", "-c", "echo mine >>/data/x; sleep 1000"]
+    rootless(*words, *(["--rm"] if rm else []), "--name", "a", "-v", "/data", *sleep)
+    rootless(*words, "--name", "b", "--volumes-from", "a", *sleep)
+    rootless("rm", "-f", "-v", "a")
+    assert rootless("exec", "b", "cat", "/data/x").stdout.startswith("mine")
+    rootless("rm", "-f", "b")
+    rootless("volume", "prune", "-f")
+    assert rootless("volume", "ls", "-q").stdout == ""
+
+
 def test_volumes_of_an_image(rootless: Command, busybox_tar: Path, sh: Callable[..., str]) -> None:
     rootless("import", "-c", "VOLUME /etc", busybox_tar, "with:volume")
 
