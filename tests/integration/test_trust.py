@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from conftest import Command, Place
 from integration.registry import Layout, Registry
-from nacl.secret import SecretBox
 
 from rootless.errors import HostError
 from rootless.images import policy, reference, signatures, simplesigning
@@ -359,6 +358,9 @@ def test_encrypted_keys(rootless: Command, place: Place, image: str, keys: tuple
 
 def sigstore_box(pem: bytes, passphrase: bytes) -> bytes:
     """A private key as go-securesystemslib encrypts it."""
+    # not above: the machine with systemd, which collects all files, has no such module
+    from nacl.secret import SecretBox
+
     der = subprocess.run(
         ["openssl", "pkcs8", "-topk8", "-nocrypt", "-outform", "DER"],
         input=pem, check=True, capture_output=True,
