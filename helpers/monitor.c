@@ -461,7 +461,7 @@ static void tell_started(void)
     events_flush();
 }
 
-static void tell_ended(void)
+static void tell_ended(int again)
 {
     char code[64];
     const char *fields = event_fields();
@@ -471,6 +471,8 @@ static void tell_ended(void)
     event_add(orders.session ? "exec_died" : "die", fields, code);
     if (!orders.session)
         volume_events("unmount");
+    if (!again)
+        event_add("cleanup", orders.session ? NULL : fields, "");
     events_flush();
 }
 
@@ -509,13 +511,16 @@ static void run(void)
             close(container.err);
         container.in = container.out = container.err = -1;
         int again = should_restart(&pause);
+        /* whoever waits for the state tells events of its own, which come after these */
+        tell_ended(again);
         if (!orders.remove || orders.session)
             write_state(again ? "restarting" : "exited");
-        tell_ended();
         if (!again)
             return;
         pause_before_restart(pause);
         if (asked_to_stop()) {
+            event_add("cleanup", orders.session ? NULL : event_fields(), "");
+            events_flush();
             write_state("exited");
             return;
         }
@@ -573,8 +578,6 @@ int main(int argc, char **argv)
     /* systemd looks at our status as at the container's; what was asked to end has not failed */
     int code = asked_to_stop() && !record.failed ? 0 : record.code;
     const char *fields = orders.session ? NULL : event_fields(); /* before the directory goes */
-    if (!record.failed)
-        event_add("cleanup", fields, "");
     if (!record.failed || orders.remove) {
         clean_up();
         for (char **one = orders.events && orders.remove ? orders.events + 2 : NULL; one && *one; one++)
