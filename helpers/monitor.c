@@ -42,6 +42,7 @@ static struct log logfile;
 static struct failure failure;
 static int signals = -1, listener = -1, cgroup = -1, notices = -1;
 static long long ending; /* told to end: when what is left is killed, in nanoseconds since the epoch */
+static int gone; /* the first process was reaped: its pid may be another's by now */
 static char boot[40];
 static struct { long long started, finished; int restarts, code, oom, failed; } record;
 
@@ -179,18 +180,19 @@ static int reap(int *status)
     while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
         if (pid == container.pid) {
             *status = one;
-            ended = 1;
+            ended = gone = 1;
         } else if (checks_reap(pid, one)) {
             continue;
         } else if (pid == container.slirp) {
             container.slirp = 0;
-        } else if (servers_ended(&container.servers, pid) >= 0 && container.pid > 0 && !ended) {
+        } else if (servers_ended(&container.servers, pid) >= 0) {
             /* without its files it can only fail, slowly and in odd ways; its policy may start it anew */
             int log = open(orders.error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
             dprintf(log, "a server of this container's files ended (%s %d): the container was ended\n",
                     WIFSIGNALED(one) ? "signal" : "status", WIFSIGNALED(one) ? WTERMSIG(one) : WEXITSTATUS(one));
             close(log);
-            kill(container.pid, SIGKILL);
+            if (!gone)
+                kill(container.pid, SIGKILL);
         }
     }
     return ended;
@@ -494,6 +496,7 @@ static void run(void)
         tell_started();
         checks_begin();
         channel_send(&channel, 'R', &pid, 4);
+        gone = 0;
         int status = serve();
         record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         record.oom = cgroup_out_of_memory(cgroup);

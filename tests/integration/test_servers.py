@@ -87,7 +87,8 @@ def test_a_killed_server_ends_the_container_and_leaves_nothing(
     one = running()
     (pid,) = servers(place, one)
     os.kill(pid, signal.SIGKILL)
-    assert rootless("wait", one).stdout == "137\n"
+    # killed by the monitor, or a moment earlier by SIGBUS, on a page of its own program
+    assert rootless("wait", one).stdout in ("137\n", "135\n")
     log = (place.data / "containers" / one / "helpers.log").read_text()
     assert "a server of this container's files ended (signal 9)" in log
     # its files are whole, and it can be started again
@@ -121,5 +122,10 @@ def test_a_killed_monitor_takes_its_servers_with_it(
     assert isinstance(monitor, int)
     os.kill(monitor, signal.SIGKILL)
     assert gone(pid)
-    assert rootless("ps", "-a", "--format", "{{.Status}}").stdout.startswith("Exited (137)")
+    # the container's own process is killed by the kernel as well, which takes its moment
+    end = time.monotonic() + 20
+    while not (seen := rootless("ps", "-a", "--format", "{{.Status}}").stdout).startswith("Exited"):
+        assert time.monotonic() < end, seen
+        time.sleep(0.05)
+    assert seen.startswith("Exited (137)")
     rootless("rm", one)
