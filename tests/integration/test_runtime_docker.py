@@ -148,7 +148,8 @@ def test_docker(daemon: Daemon, busybox_tar: Path) -> None:
             docker run --rm --network none bb sh -c 'echo hello; id -u; exit 3'; echo one $?
             docker run --rm --network none -u 7:8 --group-add 9 --hostname box --read-only \
                 --tmpfs /t -v /usr:/u:ro --cap-drop all --cap-add chown -w /bin -e A=b bb \
-                sh -c 'id; hostname; touch /x; touch /u/x; pwd; echo $A; grep CapBnd /proc/1/status'
+                sh -c 'exec 2>&1; id; hostname; touch /x; touch /u/x; pwd; echo $A
+                       grep CapBnd /proc/1/status'
             docker run -d --name two --network none bb \
                 sh -c 'trap "echo bye; exit 5" TERM; echo up; while :; do sleep 0.1; done' >id
             docker exec -w /bin two sh -c 'pwd; exit 4'; echo exec $?
@@ -162,6 +163,7 @@ def test_docker(daemon: Daemon, busybox_tar: Path) -> None:
     text = "\n".join(line.strip() for line in lines)
     assert text.startswith("ours\nhello\n0\none 3\n"), daemon.said
     for said in (
+        # one stream: docker carries two side by side, in no order
         "uid=7 gid=8 groups=8,9\nbox\n", "touch: /x: Read-only file system",
         "touch: /u/x: Read-only file system", "/bin\nb\nCapBnd:\t0000000000000001\n",
         "/bin\nexec 4\n", "two\n5\nup\nbye\n", "two\ntwo\n", "/dev/pts/0\n",
