@@ -277,6 +277,33 @@ static int do_symlink(struct plan *plan, const struct record *r)
     return failed && errno == EEXIST ? 0 : failed;
 }
 
+/* Mode and owner are set on the open pipe: one that the image has is taken, anything else of the same
+ * name is the image's own and not to be given away. */
+static int do_fifo(struct plan *plan, const struct record *r)
+{
+    mode_t mode = (mode_t)strtoul(r->argv[1], NULL, 8);
+    struct stat status;
+    int fd = open_target(plan, r->argv[0], S_IFIFO | mode);
+    if (fd < 0)
+        return -1;
+    int pipe = fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+    close(fd);
+    if (!pipe) {
+        errno = EEXIST;
+        return -1;
+    }
+    fd = plan_open_in_root(plan, r->argv[0], O_RDONLY | O_NONBLOCK);
+    int failed = fd < 0 || fstat(fd, &status) < 0 || !S_ISFIFO(status.st_mode) ||
+                 fchown(fd, (uid_t)(r->argv[2][0] ? strtoul(r->argv[2], NULL, 10) : UINT_MAX),
+                        (gid_t)(r->argv[3][0] ? strtoul(r->argv[3], NULL, 10) : UINT_MAX)) < 0 ||
+                 fchmod(fd, mode) < 0;
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return failed ? -1 : 0;
+}
+
 static int do_mkdir(struct plan *plan, const struct record *r)
 {
     int fd = open_target(plan, r->argv[0], S_IFDIR);
@@ -388,10 +415,8 @@ int do_mount_op(struct plan *plan, const struct record *r)
         return do_devices(plan, r);
     case OP_SYMLINK:
         return do_symlink(plan, r);
-    case OP_FIFO: {
-        int fd = open_target(plan, r->argv[0], S_IFIFO | (mode_t)strtoul(r->argv[1], NULL, 8));
-        return fd < 0 ? -1 : close(fd);
-    }
+    case OP_FIFO:
+        return do_fifo(plan, r);
     case OP_MKDIR:
         return do_mkdir(plan, r);
     case OP_COPY_UP:

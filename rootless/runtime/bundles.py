@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Bundle:
-    """`config` as written, with `root.path` absolute; `maps` where a user namespace is made."""
+    """`config` as written, with `root.path` absolute; `maps` where a user namespace is made.
+
+    `told`: sentences about what is left out or differs, each with its JSON path, for the caller.
+    """
 
     def __init__(self, directory: str, config_path: str = "") -> None:
         """Raises UsageError that names the file, or the JSON path of what does not fit."""
@@ -37,10 +40,11 @@ class Bundle:
         except ValueError as error:
             raise UsageError(f"{path} is not JSON: {error}") from None
         schema.check_config(self.config)
-        self.config = _complete(self.config, self.directory)
+        self.told: list[str] = []
+        self.config = _complete(self.config, self.directory, self.told)
         self.maps = self._maps()
         if self.single:
-            tell_what_one_id_cannot(self.config["process"])
+            self.told += what_one_id_cannot(self.config["process"])
 
     def flags(self) -> int:
         """CLONE_NEW* of the namespaces that are made."""
@@ -136,8 +140,8 @@ def cached_filter(wanted: Json, single: bool) -> bytes:
     return made
 
 
-def without_unknown_capabilities(process: Json) -> Json:
-    """The process with the capabilities that there are; the others are told and left out.
+def without_unknown_capabilities(process: Json, told: list[str]) -> Json:
+    """The process with the capabilities that there are; sentences about the others go to `told`.
 
     Source: runtime-spec config.md, "Linux Process": a runtime should not fail for those.
     """
@@ -150,13 +154,13 @@ def without_unknown_capabilities(process: Json) -> Json:
         sets[kind] = [name for name in names or () if name in capabilities.NUMBERS]
         for number, name in enumerate(names or ()):
             if name not in capabilities.NUMBERS:
-                told = f'process.capabilities.{kind}[{number}]: unknown capability "{name}"'
-                os.write(2, f"warning: {told} is left out\n".encode(errors="replace"))
+                where = f"process.capabilities.{kind}[{number}]"
+                told.append(f'{where}: unknown capability "{name}" is left out')
     return {**process, "capabilities": sets} if given else process
 
 
-def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
-    """What is left out or null gets its default; what cannot be done is refused by name."""
+def _complete(config: dict[str, Json], directory: str, told: list[str]) -> dict[str, Json]:
+    """What is left out or null gets its default; what cannot be done is refused or told by name."""
     config = dict(config)
     linux = dict(config.get("linux") or {})
     linux["namespaces"] = list(linux.get("namespaces") or ())
@@ -179,9 +183,9 @@ def _complete(config: dict[str, Json], directory: str) -> dict[str, Json]:
         raise UsageError("process: is missing")
     refuse_labels(config["process"])
     _refuse(linux)
-    config["process"] = without_unknown_capabilities(config["process"])
+    config["process"] = without_unknown_capabilities(config["process"], told)
     if linux.get("devices"):
-        linux["devices"] = [_found(one, number) for number, one in enumerate(linux["devices"])]
+        linux["devices"] = _devices(linux, told)
     config.update(root=root, linux=linux, mounts=_sources(config.get("mounts") or (), directory))
     config["hooks"] = dict(config.get("hooks") or {})
     return config
@@ -196,43 +200,6 @@ def _sources(listed: Json, directory: str) -> Json:
             mount = {**mount, "source": os.path.join(directory, source)}
         made.append(mount)
     return made
-
-
-def _found(device: Json, number: int) -> Json:
-    """A device with `source`, the host's node for it.  Raises UsageError when there is none.
-
-    Nodes cannot be made in a user namespace; the host's that has the numbers is bound, under
-    whatever name the container wants it.
-    """
-    import stat
-
-    kind = device["type"]
-    if kind == "p":
-        return device
-    numbers = (device.get("major"), device.get("minor"))
-    if None in numbers:
-        name = "major" if numbers[0] is None else "minor"
-        raise UsageError(f"linux.devices[{number}].{name}: is missing")
-    is_kind, where = (stat.S_ISBLK, "block") if kind == "b" else (stat.S_ISCHR, "char")
-    candidates = [device["path"]]
-    try:
-        with open(f"/sys/dev/{where}/{numbers[0]}:{numbers[1]}/uevent", encoding="utf-8") as file:
-            candidates += ["/dev/" + line[8:].strip() for line in file if line[:8] == "DEVNAME="]
-    except (OSError, ValueError):
-        pass
-    for path in candidates:
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        if is_kind(status.st_mode) and (
-            os.major(status.st_rdev), os.minor(status.st_rdev)
-        ) == numbers:  # fmt: skip
-            return {**device, "source": path}
-    raise UsageError(
-        f"linux.devices[{number}]: {device['path']}: this host has no node of the device "
-        f"{kind} {numbers[0]}:{numbers[1]}"
-    )
 
 
 _LABELS = {
@@ -260,13 +227,22 @@ def _refuse(linux: Json) -> None:
         raise UsageError("linux.resources.network: cgroup version 2 has no such controller")
 
 
-def tell_what_one_id_cannot(process: Json) -> None:
-    """Groups that cannot be had where one id is mapped: a warning, as engines always list some."""
+def what_one_id_cannot(process: Json) -> list[str]:
+    """Of groups that cannot be had where one id is mapped; no error, as engines always list some."""
     user = process.get("user") or {}
     groups = [one for one in user.get("additionalGids") or () if one != (user.get("gid") or 0)]
-    if groups:
-        listed = ", ".join(map(str, groups[:8]))
-        told = (
-            f"process.user.additionalGids: {listed}: with one mapped id there are no other groups"
-        )
-        os.write(2, f"warning: {told}\n".encode())
+    if not groups:
+        return []
+    listed = ", ".join(map(str, groups[:8]))
+    return [f"process.user.additionalGids: {listed}: with one mapped id there are no other groups"]
+
+
+def _devices(linux: Json, told: list[str]) -> list[Json]:
+    from rootless.runtime import devices
+
+    made = []
+    for number, one in enumerate(linux["devices"]):
+        device, differences = devices.found(one, number, linux)
+        made.append(device)
+        told += differences
+    return made

@@ -24,18 +24,18 @@ def run(hooks: list[Json] | None, kind: str, state: Json) -> None:
         _one(hook, f"hooks.{kind}[{number}]", documents.dumps(state).encode())
 
 
-def run_all(hooks: list[Json] | None, kind: str, state: Json) -> None:
-    """Run each, also when one before has failed, which is told on standard error.
+def run_all(hooks: list[Json] | None, kind: str, state: Json) -> list[str]:
+    """Run each, also when one before has failed; sentences about those that have.
 
     Source: runtime-spec runtime.md, "Lifecycle", of poststop.
     """
-    import os
-
+    told = []
     for hook in hooks or ():
         try:
             run([hook], kind, state)
         except HookFailure as error:
-            os.write(2, f"warning: {error.message}\n".encode(errors="replace"))
+            told.append(error.message)
+    return told
 
 
 def _one(hook: Json, where: str, state: bytes) -> None:

@@ -251,6 +251,9 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
     if name == "label":
         field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"
         return RuntimeFailure(f'process.{field}: "{text.removeprefix("exec ")}": {reason}')
+    if name == "fifo":
+        what = "something else is there already" if code == 17 else reason
+        return RuntimeFailure(f"linux.devices: the pipe {text} cannot be made as asked: {what}")
     if name == "cwd":
         return RuntimeFailure(f"process.cwd: cannot enter {text}: {reason}")
     return RuntimeFailure(f"the container could not be made: {name} {text}: {reason}")

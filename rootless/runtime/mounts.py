@@ -242,7 +242,7 @@ def devices(config: Json) -> list[Record]:
     for device in config["linux"].get("devices") or ():
         path = device["path"]
         if device["type"] == "p":
-            wanted.append(("fifo", (path, format(device.get("fileMode") or 0o666, "o"))))
+            wanted.append(("fifo", (path, *_mode_and_owner(device))))
         elif path not in NODES or device.get("source"):
             wanted.append(("bind", (device.get("source") or path, path, "auto", "0", "0", "")))
     dev = [mount for mount in config.get("mounts") or () if target(mount).rstrip("/") == "/dev"]
@@ -253,6 +253,12 @@ def devices(config: Json) -> list[Record]:
     if config["process"].get("terminal"):
         made.append(("bind", ("/dev/null", "/dev/console", "auto", "0", "0", "")))
     return made
+
+
+def _mode_and_owner(device: Json) -> list[str]:
+    mode = device.get("fileMode")
+    owner = ["" if device.get(name) is None else str(device[name]) for name in ("uid", "gid")]
+    return [format(0o666 if mode is None else mode & 0o7777, "o"), *owner]
 
 
 def known_options() -> list[str]:

@@ -267,8 +267,8 @@ def wait_end(box: Box, seconds: float) -> bool:
     return True
 
 
-def remove(box: Box) -> None:
-    """Forget a container that has ended; its poststop hooks run and may fail."""
+def remove(box: Box) -> list[str]:
+    """Forget a container that has ended; its poststop hooks run and may fail, which is returned."""
     found = {**box.state(), "status": "stopped"}
     configured = (box.record.get("config") or {}).get("hooks", {}).get("poststop")
     for name in documents.names_in(box.directory):
@@ -277,7 +277,7 @@ def remove(box: Box) -> None:
         except OSError:
             continue
     os.rmdir(box.directory)
-    hooks.run_all(configured, "poststop", found)
+    return hooks.run_all(configured, "poststop", found)
 
 
 def _now() -> str:

@@ -210,6 +210,14 @@ PROCESS = table(
     execCPUAffinity=table(initial=text, final=text),
 )  # fmt: skip
 
+
+
+def _device_mode(value: Json, path: str) -> None:
+    """Permissions; engines that copy what stat(2) says add the type of a device."""
+    kind = value & 0o170000 if type(value) is int and value > 0 else 0
+    integer(0, 0o7777)(value - kind if kind in (0o010000, 0o020000, 0o060000) else value, path)
+
+
 _ids = several(table("containerID hostID size", containerID=u32, hostID=u32, size=u32))
 _rates = several(table("major minor rate", major=i64, minor=i64, rate=u64))
 _page_limits = several(table("pageSize limit", pageSize=text, limit=u64))
@@ -285,7 +293,7 @@ CONFIG = table(
         timeOffsets=mapping(table(secs=i64, nanosecs=u32)),
         devices=several(
             table("type path", type_=words("type of device", "c b u p"), path=absolute, major=i64,
-                  minor=i64, fileMode=integer(0, 0o7777), uid=u32, gid=u32)
+                  minor=i64, fileMode=_device_mode, uid=u32, gid=u32)
         ),
         cgroupsPath=text,
         resources=RESOURCES,

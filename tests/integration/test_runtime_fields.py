@@ -171,6 +171,61 @@ def test_devices_by_their_numbers(seen: Seen) -> None:  # noqa: F811
         seen.linux["devices"][0] = good
 
 
+def test_modes_and_owners_of_devices(seen: Seen) -> None:  # noqa: F811
+    """A bound node keeps the host's; what somebody inside would notice is told, and no more."""
+    null = {"type": "c", "path": "/dev/mine", "major": 1, "minor": 3}
+    private = next(path for path in map(Path, ("/dev/mem", "/dev/tty0", "/dev/hwrng", "/dev/vcs"))
+                   if path.exists() and path.stat().st_mode & 7 == 0)  # fmt: skip
+    number, mode = private.stat().st_rdev, private.stat().st_mode & 0o7777
+    other = {**null, "path": "/dev/other", "major": os.major(number), "minor": os.minor(number)}
+    log = seen.runtime.bundle / "log"
+    # as podman, docker and containerd write it of every device
+    asked = {"fileMode": 0o20666, "uid": 0, "gid": 0}
+    seen.linux["devices"] = [null | asked, other | {"fileMode": mode}]
+    assert seen.runtime.run("/probe").stderr == ""
+    seen.linux["devices"] = [null | {"fileMode": 0o640}, other | {"uid": 0, "gid": 65534}]
+    found = seen.runtime.run("/probe", "stat", "/dev/mine", "stat", "/dev/other")
+    mine, there = map(json.loads, found.stdout.splitlines())
+    assert (mine["mode"] & 0o777, there["uid"]) == (0o666, 65534)
+    said = (
+        "linux.devices[0].fileMode: 0640 cannot be had: the host's /dev/null is bound, which has "
+        "0666",
+        f"linux.devices[1].uid: 0 cannot be had: the host's {private} is bound, which has 65534",
+    )
+    assert found.stderr.splitlines() == [f"warning: {one}" for one in said]
+    for form in ("text", "json"):
+        log.unlink(missing_ok=True)
+        root = seen.runtime.root
+        words = ["--log", log, "--log-format", form, "--root", root, "run", "-b",
+                 seen.runtime.bundle, "c"]  # fmt: skip
+        assert seen.runtime.command(*words).stderr == ""
+        lines = log.read_text().splitlines()
+        if form == "json":
+            logged = [json.loads(line) for line in lines]
+            assert [(one["level"], one["msg"]) for one in logged] == [("warning", x) for x in said]
+        else:
+            assert [line.split(" msg=")[1] for line in lines] == [json.dumps(one) for one in said]
+            assert all(" level=warning " in line for line in lines)
+
+
+def test_mode_and_owner_of_a_pipe(seen: Seen) -> None:  # noqa: F811
+    """It is really made, whatever the caller's umask is."""
+    device = {"type": "p", "path": "/dev/pipe", "fileMode": 0o622, "uid": 0, "gid": 0}
+    if seen.setting != "single":
+        device.update(uid=5, gid=6)
+    seen.linux["devices"] = [device, {"type": "p", "path": "/kept", "fileMode": 0o600}]
+    os.mkfifo(seen.runtime.bundle / "rootfs/kept", 0o644)
+    first, kept = seen.tries("stat", "/dev/pipe", "stat", "/kept")
+    assert (first["mode"], first["uid"], first["gid"]) == (
+        0o010622, device["uid"], device["gid"]
+    )  # fmt: skip
+    assert kept["mode"] == 0o010600
+    seen.linux["devices"] = [{"type": "p", "path": "/probe"}]
+    assert "linux.devices: the pipe /probe cannot be made as asked: something" in seen.refused()
+    seen.linux["devices"] = [device | {"uid": 4000000000}]
+    assert "linux.devices: the pipe /dev/pipe cannot be made" in seen.refused()
+
+
 def test_devices_without_a_dev_of_its_own(seen: Seen) -> None:  # noqa: F811
     mounts = seen.config["mounts"]
     seen.config["mounts"] = [one for one in mounts if one["destination"][:4] != "/dev"]

@@ -66,7 +66,7 @@ FULL: dict[str, Any] = {
         "devices": [
             {"type": "c", "path": "/dev/mine", "major": 1, "minor": 3, "fileMode": 438, "uid": 0,
              "gid": 0},
-            {"type": "p", "path": "/pipe", "fileMode": 384},
+            {"type": "p", "path": "/pipe", "fileMode": 384, "uid": 0, "gid": 0},
         ],
         "resources": {
             "memory": {"limit": 1 << 26, "reservation": 1 << 25, "swap": 1 << 27},
@@ -99,14 +99,12 @@ FULL: dict[str, Any] = {
 NO_EFFECT = {
     "ociVersion": "checked, and otherwise the same for every 1.x",
     "root.path": "refused unless it is a directory; `compiled` looks at the rest",
-    "process.user.additionalGids[0]": "with one id no group can be set: setgroups is denied",
     "process.capabilities.effective[*]": "exec makes them from the others, as capabilities(7) says",
     "process.capabilities.permitted[*]": "exec makes them from the others, as capabilities(7) says",
     "process.execCPUAffinity.initial": "the specification: not for a container's first process",
     "process.execCPUAffinity.final": "the specification: not for a container's first process",
-    "linux.devices[0].fileMode": "the host's node is bound: a user namespace makes none",
-    "linux.devices[0].uid": "the host's node is bound: a user namespace makes none",
-    "linux.devices[0].gid": "the host's node is bound: a user namespace makes none",
+    "linux.devices[0].uid": "everybody may read and write this node, whosever it is",
+    "linux.devices[0].gid": "everybody may read and write this node, whosever it is",
     "linux.resources.devices[0].allow": "no node can be made inside that is not bound already",
     "linux.resources.devices[0].access": "no node can be made inside that is not bound already",
     "mounts[3].type": "with the option bind it is a bind mount, whatever the type says",
@@ -137,7 +135,7 @@ def compiled(directory: Path, text: str) -> tuple[Any, ...]:
     bundle = bundles.Bundle(str(directory))
     config = bundle.config
     program, flags = bundle.filter()
-    told = json.dumps(config.get("annotations"))
+    told = json.dumps([config.get("annotations"), bundle.told])
     gate = compile.Gate(4, config["hooks"], (told, told))
     plan = compile.plan(
         config, [], filter_program=program, filter_flags=flags, single=bundle.single, gate=gate
@@ -333,7 +331,7 @@ def test_the_process_of_exec_is_taken_or_refused(mutation: tuple[tuple[Any, ...]
     process = replaced(FULL["process"], *mutation)
     try:
         schema.check_process(process)
-        process = bundles.without_unknown_capabilities(process)
+        process = bundles.without_unknown_capabilities(process, [])
         plan = compile.join_plan(process, pid=1, start=2, namespaces=0)
         records.encode(plan, records.OPERATIONS)
     except RootlessError as error:

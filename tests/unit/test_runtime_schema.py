@@ -91,7 +91,9 @@ VECTORS: dict[str, tuple[list[Any], list[Any]]] = {
     "linux.timeOffsets": ([{}, {"boottime": {}}], [[], {"boottime": 1}]),
     "linux.timeOffsets.boottime.secs": number(-I64 - 1, I64),
     "linux.timeOffsets.boottime.nanosecs": number(0, U32),
-    "linux.devices": ([[], [{"type": "c", "path": "/d", "fileMode": 438, "uid": 0, "gid": 0}]],
+    "linux.devices": ([[], [{"type": "c", "path": "/d", "fileMode": 438, "uid": 0, "gid": 0}],
+                       # as stat(2) says it: some engines copy that
+                       [{"type": "c", "path": "/d", "fileMode": 0o20666}]],
                       [{}, [{"type": "c"}], [{"path": "/d"}], [{"type": "x", "path": "/d"}],
                        [{"type": "c", "path": "d"}], [{"type": "c", "path": "/d", "major": "1"}],
                        [{"type": "c", "path": "/d", "fileMode": 0o100000}]]),

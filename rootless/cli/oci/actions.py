@@ -34,6 +34,14 @@ def box_of(shared: Shared, words: list[str]) -> Box:
     return states.Box(root_of(shared), words[0]).load()
 
 
+def warn(shared: Shared, sentences: list[str]) -> None:
+    """Tell what is not as asked and is no error."""
+    if sentences:
+        from rootless.cli.oci import telling
+
+        telling.warnings(sentences, shared)
+
+
 def _manager_name(shared: Shared) -> str | None:
     found: str | None = shared["cgroup_manager"]
     return "systemd" if shared["systemd_cgroup"] else found
@@ -84,6 +92,7 @@ def _make(
     states.check_id(identifier)
     wanted = make_wanted(given, wait=wait)
     bundle = Bundle(given["bundle"] or ".", given["config"] or "")
+    warn(shared, bundle.told)
     place = _place(shared, bundle, identifier)
     box = states.make(root_of(shared), identifier)
     try:
@@ -93,7 +102,7 @@ def _make(
         configured = box.record["config"]["hooks"].get("poststop")
         ended = {**box.state(), "status": "stopped"}
         _forget(box)
-        hooks.run_all(configured, "poststop", ended)
+        warn(shared, hooks.run_all(configured, "poststop", ended))
         raise
     except BaseException:
         _forget(box)
@@ -144,13 +153,13 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
         if not given["detach"]:
             os.waitpid(process.helper, 0)
         oci.wait_end(box, 10)
-        _delete(box)
+        _delete(shared, box)
         raise
     if given["detach"]:
         return 0
     code = wait_for(process.helper)
     if not given["keep"]:
-        _delete(box)
+        _delete(shared, box)
     return code
 
 
@@ -235,12 +244,12 @@ def delete(shared: Shared, given: Given, words: list[str]) -> None:
             _kill_all(box, 9)
             if not oci.wait_end(box, 10):
                 raise RuntimeFailure(f'container "{box.id}" does not end although it was killed')
-        _delete(box)
+        _delete(shared, box)
 
 
-def _delete(box: Box) -> None:
+def _delete(shared: Shared, box: Box) -> None:
     # without a pid namespace of its own others may be left, and a cgroup goes only when it is empty
     if box.record.get("cgroup"):
         _kill_all(box, 9)
         _remove_cgroup(box)
-    oci.remove(box)
+    warn(shared, oci.remove(box))

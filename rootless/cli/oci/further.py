@@ -6,7 +6,7 @@ import os
 import sys
 
 from rootless import documents
-from rootless.cli.oci.actions import box_of, make_wanted, root_of, wait_for
+from rootless.cli.oci.actions import box_of, make_wanted, root_of, wait_for, warn
 from rootless.errors import Conflict, RuntimeFailure, UsageError
 from rootless.runtime import oci, states
 
@@ -24,7 +24,8 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
     box = box_of(shared, words)
     if not given["ignore_paused"] and box.status() == "paused":
         raise Conflict(f'container "{box.id}" is paused', hint="rootless-runtime resume")
-    process = _process(box, given, words[1:])
+    process, told = _process(box, given, words[1:])
+    warn(shared, told)
     wanted = make_wanted(given, wait=not given["detach"])
     cgroup, place = box.record.get("cgroup") or "", None
     if cgroup and given["cgroup"]:
@@ -45,9 +46,10 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
     return 0 if given["detach"] else wait_for(made.helper)
 
 
-def _process(box: Box, given: Given, command: list[str]) -> Json:
+def _process(box: Box, given: Given, command: list[str]) -> tuple[Json, list[str]]:
     from rootless.runtime import bundles, schema
 
+    told: list[str] = []
     if given["process"]:
         try:
             process = documents.read(given["process"])
@@ -59,7 +61,7 @@ def _process(box: Box, given: Given, command: list[str]) -> Json:
         schema.check_process(process)
         bundles.refuse_labels(process)
         process.setdefault("user", {"uid": 0, "gid": 0})
-        return bundles.without_unknown_capabilities(process)
+        return bundles.without_unknown_capabilities(process, told), told
     if not command:
         raise UsageError("exec needs a command, or --process FILE")
     process = dict(box.record["config"]["process"])
@@ -76,7 +78,7 @@ def _process(box: Box, given: Given, command: list[str]) -> Json:
         process["noNewPrivileges"] = True
     _identity(process, given)
     schema.check_process(process)
-    return bundles.without_unknown_capabilities(process)
+    return bundles.without_unknown_capabilities(process, told), told
 
 
 def _identity(process: Json, given: Given) -> None:

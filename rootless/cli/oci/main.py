@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GLOBALS = (
     text("--root", "DIR", "where containers are kept; below the runtime directory otherwise",
          complete="directory"),
-    text("--log", "FILE", "also write errors to FILE", complete="file"),
+    text("--log", "FILE", "errors go to FILE as well, warnings to FILE only", complete="file"),
     text("--log-format", "FORMAT", "of FILE: text or json", complete="text json"),
     text("--log-level", "LEVEL", "taken and not used: only errors are written"),
     flag("--debug", "on an internal error show where it happened"),
@@ -159,30 +159,6 @@ def _options(described: Sequence[Option]) -> list[str]:
 
 
 def _tell(error: RootlessError, shared: dict[str, Json]) -> None:
-    text = f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else "")
-    try:
-        sys.stdout.flush()
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
-    path = shared.get("log")
-    if not path:
-        return
-    import time
+    from rootless.cli.oci import telling
 
-    from rootless import documents
-
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if shared.get("log_format") == "json":
-        line = documents.dumps({"level": "error", "msg": error.message, "time": now})
-    else:
-        line = f'time="{now}" level=error msg={documents.dumps(error.message)}'
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except OSError:
-        return
-    try:
-        os.write(fd, line.encode() + b"\n")
-    finally:
-        os.close(fd)
+    telling.error(error, shared)
