@@ -407,8 +407,11 @@ class Images(Transfers):
         platform: str | None = None,
     ) -> ImageRecord:
         """An image of one layer from a root file system's tar."""
+        from rootless.engine import trusting
         from rootless.images import archives
 
+        path = source if isinstance(source, str) and source != "-" else ""
+        trusting.of_file(self.engine, "tarball", path)
         self.engine.prepare_data_dir()
         record = archives.import_rootfs(
             self.store, source, name, changes=list(changes or ()), message=message,

@@ -39,6 +39,7 @@ _VARIABLES = (
 
 def complete(images: Images, record: ImageRecord) -> None:
     """Fetch the blobs of an image that are not here.  Raises as a pull."""
+    from rootless.engine import trusting
     from rootless.errors import StorageError
     from rootless.images import pull
 
@@ -50,6 +51,7 @@ def complete(images: Images, record: ImageRecord) -> None:
     pull.pull(
         images.store, record.digests[0], platform=record.platform,
         progress=images.engine.progress, indexes=images.indexes,
+        trust=trusting.rules(images.engine),
     )  # fmt: skip
 
 

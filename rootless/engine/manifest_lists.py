@@ -97,6 +97,7 @@ class Manifests:
         Words: `all` (with its images, True by default), `format`, `compression_format`,
         `tls_verify`, `settings`.
         """
+        from rootless.engine import trusting
         from rootless.images import copying, lists, places, reference
 
         canonical = self.lists.get(name)["name"]
@@ -122,6 +123,7 @@ class Manifests:
                     format=words.get("format") or "",
                     compress=words.get("compression_format") or "",
                     progress=self.engine.progress,
+                    trust=trusting.rules(self.engine),
                 )
             finally:
                 there.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine import trusting
 from rootless.errors import HostError, StorageError, UsageError
 from rootless.storage import rootfs, squashfs
 
@@ -26,6 +27,7 @@ def find(draft: Draft) -> None:
     """Set the draft's image, which is a file.  Raises as squashfs.read, RegistryError."""
     path = os.path.abspath(os.path.expanduser(draft.options.image))
     draft.file = squashfs.read(path)
+    trusting.of_file(draft.engine, draft.file.kind, path)
     draft.image = None
     draft.image_config = _config(draft.file)
 

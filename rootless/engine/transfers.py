@@ -94,6 +94,7 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
     `compression_level`, and for each side `tls_verify` and `settings` with `src_` or `dest_`
     before it.
     """
+    from rootless.engine import trusting
     from rootless.images import copying, places
 
     to = places.parse(target)
@@ -117,6 +118,7 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
                 compress=words.get("compression_format") or "",
                 level=words.get("compression_level"),
                 progress=engine.progress,
+                trust=trusting.rules(engine),
             )
         finally:
             there.close()

@@ -65,6 +65,17 @@ def rules(engine: Engine) -> Trust:
     )
 
 
+def of_file(engine: Engine, transport: str, path: str) -> None:
+    """Whether the person lets a file be used that is an image, or becomes one.
+
+    Raises RegistryError, UsageError, HostError.  Loads nothing where everything is accepted.
+    """
+    from rootless.images import unchanged
+
+    if engine.demands or settings() or not unchanged.trusted_as_all():
+        rules(engine).local(transport, path)
+
+
 def connected(name: str, verify: bool | None, *, write: bool) -> tuple[Registry, Reference]:
     """The registry that has an image, and the image's whole name; the caller closes it."""
     from rootless.images import reference, registries

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from rootless import documents
-from rootless.errors import DigestMismatch, Interrupted, UsageError
+from rootless.errors import DigestMismatch, Interrupted, RegistryError, UsageError
 from rootless.images import forms, manifests, parallel, platforms
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Fetch, Source, Target
@@ -23,6 +23,7 @@ from rootless.progress import Progress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.trust import Trust
 
 PARALLEL = 3
 _DEPTH = 3
@@ -52,6 +53,7 @@ def copy(
     compress: str = "",
     level: int | None = None,
     progress: Progress | None = None,
+    trust: Trust | None = None,
 ) -> Copied:
     """Copy what `source` names to `target`, and close neither.
 
@@ -59,6 +61,7 @@ def copy(
     `bare`: of an index nothing but itself, its images being there already.
     `preserve`: fail rather than change a digest.  `format`: `oci` or `v2s2`.  `compress`: the
     form of all layers (`gzip`, `zstd`, `zstd:chunked`, `none`), `level` how hard is tried.
+    `trust` is asked before any blob is read, by default what the person's policy.json says.
     Raises UsageError, ImageNotFound, RegistryError, StorageError, DigestMismatch.
     """
     if all and platform:
@@ -67,6 +70,7 @@ def copy(
     work = _Copy(source, target, preserve, format, compress, progress or Progress())
     work.level = level
     work.bare = bare
+    work.trust = trust
     target.sources(source.repositories)
     copied = work.run(all, platforms.parse(platform) if platform else platforms.host())
     target.finish()
@@ -96,12 +100,14 @@ class _Copy:
         self.level: int | None = None
         self.progress = progress
         self.bare = False
+        self.trust: Trust | None = None
         self.done: dict[str, Copied] = {}
 
     def run(self, all: bool, wanted: platforms.Platform) -> Copied:
         data, media_type = self.source.top()
         digest = _digest(data)
         document = manifests.parse(data)
+        chain = [digest]
         for _ in range(_DEPTH):
             listed = manifests.entries(document, media_type)
             if listed is None or all:
@@ -109,7 +115,43 @@ class _Copy:
             entry = platforms.choose(listed, wanted, self.source.name)
             data, media_type, digest = self._read(Descriptor.read(entry))
             document = manifests.parse(data)
+            chain.insert(0, digest)
+        if not self.bare:
+            from rootless.images.trust import Trust
+
+            self._ask(self.trust or Trust(), document, media_type, chain, set())
         return self._any(data, media_type, digest, top=True, depth=0)
+
+    def _ask(
+        self,
+        trust: Trust,
+        document: dict[str, Json],
+        media_type: str,
+        chain: list[str],
+        asked: set[str],
+    ) -> None:
+        """Whether the policy allows every image that is copied; `chain` begins with the one asked
+        for and goes up.  Of an index the images count, because a list that was put together here
+        names images of several places."""
+        asked.add(chain[0])
+        listed = manifests.entries(document, media_type)
+        if not listed:
+            self.source.ask(trust, chain)
+            return
+        for entry in listed:
+            wanted = Descriptor.read(entry)
+            if wanted.digest in asked:
+                continue
+            if len(asked) >= _MANIFESTS_MAX:
+                raise _too_many()
+            if wanted.media_type in (manifests.OCI_INDEX, manifests.DOCKER_INDEX):
+                if len(chain) > _DEPTH:
+                    raise _too_deep()
+                data, kind, digest = self._read(wanted)
+                self._ask(trust, manifests.parse(data), kind, [digest, *chain], asked)
+            else:
+                asked.add(wanted.digest)
+                self.source.ask(trust, [wanted.digest, *chain])
 
     def _read(self, descriptor: Descriptor) -> tuple[bytes, str, str]:
         data = self.source.manifest(descriptor)
@@ -126,7 +168,7 @@ class _Copy:
         if digest in self.done and not top:
             return self.done[digest]
         if len(self.done) >= _MANIFESTS_MAX:
-            raise manifests.invalid(f"it leads to more than {_MANIFESTS_MAX} manifests")
+            raise _too_many()
         document = manifests.parse(data)
         listed = manifests.entries(document, media_type)
         media_type = media_type or manifests.media_type_of(document)
@@ -134,7 +176,7 @@ class _Copy:
             changed = self._image(document, media_type)
         else:
             if depth >= _DEPTH:
-                raise manifests.invalid("indexes within indexes within indexes")
+                raise _too_deep()
             changed = document if self.bare else self._index(document, listed, depth)
         wanted = forms.converted(media_type, self.family)
         if wanted != media_type or changed != document:
@@ -295,6 +337,14 @@ def _mismatch(message: str) -> DigestMismatch:
     return DigestMismatch(
         message, hint="the source is damaged or was tampered with; try another one"
     )
+
+
+def _too_many() -> RegistryError:
+    return manifests.invalid(f"it leads to more than {_MANIFESTS_MAX} manifests")
+
+
+def _too_deep() -> RegistryError:
+    return manifests.invalid("indexes within indexes within indexes")
 
 
 def _digest(data: bytes) -> str:

@@ -24,6 +24,7 @@ from rootless.images.transport import Settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.trust import Trust
 
 STORE = "store"
 
@@ -233,6 +234,10 @@ class ListSource(Source):
         else:
             data = remote.manifest(descriptor)
         document = manifests.parse(data)
+        for entry in manifests.entries(document, descriptor.media_type) or ():
+            self._from.setdefault(
+                str(entry.get("digest")), self._from.get(descriptor.digest, STORE)
+            )
         for part in [document.get("config"), *manifests.any_layers(document)]:
             if isinstance(part, dict):
                 self._owner.setdefault(str(part.get("digest")), descriptor.digest)
@@ -244,6 +249,13 @@ class ListSource(Source):
         if remote is not None:
             return remote.blob(descriptor, offset)
         return StoreSource.stored(self.store, descriptor, offset, self.name)
+
+    def ask(self, trust: Trust, digests: list[str]) -> None:
+        """See Source.  For images of the store the policy was asked when they came."""
+        remote = self._remote(digests[0])
+        if remote is not None:
+            # the last is the list itself, which nobody but its maker has
+            remote.ask(trust, digests[:-1])
 
     def repositories(self, digest: str, host: str) -> list[str]:
         """See Source."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 SIGNED = ("signedBy", "sigstoreSigned")
-TRANSPORTS = ("docker", "oci", "oci-archive", "docker-archive", "dir")
 _KEYS = {
     "insecureAcceptAnything": set(),
     "reject": set(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import text
+from rootless.cli.words import flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.trusting import Demands
     from rootless.images.transport import Settings
 
 AUTHFILE = text("--authfile", "FILE", "take passwords from FILE", complete="file")
@@ -14,6 +15,13 @@ CERT_DIR = text("--cert-dir", "DIR", "certificates: *.crt, *.cert with *.key", c
 CREDS = text("--creds", "USER:PASSWORD", "who you are, for this once")
 TLS = text("--tls-verify", "BOOL", "check the registry's certificate (true)", complete="true false")
 REGISTRY = (AUTHFILE, CERT_DIR, CREDS, TLS)
+POLICY = text("--signature-policy", "FILE", "another policy.json", complete="file")
+TRUST = (
+    flag("--verify", "refuse what is not signed by a key of your policy"),
+    several("--verify-key", "FILE", "refuse what is not signed by this public key",
+            complete="file"),
+    POLICY,
+)  # fmt: skip
 
 
 def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
@@ -27,6 +35,15 @@ def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
         transfers.creds(given.get(f"{prefix}creds")),
         given.get(f"{prefix}authfile") or given.get("authfile") or "",
         given.get(f"{prefix}cert_dir") or "",
+    )
+
+
+def demands(given: dict[str, Json]) -> Demands:
+    """What these options ask of an image besides the person's usual policy."""
+    from rootless.engine.trusting import Demands
+
+    return Demands(
+        given.get("signature_policy") or "", bool(given.get("verify")), given.get("verify_key")
     )
 
 

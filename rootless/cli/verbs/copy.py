@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.verbs._registry_options import AUTHFILE
+from rootless.cli.verbs._registry_options import AUTHFILE, TRUST
 from rootless.cli.words import Verb, flag, number, text
 
 TYPE_CHECKING = False
@@ -32,6 +32,7 @@ VERB = Verb(
         text("--src-cert-dir", "DIR", "certificates for SOURCE", complete="directory"),
         text("--src-creds", "USER:PASSWORD", "who you are to SOURCE"),
         text("--src-tls-verify", "BOOL", "check the certificate of SOURCE (true)"),
+        *TRUST,
     ),
     minimum=2,
     maximum=2,
@@ -52,6 +53,7 @@ def run(call: Call) -> int:
     given = call.options
     engine = call.engine()
     engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.demands = registry.demands(given)
     words = {key: given[key] for key in
              ("all", "platform", "preserve_digests", "format", "compression_format",
               "compression_level")}  # fmt: skip

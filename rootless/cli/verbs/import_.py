@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.cli.verbs._registry_options import POLICY
 from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ VERB = Verb(
         text("-m --message", "TEXT", "a line for the history"),
         text("--platform", "OS/ARCH[/VARIANT]", "whose programs they are; this host's otherwise"),
         flag("-q --quiet", "no progress"),
+        POLICY,
     ),
     minimum=1,
     maximum=2,
@@ -30,10 +32,12 @@ def run(call: Call) -> None:
     import sys
 
     from rootless.cli import output
+    from rootless.cli.verbs import _registry_options as registry
 
     source = call.words[0]
     engine = call.engine()
     engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
+    engine.demands = registry.demands(call.options)
     record = engine.images.import_image(
         sys.stdin.buffer if source == "-" else source,
         call.words[1] if len(call.words) > 1 else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.cli.verbs._registry_options import POLICY
 from rootless.cli.words import Verb, flag, text
 
 TYPE_CHECKING = False
@@ -15,7 +16,7 @@ VERB = Verb(
     (
         text("-i --input", "FILE", "read this file instead of standard input", complete="file"),
         flag("-q --quiet", "no progress"),
-        text("--signature-policy", "FILE", "another policy.json", complete="file"),
+        POLICY,
     ),
     maximum=0,
     text="docker-archive and oci-archive, plain or compressed, and directories with an OCI layout.",
@@ -29,7 +30,7 @@ def run(call: Call) -> None:
     import sys
 
     from rootless.cli import output
-    from rootless.engine.trusting import Demands
+    from rootless.cli.verbs import _registry_options as registry
     from rootless.errors import UsageError
     from rootless.images import reference
 
@@ -40,7 +41,7 @@ def run(call: Call) -> None:
         )
     engine = call.engine()
     engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
-    engine.demands = Demands(call.options["signature_policy"] or "")
+    engine.demands = registry.demands(call.options)
     for record in engine.images.load(path or sys.stdin.buffer):
         for name in record.names:
             output.line(f"Loaded image: {reference.parse(name).familiar}")

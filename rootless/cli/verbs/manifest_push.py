@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.verbs._registry_options import POLICY, REGISTRY
 from rootless.cli.words import Verb, flag, text
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ VERB = Verb(
              complete="oci v2s2"),
         flag("-p --purge --rm", "remove the list afterwards", dest="rm"),
         flag("-q --quiet", "print the name only"),
+        POLICY,
         *REGISTRY,
     ),
     minimum=1,
@@ -41,6 +42,7 @@ def run(call: Call) -> None:
     given = call.options
     engine = call.engine()
     engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.demands = registry.demands(given)
     done = engine.manifests.push(
         call.words[0],
         call.words[1] if len(call.words) > 1 else "",

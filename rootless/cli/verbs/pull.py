@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.verbs._registry_options import REGISTRY
-from rootless.cli.words import Verb, flag, several, text
+from rootless.cli.verbs._registry_options import REGISTRY, TRUST
+from rootless.cli.words import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,7 @@ VERB = Verb(
         flag("-q --quiet", "print the id only"),
         flag("--lazy", "leave layers away that can be read where they are; see `run --lazy`"),
         text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
-        flag("--verify", "refuse what is not signed by a key of your policy"),
-        several(
-            "--verify-key", "FILE", "refuse what is not signed by this public key", complete="file"
-        ),
-        text("--signature-policy", "FILE", "another policy.json", complete="file"),
+        *TRUST,
         *REGISTRY,
     ),
     minimum=1,
@@ -40,14 +36,11 @@ def run(call: Call) -> int:
     """Fetch each, print its id."""
     from rootless.cli import output
     from rootless.cli.verbs import _registry_options as registry
-    from rootless.engine.trusting import Demands
 
     given = call.options
     engine = call.engine()
     engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
-    engine.demands = Demands(
-        given["signature_policy"] or "", bool(given["verify"]), given["verify_key"]
-    )
+    engine.demands = registry.demands(given)
     settings, verify = registry.settings(given), registry.verify(given)
     words = call.words
     if given["all_tags"]:

@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from rootless.errors import StorageError
 from rootless.images.manifests import Descriptor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.trust import Trust
+
 Fetch = Callable[[int], Iterable[bytes]]
 OnBytes = Callable[[int], None]
 CHUNK = 1 << 18
@@ -36,6 +40,11 @@ class Source(ABC):
     @abstractmethod
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         """The bytes of a blob from `offset` on; not verified."""
+
+    @abstractmethod
+    def ask(self, trust: Trust, digests: list[str]) -> None:
+        """Whether an image of this place may be used; `digests` are those of its manifest and of
+        the indexes that led to it, any of which may be signed.  Raises RegistryError, HostError."""
 
     def repositories(self, digest: str, host: str) -> list[str]:
         """Repositories on the server `host` that are known to have this blob."""

@@ -17,6 +17,10 @@ from rootless.images.places.base import Fetch, OnBytes, Source, Target
 from rootless.images.places.files import Tree
 from rootless.images.places.layout import sweep, write
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.trust import Trust
+
 _VERSION = b"Directory Transport Version: 1.1\n"
 
 
@@ -44,6 +48,10 @@ class DirectorySource(Source):
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         """See Source."""
         return self.files.read(descriptor.digest[7:], offset)
+
+    def ask(self, trust: Trust, digests: list[str]) -> None:
+        """See Source."""
+        trust.local("dir", self.files.path)
 
 
 class DirectoryTarget(Target):

@@ -21,6 +21,7 @@ from rootless.images.places.files import Archive
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.trust import Trust
 
 
 class DockerArchiveSource(Source):
@@ -30,6 +31,7 @@ class DockerArchiveSource(Source):
 
     def __init__(self, files: Archive, select: str) -> None:
         self.files = files
+        self._select = select
         self.name = f"{files.path}:{select}" if select else files.path
         if files.size("manifest.json") < 0:
             raise StorageError(
@@ -96,6 +98,10 @@ class DockerArchiveSource(Source):
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         """See Source."""
         return self.files.read(self._by_digest[descriptor.digest], offset)
+
+    def ask(self, trust: Trust, digests: list[str]) -> None:
+        """See Source."""
+        trust.local("docker-archive", self.files.path, self._select)
 
     def close(self) -> None:
         """See Source."""

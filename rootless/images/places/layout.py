@@ -14,11 +14,12 @@ from rootless.errors import ImageNotFound, StorageError, UsageError
 from rootless.images import manifests
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Fetch, OnBytes, Source, Target
-from rootless.images.places.files import Files
+from rootless.images.places.files import Archive, Files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.trust import Trust
 
 REF = "org.opencontainers.image.ref.name"
 _FULL = "io.containerd.image.name"
@@ -42,6 +43,7 @@ class LayoutSource(Source):
 
     def __init__(self, files: Files, select: str) -> None:
         self.files = files
+        self._select = select
         self.name = f"{files.path}:{select}" if select else files.path
         if files.size("index.json") < 0:
             raise StorageError(
@@ -81,6 +83,11 @@ class LayoutSource(Source):
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         """See Source."""
         return self.files.read(blob_name(descriptor.digest), offset)
+
+    def ask(self, trust: Trust, digests: list[str]) -> None:
+        """See Source."""
+        kind = "oci-archive" if isinstance(self.files, Archive) else "oci"
+        trust.local(kind, self.files.path, self._select)
 
     def close(self) -> None:
         """See Source."""

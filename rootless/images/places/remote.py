@@ -13,6 +13,7 @@ from rootless.images.registry import Registry
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.images.transport import Settings
+    from rootless.images.trust import Trust
 
 _MOUNTS_TRIED = 2
 
@@ -59,6 +60,10 @@ class RegistrySource(Source):
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
         """See Source."""
         return self.opened().blob(descriptor.digest, descriptor.size, offset)
+
+    def ask(self, trust: Trust, digests: list[str]) -> None:
+        """See Source."""
+        trust.registry(self.opened(), self.reference, digests)
 
     def repositories(self, digest: str, host: str) -> list[str]:
         """See Source."""
