@@ -15,8 +15,9 @@
 #include "notify.h"
 #include "ops.h"
 #include "place.h"
+#include "removal.h"
 #include "start.h"
-#include "tree.h"
+#include "telling.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -356,51 +356,6 @@ static void pause_before_restart(long long pause)
     }
 }
 
-static int remove_trees(void *unused)
-{
-    int failed = 0;
-    (void)unused;
-    /* a container may have nested thousands of directories: each costs a descriptor */
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    for (char **path = orders.remove; path && *path; path++) {
-        /* a volume that --volumes-from gave to another container stays */
-        char sign[4096];
-        snprintf(sign, sizeof sign, "%s/shared", *path);
-        if (access(sign, F_OK) < 0)
-            failed |= tree_remove(AT_FDCWD, *path);
-    }
-    return failed;
-}
-
-static void clean_up(void)
-{
-    for (char **path = orders.unlink; path && *path; path++)
-        unlink(*path);
-    /* most containers leave nothing that needs the namespace, and a fork costs more than a try */
-    if (orders.remove && remove_trees(NULL) < 0 && container.user_ns >= 0) {
-        inside_user_namespace(container.user_ns, remove_trees, NULL);
-        /* where our own id is not mapped inside, what was emptied there is removed here */
-        remove_trees(NULL);
-    }
-    if (listener >= 0) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/attach", orders.socket_directory);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/slirp", orders.socket_directory);
-        unlink(path);
-        if (orders.notify && orders.notify[0]) {
-            unlink(orders.notify);
-            snprintf(path, sizeof path, "%s/notify", orders.socket_directory);
-            rmdir(path);
-        }
-        rmdir(orders.socket_directory);
-    }
-}
-
 static void write_pid_file(void)
 {
     char text[16];
@@ -426,58 +381,6 @@ static void told_failure(void)
     channel_send(&channel, 'F', &data, (uint32_t)(12 + strlen(data.text)));
 }
 
-/* What every event of this container says; a rename leaves the new words in a file. */
-static const char *event_fields(void)
-{
-    static char *text;
-    static size_t size;
-    char path[4096];
-    struct stat status;
-    if (!orders.events)
-        return NULL;
-    snprintf(path, sizeof path, "%s/event", orders.directory);
-    if (orders.session || stat(path, &status) < 0)
-        return text ? text : orders.events[1];
-    if ((size_t)status.st_size + 1 > size) {
-        free(text);
-        size = (size_t)status.st_size + 1;
-        text = malloc(size);
-    }
-    return text && slurp(path, text, size) > 0 ? text : orders.events[1];
-}
-
-static void volume_events(const char *action)
-{
-    for (char **fields = orders.events ? orders.events + 2 : NULL; fields && *fields; fields++)
-        event_add(action, *fields, "");
-}
-
-static void tell_started(void)
-{
-    if (orders.session)
-        return;
-    const char *fields = event_fields();
-    volume_events("mount");
-    event_add("init", fields, "");
-    event_add("start", fields, "");
-    events_flush();
-}
-
-static void tell_ended(int again)
-{
-    char code[64];
-    const char *fields = event_fields();
-    snprintf(code, sizeof code, ",\"exitCode\":\"%d\"", record.code);
-    if (record.oom && !orders.session)
-        event_add("oom", fields, "");
-    event_add(orders.session ? "exec_died" : "die", fields, code);
-    if (!orders.session)
-        volume_events("unmount");
-    if (!again)
-        event_add("cleanup", orders.session ? NULL : fields, "");
-    events_flush();
-}
-
 static void run(void)
 {
     long long pause = 0;
@@ -493,7 +396,7 @@ static void run(void)
             fcntl(container.in, F_SETFL, O_NONBLOCK);
         write_state("running");
         write_pid_file();
-        tell_started();
+        telling_started(&orders);
         checks_begin();
         channel_send(&channel, 'R', &pid, 4);
         gone = 0;
@@ -515,15 +418,14 @@ static void run(void)
         container.in = container.out = container.err = -1;
         int again = should_restart(&pause);
         /* whoever waits for the state tells events of its own, which come after these */
-        tell_ended(again);
+        telling_ended(&orders, record.code, record.oom, again);
         if (!orders.remove || orders.session)
             write_state(again ? "restarting" : "exited");
         if (!again)
             return;
         pause_before_restart(pause);
         if (asked_to_stop()) {
-            event_add("cleanup", orders.session ? NULL : event_fields(), "");
-            events_flush();
+            telling_cleanup(&orders);
             write_state("exited");
             return;
         }
@@ -580,15 +482,10 @@ int main(int argc, char **argv)
     checks_end(orders.remove != NULL);
     /* systemd looks at our status as at the container's; what was asked to end has not failed */
     int code = asked_to_stop() && !record.failed ? 0 : record.code;
-    const char *fields = orders.session ? NULL : event_fields(); /* before the directory goes */
+    const char *fields = orders.session ? NULL : telling_fields(&orders); /* before the directory goes */
     if (!record.failed || orders.remove) {
-        clean_up();
-        for (char **one = orders.events && orders.remove ? orders.events + 2 : NULL; one && *one; one++)
-            if (strstr(*one, "\"anonymous\":\"true\""))
-                event_add("remove", *one, "");
-        if (orders.remove)
-            event_add("remove", fields, "");
-        events_flush();
+        removal(&orders, container.user_ns, listener >= 0);
+        telling_removed(&orders, fields);
     }
     if (!record.failed) {
         uint32_t ended[2] = {(uint32_t)record.code, (uint32_t)record.oom};

@@ -1,0 +1,12 @@
+/* The events of a container's life, in the words that its orders give. */
+#ifndef ROOTLESS_TELLING_H
+#define ROOTLESS_TELLING_H
+#include "orders.h"
+
+const char *telling_fields(const struct orders *orders); /* what every event of it says; NULL: tell nothing */
+void telling_started(const struct orders *orders);
+void telling_ended(const struct orders *orders, int code, int out_of_memory, int again);
+void telling_cleanup(const struct orders *orders);       /* an end that a restart was to follow */
+/* After its directory went: `fields` were asked for before. */
+void telling_removed(const struct orders *orders, const char *fields);
+#endif
