@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 
 from rootless.engine import notifying
+from rootless.engine.setbacks import Setbacks, sentence
 from rootless.errors import ContainerNotFound, ImageNotFound, RootlessError, UsageError
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ class Update:
         self.policy = kind
         self.unit = _label(container, UNIT_LABELS)
         self.updated = "false"
+        self.note = ""
         self.error: RootlessError | None = None
 
     def row(self) -> Json:
@@ -68,6 +70,7 @@ class Update:
             "Image": one.image,
             "Policy": self.policy,
             "Updated": self.updated,
+            "Note": self.note,
             "Error": self.error.message if self.error else "",
         }
 
@@ -77,9 +80,12 @@ def auto_update(
     *,
     dry_run: bool = False,
     rollback: bool = True,
+    force: bool = False,
     tls_verify: bool | None = None,
 ) -> list[Update]:
     """Update what takes part and runs; with `dry_run` only look (`pending`).
+
+    An image that was taken back once is not tried again unless `force`: `note` says so.
 
     One container's failure is its own: it is in its `error`.  Raises HostError without systemd.
     """
@@ -102,7 +108,7 @@ def auto_update(
         if update.error is not None:
             continue
         try:
-            _one(engine, update, services, restarted, rollback, tls_verify)
+            _one(engine, update, services, restarted, rollback, force, tls_verify)
         except RootlessError as error:
             update.updated, update.error = "failed", error
     return found
@@ -114,6 +120,7 @@ def _one(
     services: Services | None,
     restarted: dict[str, str],
     rollback: bool,
+    force: bool,
     tls_verify: bool | None,
 ) -> None:
     container = update.container
@@ -126,34 +133,53 @@ def _one(
         # another container of the same unit, which was restarted as a whole
         update.updated = restarted[update.unit]
         return
-    if not _newer(engine, update, tls_verify):
+    known = Setbacks(engine, update.unit, container.name)
+    image, digest = _newer(engine, update, tls_verify)
+    if not image and not digest:
+        return
+    if not force and _taken_back(update, known, image, digest):
         return
     if services is None:
         update.updated = "pending"
         return
-    if update.policy == "registry":
-        record = engine.images.pull(container.image, tls_verify=tls_verify)
-        if record.id == container.image_id:
+    if digest:
+        image = engine.images.pull(container.image, tls_verify=tls_verify).id
+        if image == container.image_id:
             return  # the same image, packed another way
+        if not force and _taken_back(update, known, image, ""):
+            engine.images.tag(container.image_id, container.image)
+            return
     restarted[update.unit] = update.updated = "failed"
     try:
         _restart(engine, update, services)
     except RootlessError as error:
         if not rollback:
             raise
+        known.add(container.image, image, digest, error.message)
         _roll_back(engine, update, services, error)
         restarted[update.unit] = update.updated = "rolled back"
         return
+    known.forget(image)
     restarted[update.unit] = update.updated = "true"
 
 
-def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> bool:
+def _taken_back(update: Update, known: Setbacks, image: str, digest: str) -> bool:
+    """Whether the image was tried before and did not do well; the note says so."""
+    entry = known.find(image=image, digest=digest)
+    if entry:
+        update.note = sentence(entry)
+    return bool(entry)
+
+
+def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> tuple[str, str]:
+    """(id, "") of a newer image that is here, ("", digest) of one in its registry, or ("", "")."""
     container = update.container
     if update.policy == "local":
         try:
-            return engine.images.get(container.image).id != container.image_id
+            found = engine.images.get(container.image).id
         except ImageNotFound:
-            return False
+            return "", ""
+        return ("" if found == container.image_id else found), ""
     from rootless.images import reference, registry
 
     name = reference.parse(container.image)
@@ -168,7 +194,8 @@ def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> bool:
     finally:
         session.close()
     own = engine.images.store.get(container.image_id)
-    return own is None or f"{name.name}@{digest}" not in own.digests
+    there = own is not None and f"{name.name}@{digest}" in own.digests
+    return "", "" if there else digest
 
 
 def _restart(engine: Engine, update: Update, services: Services) -> None:

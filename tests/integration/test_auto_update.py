@@ -118,8 +118,19 @@ def test_there_and_back(
     }  # fmt: skip
     assert version(rootless, "a") == "version-2"
     assert "(healthy)" in rootless("ps", "--filter", "name=^a$").stdout
+    started = rootless("inspect", "--format", "{{.Id}}", "a").stdout
+    # it is not tried again by itself, neither as what the registry has nor as what is here
+    for words in ({"dry_run": True}, {}, {}):
+        skipped = outcome("a.service", **words)
+        assert skipped.updated == "false"
+        assert "a is unhealthy with the new image" in skipped.note
+    assert rootless("inspect", "--format", "{{.Id}}", "a").stdout == started
+    said = rootless("auto-update", "--dry-run")
+    assert f"note: a.service is not updated: the image {name} (" in said.stderr
+    assert "hint: a newer image is tried by itself, this one with --force" in said.stderr
+    assert outcome("a.service", dry_run=True, force=True).updated == "pending"
     # without a way back the new one stays, and the error says why
-    failed = outcome("a.service", rollback=False)
+    failed = outcome("a.service", rollback=False, force=True)
     assert failed.updated == "failed"
     assert failed.error is not None
     assert "the container a is unhealthy with the new image" in failed.error.message
@@ -153,7 +164,7 @@ def test_the_command(
     assert row == {
         "Unit": "web.service", "Container": f"{identifier[:12]} (web)", "ContainerName": "web",
         "ContainerID": identifier, "Image": name, "Policy": "registry", "Updated": "false",
-        "Error": "",
+        "Note": "", "Error": "",
     }  # fmt: skip
     registry.push(sources[2], "command:latest")
     template = ["--format", "{{.ContainerName}} {{.Updated}}"]

@@ -16,6 +16,7 @@ VERB = Verb(
         flag("--dry-run", "look only; what would be updated is pending"),
         text("--rollback", "BOOL", "go back to the old image when the new one does not start or is "
              "unhealthy (true)"),
+        flag("--force", "try an image again that was taken back before"),
         text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
         text("--authfile", "FILE", "where passwords of registries are", complete="file"),
         text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Unit}}"),
@@ -34,6 +35,7 @@ _TITLES = {
     "Image": "IMAGE",
     "Policy": "POLICY",
     "Updated": "UPDATED",
+    "Note": "NOTE",
     "Error": "ERROR",
 }
 
@@ -41,6 +43,7 @@ _TITLES = {
 def run(call: Call) -> int:
     """Update, print a row for each container, then what failed."""
     import os
+    import sys
 
     from rootless.cli import output
     from rootless.cli.lean import tell
@@ -55,12 +58,18 @@ def run(call: Call) -> int:
         call.engine(),
         dry_run=bool(given["dry_run"]),
         rollback=truth("--rollback", given["rollback"] or "true"),
+        force=bool(given["force"]),
         tls_verify=verify,
     )
     shown = ("Unit", "Container", "Image", "Policy", "Updated")
     output.write(output.rows([one.row() for one in found], given["format"], shown, _TITLES))
     code = 0
     for one in found:
+        if one.note:
+            sys.stderr.write(
+                f"note: {one.unit} is not updated: {one.note}\n"
+                "hint: a newer image is tried by itself, this one with --force\n"
+            )
         if one.error is not None:
             tell(one.error)
             code = one.error.exit_code
