@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 from rootless import documents, paths
 from rootless.engine import names, state
@@ -186,6 +185,7 @@ class Container:
         from rootless.engine import launching
 
         self._tell_lost(found)
+        state.settle(self.directory)
         ran = False
         for name in ("state", "stopping", "helpers.log", "cgroup"):
             try:
@@ -257,26 +257,19 @@ class Container:
         self._event("attach")
         return Session(self, path=os.path.join(paths.socket_directory(self.id), "attach"))
 
-    def _ask_to_stop(self) -> None:
-        # the monitor looks for this file before it restarts anything
-        try:
-            documents.write_bytes(os.path.join(self.directory, "stopping"), b"")
-        except FileNotFoundError:
-            pass
-
     def kill(self, signal: str | int = "SIGKILL") -> None:
         """Send a signal to the first process.  Raises Conflict when it does not run."""
-        from rootless.engine import signals
+        from rootless.engine import ending, signals
 
         number = signals.number(signal)
         found = self.state()
         if not found.alive:
             if found.status == "restarting" and number in (9, 15):
-                self._ask_to_stop()
+                ending.ask(self.directory)
                 return
             raise Conflict(f"the container {self.name} is not running")
         if number in (9, 15):
-            self._ask_to_stop()
+            ending.ask(self.directory)
         signals.send(found.pid, found.pid_start, number)
         self._event("kill", signal=str(number))
 
@@ -288,41 +281,11 @@ class Container:
         found = self.state()
         if not found.alive and not found.monitor:
             return
+        from rootless.engine import ending
+
         grace = self.record["stopTimeout"] if timeout is None else timeout
-        self._end(found, grace, signal or self.record["stopSignal"])
+        ending.stop(self, found, grace, signal or self.record["stopSignal"])
         self._event("stop")
-
-    def _end(self, found: State, grace: int, signal: str = "SIGTERM") -> None:
-        from rootless.engine import signals
-
-        self._ask_to_stop()
-        if found.alive and grace != 0:
-            if found.status == "paused":
-                self.unpause()
-            signals.send(found.pid, found.pid_start, signals.number(signal))
-            if self._ended(float("inf") if grace < 0 else grace):
-                return
-        found = self.state()
-        if found.alive:
-            signals.send(found.pid, found.pid_start, 9)
-        if not self._ended(30):
-            raise HostError(
-                f"the container {self.name} does not end although it was killed",
-                hint="a process may hang in the kernel; see ps for state D",
-            )
-
-    def _ended(self, seconds: float) -> bool:
-        """Wait until neither the container nor its monitor lives."""
-        end = time.monotonic() + seconds
-        pause = 0.001
-        while True:
-            found = state.read(self.directory)
-            if not found.alive and not found.monitor:
-                return True
-            if time.monotonic() >= end:
-                return False
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.05)
 
     def restart(self, timeout: int | None = None) -> None:
         """Stop and start."""

@@ -126,6 +126,22 @@ def _read(directory: str, name: str) -> State:
     return state
 
 
+def settle(directory: str, seconds: float = 10) -> None:
+    """Wait for the monitor of a life that has ended: it removes its sockets after it has told so.
+
+    Another life that began meanwhile would lose its own, which have the same names.
+    """
+    try:
+        told = documents.read(os.path.join(directory, "state"))
+    except (OSError, ValueError):
+        return
+    end = time.monotonic() + seconds
+    while told["boot"] == boot_id() and start_time(told["monitor"]) == told["monitorStart"] != 0:
+        if time.monotonic() > end:
+            return
+        time.sleep(0.002)
+
+
 def _lost(state: State, path: str) -> None:
     state.status = "exited"
     state.lost = True
