@@ -149,7 +149,7 @@ class SystemdUser(Manager):
     def _start(self, unit: str, settings: list[tuple[str, tuple[str, Any]]]) -> None:
         bus = self.bus()
         bus.match(_JOB_REMOVED)
-        deadline = time.monotonic() + 10
+        began = time.monotonic()
         while True:
             try:
                 job = self.call(
@@ -158,8 +158,11 @@ class SystemdUser(Manager):
                 break
             except dbus.DBusError as error:
                 # the scope of its last run may be ending still
-                if not error.name.endswith("UnitExists") or time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if not error.name.endswith("UnitExists") or waited > 10:
                     raise
+                if waited > 1:
+                    self._end_empty(unit)
                 time.sleep(0.02)
         done = bus.wait(
             lambda one: one.fields.get("member") == "JobRemoved" and one.values[1] == job
@@ -169,6 +172,14 @@ class SystemdUser(Manager):
                 f"systemd did not make the scope {unit}: {done.values[3]}",
                 hint=f"journalctl --user -u {unit}",
             )
+
+    def _end_empty(self, unit: str) -> None:
+        """Stop a scope without processes: systemd did not hear that the last one has gone."""
+        try:
+            if not self.call("GetUnitProcesses", "s", unit)[0]:
+                self.call("StopUnit", "ss", unit, "replace")
+        except dbus.DBusError:
+            pass  # it has ended by itself meanwhile
 
     def update(self, path: str, resources: Resources) -> None:
         """Change the scope's properties and the container's files.  Raises HostError."""

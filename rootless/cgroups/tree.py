@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = "/sys/fs/cgroup"
 SUPERVISOR, CONTAINER = "sup", "ctr"
+_UNITS = (".scope", ".service", ".slice")  # of systemd; what we make ourselves has other names
 
 
 def of_process(pid: int | str = "self") -> str:
@@ -136,11 +137,15 @@ def kill(path: str) -> bool:
 def remove(path: str) -> None:
     """Remove a container's cgroup, and the supervisor's and the scope's directory if we made them.
 
-    Below a systemd scope this finds nothing left or is refused: systemd removes what is its own.
+    A unit's own directory is left to systemd, although we may remove it: systemd reads
+    cgroup.events there when it hears that something changed, and where it is gone already it
+    takes the unit to run for ever.
     """
     _prune(path)
     scope = os.path.dirname(path)
     for one in (f"{scope}/{SUPERVISOR}", scope):
+        if one.endswith(_UNITS):
+            return
         try:
             os.rmdir(one)
         except OSError:
