@@ -104,7 +104,7 @@ def put_archive(
     renamed: tuple[str, str] | None = None,
     keep_owner: bool = True,
 ) -> Json:
-    """Unpack the tar stream of the descriptor `source` below the directory `path`.
+    """Unpack the tar stream, which may be compressed, of `source` below the directory `path`.
 
     `renamed` replaces the first component of the names; without `keep_owner` everything belongs to
     the container's root.  Raises NotFound, StorageError, Conflict.
@@ -115,6 +115,8 @@ def put_archive(
         "renamed": list(renamed) if renamed else None,
         "owner": None if keep_owner else [0, 0],
         "single": maps.single,
+        # one that a caller brings, as docker takes it; what `copy_in` makes never is
+        "compressed": renamed is None,
     }
     return _spawn(container, "rootless.storage.transfer:put_worker", request, source, None).wait()
 

@@ -59,7 +59,7 @@ def environment(options: ContainerOptions, image: Json, hostname: str, home: str
     if options.env_host:
         values.update(os.environ)
     if not options.unsetenv_all:
-        variables.assign(values, image.get("Env") or ())
+        variables.of_image(values, image.get("Env") or ())
     for path in options.env_file:
         variables.assign(values, variables.from_file(path))
     for name in options.unsetenv:

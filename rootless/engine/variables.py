@@ -26,6 +26,15 @@ def assign(values: dict[str, str], words: Iterable[str]) -> None:
             values[name] = os.environ[name]
 
 
+def of_image(values: dict[str, str], words: Iterable[str]) -> None:
+    """The NAME=VALUE words of an image's configuration, into a table.
+
+    A stranger wrote them: a name alone, by which a caller means a variable of his own, must not
+    show the image what this process has (CVE-2026-57231).
+    """
+    assign(values, (word for word in words if "=" in word))
+
+
 def from_file(path: str) -> list[str]:
     """The words of an --env-file or --label-file: one on each line, # begins a comment."""
     try:

@@ -21,8 +21,8 @@ VERB = Verb(
     minimum=2,
     maximum=2,
     complete=("file",),
-    text="- is a tar stream on standard input or output. A SOURCE that ends in /. means the "
-    "contents of the directory. The container may run or not.",
+    text="- is a tar stream on standard input (compressed or not) or output. A SOURCE that ends "
+    "in /. means the contents of the directory. The container may run or not.",
     examples="rootless cp web:/etc/nginx.conf .\nrootless cp site/. web:/srv\n"
     "rootless cp web:/srv - | tar t",
 )
