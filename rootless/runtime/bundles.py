@@ -228,7 +228,7 @@ def _refuse(linux: Json) -> None:
 
 
 def what_one_id_cannot(process: Json) -> list[str]:
-    """Of groups that cannot be had where one id is mapped; no error, as engines always list some."""
+    """Of groups that one mapped id cannot have; no error, as engines always list some."""
     user = process.get("user") or {}
     groups = [one for one in user.get("additionalGids") or () if one != (user.get("gid") or 0)]
     if not groups:

@@ -211,7 +211,6 @@ PROCESS = table(
 )  # fmt: skip
 
 
-
 def _device_mode(value: Json, path: str) -> None:
     """Permissions; engines that copy what stat(2) says add the type of a device."""
     kind = value & 0o170000 if type(value) is int and value > 0 else 0

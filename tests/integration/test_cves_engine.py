@@ -4,9 +4,11 @@ test_cves_process.py."""
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,8 @@ def hostile(rootless: Command, busybox_tar: Path, place: Place) -> str:
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "mark").mkdir()
     for name in ("bin/ps", "bin/tar", "bin/cp", "usr/bin/nsenter", "usr/bin/newuidmap", "bin/cat",
-                 "usr/bin/python3", "usr/sbin/chroot", "lib/x86_64-linux-gnu/libnss_files.so.2",
+                 "usr/bin/python3", "usr/sbin/chroot", "bin/xz", "usr/bin/unpigz", "bin/zstd",
+                 "lib/x86_64-linux-gnu/libnss_files.so.2",
                  "lib/x86_64-linux-gnu/libc.so.6"):  # fmt: skip
         (root / name).unlink(missing_ok=True)
         (root / name).write_text("#!/bin/busybox sh\n>/mark/${0##*/}\n")
@@ -78,13 +81,18 @@ def marks(rootless: Command, box: str) -> list[str]:
         ("2019_14271", ["cp", "file", "box:/file"], ["cp"]),
         ("2022_1227", ["top", "box"], ["ps"]),
         ("2022_1227", ["diff", "box"], ["nsenter"]),
+        ("2026_41567", ["cp", "-", "box:/"], ["xz"]),
     ],
 )
 def test_cve_nothing_of_the_image_is_run_by_the_engine(
     rootless: Command, hostile: str, place: Place, cve: str, words: list[str], program: list[str]
 ) -> None:
     (place.work / "file").touch()
-    rootless(*words)
+    # an archive that has to be decompressed
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:xz") as tar:
+        tar.add(place.work / "file", "sent")
+    rootless(*words, input=archive.getvalue())
     assert marks(rootless, hostile) == []
     # the marks work: asked to run one of these, it does
     rootless("exec", hostile, *program)
