@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,22 +204,40 @@ static int lesser(int one, int other)
     return one < 0 || (other >= 0 && other < one) ? other : one;
 }
 
+/* Whether the first process of a pid namespace would take no notice of a signal: of all that it neither
+ * catches nor waits for (pid_namespaces(7)). */
+static int ignored(int number)
+{
+    char path[64], text[4096], *at;
+    static const char *const masks[] = {"SigBlk:", "SigCgt:"};
+    snprintf(path, sizeof path, "/proc/%d/status", container.pid);
+    if (!(orders.clone_flags & CLONE_NEWPID) || slurp(path, text, sizeof text) <= 0)
+        return 0;
+    for (int i = 0; i < 2; i++)
+        if ((at = strstr(text, masks[i])) && strtoull(at + 7, NULL, 16) >> (number - 1) & 1)
+            return 0;
+    return 1;
+}
+
 /* systemd ends a unit, or everything of a person who has logged out: as `stop` would, but what was
- * asked of the container stays, so that the next boot starts it again. */
-static void told_to_end(void)
+ * asked of the container stays, so that the next boot starts it again.  SIGABRT is a watchdog's, which
+ * has heard nothing for too long: there is nothing to wait for, but a trace that somebody may write. */
+static void told_to_end(int number)
 {
     if (ending)
         return;
     ending = now() + (orders.stop_seconds < 0 ? 1LL << 60 : orders.stop_seconds * 1000000000LL);
-    pass_signal(orders.stop_signal);
+    if (number == SIGABRT && ignored(SIGABRT))
+        ending = now();
+    pass_signal(number == SIGABRT ? SIGABRT : orders.stop_signal);
 }
 
 static void read_signals(int *ended, int *status)
 {
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) > 0)
-        if (info.ssi_signo == SIGTERM)
-            told_to_end();
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGABRT)
+            told_to_end((int)info.ssi_signo);
         else if (reap(status))
             *ended = 1;
 }
@@ -451,8 +470,10 @@ int main(int argc, char **argv)
     sigprocmask(SIG_SETMASK, &mask, NULL);
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
-    if (orders.stop_signal)
+    if (orders.stop_signal) {
         sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGABRT);
+    }
     signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     slurp("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     boot[strcspn(boot, "\n")] = 0;

@@ -327,3 +327,23 @@ def test_the_monitor_is_told_to_end(rootless: Command, busybox_image: str) -> No
     state = rootless("inspect", "--format", "{{.State.ExitCode}}", "deaf")
     assert state.stdout == "137\n"
     rootless("rm", "deaf")
+
+
+def test_a_watchdog_ends_it(rootless: Command, busybox_image: str) -> None:
+    """SIGABRT, as systemd sends it when nothing was heard for too long."""
+    words = ["--stop-timeout", "1000", "--network", "none", busybox_image, "sh", "-c"]
+    script = "trap 'echo a trace; exit 6' ABRT; echo up; while :; do sleep 0.1; done"
+    for name, command, code, output in (
+        ("traces", script, 6, "up\na trace\n"),
+        # the kernel hides the signal from a first process that does nothing about it
+        ("deaf", "echo up; exec sleep 1000", 137, "up\n"),
+    ):
+        rootless("run", "-d", "--name", name, "--restart", "always", *words, command)
+        until("output", lambda name=name: rootless("logs", name).stdout)
+        pid = monitor_of(rootless, name)
+        os.kill(pid, signal.SIGABRT)
+        until("the end", lambda pid=pid: not os.path.exists(f"/proc/{pid}"))
+        assert rootless("logs", name).stdout == output
+        state = rootless("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name)
+        assert state.stdout == f"exited {code}\n"
+        rootless("rm", name)
