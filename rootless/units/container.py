@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import UsageError
+from rootless.units import syntax
 from rootless.units.source import Service
 
 TYPE_CHECKING = False
@@ -35,9 +36,9 @@ LAST = {
 # each assignment is one value
 EACH = {
     "AddHost": "--add-host", "DNS": "--dns", "DNSOption": "--dns-option",
-    "DNSSearch": "--dns-search", "GIDMap": "--gidmap", "GroupAdd": "--group-add",
-    "LogOpt": "--log-opt", "PublishPort": "--publish", "Tmpfs": "--tmpfs", "UIDMap": "--uidmap",
-    "Ulimit": "--ulimit",
+    "DNSSearch": "--dns-search", "ExposeHostPort": "--expose", "GIDMap": "--gidmap",
+    "GroupAdd": "--group-add", "LogOpt": "--log-opt", "PublishPort": "--publish",
+    "Tmpfs": "--tmpfs", "UIDMap": "--uidmap", "Ulimit": "--ulimit",
 }  # fmt: skip
 # each word of each assignment is one value
 WORDS = {
@@ -57,7 +58,6 @@ _SELINUX = "containers have no SELinux label of their own without root"
 LACKING = {
     "AppArmor": "a profile can be applied by root alone",
     "ContainersConfModule": "there is no containers.conf; settings are in rootless/config.toml",
-    "ExposeHostPort": "publish the port with PublishPort=",
     "HttpProxy": "set the variables with Environment=",
     "IP": "there are no networks of containers yet",
     "IP6": "there are no networks of containers yet",
@@ -209,7 +209,9 @@ def beside(source: Source, path: str) -> str:
     """A path as the unit file means it: relative to itself; what begins with % is systemd's."""
     if path.startswith(("/", "%")):
         return path
-    return os.path.normpath(os.path.join(os.path.dirname(source.path), path))
+    # of the directory's own name systemd must replace nothing
+    directory = os.path.dirname(source.path).replace("%", "%%").replace("$", "$$")
+    return os.path.normpath(os.path.join(directory, path))
 
 
 def _mounts(made: Service) -> list[str]:
@@ -241,7 +243,8 @@ def _mount_source(made: Service, entry: Entry, text: str) -> str:
     if text.startswith("."):
         text = beside(made.source, text)
     if text.startswith("/"):
-        made.unit.append(f"RequiresMountsFor={text}")
+        # a list of words, in which variables have no meaning
+        made.unit.append("RequiresMountsFor=" + syntax.quote(text.replace("$$", "$")))
         return text
     if text.endswith(".volume"):
         return made.other(entry, text).resource

@@ -98,7 +98,8 @@ def image(source: Source, sources: dict[str, Source], program: list[str]) -> Ser
         words += ["--tls-verify", "true" if verify.truth() else "false"]
     auth = source.last("AuthFile")
     if auth is not None:
-        place = container.beside(source, auth.value)
+        # variables have no meaning there
+        place = container.beside(source, auth.value).replace("$$", "$")
         made.lines.append("Environment=" + syntax.quote(f"REGISTRY_AUTH_FILE={place}"))
     return _one_shot(made, [*words, *_arguments(source, "PodmanArgs"), named])
 

@@ -111,7 +111,7 @@ class Service:
         self.source = source
         self.sources = sources
         self.program = program
-        self.unit: list[str] = [f"SourcePath={source.path}"]
+        self.unit: list[str] = ["SourcePath=" + source.path.replace("%", "%%")]
         self.lines: list[str] = []
 
     def other(self, entry: Entry, name: str) -> Source:

@@ -136,7 +136,8 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_a_web_server_as_a_unit(image: str, home: Path) -> None:
-    application = home / "webapp"
+    # systemd would replace signs of a name and split it at spaces
+    application = home / "50% web $app"
     application.mkdir()
     write(
         application / "web.container",
@@ -167,12 +168,14 @@ WantedBy=default.target
     assert "bad.container:3: unknown key Volme= in [Container]" in found
     assert "is Volume= meant?" in found
     paths = call("rootless", "quadlet", "install", application).split()
-    base = Path(environment()["HOME"]) / ".config/rootless/units/webapp"
+    base = Path(environment()["HOME"]) / ".config/rootless/units" / application.name
     assert {Path(one) for one in paths} == {
         base / "web.container", base / "web.volume", base / "seed/index.html",
     }  # fmt: skip
     row = json.loads(call("rootless", "quadlet", "list", "--format", "json").splitlines()[0])
-    assert (row["Name"], row["UnitName"], row["App"]) == ("web.container", "web.service", "webapp")
+    assert (row["Name"], row["UnitName"], row["App"]) == (
+        "web.container", "web.service", application.name,
+    )  # fmt: skip
     assert row["Status"] == "inactive/dead"
     # made by the generator, and systemd finds nothing wrong with it
     made = [shown(unit, "FragmentPath")["FragmentPath"] for unit in ("web", "web-volume")]
@@ -183,6 +186,7 @@ WantedBy=default.target
                        "UnitFileState", "WantedBy")  # fmt: skip
     assert properties["ActiveState"] == "active"
     assert properties["SourcePath"] == str(base / "web.container")
+    assert str(base / "seed") in shown("web.service", "RequiresMountsFor")["RequiresMountsFor"]
     assert properties["WantedBy"] == "default.target"
     # its main process is the monitor, and all of it is in the unit's cgroup
     pid = properties["MainPID"]
@@ -201,7 +205,7 @@ WantedBy=default.target
     assert "systemd-web" in call("rootless", "stats", "--no-stream")
     until("the log", lambda: "started" in call("journalctl", "--user", "-u", "web", "-o", "cat"))
     assert "started" in call("rootless", "logs", "systemd-web")
-    found = call("rootless", "quadlet", "rm", "webapp", code=125)
+    found = call("rootless", "quadlet", "rm", application.name, code=125)
     assert "web.service is running" in found
     # it fails, and systemd starts it again
     os.kill(int(inside), signal.SIGKILL)

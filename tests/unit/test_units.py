@@ -165,6 +165,7 @@ KEYS = [
     ("Environment=A=\\x41\\ttab", ["--env", "A=A\ttab"]),
     ("EnvironmentFile=/etc/env", ["--env-file", "/etc/env"]),
     ("EnvironmentFile=%h/env", ["--env-file", "%h/env"]),
+    ("ExposeHostPort=50-59\nExposeHostPort=80/udp", ["--expose", "50-59", "--expose", "80/udp"]),
     ("EnvironmentHost=yes", ["--env-host"]),
     ("EnvironmentHost=no", []),
     ("GIDMap=0:1:2", ["--gidmap", "0:1:2"]),
@@ -286,6 +287,27 @@ def test_other_keys(units: Path) -> None:
     assert "--detach" not in words(one)
     assert "ExecStop=" not in one.text
     assert line(one, "Type") == "oneshot"
+
+
+def test_paths_with_signs_that_systemd_reads(units: Path) -> None:
+    """Spaces, percent signs and dollars of a directory's name stay what they are."""
+    directory = units / "50% of $my data"
+    directory.mkdir()
+    put(
+        directory / "c.container",
+        "[Container]\nImage=i\nVolume=./a b:/x\nVolume=/srv/%u c:/y\nEnvironmentFile=env\n",
+    )
+    one = made()["c.container"]
+    base = str(directory).replace("%", "%%")
+    lines = one.text.splitlines()
+    assert f"SourcePath={base}/c.container" in lines
+    assert f'RequiresMountsFor="{base}/a b"' in lines
+    assert 'RequiresMountsFor="/srv/%u c"' in lines
+    base = base.replace("$", "$$")
+    found = words(one)
+    assert f"{base}/a b:/x" in found
+    assert "/srv/%u c:/y" in found
+    assert f"{base}/env" in found
 
 
 REFUSED = [
