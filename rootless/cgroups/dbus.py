@@ -202,8 +202,8 @@ def length(head: bytes) -> int:
 class Bus:
     """A connection to a message bus.  A context manager.
 
-    Everything is written at once, the authentication too, and read afterwards: each exchange with
-    the bus costs two changes between processes.
+    Everything is written without waiting, the authentication too, and read afterwards: each
+    exchange with the bus costs two changes between processes.
     """
 
     def __init__(self, address: str) -> None:
@@ -272,9 +272,7 @@ class Bus:
                 self._heard.remove(one)
                 return one
         try:
-            if self._out:
-                self.socket.sendall(self._out)
-                self._out = b""
+            self.flush()
             if self._hello:
                 self._authenticate()
             while True:
@@ -287,6 +285,12 @@ class Bus:
                 f"the user's message bus does not answer: {error}",
                 hint="systemctl --user status; or choose --cgroup-manager disabled",
             ) from None
+
+    def flush(self) -> None:
+        """Write what is to be written; the bus works on it while we do something else."""
+        if self._out:
+            self.socket.sendall(self._out)
+            self._out = b""
 
     def _authenticate(self) -> None:
         line = b"DATA"

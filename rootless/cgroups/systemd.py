@@ -51,6 +51,7 @@ def find(*, forced: bool) -> tuple[Manager | None, str]:
     address = dbus.user_address()
     try:
         bus = dbus.Bus(address)
+        bus.flush()  # it lets us in while the container is prepared
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return None, f"the user's systemd does not answer at {address}: {str(reason).lower()}"

@@ -60,8 +60,8 @@ def controllers(path: str) -> set[str]:
 def divide(scope: str, *pids: int) -> str:
     """Make SCOPE/sup for the monitor, which is moved there, and SCOPE/ctr for the container.
 
-    Controllers are enabled one write each: a single one that is missing would fail the whole, and a
-    process in SCOPE itself would fail it too, so the monitor moves first.  Raises OSError.
+    A process in SCOPE itself would keep controllers from being enabled, so the monitor moves first.
+    Raises OSError.
     """
     for name in (SUPERVISOR, CONTAINER):
         try:
@@ -75,12 +75,23 @@ def divide(scope: str, *pids: int) -> str:
 
 
 def enable(path: str, names: set[str]) -> set[str]:
-    """Give children these controllers; returns those that could not be given."""
-    given = set(get(path + "/cgroup.subtree_control").split())
-    missing = set()
-    for name in sorted(names - given):
+    """Give children these controllers; returns those that could not be given.
+
+    Each write makes the kernel wait for all processors, so there is one for all of them.  A single
+    controller that cannot be given fails the whole: then each is tried.
+    """
+    file = path + "/cgroup.subtree_control"
+    wanted = sorted(names - set(get(file).split()))
+    if not wanted:
+        return set()
+    try:
+        put(file, " ".join("+" + name for name in wanted))
+        return set()
+    except OSError:
+        missing = set()
+    for name in wanted:
         try:
-            put(path + "/cgroup.subtree_control", "+" + name)
+            put(file, "+" + name)
         except OSError:
             missing.add(name)
     return missing
