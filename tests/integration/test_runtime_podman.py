@@ -148,7 +148,11 @@ def engines(place: Place, busybox_tar: Path, oci_entry: list[str]) -> Iterator[d
     yield found
     for podman in found.values():
         podman("rm", "-f", "-a", "-t", "0", code=None)
-        podman("unshare", "rm", "-rf", str(place.base / "podman1"), str(place.base / "podman2"))
+    for podman, name in zip(found.values(), ("podman1", "podman2"), strict=True):
+        base = place.base / name
+        # newer ones keep a mount there for as long as their pause process lives
+        podman("unshare", "umount", "--lazy", str(base / "root/overlay"), code=None)
+        podman("unshare", "rm", "-rf", str(base))
 
 
 def test_podman_does_with_it_what_it_does_with_crun(
