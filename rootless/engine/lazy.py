@@ -38,21 +38,33 @@ _VARIABLES = (
 
 
 def complete(images: Images, record: ImageRecord) -> None:
-    """Fetch the blobs of an image that are not here.  Raises as a pull."""
+    """Fetch the blobs of an image that are not here, or not whole.
+
+    Raises as a pull; the sentence names what is missing, which a pull by hand would not.
+    """
     from rootless.engine import trusting
     from rootless.errors import StorageError
     from rootless.images import pull
 
+    lost = [one.digest for one in record.layers if not images.store.has_blob(one.digest, one.size)]
+    more = f" and {len(lost) - 1} more" if lost[1:] else ""
+    missing = (
+        f"the layer {''.join(lost[:1])}{more} of the image {record.id[:12]} "
+        f"{'are' if more else 'is'} missing"
+    )
     if not record.digests:
         raise StorageError(
-            f"layers of the image {record.id[:12]} are missing, and no registry is known for it",
-            hint="load, pull or build the image again",
+            f"{missing}, and no registry is known for it",
+            hint=f"load, import or commit it again, or remove it: rootless rmi {record.id[:12]}",
         )
-    pull.pull(
-        images.store, record.digests[0], platform=record.platform,
-        progress=images.engine.progress, indexes=images.indexes,
-        trust=trusting.rules(images.engine),
-    )  # fmt: skip
+    try:
+        pull.pull(
+            images.store, record.digests[0], platform=record.platform,
+            progress=images.engine.progress, indexes=images.indexes,
+            trust=trusting.rules(images.engine),
+        )  # fmt: skip
+    except RootlessError as error:
+        raise type(error)(f"{missing}; {error.message}", hint=error.hint) from None
 
 
 def whole(images: Images, name: str) -> None:

@@ -263,6 +263,32 @@ def test_a_damaged_blob_is_not_pushed(
     assert f"instead of sha256:{largest.name}" in told.stderr
     largest.unlink()
     told = rootless("push", image, f"{registry.host}/damaged/blob:1", code=125)
-    assert "are missing, and no registry is known for it" in told.stderr
+    assert f"the layer sha256:{largest.name} of the image" in told.stderr
+    assert "is missing, and no registry is known for it" in told.stderr
+    assert "hint: load, import or commit it again, or remove it: rootless rmi" in told.stderr
     tags = [line for line in registry.requests if "PUT /v2/damaged/blob/manifests" in line]
     assert not tags
+
+
+def test_what_is_lost_is_named(
+    rootless: Command, image: str, registry: Registry, layout: Layout, place: Place
+) -> None:
+    """Two layers are away and the registry is down; when it is back they are fetched again."""
+    name = registry.push(f"oci:{layout.path}:one", "team/whole:1")
+    with Front(registry) as front:
+        away = name.replace(registry.host, front.host)
+        rootless("rmi", image, f"localhost/{layout.path.name}:one")
+        rootless("pull", "-q", away)
+        layers = rootless("image", "inspect", away).json()[0]["RootFS"]["Layers"]
+        assert len(layers) == 3
+        manifest = inspect(name)["layers"]
+        assert isinstance(manifest, list)
+        lost = [one["digest"] for one in manifest[1:]]
+        for digest in lost:
+            (place.data / "content/blobs/sha256" / digest[7:]).unlink()
+        front.fault = lambda request: request.answer(404)
+        told = rootless("push", away, f"{registry.host}/again/whole:1", code=125)
+        assert f"the layer {lost[0]} and 1 more of the image" in told.stderr
+        assert f"are missing; {front.host} has no image" in told.stderr
+        front.fault = None
+        rootless("push", "-q", away, f"{registry.host}/again/whole:1")

@@ -296,7 +296,9 @@ def test_an_incomplete_image_of_a_dead_registry_is_an_error(
     rootless("pull", "--lazy", one.name)
     one.gone.set()
     failed = rootless("run", "--rm", "--network", "none", one.name, "true", code=125)
-    assert failed.stderr.splitlines()[-2].startswith("error: cannot talk to 127.0.0.1")
+    said = failed.stderr.splitlines()[-2]
+    assert said.startswith("error: the layer sha256:") and "and 1 more of the image" in said
+    assert "are missing; cannot talk to 127.0.0.1" in said
     assert not list((place.data / "containers").glob("?" * 64))
 
 
