@@ -124,14 +124,19 @@ static void put(int fd, const char *data, size_t length)
 
 static void finish_frame(void)
 {
-    uint32_t code;
+    uint32_t code, why = 0;
     memcpy(&code, frame.small, 4);
     if (frame.head[0] == 'X') {
-        if (frame.small_length >= 8 && frame.small[4]) {
+        if (frame.small_length >= 8)
+            memcpy(&why, frame.small + 4, 4);
+        if (why)
             tty_restore();
+        if (why & 2)
+            dprintf(2, "error: the program that serves this container's files ended, and the container with it\n"
+                       "hint: what it said is in helpers.log in the container's directory, which --rm removes\n");
+        if (why & 1)
             dprintf(2, "error: the container ran out of memory and the kernel ended a process of it\n"
                        "hint: give it more with -m, or see what it needs with rootless stats\n");
-        }
         leave((int)code);
     }
     if (frame.head[0] == 'F') {

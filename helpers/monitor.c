@@ -45,7 +45,7 @@ static int signals = -1, listener = -1, cgroup = -1, notices = -1;
 static long long ending; /* told to end: when what is left is killed, in nanoseconds since the epoch */
 static int gone; /* the first process was reaped: its pid may be another's by now */
 static char boot[40];
-static struct { long long started, finished; int restarts, code, oom, failed; } record;
+static struct { long long started, finished; int restarts, code, oom, lost, failed; } record;
 
 static long long now(void)
 {
@@ -90,10 +90,11 @@ static void write_state(const char *status)
     int length = snprintf(text, sizeof text,
         "{\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
-        "\"slirp\":%d,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"failed\":%s}\n",
+        "\"slirp\":%d,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}\n",
         status, container.pid, container.pid > 0 ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
-        container.slirp, pids, failure.index, failure.op, failure.error, record.failed ? "true" : "false");
+        container.slirp, pids, failure.index, failure.op, failure.error,
+        record.lost ? "true" : "false", record.failed ? "true" : "false");
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return;
@@ -186,14 +187,9 @@ static int reap(int *status)
             continue;
         } else if (pid == container.slirp) {
             container.slirp = 0;
-        } else if (servers_ended(&container.servers, pid) >= 0) {
+        } else if (servers_ended(&container.servers, &orders, pid, one) && !gone) {
             /* without its files it can only fail, slowly and in odd ways; its policy may start it anew */
-            int log = open(orders.error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-            dprintf(log, "a server of this container's files ended (%s %d): the container was ended\n",
-                    WIFSIGNALED(one) ? "signal" : "status", WIFSIGNALED(one) ? WTERMSIG(one) : WEXITSTATUS(one));
-            close(log);
-            if (!gone)
-                kill(container.pid, SIGKILL);
+            kill(container.pid, SIGKILL);
         }
     }
     return ended;
@@ -420,6 +416,11 @@ static void run(void)
         channel_send(&channel, 'R', &pid, 4);
         gone = 0;
         int status = serve();
+        /* one end, whatever came of it first: our SIGKILL, SIGBUS on a page of the program's own file, a
+         * shell that finds no programs, or an error that a program took as its own */
+        record.lost = servers_were_lost(&container.servers, &orders);
+        if (record.lost)
+            status = SIGKILL;
         record.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         record.oom = cgroup_out_of_memory(cgroup);
         /* what the first process left behind: without a pid namespace nothing else ends it */
@@ -509,7 +510,7 @@ int main(int argc, char **argv)
         telling_removed(&orders, fields);
     }
     if (!record.failed) {
-        uint32_t ended[2] = {(uint32_t)record.code, (uint32_t)record.oom};
+        uint32_t ended[2] = {(uint32_t)record.code, (uint32_t)(record.oom | record.lost << 1)};
         channel_send(&channel, 'X', ended, sizeof ended);
     }
     channel_finish(&channel);

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -35,6 +36,8 @@ int servers_start(struct servers *servers, const struct orders *o, pid_t target)
     if (servers->count >= o->server_count)
         return -1;
     const struct server *server = &o->server[servers->count];
+    if (!servers->count)
+        servers->lost = 0;
     pid_t monitor = getpid(), pid = fork();
     if (pid)
         return pid < 0 ? -1 : (servers->pid[servers->count++] = pid, 0);
@@ -65,12 +68,43 @@ int servers_start(struct servers *servers, const struct orders *o, pid_t target)
     _exit(127);
 }
 
-int servers_ended(struct servers *servers, pid_t pid)
+int servers_ended(struct servers *servers, const struct orders *o, pid_t pid, int status)
 {
+    int i = 0;
+    while (i < servers->count && (pid <= 0 || servers->pid[i] != pid))
+        i++;
+    if (i == servers->count)
+        return 0;
+    servers->pid[i] = 0;
+    servers->lost = 1;
+    int log = open(o->error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dprintf(log, "a server of this container's files ended (%s %d): the container was ended\n",
+            WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    close(log);
+    return 1;
+}
+
+/* PF_EXITING of linux/sched.h in field 9 of /proc/PID/stat: set before a process closes its files */
+static int exiting(pid_t pid)
+{
+    char path[64], text[512];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    close(fd);
+    text[got > 0 ? got : 0] = 0;
+    char *at = strrchr(text, ')');
+    return at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & 4;
+}
+
+int servers_were_lost(struct servers *servers, const struct orders *o)
+{
+    int status;
     for (int i = 0; i < servers->count; i++)
-        if (pid > 0 && servers->pid[i] == pid)
-            return servers->pid[i] = 0, i;
-    return -1;
+        if (servers->pid[i] > 0 && exiting(servers->pid[i]) && waitpid(servers->pid[i], &status, 0) == servers->pid[i])
+            servers_ended(servers, o, servers->pid[i], status);
+    return servers->lost;
 }
 
 int servers_lost(struct servers *servers)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Images
     from rootless.engine.container import Container
+    from rootless.engine.state import State
     from rootless.images.store import ImageRecord
 
 
@@ -38,7 +39,7 @@ def container(one: Container) -> Json:
             "Pid": state.pid,
             "MonitorPid": state.monitor,
             "ExitCode": state.exit_code,
-            "Error": "the monitor was killed" if state.lost else _complaint(one),
+            "Error": _complaint(one, state),
             "StartedAt": telling.rfc3339(state.started / 1e9),
             "FinishedAt": telling.rfc3339(state.finished / 1e9),
             "CgroupPath": one.cgroup(),
@@ -261,8 +262,12 @@ def _last_tag(record: ImageRecord, images: Images | None) -> str:
     return telling.rfc3339(max(moments, default=0.0))
 
 
-def _complaint(one: Container) -> str:
-    """What went wrong last beside the container: a layer that did not arrive."""
+def _complaint(one: Container, state: State) -> str:
+    """What went wrong beside the container: its monitor, its files, a layer that did not arrive."""
+    if state.lost:
+        return "the monitor was killed"
+    if state.files_lost:
+        return "the program that serves this container's files ended, and the container with it"
     from rootless.engine import lazy
 
     return "".join(lazy.complaints(one)[-1:])

@@ -57,6 +57,7 @@ class State:
         "finished",
         "lost",
         "monitor",
+        "files_lost",
         "oom_killed",
         "pid",
         "pid_start",
@@ -73,7 +74,7 @@ class State:
         self.servers: list[int] = []
         self.started = self.finished = 0
         self.exit_code = self.restarts = 0
-        self.oom_killed = self.lost = self.failed = False
+        self.oom_killed = self.files_lost = self.lost = self.failed = False
 
     @property
     def alive(self) -> bool:
@@ -108,6 +109,7 @@ def _read(directory: str, name: str) -> State:
     state.exit_code = told["exitCode"]
     state.restarts = told["restarts"]
     state.oom_killed = told["oomKilled"]
+    state.files_lost = told.get("filesLost", False)
     state.failed = told["failed"]
     if state.status == "exited":
         return state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -87,13 +88,49 @@ def test_a_killed_server_ends_the_container_and_leaves_nothing(
     one = running()
     (pid,) = servers(place, one)
     os.kill(pid, signal.SIGKILL)
-    # killed by the monitor, or a moment earlier by SIGBUS, on a page of its own program
-    assert rootless("wait", one).stdout in ("137\n", "135\n")
+    assert rootless("wait", one).stdout == "137\n"
+    state = rootless("inspect", one).json()[0]["State"]
+    assert state["ExitCode"] == 137 and not state["OOMKilled"]
+    assert "the program that serves this container's files ended" in state["Error"]
     log = (place.data / "containers" / one / "helpers.log").read_text()
     assert "a server of this container's files ended (signal 9)" in log
     # its files are whole, and it can be started again
     rootless("start", one)
     assert rootless("exec", one, "cat", "/etc/group").stdout.startswith("root:")
+    assert rootless("inspect", one).json()[0]["State"]["Error"] == ""
+    rootless("rm", "-f", one)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "while true; do cat /bin/busybox >/dev/null; done",  # pages of its own program: SIGBUS
+        "while /bin/true; do :; done; exit 3",  # what it calls is not found: a status of its own
+        "while test -e /etc/group; do :; done; exit 0",  # a file that is not there any more
+    ],
+)
+def test_the_end_is_the_same_whatever_the_program_makes_of_it(
+    rootless: Command, place: Place, busybox_image: str, script: str
+) -> None:
+    """The kernel may have told the program of its lost files before the monitor killed it."""
+    run = rootless.start(
+        "--storage-driver", "fuse-overlayfs", "run", "--name", "c", "--network", "none",
+        busybox_image, "sh", "-c", script, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    end = time.monotonic() + 30
+    while rootless("ps", "-q", "--filter", "name=c").stdout == "":
+        assert time.monotonic() < end and run.poll() is None
+        time.sleep(0.02)
+    one = rootless("inspect", "-f", "{{.Id}}", "c").stdout.strip()
+    for number in range(6):
+        (pid,) = servers(place, one)
+        os.kill(pid, signal.SIGKILL)
+        assert rootless("wait", one).stdout == "137\n"
+        if not number:
+            said = run.communicate(timeout=30)[1].decode()
+            assert run.returncode == 137
+            assert "error: the program that serves this container's files ended" in said
+        rootless("start", one)
     rootless("rm", "-f", one)
 
 
