@@ -6,9 +6,14 @@
 Rows: unpack (a layer of 10,000 files: plain, gzip, zstd), pull (300 MB in six layers from a
 docker-registry on the loopback), again (a second pull, and how many requests it makes), update
 (zstd:chunked, 5 % of the files changed: bytes that the registry sent), list (`images` with 500 and
-with 5).  Everything lies on one file system (--directory, default /var/tmp), contenders take turns,
-and all of them end with syncfs(2), so that nobody is measured by what he left to the kernel.
-Nothing is asserted.  As root it becomes the user NAME (default rl-user) like start.py.
+with 5).  Everything lies on one file system, contenders take turns, and all of them end with syncfs(2),
+so that nobody is measured by what he left to the kernel.  Nothing is asserted.
+As root it becomes the user NAME (default rl-user) like start.py, and measures on an ext4 of its
+own, an image on the host's disk: what others write there meanwhile is not waited for by syncfs,
+and their removals do not cost anything here.  (An ext4 without a journal passes over the inodes
+that were freed in the last minutes, one by one, at every creation: one round of a benchmark that
+cleans up then makes the next one ten times slower, whoever runs it.)  Otherwise, and with
+--directory, it measures where it is told to, by default in /var/tmp.
 """
 
 from __future__ import annotations
@@ -43,9 +48,10 @@ sys.path.insert(0, str(TREE))
 ROWS = ("unpack", "pull", "again", "update", "list")
 
 
-def verdict(title: str, medians: dict[str, float], peer: str, aim: float) -> None:
-    """One row: everybody's milliseconds, and ours against a peer's."""
-    shown = "  ".join(f"{name} {value:.0f} ms" for name, value in medians.items())
+def verdict(title: str, medians: Medians, peer: str, aim: float) -> None:
+    """One row: everybody's milliseconds with the least and the most, and ours against a peer's."""
+    shown = "  ".join(f"{name} {value:.0f} ms ({medians.spread[name]})"
+                      for name, value in medians.items())  # fmt: skip
     text = ""
     if peer in medians:
         ratio = medians["rootless"] / medians[peer]
@@ -53,13 +59,27 @@ def verdict(title: str, medians: dict[str, float], peer: str, aim: float) -> Non
     print(f"{title:22} {shown}{text}", flush=True)
 
 
-def in_turn(times: int, contenders: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Medians of so many rounds; each gives milliseconds, what it does besides is not counted."""
+class Medians(dict[str, float]):
+    """Milliseconds by contender; `spread` has the least and the most of each."""
+
+    def __init__(self, found: dict[str, list[float]]) -> None:
+        super().__init__({name: statistics.median(values) for name, values in found.items()})
+        self.spread = {name: f"{min(v):.0f}-{max(v):.0f}" for name, v in found.items()}
+
+
+def in_turn(times: int, contenders: dict[str, Callable[[], float]]) -> Medians:
+    """Medians of so many rounds; each gives milliseconds, what it does besides is not counted.
+
+    Every round begins with another one, so that nobody always meets what his predecessor left to
+    the disk.
+    """
     found: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(times):
-        for name, once in contenders.items():
-            found[name].append(once())
-    return {name: statistics.median(values) for name, values in found.items()}
+    names = list(contenders)
+    for number in range(times):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            found[name].append(contenders[name]())
+    return Medians(found)
 
 
 def timed(words: list[str], **options: Any) -> float:
@@ -420,22 +440,42 @@ def decompress(path: str) -> None:
                 view = view[os.write(1, view) :]
 
 
+def own_disk() -> str:
+    """An ext4 of our own, mounted in this mount namespace, with which it goes; its directory."""
+    fd, image = tempfile.mkstemp(prefix="rootless-bench-", suffix=".img", dir="/var/tmp")
+    mount_point = "/mnt"
+    try:
+        os.truncate(fd, 12 << 30)
+        # everything at once: what the kernel would initialise later would be measured as ours
+        lazy = "lazy_itable_init=0,lazy_journal_init=0"
+        run(["mkfs.ext4", "-q", "-F", "-i", "32768", "-E", lazy, image])
+        run(["mount", "-o", "loop,noatime", image, mount_point])
+    finally:
+        os.close(fd)
+        os.unlink(image)  # the loop device keeps it
+    os.chmod(mount_point, 0o1777)
+    return mount_point
+
+
 def main() -> None:
     """Prepare, measure, clean up."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--user", default="rl-user")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--only", default=",".join(ROWS), help="rows, separated by commas")
-    parser.add_argument("--directory", default="/var/tmp", help="where everything is kept")
+    parser.add_argument("--directory", default="", help="where everything is kept")
     parser.add_argument("--rootless", default="", help="an installed command instead of this tree")
     parser.add_argument("--decompress", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.decompress:
         decompress(given.decompress)
         return
+    place = given.directory or "/var/tmp"
     if os.getuid() == 0:
+        if not given.directory and os.environ.get("ROOTLESS_BENCH_INSIDE") == "1":
+            place = own_disk()
         become(given.user)
-    directory = Path(tempfile.mkdtemp(prefix="rootless-bench-", dir=given.directory))
+    directory = Path(tempfile.mkdtemp(prefix="rootless-bench-", dir=place))
     directory.chmod(0o711)
     rows = Rows(directory, given.rootless.split() or launcher(directory), given.times)
     try:
