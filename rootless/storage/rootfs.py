@@ -274,7 +274,7 @@ def remove(directory: str, maps: IdMaps) -> bool:
         return True
     from rootless.userns import calls
 
-    calls.call("rootless.storage.unpack:remove_worker", {"path": directory}, maps=maps)
+    calls.call("rootless.storage.removing:remove_worker", {"path": directory}, maps=maps)
     return not os.path.lexists(directory)
 
 

@@ -32,7 +32,7 @@ class Inside(LayerStore):
         unpack_worker({"target": target, "blob": blob, "diff_id": diff_id, "single": self._single})
 
     def _remove(self, path: str) -> None:
-        from rootless.storage.unpack import remove_worker
+        from rootless.storage.removing import remove_worker
 
         remove_worker({"path": path})
 

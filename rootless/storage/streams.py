@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-_CHUNK = 1 << 20
-_AHEAD = 4
+_CHUNK = 256 << 10  # bytes; small enough for the cache of a processor
+_AHEAD = 12
 """Chunks that may wait to be unpacked: what bounds the memory."""
 
 

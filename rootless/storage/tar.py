@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Buffer = bytes | memoryview
 
 BLOCK = 512
-CHUNK = 1 << 20
+CHUNK = 256 << 10
 """Bytes that are asked of the source at once, and the most that `Reader.data` gives at once."""
 
 LONGEST_NAME = 1 << 16
@@ -297,6 +297,16 @@ class Reader:
 
     # data
 
+    def whole(self, most: int) -> memoryview | None:
+        """All stored bytes of the current member at once, if they are at most `most`, else None.
+
+        They are valid until something else is asked for.
+        """
+        if self._left > most:
+            return None
+        count, self._left = self._left, 0
+        return self._take(count)
+
     def data(self, limit: int = -1) -> Iterator[memoryview]:
         """The stored bytes of the current member (at most `limit`), in pieces of at most CHUNK.
 
@@ -318,6 +328,13 @@ class Reader:
 
 def _number(field: bytes, what: str, *, signed: bool = False) -> int:
     """An octal field, or one in base 256 (GNU), which may be negative where `signed`."""
+    try:
+        # nearly all of them: digits, then blanks or zero bytes
+        value = int(field.rstrip(b"\0 "), 8)
+        if value >= 0:
+            return value
+    except ValueError:
+        pass
     if field and field[0] & 0x80:
         value = int.from_bytes(field, "big")
         bits = len(field) * 8

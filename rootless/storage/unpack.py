@@ -12,6 +12,7 @@ import stat
 from rootless import kernel
 from rootless.errors import Conflict, DigestMismatch, StorageError
 from rootless.storage import tar
+from rootless.storage.removing import remove_tree
 from rootless.storage.streams import Hashed, decompressed
 
 TYPE_CHECKING = False
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _OPAQUE = ".wh..wh..opq"
 _WHITEOUT = ".wh."
+_AT_ONCE = 256 << 10
+"""Bytes of a file that are kept in memory to be written by one call."""
 
 
 def unpack_worker(request: Json) -> Json:
@@ -33,6 +36,8 @@ def unpack_worker(request: Json) -> Json:
 
     Raises StorageError, DigestMismatch; what was written then is the caller's to remove.
     """
+    # directories that the archive does not mention are everybody's to enter, whoever unpacks it
+    os.umask(0o022)
     try:
         with open(request["blob"], "rb") as blob:
             hashed = Hashed(decompressed(blob))
@@ -270,6 +275,11 @@ class Unpacker:
 
     def _file(self, archive: tar.Reader, entry: Member, parent: int, name: str, path: str) -> None:
         fd = -1
+        if self.sharing is None and entry.pieces is None and not entry.attributes:
+            data = archive.whole(_AT_ONCE)
+            if data is not None:
+                self._small_file(entry, parent, name, data)
+                return
         if self.sharing is not None:
             fd = self.sharing.take(archive, entry, parent, name, path, self._clear)
             if not fd:
@@ -295,6 +305,22 @@ class Unpacker:
         finally:
             os.close(fd)
 
+    def _small_file(self, entry: Member, parent: int, name: str, data: memoryview) -> None:
+        """What most members are: by one call into C, which takes a third of the time."""
+        owner = None if self.single else self.owner or (entry.uid, entry.gid)
+        for attempt in (1, 2):
+            try:
+                allowed = kernel.calls.new_file(
+                    parent, name, data, mode=entry.mode, owner=owner, time_ns=entry.time
+                )
+                break
+            except FileExistsError:
+                if attempt == 2:
+                    raise
+                self._clear(parent, name)
+        if not allowed:
+            raise _not_mapped(entry)
+
     def _own(self, fd: int, name: str, entry: Member, *, root: bool = False) -> None:
         """Owner, mode and extended attributes; with `name` of a link or fifo in that directory."""
         if not self.single:
@@ -305,10 +331,7 @@ class Unpacker:
                 else:
                     os.fchown(fd, uid, gid)
             except OSError:
-                raise StorageError(
-                    f'"{entry.name}" belongs to {entry.uid}:{entry.gid}, which is not mapped here',
-                    hint="more subordinate ids are needed: see subuid(5), or use --userns single",
-                ) from None
+                raise _not_mapped(entry) from None
         if name:
             kernel.calls.utimensat(fd, name, entry.time, entry.time)
             return
@@ -325,6 +348,13 @@ class Unpacker:
                 os.setxattr(fd, attribute, value)
             except OSError:
                 continue  # this file system has none, or the id is not the capability's
+
+
+def _not_mapped(entry: Member) -> StorageError:
+    return StorageError(
+        f'"{entry.name}" belongs to {entry.uid}:{entry.gid}, which is not mapped here',
+        hint="more subordinate ids are needed: see subuid(5), or use --userns single",
+    )
 
 
 def _chmod(parent: int, name: str, mode: int) -> None:
@@ -353,52 +383,3 @@ def _clean(name: str) -> str:
             f'the archive tries to escape by "{name}"', hint="do not trust its maker"
         )
     return "/".join(parts)
-
-
-def remove_worker(request: Json) -> Json:
-    """Runs in the namespace: remove the tree {"path"}, which may hold any owner and mode.
-
-    A container may have nested thousands of directories: each costs a frame and a descriptor.
-    """
-    import resource
-    import sys
-
-    sys.setrecursionlimit(200000)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    parent = os.open(os.path.dirname(request["path"]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        remove_tree(parent, os.path.basename(request["path"]))
-    finally:
-        os.close(parent)
-    return not os.path.lexists(request["path"])
-
-
-def remove_tree(parent: int, name: str) -> None:
-    """Remove `name` in the directory `parent`.  By descriptors: a container that still runs could
-    put a link where a directory was a moment ago.  What cannot be removed stays."""
-    try:
-        os.unlink(name, dir_fd=parent)
-        return
-    except FileNotFoundError:
-        return
-    except OSError:
-        pass
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        try:
-            fd = os.open(name, flags, dir_fd=parent)
-        except PermissionError:
-            # the overlay's work directory has mode 000
-            os.chmod(name, 0o700, dir_fd=parent)
-            fd = os.open(name, flags, dir_fd=parent)
-        try:
-            if not os.fstat(fd).st_mode & stat.S_IWUSR:
-                os.fchmod(fd, 0o700)
-            for inner in os.listdir(fd):
-                remove_tree(fd, inner)
-        finally:
-            os.close(fd)
-        os.rmdir(name, dir_fd=parent)
-    except OSError:
-        return

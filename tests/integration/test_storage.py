@@ -238,6 +238,21 @@ def test_owners(make_image: Callable[..., str], shell: Callable[..., str],
         assert found == "0:0 4711 hers\n0:0 755 his\n0:0 644 last\n"
 
 
+def test_a_private_umask_closes_nothing(
+    make_image: Callable[..., str], rootless: Command, everyone: str
+) -> None:
+    layer = Layer().add("not/told/of/file", b"x").add("setgid", b"", mode=0o2755)
+    old = os.umask(0o077)
+    try:
+        image = make_image(layer.bytes())
+    finally:
+        os.umask(old)
+    script = "stat -c %a not not/told not/told/of not/told/of/file setgid; cat not/told/of/file"
+    who = ["--user", "1000:1000"] if everyone == "mapped" else []
+    words = ["run", "--rm", "--network", "none", *who, image, "sh", "-c", script]
+    assert rootless(*words).stdout.split() == ["755", "755", "755", "644", "2755", "x"]
+
+
 @pytest.mark.parametrize(
     "driver", DRIVERS,
 )  # fmt: skip

@@ -164,6 +164,33 @@ def test_capabilities_and_prctl() -> None:
     assert caught.value.errno == errno.EINVAL
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o4755, 0o2711, 0o666, 0o000, 0o1640])
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_a_new_file_is_exactly_what_was_asked_for(tmp_path: Path, mode: int, mask: int) -> None:
+    when = -1_500_000_001  # before 1970, with a fraction
+    fd = os.open(tmp_path, os.O_PATH)
+    old = os.umask(mask)
+    try:
+        for owner in (None, (os.getuid(), os.getgid())):
+            name = f"one{owner}"
+            assert kernel.calls.new_file(
+                fd, name, memoryview(b"content"), mode=mode, owner=owner, time_ns=when
+            )
+            found = (tmp_path / name).stat()
+            assert stat.S_IMODE(found.st_mode) == mode
+            assert (found.st_mtime_ns, found.st_size) == (when, 7)
+            with pytest.raises(FileExistsError) as caught:
+                kernel.calls.new_file(fd, name, b"", mode=0o644, owner=None, time_ns=0)
+            assert caught.value.filename == name
+        assert not kernel.calls.new_file(fd, "his", b"", mode=0o644, owner=(1, 1), time_ns=0)
+        (tmp_path / "link").symlink_to("his")
+        with pytest.raises(FileExistsError):
+            kernel.calls.new_file(fd, "link", b"", mode=0o644, owner=None, time_ns=0)
+    finally:
+        os.umask(old)
+        os.close(fd)
+
+
 def test_pidfd() -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
