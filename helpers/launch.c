@@ -11,6 +11,7 @@
 #include "mounts.h"
 #include "sealed.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -45,6 +47,7 @@ static void fail(struct plan *plan, const struct record *r, int error)
     _exit(125);
 }
 
+static int last_descriptor;
 static pid_t forwarded;
 static const char *ended_fields;
 
@@ -218,6 +221,35 @@ static void name_listener(struct plan *plan)
         }
 }
 
+/* Before Linux 5.11 close_range(2) can only close at once, and what reports a failure of exec is needed
+ * until then.  Looked at before the plan lowers a limit or takes /proc away. */
+static void find_last_descriptor(void)
+{
+    if (syscall(SYS_close_range, ~0U, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    struct rlimit limit = {1024, 1024};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    last_descriptor = (int)(limit.rlim_max < 1 << 20 ? limit.rlim_max : 1 << 20);
+    DIR *all = opendir("/proc/self/fd");
+    if (!all)
+        return;
+    /* and those that we open later, of which there are few */
+    last_descriptor = 0;
+    for (struct dirent *one; (one = readdir(all));)
+        if (atoi(one->d_name) > last_descriptor)
+            last_descriptor = atoi(one->d_name);
+    last_descriptor += 256;
+    closedir(all);
+}
+
+static int close_at_exec(int first)
+{
+    for (int fd = first; fd <= last_descriptor; fd++)
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno != EBADF)
+            return -1;
+    return last_descriptor ? 0 : -1;
+}
+
 /* What has to be done before exec, and before a filter that may allow nothing but exec. */
 static int prepare(struct plan *plan)
 {
@@ -227,7 +259,8 @@ static int prepare(struct plan *plan)
     name_listener(plan);
     reset_signals();
     /* nothing of the host's may be left open: a directory would be a way out (CVE-2024-21626) */
-    if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+    if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, CLOSE_RANGE_CLOEXEC) < 0 &&
+        close_at_exec(3 + plan->preserved) < 0)
         return -1;
     return plan_set_labels(plan);
 }
@@ -262,6 +295,7 @@ int main(int argc, char **argv)
         file = atoi(argv[2]);
         fcntl(plan.ctl, F_SETFD, FD_CLOEXEC);
     }
+    find_last_descriptor();
     r.op = 0;
     if (records_read(&all, file) < 0)
         fail(&plan, &r, errno);

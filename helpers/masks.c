@@ -44,14 +44,6 @@ static int do_mask(struct plan *plan, const struct record *r)
     return 0;
 }
 
-static int read_only(int tree, int to)
-{
-    if (mount_attributes(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0) == 0)
-        return move_mount(tree, to);
-    /* before Linux 5.12 only what is mounted already can be changed */
-    return errno == ENOSYS && move_mount(tree, to) == 0 ? mount_attributes(tree, 0, MOUNT_ATTR_RDONLY, 0, 0) : -1;
-}
-
 static int do_readonly(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
@@ -62,7 +54,8 @@ static int do_readonly(struct plan *plan, const struct record *r)
             return -1;
         }
         int tree = open_tree(to, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-        if (tree < 0 || read_only(tree, to) < 0)
+        /* attached first: before Linux 5.12 only such a mount can be changed */
+        if (tree < 0 || move_mount(tree, to) < 0 || mount_attributes(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0) < 0)
             return -1;
         close(tree);
         close(to);

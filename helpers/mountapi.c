@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "mountapi.h"
 
+#include "remount.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -10,12 +12,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MS_REMOUNT_BIND (32 | 4096)
 #ifndef MOUNT_ATTR_NOSYMFOLLOW
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif
@@ -42,25 +42,6 @@ static const struct { unsigned long flag, attribute; const char *word; } table[]
 };
 enum { ROWS = sizeof table / sizeof *table };
 
-/* Before Linux 5.12: of an attached directory, one mount at a time.  What is set stays set, because
- * in a user namespace none of it may be lost. */
-static int remount(int fd, unsigned long set)
-{
-    struct statvfs status;
-    unsigned long flags = MS_REMOUNT_BIND;
-    if (fstatvfs(fd, &status) < 0 || fchdir(fd) < 0)
-        return -1;
-    flags |= status.f_flag & (1 | 2 | 4 | 8 | 1024 | 2048);
-    for (int i = 0; i < ROWS; i++)
-        if (set & table[i].attribute)
-            flags |= table[i].flag;
-    int failed = mount(NULL, ".", NULL, flags, NULL), saved = errno;
-    if (chdir("/") < 0 && !failed)
-        return -1;
-    errno = saved;
-    return failed;
-}
-
 int mount_attributes(int fd, unsigned flags, unsigned long set, unsigned long clear, unsigned long propagation)
 {
     /* the way of access times is one of several values, not a flag: the old one has to go */
@@ -70,9 +51,7 @@ int mount_attributes(int fd, unsigned flags, unsigned long set, unsigned long cl
         .propagation = propagation,
     };
     int failed = (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attr, sizeof attr);
-    if (failed && errno == ENOSYS && !flags && !clear && !propagation)
-        return remount(fd, set);
-    return failed;
+    return failed && errno == ENOSYS ? remount(fd, flags & AT_RECURSIVE, set, clear, propagation) : failed;
 }
 
 static int option(int context, char *word)
