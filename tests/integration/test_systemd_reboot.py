@@ -61,5 +61,5 @@ def test_after() -> None:
         call("rootless", "quadlet", "rm", "--all", "--force", code=None)
         call("rootless", "rm", "--all", "--force", code=None)
         call("rootless", "volume", "prune", "--force", code=None)
-    left = systemctl("list-units", "--all", "--plain", "--no-legend", "rootless-*.scope")
-    assert left.strip() == ""
+    scopes = ("list-units", "--all", "--plain", "--no-legend", "rootless-*.scope")
+    until("no scope", lambda: systemctl(*scopes).strip() == "")

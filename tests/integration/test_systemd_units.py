@@ -124,8 +124,13 @@ def home(tmp_path: Path) -> Iterator[Path]:
     call("rootless", "rm", "--all", "--force", code=None)
     call("rootless", "volume", "prune", "--force", code=None)
     shutil.rmtree(work)
-    left = systemctl("list-units", "--all", "--plain", "--no-legend", "rootless-*.scope", "web*")
-    assert [line for line in left.splitlines() if " failed " not in line] == []
+
+    def left() -> list[str]:
+        words = ("--all", "--plain", "--no-legend", "rootless-*.scope", "web*")
+        lines = systemctl("list-units", *words).splitlines()
+        return [line for line in lines if " failed " not in line]
+
+    until("nothing to be left", lambda: not left())
     systemctl("reset-failed")
 
 

@@ -72,8 +72,9 @@ def site(suite: str) -> pathlib.Path:
 
 
 # the newer Debian's own C library and loader: those of the machine are older
+# (the loader by its real name: lib64 has a link that leads to the machine's own)
 WRAPPER = """#!/bin/sh
-exec /opt/python/lib64/ld-linux-x86-64.so.2 --argv0 /opt/python/bin/python3 --library-path \\
+exec /opt/python/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --argv0 /opt/python/bin/python3 --library-path \\
 /opt/python/lib/x86_64-linux-gnu:/opt/python/usr/lib/x86_64-linux-gnu \\
 /opt/python/usr/bin/python3.11 "$@"
 """
@@ -81,7 +82,8 @@ exec /opt/python/lib64/ld-linux-x86-64.so.2 --argv0 /opt/python/bin/python3 --li
 
 def interpreter(suite: str) -> pathlib.Path:
     """A Python of another Debian that runs from /opt/python; made once a month, as root."""
-    path = CACHE / f"vm-python-{suite}-{datetime.date.today():%Y-%m}"
+    key = hashlib.sha256(WRAPPER.encode()).hexdigest()[:12]
+    path = CACHE / f"vm-python-{suite}-{datetime.date.today():%Y-%m}-{key}"
     if not path.exists():
         say(f"fetching the Python of {suite}")
         for old in CACHE.glob(f"vm-python-{suite}-*"):
