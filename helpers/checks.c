@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "checks.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +15,7 @@
 static char **environment, **command;
 static long long first, interval, due = -1; /* milliseconds; -1: not while one runs, or none at all */
 static pid_t running;
+static char times[4096];
 
 static long long now(void)
 {
@@ -21,10 +24,11 @@ static long long now(void)
     return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
 }
 
-void checks_set(char **words)
+void checks_set(char **words, const char *directory)
 {
     if (!words || !words[0] || !words[1])
         return;
+    snprintf(times, sizeof times, "%s/health.times", directory);
     first = atoll(words[0]);
     interval = atoll(words[1]);
     environment = words + 2;
@@ -34,6 +38,21 @@ void checks_set(char **words)
             command = word + 1;
             return;
         }
+}
+
+/* `update` has left other times, "FIRST\nINTERVAL\n"; 0: none any more */
+static void take_new_times(void)
+{
+    char text[64], *end;
+    int fd = open(times, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (got <= 0)
+        return;
+    text[got] = 0;
+    first = strtoll(text, &end, 10);
+    interval = strtoll(end, NULL, 10);
 }
 
 void checks_begin(void)
@@ -77,7 +96,9 @@ int checks_reap(pid_t pid, int status)
     if (!running || pid != running)
         return 0;
     running = 0;
-    due = now() + (WIFEXITED(status) && WEXITSTATUS(status) == STILL_STARTING ? first : interval);
+    take_new_times();
+    if (interval > 0)
+        due = now() + (WIFEXITED(status) && WEXITSTATUS(status) == STILL_STARTING ? first : interval);
     return 1;
 }
 

@@ -3,8 +3,9 @@
 #define ROOTLESS_CHECKS_H
 #include <sys/types.h>
 /* `words`: milliseconds to a check while the container starts, milliseconds to later ones, variables
- * of the environment, "", the command and its arguments; NULL for no checks. */
-void checks_set(char **words);
+ * of the environment, "", the command and its arguments; NULL for no checks.  `directory`: where
+ * `update` leaves other times. */
+void checks_set(char **words, const char *directory);
 void checks_begin(void);                     /* the container has just been started */
 int checks_wait(void);                       /* milliseconds until the next one is due; -1: none is */
 void checks_run(void);                       /* start it if it is due */

@@ -499,7 +499,7 @@ int main(int argc, char **argv)
     open_listener();
     if (orders.events)
         events_open(orders.events[0]);
-    checks_set(checks);
+    checks_set(checks, orders.directory);
     run();
     checks_end(orders.remove != NULL);
     /* systemd looks at our status as at the container's; what was asked to end has not failed */

@@ -235,9 +235,13 @@ class SystemdUser(Manager):
         return True
 
     def repeat_no_more(self, path: str, name: str) -> None:
-        """Stop the timer; what it has started goes on to its end."""
+        """Stop the timer, or those of a pattern; what they have started goes on to its end."""
+        units = [f"rootless-{name}.timer"]
         try:
-            self.call("StopUnit", "ss", f"rootless-{name}.timer", "replace")
+            if "*" in name:
+                units = [one[0] for one in self.call("ListUnitsByPatterns", "asas", [], units)[0]]
+            for unit in units:
+                self.call("StopUnit", "ss", unit, "replace")
         except dbus.DBusError:
             pass  # it ended with its scope
 

@@ -49,7 +49,7 @@ VERBS = {
     "unpause": ("unpause", "Let frozen containers go on"),
     "unshare": ("unshare", "Run a command in your user namespace, as its root"),
     "untag": ("untag", "Take names from an image, which stays"),
-    "update": ("update", "Change the limits of containers"),
+    "update": ("update", "Change the limits and health checks of containers"),
     "version": ("version", "Show versions"),
     "wait": ("wait", "Wait until containers end, and print their exit status"),
     "container exists": ("container_exists", "Tell whether a container exists"),

@@ -187,7 +187,7 @@ class Container:
         self._tell_lost(found)
         state.settle(self.directory)
         ran = False
-        for name in ("state", "stopping", "helpers.log", "cgroup"):
+        for name in ("state", "stopping", "helpers.log", "cgroup", "health.times"):
             try:
                 os.unlink(os.path.join(self.directory, name))
                 ran = True

@@ -24,13 +24,16 @@ def update(container: Container, *, restart: str | None = None, **words: object)
     Nothing is changed when a part of it cannot be.  Raises UsageError, HostError.
     """
     from rootless.cgroups import limits
-    from rootless.engine import bundle
+    from rootless.engine import bundle, rechecking
 
+    checks = rechecking.take(words)
     newer = limits.parse(**words)  # type: ignore[arg-type]
-    if not newer.any() and restart is None:
+    if not newer.any() and restart is None and not checks:
         raise UsageError("there is nothing to update", hint="as in: rootless update -m 1g NAME")
     with container.lock():
         record = dict(container.record)
+        if checks:
+            record["health"] = rechecking.changed(container, checks)
         older = limits.Resources.from_dict(record["cgroup"]["resources"])
         merged = older.merged(newer)
         if merged.swap is not None and merged.swap >= 0 and merged.swap < (merged.memory or 0):
@@ -55,7 +58,9 @@ def update(container: Container, *, restart: str | None = None, **words: object)
             )
         record["cgroup"] = {**record["cgroup"], "resources": merged.as_dict()}
         documents.write(os.path.join(container.directory, "container.json"), record)
-        container.record = record
+        before, container.record = container.record, record
+        if checks and container.state().alive:
+            rechecking.drive(container, manager, before.get("health"))
 
 
 def _manager(container: Container) -> Manager:

@@ -282,3 +282,55 @@ def test_waiting_for_one_of_several(rootless: Command, busybox_image: str) -> No
     assert 'unknown --condition "tired"' in rootless("wait", "--condition", "tired", "w",
                                                      code=125).stderr  # fmt: skip
     assert 'invalid --interval "x"' in rootless("wait", "--interval", "x", "w", code=125).stderr
+
+
+def configured(rootless: Command) -> dict[str, Any]:
+    """What is checked, in docker's words and nanoseconds."""
+    shown = rootless("inspect", "-f", "{{json .Config}}", "c").json()
+    table: dict[str, Any] = shown["Healthcheck"]
+    return table
+
+
+@pytest.mark.slow
+def test_other_checks_for_a_container_that_runs(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "c", "--health-cmd", "test -e /tmp/a", "--health-interval",
+             "200ms", "--health-retries", "7", "--health-on-failure", "none", "--network", "none",
+             busybox_image, "sh", "-c", "touch /tmp/b; exec sleep 1000")  # fmt: skip
+    wait_for("a check", lambda: health(rootless, "c")["FailingStreak"] > 0)
+    rootless("update", "--health-cmd", "test -e /tmp/b", "c")
+    rootless("wait", "--condition", "healthy", "c")
+    second = 1000000000
+    assert configured(rootless) == {
+        "Test": ["CMD-SHELL", "test -e /tmp/b"], "Interval": second // 5, "Timeout": 30 * second,
+        "StartPeriod": 0, "StartInterval": 5 * second, "Retries": 7,
+    }  # fmt: skip
+    # longer times from the next check on, and what a person makes in between is a check as well
+    rootless("update", "--health-interval", "1h", "--health-retries", "1", "c")
+    assert configured(rootless)["Interval"] == 3600 * second
+    wait_for("the last of the old ones", lambda: _quiet(rootless))
+    rootless("exec", "c", "rm", "/tmp/b")
+    rootless("healthcheck", "run", "c", code=1)
+    assert status(rootless, "c") == "unhealthy"
+    # it is kept for the next life
+    rootless("restart", "-t", "0", "c")
+    assert configured(rootless)["Retries"] == 1
+    rootless("update", "--no-healthcheck", "c")
+    assert "health" not in rootless("ps").stdout
+    found = rootless("healthcheck", "run", "c", code=125)
+    assert "has no health check" in found.stderr
+    found = rootless("update", "--health-retries", "3", "c", code=125)
+    assert "the container c has no health check that could be changed" in found.stderr
+    found = rootless("update", "--no-healthcheck", "--health-retries", "3", "c", code=125)
+    assert "--no-healthcheck contradicts --health-retries" in found.stderr
+    found = rootless("update", "--health-cmd", "true", "--health-interval", "soon", "c", code=125)
+    assert 'invalid --health-interval "soon"' in found.stderr
+    rootless("update", "--health-cmd", "true", "c")
+    assert "(health: starting)" in rootless("ps").stdout
+    rootless("rm", "-f", "c")
+
+
+def _quiet(rootless: Command) -> bool:
+    """No check is made for a while."""
+    before = health(rootless, "c")["Log"]
+    time.sleep(1)
+    return bool(health(rootless, "c")["Log"] == before)

@@ -61,6 +61,9 @@ def test_checks_by_a_timer(rootless: Command, busybox_image: str, victim: str) -
         assert rootless("wait", "--condition", "healthy", "h").stdout == "-1\n"
         # the start has ended, and with it the shorter interval
         wait_for("the other timer", lambda: stages(short) == ["run"])
+        older = timers()
+        rootless("update", "--health-interval", "600ms", "h")
+        wait_for("a timer for it", lambda: stages(short) == ["run"] and timers() != older)
         rootless("exec", "h", "rm", "/tmp/well")
         rootless("wait", "--condition", "unhealthy", "h")
         told = rootless("events", "--no-stream", "--filter", "event=health_status",
