@@ -30,6 +30,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import stuck
 from integration.hub import debian_image as debian_image
 from integration.hub import hub as hub
 
@@ -251,6 +252,7 @@ class Command:
             data = input.encode() if isinstance(input, str) else input
             out, err = process.communicate(data, timeout)
         except subprocess.TimeoutExpired:
+            waits = stuck.look(process)
             process.kill()
             try:
                 # something that it started may hold the pipes open for ever
@@ -258,7 +260,7 @@ class Command:
             except subprocess.TimeoutExpired as expired:
                 out, err = expired.stdout or b"", expired.stderr or b""
             result = Result(shown, -1, out, err)
-            pytest.fail(f"no end within {timeout} s\n{result}", pytrace=True)
+            pytest.fail(f"no end within {timeout} s\n{waits}\n{result}", pytrace=True)
         result = Result(shown, process.returncode, out, err)
         if code is not None and result.code != code:
             pytest.fail(f"expected exit status {code}\n{result}", pytrace=True)
