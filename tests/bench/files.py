@@ -5,10 +5,10 @@
 
 A build of 2,000 small files (each is read, compiled, and written by rename: Python modules), `git
 status` of these 2,000 files, and random reads of a file of 64 MB from the page cache: on the host,
-in containers of this project with each storage driver, and in podman's with fuse-overlayfs, in
-turn, as the same user, on one disk.  The times are taken inside, so no start of a container is in
+in containers of this project with each storage driver and in a directory bound into one, and in
+podman's with the kernel's overlay and with fuse-overlayfs, in turn, as the same user, on one disk.  The times are taken inside, so no start of a container is in
 them.  Aims: native overlay >= 0.95 of the host, fuse-overlayfs as good as podman's.  Nothing is
-asserted.  As root it prepares as start.py does.
+asserted.  As root it prepares as start.py does, on a file system of its own (disk.py).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from disk import own_disk, own_runtime_directory
 from start import become, launcher
 
 FILES = 2000
@@ -59,6 +60,7 @@ def reads():
     for _ in range(20000):
         os.pread(fd, 4096, chance.randrange(0, @SIZE@, 4096))
     os.close(fd)
+status()  # what was copied a moment ago is in the caches, what was mounted a moment ago is not
 timed("git status", status)
 timed("build", build)
 timed("random reads", reads)
@@ -127,18 +129,21 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--only", default="")
     given = parser.parse_args()
+    place = "/var/tmp"
     if os.geteuid() == 0:
+        place = own_disk()
         become(given.user)
-    base = Path(tempfile.mkdtemp(prefix="files-bench-", dir="/var/tmp"))
+    base = Path(tempfile.mkdtemp(prefix="files-bench-", dir=place))
     base.chmod(0o711)
     os.environ["ROOTLESS_DATA_DIR"] = str(base / "data")
     ours = launcher(base)
-    try:
-        measure(base, ours, given.times, given.only)
-    finally:
-        for words in ([*ours, "unshare"], ["podman", "unshare"]):
-            subprocess.run([*words, "rm", "-rf", str(base)], capture_output=True)
-        shutil.rmtree(base, ignore_errors=True)
+    with own_runtime_directory():
+        try:
+            measure(base, ours, given.times, given.only)
+        finally:
+            for words in ([*ours, "unshare"], ["podman", "unshare"]):
+                subprocess.run([*words, "rm", "-rf", str(base)], capture_output=True)
+            shutil.rmtree(base, ignore_errors=True)
 
 
 def measure(base: Path, ours: list[str], times: int, only: str) -> None:
@@ -148,11 +153,19 @@ def measure(base: Path, ours: list[str], times: int, only: str) -> None:
     tree(work)
     image(base / "image.tar", work)
     call(*ours, "import", str(base / "image.tar"), "bench:1")
-    podman = ["podman", "--root", str(base / "podman"), "--runroot", str(base / "run"),
-              "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", "--storage-opt",
-              "overlay.mount_program=/usr/bin/fuse-overlayfs"]  # fmt: skip
-    call(*podman, "import", "-q", str(base / "image.tar"), "bench:1")
     inside = ["bench:1", "/usr/bin/python3", "/work.py", "/w"]
+
+    def podman(name: str, *options: str) -> Callable[[], str]:
+        words = ["podman", "--root", str(base / name), "--runroot", str(base / "run"),
+                 "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", *options]  # fmt: skip
+        made = []
+
+        def act() -> str:
+            if not made:
+                made.append(call(*words, "import", "-q", str(base / "image.tar"), "bench:1"))
+            return call(*words, "run", "--rm", "--network", "none", *inside)
+
+        return act
 
     def here() -> str:
         copy = base / "copy"
@@ -163,6 +176,15 @@ def measure(base: Path, ours: list[str], times: int, only: str) -> None:
         finally:
             shutil.rmtree(copy)
 
+    def bound() -> str:
+        copy = base / "bound"
+        shutil.copytree(work, copy, symlinks=True)
+        words = ["run", "--rm", "--network", "none", "-v", f"{copy}:/w", *inside]
+        try:
+            return call(*ours, *words)
+        finally:
+            shutil.rmtree(copy)
+
     def driver(name: str) -> Callable[[], str]:
         words = [*ours, "--storage-driver", name, "run", "--rm", "--network", "none", *inside]
         return lambda: call(*words)
@@ -170,15 +192,24 @@ def measure(base: Path, ours: list[str], times: int, only: str) -> None:
     ways: dict[str, Callable[[], str]] = {
         "host": here,
         **{name: driver(name) for name in ("overlay", "fuse-overlayfs", "python-fuse", "copy")},
-        "podman fuse-overlayfs": lambda: call(*podman, "run", "--rm", "--network", "none", *inside),
+        "bind": bound,
+        "podman overlay": podman("podman"),
+        "podman fuse-overlayfs": podman(
+            "podman-fuse", "--storage-opt", "overlay.mount_program=/usr/bin/fuse-overlayfs"
+        ),
     }
     wanted = {"host", *only.split(",")} if only else set(ways)
     ways = {name: act for name, act in ways.items() if name in wanted}
     found: dict[str, dict[str, list[list[float]]]] = {name: {} for name in ways}
-    for _ in range(times):
-        for name, act in ways.items():
+    spread: dict[tuple[str, str], list[float]] = {}
+    names = list(ways)
+    for number in range(times):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            act = ways[name]
             for what, pair in json.loads(act()).items():
                 found[name].setdefault(what, []).append(pair)
+                spread.setdefault((name, what), []).append(pair[0] * 1000)
     for what in found["host"]:
         print(
             f"\n{what} (medians of {times}: ms, speed against the host; the same of the work's own"
@@ -191,7 +222,8 @@ def measure(base: Path, ours: list[str], times: int, only: str) -> None:
                 f" {one * 1000:8.1f} {of / max(one, 0.001):5.2f}  "
                 for one, of in zip(middle, host, strict=True)
             )
-            print(f"  {name:22}{shown}")
+            values = spread[name, what]
+            print(f"  {name:22}{shown}  ({min(values):.0f}-{max(values):.0f} ms)")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,8 @@ docker-registry on the loopback), again (a second pull, and how many requests it
 (zstd:chunked, 5 % of the files changed: bytes that the registry sent), list (`images` with 500 and
 with 5).  Everything lies on one file system, contenders take turns, and all of them end with syncfs(2),
 so that nobody is measured by what he left to the kernel.  Nothing is asserted.
-As root it becomes the user NAME (default rl-user) like start.py, and measures on an ext4 of its
-own, an image on the host's disk: what others write there meanwhile is not waited for by syncfs,
-and their removals do not cost anything here.  (An ext4 without a journal passes over the inodes
-that were freed in the last minutes, one by one, at every creation: one round of a benchmark that
-cleans up then makes the next one ten times slower, whoever runs it.)  Otherwise, and with
---directory, it measures where it is told to, by default in /var/tmp.
+As root it becomes the user NAME (default rl-user) like start.py, and measures on a file system of
+its own (disk.py); otherwise, and with --directory, where it is told to, by default in /var/tmp.
 """
 
 from __future__ import annotations
@@ -41,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from disk import own_disk, own_runtime_directory
 from start import TREE, become, launcher, run
 
 sys.path.insert(0, str(TREE))
@@ -440,23 +437,6 @@ def decompress(path: str) -> None:
                 view = view[os.write(1, view) :]
 
 
-def own_disk() -> str:
-    """An ext4 of our own, mounted in this mount namespace, with which it goes; its directory."""
-    fd, image = tempfile.mkstemp(prefix="rootless-bench-", suffix=".img", dir="/var/tmp")
-    mount_point = "/mnt"
-    try:
-        os.truncate(fd, 12 << 30)
-        # everything at once: what the kernel would initialise later would be measured as ours
-        lazy = "lazy_itable_init=0,lazy_journal_init=0"
-        run(["mkfs.ext4", "-q", "-F", "-i", "32768", "-E", lazy, image])
-        run(["mount", "-o", "loop,noatime", image, mount_point])
-    finally:
-        os.close(fd)
-        os.unlink(image)  # the loop device keeps it
-    os.chmod(mount_point, 0o1777)
-    return mount_point
-
-
 def main() -> None:
     """Prepare, measure, clean up."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -472,14 +452,19 @@ def main() -> None:
         return
     place = given.directory or "/var/tmp"
     if os.getuid() == 0:
-        if not given.directory and os.environ.get("ROOTLESS_BENCH_INSIDE") == "1":
-            place = own_disk()
+        place = given.directory or own_disk()
         become(given.user)
     directory = Path(tempfile.mkdtemp(prefix="rootless-bench-", dir=place))
     directory.chmod(0o711)
-    rows = Rows(directory, given.rootless.split() or launcher(directory), given.times)
+    with own_runtime_directory():
+        measure(directory, given.rootless.split() or launcher(directory), given.times, given.only)
+
+
+def measure(directory: Path, command: list[str], times: int, only: str) -> None:
+    """The rows that are wanted, and nothing left behind."""
+    rows = Rows(directory, command, times)
     try:
-        for name in given.only.split(","):
+        for name in only.split(","):
             if name not in ROWS:
                 raise SystemExit(f"error: there is no row {name}: {', '.join(ROWS)}")
             getattr(rows, name)()
