@@ -244,6 +244,24 @@ def open_files_outlive_their_names(d: Path) -> None:
     assert not (d / "plain").exists()
 
 
+@check
+def names_that_others_use_for_themselves(d: Path) -> None:
+    # libfuse gives such names to open files that are removed; anybody may use them as well
+    for source, name in (("file", ".fuse_hidden"), ("tree/one", ".fuse_hidden0000000100000001"),
+                         ("private", ".fuse_hiddenfedcba9876543210x")):  # fmt: skip
+        before = (d / source).stat()
+        os.rename(d / source, d / name)
+        assert not (d / source).exists()
+        assert name in os.listdir(d)
+        assert (d / name).stat().st_size == before.st_size
+    (d / ".fuse_hidden00000000").write_text("mine")
+    with open(d / ".fuse_hidden00000000") as file:
+        os.rename(d / ".fuse_hidden00000000", d / ".fuse_hidden00000001")
+        assert file.read() == "mine"
+    assert (d / ".fuse_hidden00000001").read_text() == "mine"
+    os.unlink(d / ".fuse_hidden00000001")
+
+
 # ------------------------------------------------- renaming and linking
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _EXCHANGE = 2  # RENAME_EXCHANGE, rename(2)
 _HIDDEN = ".fuse_hidden"
+_DIGITS = frozenset("0123456789abcdef")
 
 
 class Changes:
@@ -34,6 +35,7 @@ class Changes:
         self.tree = tree
         self.raiser = raiser
         self.hidden: dict[str, tuple[int, str]] = {}
+        self.is_open: Callable[[os.stat_result], bool] = lambda found: False
         self._devices = True
 
     # ------------------------------------------------------------ make
@@ -203,7 +205,7 @@ class Changes:
     def rename(self, old: str, new: str) -> None:
         """rename(2).  EXDEV for a directory of which a lower layer has a part: `mv` then copies."""
         old_parent, old_name, entry = self.tree.find(old)
-        if new.rpartition("/")[2].startswith(_HIDDEN):
+        if self._is_removal(old, new, old_parent, old_name, entry):
             self._hide(old_parent, old_name, entry, new)
             return
         new_path, new_name = split(new)
@@ -267,6 +269,18 @@ class Changes:
         self.tree.forget(old)
         self.tree.forget(new)
         self._arrived(old_parent, old_name, new_parent, new_name, entry)
+
+    def _is_removal(self, old: str, new: str, parent: Directory, name: str, entry: Entry) -> bool:
+        """Whether this rename is libfuse's, of an open file that was removed (`hide_node`): to
+        the prefix and 16 digits, in the same directory.  Anybody may choose such a name as well."""
+        directory, _, last = new.rpartition("/")
+        digits = last[len(_HIDDEN) :]
+        if not last.startswith(_HIDDEN) or len(digits) != 16 or not _DIGITS.issuperset(digits):
+            return False
+        if old.rpartition("/")[0] != directory:
+            return False
+        found = os.stat(name, dir_fd=parent.layer(entry[0]), follow_symlinks=False)
+        return self.is_open(found)
 
     def _hide(self, parent: Directory, name: str, entry: Entry, path: str) -> None:
         """Take a file that is still open out of the tree."""

@@ -28,10 +28,21 @@ class File:
 
 
 class Handles:
-    """The files that are open in lower layers."""
+    """All open files, and those in lower layers by their path."""
 
     def __init__(self) -> None:
         self._lower: dict[str, list[File]] = {}
+        self._all: set[File] = set()
+
+    def add(self, fd: int, path: str, *, keep: bool) -> File:
+        """Take over the descriptor of a file that was just made."""
+        file = File(fd, path, keep=keep)
+        self._all.add(file)
+        return file
+
+    def is_open(self, found: os.stat_result) -> bool:
+        """Whether somebody has this file open."""
+        return any(os.path.samestat(os.fstat(file.fd), found) for file in self._all)
 
     def open(self, directory: int, name: str, flags: int, path: str, *, lower: bool) -> File:
         """Open what is there.  Raises OSError."""
@@ -42,13 +53,14 @@ class Handles:
             # O_NOATIME is for owners; the server may not be the owner beneath
             fd = os.open(name, wanted & ~os.O_NOATIME, dir_fd=directory)
         # two names of one file are two files to the kernel, so what it keeps may be old
-        file = File(fd, path, keep=os.fstat(fd).st_nlink < 2)
+        file = self.add(fd, path, keep=os.fstat(fd).st_nlink < 2)
         if lower:
             self._lower.setdefault(path, []).append(file)
         return file
 
     def close(self, file: File) -> None:
         """Let go of one."""
+        self._all.discard(file)
         os.close(file.fd)
         found = self._lower.get(file.path)
         if found is not None and file in found:

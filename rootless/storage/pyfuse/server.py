@@ -83,6 +83,7 @@ class Operations:
         self.attributes = Attributes(self.changes)
         self.handles = Handles()
         self.raiser.raised = self.handles.raised
+        self.changes.is_open = self.handles.is_open
         self.uids = Ids(order.get("uids", ""), order.get("squash"))
         self.gids = Ids(order.get("gids", ""), order.get("squash"))
         self._plain = self.uids.plain and self.gids.plain
@@ -253,15 +254,13 @@ class Operations:
             wanted = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             fds.append(os.open(name, wanted, mode, dir_fd=place))
 
-        from rootless.storage.pyfuse import handles
-
         try:
             self.changes.make(path, stat.S_IFREG, self._owner(), make, mode)
         except BaseException:
             for fd in fds:
                 os.close(fd)
             raise
-        return handles.File(fds[0], path, keep=True), True
+        return self.handles.add(fds[0], path, keep=True), True
 
     def read(self, path: str, size: int, offset: int, file: File) -> bytes:
         return os.pread(file.fd, size, offset)
