@@ -55,6 +55,7 @@ def checks(engine: Engine) -> list[Json]:
         _device("/dev/net/tun", "slirp4netns", "tun", "only --network none and host work"),
         _slirp(),
         _overlay(engine),
+        *_programs(),
         _home(engine),
         _cgroups(engine),
         _linger(),
@@ -197,6 +198,38 @@ def _overlay(engine: Engine) -> Json:
         "as root: apt-get install fuse-overlayfs" if "installed" in missing else
         "set ROOTLESS_DATA_DIR to a directory on a local disk",
     )  # fmt: skip
+
+
+def _programs() -> list[Json]:
+    """What single files and layers that are still arriving need."""
+    from rootless.storage import drivers
+
+    found = host.current().program("squashfuse_ll")
+    older = host.current().program("squashfuse")
+    if found or not older:
+        squashfuse = _line("squashfuse", FINE, found) if found else _line(
+            "squashfuse", LESS, "is not installed: images of a single file cannot be run",
+            "as root: apt-get install squashfuse",
+        )  # fmt: skip
+    else:
+        squashfuse = _line(
+            "squashfuse", LESS, f"only {older}, not squashfuse_ll, which is faster",
+            "as root: apt-get install squashfuse (0.1.103 or newer)",
+        )  # fmt: skip
+    program = host.current().program("mksquashfs")
+    mksquashfs = _line("mksquashfs", FINE, program) if program else _line(
+        "mksquashfs", LESS, "is not installed: save --format squashfs is refused",
+        "as root: apt-get install squashfs-tools",
+    )  # fmt: skip
+    library = _line("fuse-python", FINE, "is installed")
+    if not drivers.python_fuse_library():
+        library = _line(
+            "fuse-python", LESS,
+            "is not installed: run --lazy fetches whole images first, and the driver python-fuse "
+            "is not there",
+            "pip install fuse-python",
+        )  # fmt: skip
+    return [squashfuse, mksquashfs, library]
 
 
 def _home(engine: Engine) -> Json:

@@ -115,9 +115,14 @@ def fuse_obstacle() -> str:
 
 def python_fuse_obstacle() -> str:
     """Why our own overlay cannot work, empty if it can.  Looks for the library, loads nothing."""
-    if not any(os.path.isdir(os.path.join(one, "fuseparts")) for one in sys.path if one):
+    if not python_fuse_library():
         return "the library fuse-python is not installed"
     return _device_obstacle()
+
+
+def python_fuse_library() -> bool:
+    """Whether fuse-python is installed."""
+    return any(os.path.isdir(os.path.join(one, "fuseparts")) for one in sys.path if one)
 
 
 def _device_obstacle() -> str:

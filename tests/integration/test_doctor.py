@@ -48,6 +48,20 @@ def test_here_everything_that_is_required_is_fine(rootless: Command) -> None:
             assert f"-> {line['remedy']}" in text
 
 
+def test_programs_for_single_files(rootless: Command) -> None:
+    names = ("squashfuse", "mksquashfs", "fuse-python")
+    checks = examine(rootless)
+    assert {checks[name]["status"] for name in names} == {"fine"}
+    hide = "for i in {}; do mount --bind /dev/null /usr/bin/$i; done"
+    words = host(hide.format("squashfuse squashfuse_ll mksquashfs"), "--mount")
+    without = examine(rootless, *words)
+    assert without["squashfuse"]["status"] == without["mksquashfs"]["status"] == "less"
+    assert "apt-get install squashfs-tools" in without["mksquashfs"]["remedy"]
+    older = examine(rootless, *host(hide.format("squashfuse_ll"), "--mount"))
+    assert "not squashfuse_ll" in older["squashfuse"]["text"]
+    assert older["mksquashfs"] == checks["mksquashfs"]
+
+
 def test_user_namespaces_that_are_switched_off(rootless: Command) -> None:
     words = host("echo 0 >/proc/sys/user/max_user_namespaces")
     line = examine(rootless, *words, code=125)["user namespaces"]
