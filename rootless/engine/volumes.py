@@ -8,6 +8,8 @@ from rootless.errors import Conflict, HostError, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.documents import Json
     from rootless.engine.engine import Engine
     from rootless.storage.volumes import Volumes as VolumeStore
@@ -235,12 +237,47 @@ def chown(engine: Engine, owner: str, paths: list[str], *, recursive: bool = Fal
         if number != -1 and host is None:
             raise HostError(f"you have no id that is {number} in a container", hint=maps.why)
     request: Json = {
-        "paths": [os.path.normpath(os.path.join(os.getcwd(), one)) for one in paths],
+        "paths": _rooted(engine, paths),
         "uid": uid,
         "gid": gid,
         "recursive": recursive,
     }
     return int(calls.call("rootless.storage.ownership:chown_worker", request, maps=maps))
+
+
+def _rooted(engine: Engine, paths: list[str]) -> list[tuple[str, str]]:
+    """Each path, absolute, after the directory from which on a container may have made the links:
+    a volume, what is bound into a container, or the store; "" outside of all."""
+    roots = {os.path.realpath(engine.data_dir)}
+    for container in engine.containers.list(all=True):
+        for mount in container.record.get("mounts", ()):
+            if mount.get("Source"):
+                roots.add(os.path.realpath(mount["Source"]))
+    for volume in engine.volumes.list():
+        # with options it may be another place's
+        roots.add(os.path.realpath(volume["Mountpoint"]))
+    made = []
+    for one in paths:
+        path = os.path.normpath(os.path.join(os.getcwd(), one))
+        # the person's own links may lead to the root, none may lead on from there
+        found = ""
+        for parent in _parents(path):
+            if os.path.realpath(parent) in roots:
+                found = parent
+        if not found:
+            # or to somewhere below it
+            real = os.path.realpath(os.path.dirname(path))
+            found = next((one for one in _parents(real) if one in roots), "")
+            path = os.path.join(real, os.path.basename(path)) if found else path
+        made.append((found, path))
+    return made
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The path itself and everything above it, the longest first."""
+    while path != "/":
+        yield path
+        path = os.path.dirname(path)
 
 
 def _ids(owner: str) -> tuple[int, int]:

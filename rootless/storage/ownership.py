@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 
+from rootless import kernel
 from rootless.errors import NotFound, StorageError
 
 TYPE_CHECKING = False
@@ -49,25 +50,48 @@ def explained(path: str, maps: IdMaps) -> Json:
 def chown_worker(request: Json) -> Json:
     """{"paths", "uid", "gid" (-1: leave), "recursive"}: change owners, as root of the namespace.
 
-    The tree may be a container's, which may exchange directories for links while we walk: every
-    step is relative to an open directory, and no link is followed.  Returns how many were changed.
+    `paths` are (root, path): what lies below `root` may be a container's, which may put links
+    where directories were, also while we walk: every step there is relative to an open directory,
+    and no link is followed.  Returns how many were changed.
     """
     count = 0
-    for path in request["paths"]:
+    for root, path in request["paths"]:
+        parent, name = _parent(root, path)
         try:
-            parent = os.open(
-                os.path.dirname(path) or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-            )
-        except OSError as error:
-            raise NotFound(f"cannot reach {path}: {error.strerror}") from None
-        try:
-            name = os.path.basename(path) or "."
             count += _change(
                 parent, name, request["uid"], request["gid"], request["recursive"], path
             )
         finally:
             os.close(parent)
     return count
+
+
+def _parent(root: str, path: str) -> tuple[int, str]:
+    """(descriptor, name in it) of `path`, by no link below `root`.  Raises NotFound, StorageError.
+
+    Without `root` nobody but the person is known to have made the way, as for chown(1).
+    """
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    start = root if root and path != root else os.path.dirname(path) or "/"
+    inside, _, name = path[len(start) :].strip("/").rpartition("/")
+    top = -1
+    try:
+        top = os.open(start, flags)
+        if not inside:
+            top, found = -1, top
+            return found, name or "."
+        resolve = kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS
+        return kernel.calls.openat2(top, inside, flags, resolve=resolve), name
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StorageError(
+                f"{path} is not where it seems to be: a symbolic link is on the way below {root}",
+                hint="a container may have put it there; name the directory that is meant",
+            ) from None
+        raise NotFound(f"cannot reach {path}: {error.strerror}") from None
+    finally:
+        if top >= 0:
+            os.close(top)
 
 
 def _change(directory: int, name: str, uid: int, gid: int, recursive: bool, shown: str) -> int:

@@ -290,6 +290,34 @@ def test_who_owns_what_is_explained_and_mended(
     rootless("chown", "-R", "--to-me", data)
 
 
+def test_chown_is_not_led_out_of_a_volume(
+    rootless: Command, sh: Callable[..., str], place: Place, everyone: str
+) -> None:
+    """A container puts a link where a directory of its volume or of a bound directory was."""
+    mine = place.work / "mine"
+    (mine / "in").mkdir(parents=True)
+    bound = place.work / "bound"
+    (bound / "in").mkdir(parents=True)
+    (place.work / "way").symlink_to(bound)
+    rootless("volume", "create", "v")
+    data = Path(rootless("volume", "inspect", "v").json()[0]["Mountpoint"])
+    words = ["--name", "c", "-v", "v:/d", "-v", f"{bound}:/b", "--network", "none"]
+    script = f"mkdir -p /d/real/in; ln -s {mine} /d/dir; ln -s real /d/near; ln -s {mine} /b/dir"
+    image = rootless("images", "-q").stdout.split()[0]
+    rootless("run", *words, image, "sh", "-c", script)
+    to = "7" if everyone == "mapped" else "0"
+    for path in (data / "dir/in", data / "near/in", bound / "dir/in", place.work / "way/dir/in"):
+        refused = rootless("chown", "-R", to, path, code=125)
+        assert "a symbolic link is on the way" in refused.stderr, refused
+        assert str(path) in refused.stderr
+    assert (mine / "in").stat().st_uid == os.getuid()
+    rootless("chown", to, data / "real/in", bound / "in", place.work / "way/in", mine / "in")
+    if everyone == "mapped":
+        for path in (data / "real/in", bound / "in", mine / "in"):
+            assert path.stat().st_uid not in (0, os.getuid())
+        rootless("chown", "-R", "--to-me", mine, bound, data)
+
+
 def test_a_killed_command_leaves_no_half_of_a_volume(rootless: Command, place: Place) -> None:
     rootless("volume", "create", "kept")
     volumes = place.data / "volumes"
