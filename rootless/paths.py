@@ -79,10 +79,10 @@ def ensure(path: str, mode: int = 0o700) -> str:
         os.makedirs(path, mode, exist_ok=True)
         status = os.stat(path, follow_symlinks=False)
     except OSError as error:
-        raise HostError(
-            f"cannot make the directory {path}: {error.strerror}",
-            hint="check who owns it and whether the disk is full or read-only",
-        ) from None
+        from rootless import disks
+
+        told = disks.refused(path, error, what="cannot make the directory")
+        raise HostError(told.message, hint=told.hint) from None
     if status.st_uid != os.getuid():
         raise HostError(
             f"the directory {path} belongs to uid {status.st_uid}, not to you",

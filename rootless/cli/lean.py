@@ -78,10 +78,12 @@ def _flush() -> None:
 def _of_system(error: OSError) -> RootlessError:
     what = f"{error.filename}: " if error.filename else ""
     hint = ""
-    if error.errno == 28:  # ENOSPC
-        hint = "free some space, for example with rootless prune, or set ROOTLESS_DATA_DIR"
-    elif error.errno == 122:  # EDQUOT
-        hint = "your quota is used up; free some space or set ROOTLESS_DATA_DIR"
+    if error.errno in (28, 30, 122):  # ENOSPC, EROFS, EDQUOT
+        from rootless import disks
+
+        if error.filename:
+            return disks.refused(str(error.filename), error)
+        hint = disks.HINT
     return RootlessError(f"{what}{(error.strerror or str(error)).lower()}", hint=hint)
 
 

@@ -32,11 +32,9 @@ def line(text: str) -> None:
 
 def human_size(count: float) -> str:
     """Decimal units as docker prints them: `97.3MB`."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f}{unit}" if unit == "B" else f"{float(f'{count:.3g}'):g}{unit}"
-        count /= 1000
-    return ""
+    from rootless import disks
+
+    return disks.human_size(count)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True) -> str:

@@ -13,8 +13,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from rootless.engine.collections import Images
     from rootless.engine.engine import Engine
-    from rootless.images.store import Layer
+    from rootless.images.store import ImageStore, Layer
+
+
+class Making:
+    """The store for who makes an image here or loads one; a context manager.
+
+    Layers are unpacked before the image can be seen, and what was brought for one that failed does
+    not stay: on a disk that is full it would be in the way.
+    """
+
+    def __init__(self, images: Images) -> None:
+        self.store = images.store
+        self.store.settle = lambda record: images.unpack(record, images.engine.maps)
+
+    def __enter__(self) -> ImageStore:
+        return self.store
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self.store.collect_garbage()
+
 
 # Unpacking waits for the disk at times, so one more than the processors of a small host.
 _THREADS = 3

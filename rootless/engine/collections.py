@@ -360,13 +360,14 @@ class Images(Transfers):
     def load(self, source: str | BinaryIO) -> ImageList:
         """Images of an archive."""
         from rootless.engine import trusting
+        from rootless.engine.arrivals import Making
         from rootless.images import archives
 
         self.engine.prepare_data_dir()
         rules = trusting.rules(self.engine)
-        records = archives.load(self.store, source, self.engine.progress, trust=rules)
+        with Making(self) as store:
+            records = archives.load(store, source, self.engine.progress, trust=rules)
         for record in records:
-            self.unpack(record, self.engine.maps)
             self.event("load", record)
         return records
 
@@ -408,16 +409,17 @@ class Images(Transfers):
     ) -> ImageRecord:
         """An image of one layer from a root file system's tar."""
         from rootless.engine import trusting
+        from rootless.engine.arrivals import Making
         from rootless.images import archives
 
         path = source if isinstance(source, str) and source != "-" else ""
         trusting.of_file(self.engine, "tarball", path)
         self.engine.prepare_data_dir()
-        record = archives.import_rootfs(
-            self.store, source, name, changes=list(changes or ()), message=message,
-            platform=platform, progress=self.engine.progress,
-        )  # fmt: skip
-        self.unpack(record, self.engine.maps)
+        with Making(self) as store:
+            record = archives.import_rootfs(
+                store, source, name, changes=list(changes or ()), message=message,
+                platform=platform, progress=self.engine.progress,
+            )  # fmt: skip
         self.event("import", record)
         return record
 

@@ -28,6 +28,7 @@ def commit(container: Container, name: str, **given: Any) -> Image:
     StorageError.
     """
     from rootless import documents
+    from rootless.engine.arrivals import Making
     from rootless.images import commit as making
     from rootless.images import reference
 
@@ -43,14 +44,13 @@ def commit(container: Container, name: str, **given: Any) -> Image:
             f"the container {container.name} runs a directory or a file of the host, not an image",
             hint="commit --squash makes an image of all that is in it",
         )
-    store = engine.images.store
     base, below = None, []
     if container.image_id and engine.images.exists(container.image_id):
         from rootless.engine import lazy
 
         # an image that was pulled lazily is completed first, as for push and save
         lazy.whole(engine.images, container.image_id)
-    with store.guard():
+    with Making(engine.images) as store, store.guard():
         if container.image_id:
             try:
                 record = store.resolve(container.image_id)
@@ -74,7 +74,6 @@ def commit(container: Container, name: str, **given: Any) -> Image:
             base, settings, list(container.record["command"]), layer, words
         )
         made = making.keep(store, config, below, layer, words, names)
-    engine.images.unpack(made, engine.maps)
     engine.container_event("commit", container.record, comment=words.message, imageID=made.id)
     return engine.images.hand(made)
 

@@ -9,7 +9,6 @@ one blob fetch it once: the second waits for the lock and finds it done.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -17,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
+from rootless import disks
 from rootless.errors import DigestMismatch, Interrupted, StorageError
 from rootless.images import compression
 from rootless.images.store import ImageStore
@@ -234,7 +234,7 @@ def _append(
                     f"the blob {digest} is longer than the {size} bytes that were promised",
                     hint="the registry or the archive is damaged or was tampered with",
                 )
-            write(fd, path, chunk)
+            write(fd, path, chunk, size - have + len(chunk))
             hasher.update(chunk)
             on_bytes(len(chunk))
     finally:
@@ -251,22 +251,14 @@ def _append(
     return have
 
 
-def write(fd: int, path: str, chunk: bytes) -> None:
-    """All of a chunk.  Raises StorageError with a hint."""
+def write(fd: int, path: str, chunk: bytes, needed: int = 0) -> None:
+    """All of a chunk; `needed` bytes come with it and after it.  Raises StorageError."""
     view = memoryview(chunk)
     try:
         while view:
             view = view[os.write(fd, view) :]
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"the disk is full: cannot write {path}",
-                hint="free space there, `rootless prune` may help; "
-                "what has arrived is kept, and the next attempt continues it",
-            ) from None
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}", hint="check the file system of this path"
-        ) from None
+        raise disks.refused(path, error, needed=needed) from None
 
 
 def _chain(first: bytes, rest: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from rootless import disks
 from rootless.chunked import places as tables
 from rootless.chunked import writing
 from rootless.errors import UsageError
@@ -133,6 +134,11 @@ class Spool:
                 self.size += len(piece)
             self.file.flush()
             self.digest = "sha256:" + hasher.hexdigest()
+        except OSError as error:
+            self.file.close()
+            raise disks.refused(
+                _directory(), error, elsewhere="set TMPDIR to a directory with more room"
+            ) from None
         except BaseException:
             self.file.close()
             raise
@@ -158,7 +164,11 @@ class Spool:
 
 
 def _temporary() -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=os.environ.get("TMPDIR", "/var/tmp"))
+    return tempfile.TemporaryFile(dir=_directory())
+
+
+def _directory() -> str:
+    return os.environ.get("TMPDIR", "/var/tmp")
 
 
 def _compressed(chunks: Iterable[bytes], kind: str, level: int | None = None) -> Iterator[bytes]:

@@ -9,10 +9,10 @@ nobody from collecting what it does not need.
 
 from __future__ import annotations
 
+import errno
 import os
 
-from rootless import documents
-from rootless.errors import StorageError
+from rootless import disks, documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Lease:
                 self._lock = documents.Lock(self.path)
                 self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
-            raise _disk(self.path, error) from None
+            raise disks.refused(self.path, error) from None
         store.leases.append(self)
 
     def note(self, names: list[str]) -> None:
@@ -50,11 +50,9 @@ class Lease:
             # O_APPEND writes of threads do not mix
             written = os.write(self._fd, data)
         except OSError as error:
-            raise _disk(self.path, error) from None
+            raise disks.refused(self.path, error) from None
         if written != len(data):
-            raise StorageError(
-                f"the disk is full: cannot write {self.path}", hint="free space there"
-            )
+            raise disks.refused(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     def close(self) -> None:
         """Rely on nothing any more."""
@@ -74,13 +72,6 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _disk(path: str, error: OSError) -> StorageError:
-    return StorageError(
-        f"cannot write {path}: {error.strerror}",
-        hint="free space on this file system, or set ROOTLESS_DATA_DIR to another one",
-    )
 
 
 def collecting(store: ImageStore, *, shared: bool) -> documents.Lock:

@@ -141,9 +141,9 @@ def read_manifest(document: dict[str, Json]) -> Manifest:
             f"this is no container image but an artifact of the type {config.media_type}",
             hint="tools such as helm or oras fetch artifacts",
         )
-    layers = document.get("layers")
-    if not isinstance(layers, list) or len(layers) > _LAYERS_MAX:
-        raise invalid(f"its layers are no list of at most {_LAYERS_MAX}")
+    layers = any_layers(document) if "layers" in document else None
+    if layers is None:
+        raise invalid("it has no layers")
     if config.size > MAXIMUM:
         raise invalid(f"its configuration has {config.size} bytes")
     return Manifest(config, [Descriptor.read(layer) for layer in layers])
@@ -152,8 +152,14 @@ def read_manifest(document: dict[str, Json]) -> Manifest:
 def any_layers(document: dict[str, Json]) -> list[dict[str, Json]]:
     """The layers of a manifest as they are written, also of an artifact.  Raises RegistryError."""
     layers = document.get("layers", [])
-    if not isinstance(layers, list) or len(layers) > _LAYERS_MAX:
-        raise invalid(f"its layers are no list of at most {_LAYERS_MAX}")
+    if not isinstance(layers, list):
+        raise invalid("its layers are no list")
+    if len(layers) > _LAYERS_MAX:
+        # each costs requests, threads and a mount, and no builder makes so many
+        raise RegistryError(
+            f"the image has {len(layers)} layers, and {_LAYERS_MAX} are the most that is accepted",
+            hint="make it again with fewer: `commit --squash`, or `buildah build --squash`",
+        )
     for layer in layers:
         Descriptor.read(layer)
     return layers

@@ -24,7 +24,7 @@ __all__ = ["ImageRecord", "ImageStore", "Layer"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from rootless.images.leases import Lease
 
@@ -37,7 +37,9 @@ Summaries = list[Summary]
 class ImageStore:
     """The images below one data directory.  Instances are cheap; `leases` are those in use."""
 
-    __slots__ = ("blobs", "data_dir", "index", "ingest", "leases", "leases_dir", "records", "tags")
+    __slots__ = (
+        "blobs", "data_dir", "index", "ingest", "leases", "leases_dir", "records", "settle", "tags"
+    )  # fmt: skip
 
     def __init__(self, data_dir: str) -> None:
         self.data_dir = data_dir
@@ -47,6 +49,8 @@ class ImageStore:
         self.tags = os.path.join(data_dir, "images/names")
         self.leases_dir = os.path.join(data_dir, "content/leases")
         self.leases: list[Lease] = []
+        # called by `put` before an image can be seen: what it raises means that there is none
+        self.settle: Callable[[ImageRecord], object] = _nothing
         self.index = Index(data_dir, self.records, self.tags)
 
     # reading
@@ -217,6 +221,7 @@ class ImageStore:
                     f"the blob {digest} was removed while the image was brought",
                     hint="do that again",
                 )
+        self.settle(record)
         with self._change() as rows:
             self._sweep()
             old = self._record(record.id)
@@ -278,7 +283,10 @@ class ImageStore:
                     record.names = [known for known in record.names if known != candidate]
                     rows.lose(record.id, candidate)
                     break
-            self._write(record)
+            try:
+                self._write(record)
+            except StorageError:
+                pass  # the names in a record are a copy; a full disk must not keep a name
         return record
 
     def delete(self, identity: str, *, nameless: bool = False) -> bool:
@@ -344,7 +352,7 @@ class ImageStore:
             return Change(self.index, lock, self._owns)
         except OSError as error:
             lock.close()
-            raise _disk(self.index.path, error) from None
+            raise _refused(self.index.path, error) from None
 
     def _owns(self, identity: str, name: str) -> bool:
         return self._owner(naming.quote(name)) == identity
@@ -355,9 +363,7 @@ class ImageStore:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise StorageError(
-                f"cannot remove {path}: {error.strerror}", hint="check its file system"
-            ) from None
+            raise _refused(path, error, "cannot remove") from None
 
     def _by_name(self, canonical: str) -> ImageRecord | None:
         """The image that really has this name."""
@@ -432,14 +438,14 @@ class ImageStore:
         try:
             documents.write(path, record.to_dict())
         except OSError as error:
-            raise _disk(path, error) from None
+            raise _refused(path, error) from None
 
     def _write_name(self, name: str, identity: str) -> None:
         path = os.path.join(self.tags, naming.quote(name))
         try:
             documents.write_bytes(path, identity.encode())
         except OSError as error:
-            raise _disk(path, error) from None
+            raise _refused(path, error) from None
 
     def _missing(self, name: str) -> ImageNotFound:
         from rootless.images.nearness import nearest
@@ -455,8 +461,11 @@ class ImageStore:
         return ImageNotFound(f"there is no image {name}", hint=hint)
 
 
-def _disk(path: str, error: OSError) -> StorageError:
-    return StorageError(
-        f"cannot write {path}: {error.strerror}",
-        hint="free space on this file system, or set ROOTLESS_DATA_DIR to another one",
-    )
+def _nothing(_: ImageRecord) -> None:
+    pass
+
+
+def _refused(path: str, error: OSError, what: str = "cannot write") -> StorageError:
+    from rootless import disks
+
+    return disks.refused(path, error, what=what)

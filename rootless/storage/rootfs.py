@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.errors import StorageError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
@@ -144,9 +142,9 @@ def prepare(
             os.chmod(mount.upper, mode)
             os.mkdir(mount.work, 0o755)
     except OSError as error:
-        raise StorageError(
-            f"cannot prepare {container_dir}: {error.strerror}", hint="the disk may be full"
-        ) from None
+        from rootless import disks
+
+        raise disks.refused(container_dir, error, what="cannot prepare") from None
     if choice.name not in ("overlay", "copy"):
         from rootless.storage import drivers
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless import kernel
+from rootless import disks, kernel
 from rootless.errors import Conflict, DigestMismatch, StorageError
 from rootless.storage import tar
 from rootless.storage.removing import remove_tree
@@ -53,10 +53,10 @@ def unpack_worker(request: Json) -> Json:
                 unpacker.close()
                 hashed.close()
     except OSError as error:
-        raise StorageError(
-            f"cannot unpack into {request['target']}: {error.strerror}: {error.filename or ''}",
-            hint="the disk may be full; rootless image prune frees space",
-        ) from None
+        # what the names inside are called is the archive's business, and may be anything
+        name = f" ({error.filename!r})" if error.filename and error.filename != "fs" else ""
+        error = OSError(error.errno, f"{error.strerror}{name}")
+        raise disks.refused(request["target"], error, what="cannot unpack into") from None
     diff_id = f"sha256:{hashed.digest()}"
     if request.get("diff_id") and diff_id != request["diff_id"]:
         raise DigestMismatch(

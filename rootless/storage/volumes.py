@@ -89,9 +89,10 @@ class Volumes:
                     f'the volume "{name}" exists', hint=f"rootless volume rm {name}"
                 ) from None
             if isinstance(error, OSError):
-                raise StorageError(
-                    f'cannot make the volume "{name}": {(error.strerror or "").lower()}',
-                    hint="the disk may be full, or the data directory read-only",
+                from rootless import disks
+
+                raise disks.refused(
+                    self.directory(name), error, what=f'cannot make the volume "{name}" at'
                 ) from None
             raise
         return self.get(name)

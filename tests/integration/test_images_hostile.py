@@ -89,11 +89,11 @@ def test_five_thousand_layers(rootless: Command, front: Front, made: Layout, pla
     document["layers"] = [one] * 5000
     name = serve(front, made, json.dumps(document).encode(), MANIFEST)
     told = rootless("pull", name, code=125)
-    assert "its layers are no list of at most 1000" in told.stderr
-    assert not front.asked("GET", "/blobs/")
+    assert "the image has 5000 layers, and 1000 are the most that is accepted" in told.stderr
+    assert not front.asked("GET", "/blobs/") and len(front.requests) < 4
     nothing_is_left(rootless, place)
     told = rootless("copy", name, "oci:x", code=125)
-    assert "no list of at most 1000" in told.stderr
+    assert "the image has 5000 layers" in told.stderr
     assert os.listdir(place.work) == []
 
 

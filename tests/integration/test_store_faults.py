@@ -214,12 +214,18 @@ def alone(rootless: Command, place: Place, script: str, *words: str) -> Any:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", ("load", "commit"))
-def test_full_disk(rootless: Command, place: Place, archive: Path, verb: str) -> None:
+@pytest.mark.parametrize("verb", ("pull", "load", "commit"))
+def test_full_disk(
+    rootless: Command, place: Place, archive: Path, registry: Registry, verb: str
+) -> None:
     """A disk that is full after so many kilobytes: a sentence, nothing half-made, and room enough
     afterwards is enough."""
     script = FULL.replace("{{{{", "{{").replace("}}}}", "}}")
-    if verb == "load":
+    if verb == "pull":
+        name = registry.push(f"docker-archive:{archive}", "team/big:1")
+        words = ("pull", "-q", name)
+        script = script.replace("{prepare}", "import small.tar small:1")
+    elif verb == "load":
         words = ("load", "-q", "-i", str(archive))
         script = script.replace("{prepare}", "import small.tar small:1")
     else:
@@ -238,9 +244,75 @@ def test_full_disk(rootless: Command, place: Place, archive: Path, verb: str) ->
         if done.returncode:
             assert done.stderr.startswith("error: ") or "\nerror: " in done.stderr, (room, done)
             assert "Traceback" not in done.stderr
+            # what could not be written, and that the room is what is missing
+            (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+            assert said.startswith("error: the disk is full: cannot ") and said.endswith(
+                (" are free", " are needed")
+            )  # fmt: skip
+            assert f"of the file system at {place.data} 0B of " in said, (room, said)
+            assert "hint: `rootless system prune` frees room" in done.stderr, (room, done)
         listed = (place.work / "listed").read_text().split()
-        assert set(listed) <= {"small:1", "big:1"} and "small:1" in listed
+        big = name if verb == "pull" else "big:1"
+        assert set(listed) <= {"small:1", big} and "small:1" in listed
+        assert (big in listed) == (done.returncode == 0)
     assert codes[0] == 125 and codes[-1] == 0
+
+
+def test_a_disk_without_room_for_another_file(
+    rootless: Command, place: Place, archive: Path
+) -> None:
+    script = """
+    mount -t tmpfs -o size=100m,nr_inodes=200 none {data} || exit 99
+    {words} images && while touch {data}/filler-$((n=n+1)) 2>/dev/null; do :; done
+    {words} load -q -i big.tar; code=$?
+    rm {data}/filler-*
+    {words} load -q -i big.tar >/dev/null || exit 98
+    exit $code
+    """
+    done = alone(rootless, place, script)
+    assert done.returncode == 125, done
+    assert f"no file more fits into the file system at {place.data} (200 are" in done.stderr
+
+
+EMPTY = """
+mount -t tmpfs -o size=100m none {data} && {words} import small.tar small:1 >/dev/null || exit 99
+{words} load -q -i big.tar >/dev/null && {words} create --name c --network none small:1 x || exit 98
+{words} tag big:1 other:1 && {words} images >/dev/null || exit 97
+head -c 200m /dev/zero >{data}/filler 2>/dev/null
+test "$(df -k --output=avail {data} | tail -1)" -eq 0 || exit 96
+"$@"; code=$?
+df -k --output=avail {data} | tail -1
+{words} images --format '{{.Repository}}:{{.Tag}}' && {words} ps -a --format '{{.Names}}' || exit 95
+{words} system check >&2 || exit 94
+exit $code
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "left", "freed"),
+    [
+        ("{words} rmi big:1 other:1", {"small:1", "c"}, 80),
+        ("{words} rmi -f big:1 && {words} untag other:1 && {words} image prune -f",
+         {"small:1", "c"}, 80),
+        ("{words} image prune -a -f", {"small:1", "c"}, 80),
+        ("{words} system prune -a -f", set(), 90),
+        ("{words} rm c && {words} rmi small:1", {"big:1", "other:1"}, 4),
+        ("{words} container prune -f", {"big:1", "other:1", "small:1"}, 4),
+    ],
+)  # fmt: skip
+def test_room_is_made_where_there_is_none(
+    rootless: Command, place: Place, archive: Path, script: str, left: set[str], freed: int
+) -> None:
+    """Whatever frees room works on a disk that has not a byte: kilobytes `freed` at least."""
+    (place.work / "small.tar").write_bytes(tar_of({"s": b"1"}))
+    text = script.replace("{words}", " ".join(rootless.words))
+    done = alone(rootless, place, EMPTY, "sh", "-ec", text)
+    assert done.returncode == 0, done
+    assert "error" not in done.stderr
+    lines = done.stdout.splitlines()
+    room = next(number for number, line in enumerate(lines) if line.strip().isdigit())
+    assert int(lines[room]) >= freed, done
+    assert set(lines[room + 1 :]) == left
 
 
 def test_read_only_store(rootless: Command, place: Place, archive: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import tarfile
 from collections.abc import Iterable, Iterator
 
-from rootless import documents
+from rootless import disks, documents
 from rootless.errors import DigestMismatch, StorageError
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Fetch, OnBytes, Target
@@ -55,9 +55,7 @@ class Writer:
                     f"{name} ended before its {size} bytes",
                     hint="the source is damaged; try another one",
                 ) from None
-            raise StorageError(
-                f"cannot write {self.path}: {error.strerror}", hint="check the free space there"
-            ) from None
+            raise disks.refused(self.path, error, elsewhere=disks.ELSEWHERE) from None
         self.names.add(name)
 
     def add_directory(self, name: str) -> None:

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from rootless import documents
+from rootless import disks, documents
 from rootless.errors import ImageNotFound, StorageError, UsageError
 from rootless.images import manifests
 from rootless.images.manifests import Descriptor
@@ -198,9 +198,7 @@ def write(final: str, fetch: Fetch, on_bytes: OnBytes) -> None:
         os.rename(temporary, final)
     except OSError as error:
         _unlink(temporary)
-        raise StorageError(
-            f"cannot write {final}: {error.strerror}", hint="check the free space there"
-        ) from None
+        raise disks.refused(final, error, elsewhere=disks.ELSEWHERE) from None
     except BaseException:
         _unlink(temporary)
         raise
