@@ -27,6 +27,7 @@ LONGEST_HEADER = 1 << 20
 MOST_PIECES = 1 << 20
 """Pieces of one sparse file."""
 _LARGEST = 1 << 62
+_OCTAL = b"01234567"
 
 REGULAR, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0123456"
 
@@ -328,24 +329,20 @@ class Reader:
 
 def _number(field: bytes, what: str, *, signed: bool = False) -> int:
     """An octal field, or one in base 256 (GNU), which may be negative where `signed`."""
-    try:
-        # nearly all of them: digits, then blanks or zero bytes
-        value = int(field.rstrip(b"\0 "), 8)
-        if value >= 0:
-            return value
-    except ValueError:
-        pass
-    if field and field[0] & 0x80:
+    text = field.rstrip(b"\0 ")
+    if not text.strip(_OCTAL):
+        return int(text, 8) if text else 0  # nearly all of them
+    if field[0] & 0x80:
         value = int.from_bytes(field, "big")
         bits = len(field) * 8
         # the top bit marks the encoding, the one below it the sign
         value = value - (1 << bits) if field[0] & 0x40 else value & ((1 << (bits - 1)) - 1)
     else:
         text = field.strip(b"\0 ").split(b"\0", 1)[0].strip(b" ")
-        try:
-            value = int(text, 8) if text else 0
-        except ValueError:
-            raise _damaged(f"its {what} is {text!r}, not a number") from None
+        # int() would also take "1_0", "0o7" and "+7", where other readers see something else
+        if text.strip(_OCTAL):
+            raise _damaged(f"its {what} is {text!r}, not a number")
+        value = int(text, 8) if text else 0
     if (value < 0 and not signed) or abs(value) > _LARGEST:
         raise _damaged(f"its {what} is {value}")
     return value

@@ -336,13 +336,14 @@ def test_nothing_is_written_outside(
         rootless("run", "--rm", "--network", "none", image, "true")
 
 
-def _with_header(kind: bytes, size: int, rest: bytes = b"") -> bytes:
-    """A member header that promises `size` bytes."""
+def _with_header(kind: bytes, size: int, rest: bytes = b"", field: bytes = b"") -> bytes:
+    """A member header that promises `size` bytes, or has this in the field of the size."""
     header = bytearray(512)
     header[0:4] = b"name"
     header[100:108] = b"0000644\0"
     header[108:116] = header[116:124] = b"0000000\0"
     header[124:136] = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
+    header[124:136] = field or header[124:136]
     header[136:148] = b"00000000000\0"
     header[148:156] = b" " * 8
     header[156:157] = kind
@@ -363,7 +364,9 @@ def _with_header(kind: bytes, size: int, rest: bytes = b"") -> bytes:
         ("a file of eight exabytes", _with_header(b"0", 1 << 63, b"n" * 4096)),
         ("a pax record without length", _with_header(b"x", 512, b"nonsense".ljust(512, b"\0"))),
         ("a pax record too long", _with_header(b"x", 512, b"999 path=x\n".ljust(512, b"\0"))),
-        ("a negative size", _with_header(b"0", 0).replace(b"%011o\0" % 0, b"-0000000007\0", 1)),
+        ("a negative size", _with_header(b"0", 0, b"n" * 512, field=b"-0000000007\0")),
+        # an octal number to Python's int(), something else to other readers
+        ("a size with a line in it", _with_header(b"0", 0, b"n" * 512, field=b"0000000_010\0")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
