@@ -82,8 +82,17 @@ static int write_pid_file(void)
     return 0;
 }
 
+/* from before the process is made: one that comes in between would end us and leave the container */
+static void hold_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static int stay(void)
 {
+    sigset_t none;
     int status = 0;
     if (orders.tty && !orders.console) {
         status = relay(made.in, made.pid);
@@ -93,6 +102,8 @@ static int stay(void)
         if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGSEGV && number != SIGTSTP &&
             number != SIGTTIN && number != SIGTTOU && number != SIGPIPE)
             signal(number, forward);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     while (waitpid(made.pid, &status, 0) < 0)
         if (errno != EINTR)
             return 125;
@@ -110,6 +121,8 @@ int main(int argc, char **argv)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (orders.wait_for_go)
         cgroup = place(orders.channel, NULL);
+    if (orders.wait)
+        hold_signals();
     int failed = start(&orders, cgroup, &made, &failure) < 0;
     if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {
         kill(made.pid, SIGKILL);

@@ -131,6 +131,20 @@ def test_run_ends_as_its_process_ends(runtime: Runtime) -> None:
     assert runtime("list", "-q").stdout == ""
 
 
+def test_an_end_asked_for_while_it_starts(runtime: Runtime) -> None:
+    """What comes to `run` before the container has a process is passed on to it all the same."""
+    linux = runtime.config["linux"]
+    # the first process of a pid namespace does not hear SIGTERM
+    linux["namespaces"] = [one for one in linux["namespaces"] if one["type"] != "pid"]
+    mounts = runtime.config["mounts"]
+    runtime.config["mounts"] = [one for one in mounts if one["type"] != "proc"]
+    # a hook is a child of the command that was called
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "kill -TERM $PPID"]}
+    runtime.config["hooks"] = {"createRuntime": [hook]}
+    runtime.run("sleep", "1000", code=143)
+    assert runtime("list", "-q").stdout == ""
+
+
 def test_exec_in_it(runtime: Runtime) -> None:
     runtime.create("e", "sleep", "1000")
     runtime("start", "e")

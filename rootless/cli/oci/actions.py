@@ -141,6 +141,9 @@ def start(shared: Shared, given: Given, words: list[str]) -> None:
 
 def run(shared: Shared, given: Given, words: list[str]) -> int:
     """create, start, wait, delete."""
+    from rootless.cli.oci.passing import Passing
+
+    signals = None if given["detach"] else Passing()
     # the process need not wait for us, which saves going back and forth
     box, process = _make(shared, given, words[0], wait=not given["detach"], waits=False)
     try:
@@ -155,32 +158,12 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
         oci.wait_end(box, 10)
         _delete(shared, box)
         raise
-    if given["detach"]:
+    if signals is None:
         return 0
-    code = wait_for(process.helper)
+    code = signals.wait(process.helper)
     if not given["keep"]:
         _delete(shared, box)
     return code
-
-
-def wait_for(pid: int) -> int:
-    """Pass signals on to the helper, which passes them on, and end as it ends."""
-    import _signal  # type: ignore[import-not-found,unused-ignore]
-
-    def forward(number: int, _: object) -> None:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
-
-    # what a terminal sends goes to the helper as well, without us
-    for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"):
-        _signal.signal(getattr(_signal, name), forward)
-    for name in ("SIGINT", "SIGQUIT"):
-        _signal.signal(getattr(_signal, name), lambda *_: None)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
 
 
 def state(shared: Shared, given: Given, words: list[str]) -> None:

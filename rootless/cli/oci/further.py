@@ -6,7 +6,7 @@ import os
 import sys
 
 from rootless import documents
-from rootless.cli.oci.actions import box_of, make_wanted, root_of, wait_for, warn
+from rootless.cli.oci.actions import box_of, make_wanted, root_of, warn
 from rootless.errors import Conflict, RuntimeFailure, UsageError
 from rootless.runtime import oci, states
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 def exec_(shared: Shared, given: Given, words: list[str]) -> int:
     """Run a further process."""
+    from rootless.cli.oci.passing import Passing
+
+    signals = None if given["detach"] else Passing()
     box = box_of(shared, words)
     if not given["ignore_paused"] and box.status() == "paused":
         raise Conflict(f'container "{box.id}" is paused', hint="rootless-runtime resume")
@@ -43,7 +46,7 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
                 return ""
 
     made = oci.execute(box, process, wanted, place, cgroup)
-    return 0 if given["detach"] else wait_for(made.helper)
+    return 0 if signals is None else signals.wait(made.helper)
 
 
 def _process(box: Box, given: Given, command: list[str]) -> tuple[Json, list[str]]:
