@@ -1,4 +1,4 @@
-"""A zstd:chunked blob of which the registry is asked only for what the store lacks.
+"""A zstd:chunked or eStargz blob of which the registry is asked only for what the store lacks.
 
 Scope: the bytes of one blob in their order, for `content.ingest`, which hashes them and keeps them
 only if they are the blob's.  So nothing here is trusted: neither the table of contents, nor the
@@ -92,11 +92,17 @@ def plan(
     `indexes` are paths of unpacked layers' indexes (`chunked.index`).  Raises what `fetch` raises.
     """
     try:
-        place = places.annotated(annotations, size)
-        if place is None or size < _WORTH:
+        if size < _WORTH:
             return None
         paths = list(indexes)
         if not paths:
+            return None
+        place = places.annotated(annotations, size)
+        promised = places.stargz(annotations)
+        if place is None and promised:
+            footer = fetch(size - places.STARGZ_FOOTER_SIZE, size)
+            place = places.of_footer(footer, size, promised)
+        if place is None:
             return None
         tail = fetch(place.start, size)
         pieces = list(place.read(tail).pieces())
@@ -219,7 +225,7 @@ def bring(
 
     Returns a few words for the person who watches.  Raises as `content.ingest`.
     """
-    if places.POSITION in annotations and not store.has_blob(layer.digest, layer.size):
+    if places.has_table(annotations) and not store.has_blob(layer.digest, layer.size):
         try:
             made = plan(store, layer.size, annotations, ranges, indexes())
             if made is not None:

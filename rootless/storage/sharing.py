@@ -1,9 +1,11 @@
 """Equal files of two layers share their blocks, or are one file.
 
 Scope: layers with a table of contents, while they are unpacked.  An index tells which unpacked
-layer may have the same content; that it has is found out by comparing the bytes, so that no table,
-and no other image of the same person, can put a file of its choice into a layer (that would be
-poison for every image that is unpacked later).
+layer may have the same content, and of a layer that came without a table a file of the same path
+and size may; that it has is found out by comparing the bytes, so that no table, and no other image
+of the same person, can put a file of its choice into a layer (that would be poison for every image
+that is unpacked later).  Donors are opened below their layer and through no link: a layer could
+have one that leads to files of the host.
 Blocks are shared by reflink, ioctl_ficlone(2).  Where the file system has none, a file becomes a
 hard link only of one that has the same path and the same owner, mode, times and attributes: two
 paths of one container must never look like one file.
@@ -14,7 +16,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless import kernel
+from rootless import documents, kernel
 from rootless.chunked import index, places
 from rootless.chunked.table import Table, TableError
 
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
     from rootless.storage.tar import Member, Reader
 
+    Donors = dict[str, tuple[str, str]]
+
+_MOST_PLAIN = 64  # layers without a table that are looked into, the newest
+_SAMPLE = 64
+_WITHIN = kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS
 _SMALLEST = 1024  # bytes; below this a file costs an inode and no more than that
 
 
@@ -41,18 +48,18 @@ def table_of(blob: str) -> Table | None:
         return None
     finally:
         os.close(fd)
-    return found[1] if found is not None and found[1].exact else None
+    return found[1] if found is not None else None
 
 
-def donors(table: Table, directory: str) -> dict[str, str]:
-    """Path in the new layer -> path on the disk of a file that may have the same content, in the
-    layers of `directory` that are unpacked."""
+def donors(table: Table, directory: str) -> Donors:
+    """Path in the new layer -> a file that may have the same content: the root of an unpacked layer
+    in `directory`, and the path below it."""
     wanted: dict[bytes, list[str]] = {}
     for entry in table.entries:
         if entry.digest and entry.size >= _SMALLEST:
             wanted.setdefault(bytes.fromhex(entry.digest[7:39]), []).append(entry.path)
-    made: dict[str, str] = {}
-    same: dict[str, str] = {}
+    made: Donors = {}
+    same: Donors = {}
     for path in index.indexes([directory]):
         root = os.path.join(os.path.dirname(path), "fs")
         for key, piece in index.find(path, wanted):
@@ -61,16 +68,74 @@ def donors(table: Table, directory: str) -> dict[str, str]:
             for name in wanted[key]:
                 # of the same path it may be a link, which is worth more
                 if piece.path == name and name not in same:
-                    same[name] = os.path.join(root, piece.path)
+                    same[name] = (root, piece.path)
                 else:
-                    made.setdefault(name, os.path.join(root, piece.path))
+                    made.setdefault(name, (root, piece.path))
+    sizes = {
+        entry.path: entry.size
+        for entry in table.entries
+        if entry.digest and entry.size >= _SMALLEST and entry.path not in same
+    }
+    for root in _without_table(directory):
+        for name in _resembling(root, sizes):
+            same[name] = (root, name)
+            del sizes[name]
     return {**made, **same}
+
+
+def _without_table(directory: str) -> list[str]:
+    """Roots of layers that came without a table, the newest first."""
+    found: list[tuple[float, str]] = []
+    for name in documents.names_in(directory):
+        layer = os.path.join(directory, name)
+        if len(name) == 32 and not os.path.exists(os.path.join(layer, index.NAME)):
+            try:
+                found.append((os.stat(layer).st_mtime, os.path.join(layer, "fs")))
+            except OSError:
+                continue
+    return [root for _, root in sorted(found, reverse=True)[:_MOST_PLAIN]]
+
+
+def _resembling(root: str, sizes: dict[str, int]) -> list[str]:
+    """Those of the paths that are files of the same size there.  A few are looked for first: most
+    layers of other images have none of them."""
+    names = list(sizes)
+    step = max(1, len(names) // _SAMPLE)
+    if not any(_is_there(root, name, sizes[name]) for name in names[::step]):
+        return []
+    return [name for name in names if _is_there(root, name, sizes[name])]
+
+
+def _is_there(root: str, name: str, size: int) -> bool:
+    try:
+        found = os.lstat(os.path.join(root, name))
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def _open(root: str, path: str) -> tuple[int, str, int]:
+    """(descriptor of the directory, name in it, descriptor of the file).  Raises OSError."""
+    head, _, last = path.rpartition("/")
+    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        directory = kernel.calls.openat2(
+            top, head or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, resolve=_WITHIN
+        )
+    finally:
+        os.close(top)
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return directory, last, os.open(last, flags, dir_fd=directory)
+    except BaseException:
+        os.close(directory)
+        raise
 
 
 class Sharing:
     """The donors of one layer, and whether this file system can share blocks."""
 
-    def __init__(self, donors: dict[str, str], single: bool) -> None:
+    def __init__(self, donors: Donors, single: bool) -> None:
         self._donors = donors
         self._single = single
         self._clones = True
@@ -93,23 +158,31 @@ class Sharing:
         if donor is None or entry.pieces is not None or not entry.size:
             return -1
         try:
-            old = os.open(donor, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            directory, last, old = _open(*donor)
         except OSError:
             return -1
         try:
             found = os.fstat(old)
             if not stat.S_ISREG(found.st_mode) or found.st_size != entry.size:
                 return -1
-            linked = donor.endswith("/fs/" + path) and self._alike(old, found, entry)
+            linked = donor[1] == path and self._alike(old, found, entry)
             if not linked and not self._clones:
                 return -1
             clear(parent, name)
-            return self._compare(archive, entry, parent, name, old, donor if linked else "")
+            source = (directory, last) if linked else None
+            return self._compare(archive, entry, parent, name, old, source)
         finally:
             os.close(old)
+            os.close(directory)
 
     def _compare(
-        self, archive: Reader, entry: Member, parent: int, name: str, old: int, donor: str
+        self,
+        archive: Reader,
+        entry: Member,
+        parent: int,
+        name: str,
+        old: int,
+        donor: tuple[int, str] | None,
     ) -> int:
         equal = 0
         data: Iterator[memoryview] = archive.data()
@@ -121,7 +194,8 @@ class Sharing:
             equal += len(piece)
         if donor and equal == entry.size:
             try:
-                os.link(donor, name, dst_dir_fd=parent, follow_symlinks=False)
+                directory, last = donor
+                os.link(last, name, src_dir_fd=directory, dst_dir_fd=parent, follow_symlinks=False)
                 return 0
             except OSError:
                 pass  # it has as many links as it can have, or the ids do not allow it

@@ -200,7 +200,11 @@ def push(
 ) -> str:
     """An image of these layers, in the registry; its whole name."""
     directory.mkdir(parents=True)
-    layout(directory, "t", [pack(tar) for tar in tars], plain=tars)
+    layers = [pack(tar) for tar in tars]
+    if pack is estargz:
+        # its table is a member of the tar
+        tars = [gzip.decompress(layer.data) for layer in layers]
+    layout(directory, "t", layers, plain=tars)
     return registry.push(f"oci:{directory}:t", name)
 
 
