@@ -40,8 +40,8 @@ def look(process: subprocess.Popen[bytes]) -> str:
     parents, wanted = _parents(), [process.pid]
     for one in wanted:
         wanted += [child for child, parent in parents.items() if parent == one]
-    pipes = {os.readlink(f"/proc/self/fd/{stream.fileno()}")
-             for stream in (process.stdout, process.stderr) if stream and not stream.closed}  # fmt: skip
+    streams = [one for one in (process.stdout, process.stderr) if one and not one.closed]
+    pipes = {os.readlink(f"/proc/self/fd/{stream.fileno()}") for stream in streams}
     wanted += [
         one for one in parents
         if one not in wanted and one != os.getpid()
