@@ -3,7 +3,7 @@
 `Engine` is the whole of it; see docs/python.md.  Nothing is loaded before it is used.
 """
 
-from __future__ import annotations
+# no `from __future__`, here and in `packed`: that is a file of its own to be found at every start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

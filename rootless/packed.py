@@ -5,13 +5,18 @@ imports seventy.  install.sh writes the file beside the package, its launcher ca
 depends on it: a module whose source has changed since, and every module when the file is missing,
 damaged or another Python's, is imported as usual.
 
+The import system's own work for a module costs as much as running it.  So a module comes with all
+that it will import: before it runs these are made without asking that system.
+
 The file: a mark, the length of the head, the head: marshal of (Python's magic number, table);
 then the code objects, each marshalled.  table: module name -> (is it a package, offset from the
-end of the head, length, its source's mtime in ns and size).
+end of the head, length, its source's mtime in ns and size, the modules that it needs at once in
+the order of their running).
 """
 
-from __future__ import annotations
+# no `from __future__`, here and in the package's own module: that is a file of its own to be found
 
+import _thread
 import marshal
 import os
 import sys
@@ -22,8 +27,11 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
+    Entry = tuple[bool, int, int, int, int, tuple[str, ...]]
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
-_MARK = b"rootless pack 1\n"
+_MARK = b"rootless pack 2\n"
+_FUTURE = "__future__"
 
 
 def path() -> str:
@@ -54,18 +62,24 @@ def use(file: str = "") -> None:
 
 def write(file: str = "") -> str:
     """Make the file; its path.  Raises OSError."""
-    table: dict[str, tuple[bool, int, int, int, int]] = {}
+    found = {
+        "rootless" + source[len(_PACKAGE) : -3].replace("/", "."): source
+        for source in _sources(_PACKAGE)
+    }
+    texts = {}
+    for name, source in {**found, _FUTURE: _source_of(_FUTURE)}.items():
+        with open(source, "rb") as opened:
+            texts[name.removesuffix(".__init__")] = (source, opened.read())
+    imports = {name: _imports(text, set(texts)) for name, (_, text) in texts.items()}
+    table: dict[str, Entry] = {}
     codes = []
     at = 0
-    for source in _sources(_PACKAGE):
-        name = "rootless" + source[len(_PACKAGE) : -3].replace("/", ".")
-        package = name.endswith(".__init__")
-        with open(source, "rb") as opened:
-            found = os.fstat(opened.fileno())
-            code = compile(opened.read(), source, "exec", dont_inherit=True)
-        data = marshal.dumps(code)
-        key = name.removesuffix(".__init__")
-        table[key] = (package, at, len(data), found.st_mtime_ns, found.st_size)
+    for name, (source, text) in texts.items():
+        status = os.stat(source)
+        data = marshal.dumps(compile(text, source, "exec", dont_inherit=True))
+        package = source.endswith("/__init__.py")
+        needed = _needed(name, imports)
+        table[name] = (package, at, len(data), status.st_mtime_ns, status.st_size, needed)
         codes.append(data)
         at += len(data)
     head = marshal.dumps((_magic(), table))
@@ -77,6 +91,57 @@ def write(file: str = "") -> str:
     return file
 
 
+def _imports(text: bytes, known: "set[str]") -> "list[str]":
+    """What a module imports when it runs, and not in a function, of the modules that are known."""
+    import ast
+
+    found: list[str] = []
+
+    def look(statements: "list[ast.stmt]") -> None:
+        for one in statements:
+            if isinstance(one, ast.Import):
+                found.extend(alias.name for alias in one.names)
+            elif isinstance(one, ast.ImportFrom) and one.module and not one.level:
+                found.append(one.module)
+                found.extend(f"{one.module}.{alias.name}" for alias in one.names)
+
+    look(ast.parse(text).body)
+    return [name for name in found if name in known]
+
+
+def _needed(name: str, imports: "dict[str, list[str]]") -> "tuple[str, ...]":
+    """All that a module leads to, each after what that leads to; nothing that leads back to it."""
+    done: dict[str, None] = {}
+    above: list[str] = [name]
+
+    def visit(one: str) -> None:
+        if one in done or one in above:
+            return
+        parent = one.rpartition(".")[0]
+        above.append(one)
+        for other in [*([parent] if parent else []), *imports[one]]:
+            visit(other)
+        above.pop()
+        done[one] = None
+
+    for one in imports[name]:
+        visit(one)
+    parents = {name[:at] for at, letter in enumerate(name) if letter == "."}
+    return tuple(one for one in done if one not in parents and not _leads(one, name, imports))
+
+
+def _leads(one: str, to: str, imports: "dict[str, list[str]]") -> bool:
+    seen, waiting = set(), [one]
+    while waiting:
+        at = waiting.pop()
+        if at == to:
+            return True
+        if at not in seen:
+            seen.add(at)
+            waiting += imports[at]
+    return False
+
+
 def _magic() -> bytes:
     # importlib.util, which has it too, would cost more than it saves
     import _frozen_importlib_external
@@ -84,7 +149,14 @@ def _magic() -> bytes:
     return _frozen_importlib_external.MAGIC_NUMBER
 
 
-def _sources(directory: str) -> list[str]:
+def _source_of(name: str) -> str:
+    """Where the source of a module is, as the rest of Python's library lies beside `os`."""
+    if name == _FUTURE:
+        return os.__file__.replace("os.py", "__future__.py")
+    return _PACKAGE + name[8:].replace(".", "/")
+
+
+def _sources(directory: str) -> "list[str]":
     found = []
     for entry in sorted(os.scandir(directory), key=lambda one: one.name):
         if entry.is_dir(follow_symlinks=False):
@@ -98,24 +170,27 @@ def _sources(directory: str) -> list[str]:
 class _Finder:
     """Finder and loader in one (https://docs.python.org/3/reference/import.html)."""
 
-    def __init__(
-        self, fd: int, table: dict[str, tuple[bool, int, int, int, int]], base: int
-    ) -> None:
+    def __init__(self, fd: int, table: "dict[str, Entry]", base: int) -> None:
         self.fd = fd
         self.table = table
         self.base = base
         self.spec = type(sys.__spec__)
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self,
+        name: str,
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,
+    ) -> "ModuleSpec | None":
         """The spec of a module that is in the file and has not changed since."""
         entry = self.table.get(name)
         if entry is None:
             return None
-        package, _, _, changed, size = entry
-        place = _PACKAGE + name[8:].replace(".", "/")
+        package, _, _, changed, size, _ = entry
+        place = _source_of(name)
         source = place + "/__init__.py" if package else place + ".py"
+        if name == _FUTURE:
+            source = place
         try:
             found = os.stat(source)
         except OSError:
@@ -128,15 +203,43 @@ class _Finder:
             spec.submodule_search_locations = [place]
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def create_module(self, spec: "ModuleSpec") -> None:
         """The usual kind of module."""
 
-    def exec_module(self, module: ModuleType) -> None:
-        """Run its code."""
-        exec(self.get_code(module.__name__), module.__dict__)
+    def exec_module(self, module: "ModuleType") -> None:
+        """Run its code, after that of all that it imports."""
+        name = module.__name__
+        # the locks of the import system are passed by: with other threads it does all by itself
+        if not _thread._count():
+            for one in self.table[name][5]:
+                if one not in sys.modules:
+                    self._make(one)
+        exec(self.get_code(name), module.__dict__)
 
-    def get_code(self, name: str) -> CodeType:
+    def _make(self, name: str) -> None:
+        """What `import` would do; not for a module whose source has changed."""
+        spec = self.find_spec(name)
+        parent, _, last = name.rpartition(".")
+        if spec is None or (parent and parent not in sys.modules):
+            return
+        made = type(sys)(name)
+        made.__spec__, made.__file__ = spec, spec.origin
+        made.__loader__ = self  # type: ignore[assignment]
+        made.__package__ = parent
+        if spec.submodule_search_locations is not None:
+            made.__path__ = spec.submodule_search_locations
+            made.__package__ = name
+        sys.modules[name] = made
+        try:
+            exec(self.get_code(name), made.__dict__)
+        except BaseException:
+            sys.modules.pop(name, None)
+            raise
+        if parent:
+            setattr(sys.modules[parent], last, made)
+
+    def get_code(self, name: str) -> "CodeType":
         """The code of a module (also for `python -m`)."""
-        _, at, length, _, _ = self.table[name]
+        _, at, length, _, _, _ = self.table[name]
         code: CodeType = marshal.loads(os.pread(self.fd, length, self.base + at))
         return code

@@ -51,7 +51,9 @@ def create(
         "single": bundle.single,
         "cgroup": "",
     }
-    box.save()
+    if waits or _asks_for_state(config["hooks"]):
+        # who starts at once is in its first state for no longer than the file takes to be written
+        box.save()
     listener = _listen(box.directory) if waits else None
     number = 4 + wanted.preserve_fds if waits else -1
     before = {**box.state(), "status": "creating", "pid": -1}
@@ -92,6 +94,11 @@ def create(
         raise
     made.waits = waits
     return made
+
+
+def _asks_for_state(configured: Json) -> bool:
+    """Whether there are hooks that may look at the container while it is made."""
+    return any(configured.get(kind) for kind in ("prestart", "createRuntime", "createContainer"))
 
 
 def _listen(directory: str) -> _socket.socket:

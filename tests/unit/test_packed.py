@@ -56,8 +56,48 @@ def test_every_module_is_in_it(tree: Path) -> None:
     data = (tree / "rootless" / Path(packed.path()).name).read_bytes()
     length = int.from_bytes(data[16:20], "little")
     _, table = marshal.loads(data[20 : 20 + length])
-    assert len(table) == int(said) == len(list(PACKAGE.rglob("*.py")))
+    # and one of Python's own that every module begins with
+    assert len(table) - 1 == int(said) == len(list(PACKAGE.rglob("*.py")))
+    assert "__future__" in table
     assert "rootless.cli.lean" in table and "rootless.cli" in table
+
+
+ALONE = """
+import sys
+kept = set(sys.modules)
+for name in sorted(known):
+    for one in set(sys.modules) - kept:
+        if one.startswith("rootless"):
+            del sys.modules[one]
+            if one.count(".") == 1:
+                vars(sys.modules["rootless"]).pop(one.partition(".")[2], None)
+    try:
+        __import__(name)
+        said = "good"
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error}"
+    made = sorted(one for one in sys.modules if one.startswith("rootless"))
+    wrong = [one for one in made
+             if getattr(sys.modules[one].__spec__, "name", one) != one
+             or "." in one and getattr(sys.modules[one.rpartition(".")[0]],
+                                       one.rpartition(".")[2], None) is not sys.modules[one]]
+    print(name, said, made, wrong)
+"""
+
+
+@pytest.mark.slow
+def test_each_module_alone_brings_what_it_would_without_the_file(tree: Path) -> None:
+    """What a module needs at once is made before it, in an order that works for each of them."""
+    data = (tree / "rootless" / Path(packed.path()).name).read_bytes()
+    length = int.from_bytes(data[16:20], "little")
+    _, table = marshal.loads(data[20 : 20 + length])
+    known = f"known = {sorted(set(table) - {'__future__', 'rootless.__main__'})!r}\n"
+    paths = f"sys.path += {[path for path in sys.path if 'site-packages' in path]!r}\n"
+    usual = ask(tree, known + paths + ALONE).splitlines()
+    fast = ask(tree, "packed.use()\n" + known + paths + ALONE).splitlines()
+    assert fast == usual
+    assert all(line.endswith(" []") for line in fast), [x for x in fast if not x.endswith(" []")]
+    assert "rootless.engine.engine good" in "\n".join(fast)
 
 
 def test_a_source_that_changed_counts(tree: Path) -> None:
