@@ -17,7 +17,7 @@ from rootless import kernel
 
 def test_import_loads_no_extension() -> None:
     code = (
-        "import sys, rootless; before = set(sys.modules)\n"
+        "import sys, __future__, rootless; before = set(sys.modules)\n"
         "from rootless import kernel; kernel.RESOLVE_IN_ROOT\n"
         "print(*sorted(set(sys.modules) - before))"
     )
