@@ -91,6 +91,7 @@ enum op {
     ORDER_STOP,        /* signal, seconds: how the container is stopped when the monitor is told to end */
     ORDER_NOTIFY,      /* path of a socket for the container's sd_notify messages, or "" */
     ORDER_PRESERVE,    /* count: descriptors from 4 on are the command's, from 3 on */
+    ORDER_OUTER,       /* as ORDER_MAP: of a user namespace around the container's, for its servers */
     ORDER_LAST
 };
 #endif

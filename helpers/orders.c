@@ -27,9 +27,8 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_SOCKET: o->socket_directory = a[0]; break;
     case ORDER_CLONE: o->clone_flags = strtoul(a[0], NULL, 10); break;
     case ORDER_MAP:
-        o->map = 1;
-        o->uid_map = a[0]; o->gid_map = a[1]; o->newuidmap = a[2]; o->newgidmap = a[3];
-        o->drop_groups = a[4][0] == '1';
+    case ORDER_OUTER:
+        *(r->op == ORDER_MAP ? &o->map : &o->outer) = (struct idmap){1, a[0], a[1], a[2], a[3], a[4][0] == '1'};
         break;
     case ORDER_JOIN:
         if (o->joins < 8) {

@@ -1,6 +1,7 @@
 /* Monitor orders, read once at start. */
 #ifndef ROOTLESS_ORDERS_H
 #define ROOTLESS_ORDERS_H
+#include "mapping.h"
 #include <stdint.h>
 
 #define MOST_SERVERS 64
@@ -12,8 +13,7 @@ struct server {
 struct orders {
     const char *id, *name, *directory, *state, *socket_directory;
     unsigned long clone_flags;
-    const char *uid_map, *gid_map, *newuidmap, *newgidmap;
-    int drop_groups, map;
+    struct idmap map, outer; /* of the container; of a user namespace around it */
     struct { unsigned long flag; const char *path; } join[8];
     int joins;
     const char *executor, *plan;

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +33,11 @@ static int keep_capabilities(void)
     return 0;
 }
 
+int outer_namespace(int user)
+{
+    return ioctl(user, NS_GET_PARENT);
+}
+
 int servers_start(struct servers *servers, const struct orders *o, pid_t target)
 {
     if (servers->count >= o->server_count)
@@ -50,6 +57,8 @@ int servers_start(struct servers *servers, const struct orders *o, pid_t target)
     int user = open(path, O_RDONLY | O_CLOEXEC);
     snprintf(path, sizeof path, "/proc/%d/ns/mnt", target);
     int mounts = open(path, O_RDONLY | O_CLOEXEC);
+    if (o->outer.given)
+        user = outer_namespace(user);
     if (user < 0 || mounts < 0 || setns(user, CLONE_NEWUSER) < 0 || setns(mounts, CLONE_NEWNS) < 0)
         _exit(126);
     /* a program below a person's own home can be read by that person alone, who may not be root of

@@ -18,6 +18,8 @@ int servers_ended(struct servers *servers, const struct orders *orders, pid_t pi
 /* When the container's first process has ended: whether its files were gone before.  A server that is
  * about to end is awaited and counts, because its file system goes before its process does. */
 int servers_were_lost(struct servers *servers, const struct orders *orders);
+/* The namespace around this one (a descriptor), where servers of ORDER_OUTER work; -1 on failure. */
+int outer_namespace(int user);
 int servers_lost(struct servers *servers);              /* reaps; the number of one that has ended, or -1 */
 void servers_stop(struct servers *servers);             /* the last first; waits until all have ended */
 #endif

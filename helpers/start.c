@@ -23,6 +23,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* To the monitor, by a child that goes away. */
+static void __attribute__((noreturn)) fail(int ctl, uint32_t op, const char *text)
+{
+    struct { uint32_t kind, index, error, op; char text[256]; } told = {'F', 0, (uint32_t)errno, op, ""};
+    snprintf(told.text, sizeof told.text, "%s", text);
+    send(ctl, &told, 16 + strlen(told.text), MSG_NOSIGNAL);
+    _exit(125);
+}
+
 struct pipes { int in[2], out[2], err[2], ctl[2], null; };
 
 /* Descriptors of the command's own, as socket activation gives them: they begin at 3, and what we use
@@ -43,14 +52,11 @@ static void child(const struct orders *o, struct pipes *p, int plan)
 {
     char answer, ctl_text[16], plan_text[16];
     hand_over(o, p, &plan);
-    if ((o->map || o->joins) && recv(p->ctl[1], &answer, 1, 0) != 1)
+    if ((o->map.given || o->joins) && recv(p->ctl[1], &answer, 1, 0) != 1)
         _exit(125);
-    if (o->map || o->joins) {
-        if ((o->drop_groups && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
-            struct { uint32_t kind, index, error, op; } told = {'F', 0, (uint32_t)errno, ORDER_MAP};
-            send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
-            _exit(125);
-        }
+    if (o->map.given || o->joins) {
+        if ((o->map.drop_groups && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+            fail(p->ctl[1], ORDER_MAP, "");
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     }
     dup2(p->in[0], 0);
@@ -65,14 +71,13 @@ static void child(const struct orders *o, struct pipes *p, int plan)
     char *argv[] = {"rootless-launch", ctl_text, plan_text, NULL}, *environment[] = {NULL};
     unblock();
     exec_sealed(o->executor, argv, environment);
-    struct { uint32_t kind, index, error, op; } told = {'F', 0, (uint32_t)errno, ORDER_EXECUTOR};
-    send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
-    _exit(125);
+    fail(p->ctl[1], ORDER_EXECUTOR, "");
 }
 
-static long clone_child(unsigned long flags, int cgroup)
+static long clone_child(unsigned long flags, unsigned long parent, int cgroup)
 {
-    struct clone_args how = {.flags = flags, .exit_signal = SIGCHLD};
+    /* with CLONE_PARENT the signal is the parent's own */
+    struct clone_args how = {.flags = flags | parent, .exit_signal = parent ? 0 : SIGCHLD};
     if (cgroup >= 0) {
         how.flags |= CLONE_INTO_CGROUP;
         how.cgroup = (uint64_t)cgroup;
@@ -80,8 +85,27 @@ static long clone_child(unsigned long flags, int cgroup)
     return syscall(SYS_clone3, &how, sizeof how);
 }
 
-/* Joining somebody's user namespace: an intermediate child enters and clones; its clone is made our
- * own child by CLONE_PARENT, so that we can wait for it. */
+/* In an intermediate process: the child becomes the monitor's own, so that it can wait for it. */
+static void __attribute__((noreturn))
+hand_on(const struct orders *o, struct pipes *p, int plan, int cgroup, const struct idmap *map)
+{
+    struct failure failure;
+    long pid = clone_child(o->clone_flags, CLONE_PARENT, cgroup);
+    if (pid == 0)
+        child(o, p, plan);
+    if (pid < 0)
+        fail(p->ctl[1], ORDER_CLONE, "clone");
+    struct { uint32_t kind, pid; } told = {'P', (uint32_t)pid};
+    if (map && map_ids(map, o->error_log, (pid_t)pid, &failure) < 0) {
+        kill((pid_t)pid, SIGKILL);
+        errno = (int)failure.error;
+        fail(p->ctl[1], ORDER_MAP, failure.text);
+    }
+    send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
+    _exit(0);
+}
+
+/* Joining somebody's user namespace: an intermediate child enters and clones. */
 static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, int cgroup)
 {
     pid_t between = fork();
@@ -89,82 +113,31 @@ static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, in
         return between;
     for (int i = 0; i < o->joins; i++) {
         int fd = open(o->join[i].path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || setns(fd, (int)o->join[i].flag) < 0) {
-            struct { uint32_t kind, index, error, op; char text[256]; } told = {'F', 0, (uint32_t)errno, ORDER_JOIN, ""};
-            snprintf(told.text, sizeof told.text, "%s", o->join[i].path);
-            send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
-            _exit(125);
-        }
+        if (fd < 0 || setns(fd, (int)o->join[i].flag) < 0)
+            fail(p->ctl[1], ORDER_JOIN, o->join[i].path);
         close(fd);
     }
-    struct clone_args how = {.flags = o->clone_flags | CLONE_PARENT};
-    if (cgroup >= 0) {
-        how.flags |= CLONE_INTO_CGROUP;
-        how.cgroup = (uint64_t)cgroup;
-    }
-    long pid = syscall(SYS_clone3, &how, sizeof how);
-    if (pid == 0)
-        child(o, p, plan);
-    struct { uint32_t kind, pid; } told = {'P', (uint32_t)pid};
-    if (pid > 0)
-        send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
-    _exit(pid > 0 ? 0 : 125);
+    hand_on(o, p, plan, cgroup, NULL);
 }
 
-static int write_file(const char *path, const char *text)
+/* A user namespace around the container's, with the ids of the layers: the container lacks these, and
+ * a server of its files, which needs them, works there (fuse(4) lets nobody in who is not in the
+ * mounter's namespace or below it).  The intermediate child makes it, and writes the inner map. */
+static pid_t clone_nested(const struct orders *o, struct pipes *p, int plan, int cgroup)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    int failed = write(fd, text, strlen(text)) < 0;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return failed ? -1 : 0;
-}
-
-static pid_t run_mapper(const char *program, const char *map, pid_t target, const char *errors)
-{
-    pid_t pid = fork();
-    if (pid)
-        return pid;
-    char number[16], *copy = strdup(map), *argv[1024] = {(char *)(uintptr_t)program, number};
-    int count = 2;
-    snprintf(number, sizeof number, "%d", target);
-    for (char *word = strtok(copy, " \n"); word && count < 1023; word = strtok(NULL, " \n"))
-        argv[count++] = word;
-    int log = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    dup2(log, 2);
-    unblock();
-    execv(program, argv);
-    _exit(127);
-}
-
-static int map_ids(const struct orders *o, pid_t pid, struct failure *failure)
-{
-    char path[64];
-    if (!o->newuidmap[0]) {
-        if (!o->drop_groups) {
-            snprintf(path, sizeof path, "/proc/%d/setgroups", pid);
-            if (write_file(path, "deny") < 0)
-                return report(failure, ORDER_MAP, errno, path);
-        }
-        snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
-        if (write_file(path, o->gid_map) < 0)
-            return report(failure, ORDER_MAP, errno, path);
-        snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
-        return write_file(path, o->uid_map) < 0 ? report(failure, ORDER_MAP, errno, path) : 0;
-    }
-    /* side by side: one after the other takes twice the time, and each takes as long as all mounts */
-    int status[2] = {0, 0};
-    pid_t mapper[2] = {run_mapper(o->newuidmap, o->uid_map, pid, o->error_log),
-                       run_mapper(o->newgidmap, o->gid_map, pid, o->error_log)};
-    for (int i = 0; i < 2; i++)
-        while (waitpid(mapper[i], &status[i], 0) < 0 && errno == EINTR)
-            ;
-    if (status[0] || status[1])
-        return report(failure, ORDER_MAP, EPERM, status[0] ? o->newuidmap : o->newgidmap);
-    return 0;
+    char answer;
+    pid_t between = fork();
+    if (between)
+        return between;
+    if (unshare(CLONE_NEWUSER) < 0)
+        fail(p->ctl[1], ORDER_OUTER, "");
+    if (send(p->ctl[1], "O", 1, MSG_NOSIGNAL) != 1 || recv(p->ctl[1], &answer, 1, 0) != 1)
+        _exit(125);
+    if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        fail(p->ctl[1], ORDER_OUTER, "");
+    /* its clone's files in /proc are to be ours */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    hand_on(o, p, plan, cgroup, &o->map);
 }
 
 /* Hooks of the runtime's own namespaces are run by whoever started us; "h" when all went well. */
@@ -209,6 +182,11 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
         if (servers_start(&made->servers, o, made->pid) < 0)
             return report(failure, ORDER_FUSE, ESRCH, "");
         send(ctl, "u", 1, MSG_NOSIGNAL);
+        return 0;
+    case 'O':
+        if (map_ids(&o->outer, o->error_log, made->pid, failure) < 0)
+            return -1;
+        send(ctl, "o", 1, MSG_NOSIGNAL);
         return 0;
     case 'P': {
         /* the intermediate process has done its work */
@@ -319,7 +297,10 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         return report(failure, ORDER_EXECUTOR, errno, o->plan);
     if (open_streams(o, &p) < 0)
         return report(failure, ORDER_STDIN, errno, "streams");
-    long pid = o->joins ? clone_joining(o, &p, plan, cgroup) : clone_child(o->session ? 0 : o->clone_flags, cgroup);
+    int indirect = o->joins || o->outer.given;
+    long pid = o->joins         ? clone_joining(o, &p, plan, cgroup)
+               : o->outer.given ? clone_nested(o, &p, plan, cgroup)
+                                : clone_child(o->session ? 0 : o->clone_flags, 0, cgroup);
     if (pid == 0)
         child(o, &p, plan);
     int saved = errno;
@@ -338,16 +319,16 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
     made->pid = (pid_t)pid;
     int done = 0;
     /* the one that joined tells whom it made; nothing can be done for that one before */
-    while (o->joins && !done && made->pid == (pid_t)pid)
+    while (indirect && !done && made->pid == (pid_t)pid)
         done = message(o, p.ctl[0], made, &h, failure);
     if (done == 1)
-        done = report(failure, ORDER_JOIN, ESRCH, "another container");
-    if (!done && (o->map || o->joins)) {
+        done = report(failure, o->joins ? ORDER_JOIN : ORDER_OUTER, ESRCH, "another container");
+    if (!done && (o->map.given || o->joins)) {
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/ns/user", made->pid);
         made->user_ns = open(path, O_RDONLY | O_CLOEXEC);
-        if (o->map)
-            done = map_ids(o, made->pid, failure);
+        if (o->map.given && !o->outer.given)
+            done = map_ids(&o->map, o->error_log, made->pid, failure);
         if (!done)
             send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
     }
@@ -359,6 +340,12 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         if (o->udp)
             done = run_udp(o, made->pid, leave[0], failure);
         close(leave[0]);
+    }
+    if (o->outer.given && made->user_ns >= 0) {
+        /* whoever removes the files needs the ids that the layers have */
+        int outer = outer_namespace(made->user_ns);
+        shut(made->user_ns);
+        made->user_ns = outer;
     }
     if (!done)
         done = handshake(o, p.ctl[0], ready[0], made, &h, failure);

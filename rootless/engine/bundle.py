@@ -16,9 +16,12 @@ from rootless.userns import helpers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rootless.documents import Json
     from rootless.engine.create import Draft
     from rootless.runtime.records import Record
+    from rootless.userns.idmap import IdMaps
 
 _JOINABLE = ("pid", "ipc", "uts", "cgroup", "network")
 _PROC_NAMES = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "network": "net"}
@@ -42,6 +45,7 @@ def prepare_root(draft: Draft) -> None:
         draft.maps,
         storage_maps,
         [*engine.storage_options, *options.storage_opt],
+        nest=not _joins(draft),
     )
     served = None
     if options.lazy or not engine.images.arrived(draft.image, storage_maps):
@@ -65,6 +69,15 @@ def prepare_root(draft: Draft) -> None:
         _hand_over(draft)
     if draft.choice.name == "copy":
         rootfs.copy_layers(draft.root_mount, draft.maps, storage_maps)
+
+
+def _joins(draft: Draft) -> bool:
+    """Whether the user namespace is going to be another container's."""
+    options = draft.options
+    words = (options.pid, options.ipc, options.uts, options.cgroupns)
+    return draft.network.kind == "container" or any(
+        (word or "").startswith("container:") for word in words
+    )
 
 
 def _check_volatile(draft: Draft, choice: drivers.Choice) -> None:
@@ -131,6 +144,8 @@ def _hand_over(draft: Draft) -> None:
                 hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place; other users of "
                 "this host can then start setuid programs of your images",
             )
+    if draft.choice is not None and draft.choice.nested:
+        return  # the server that writes there has our own id
     ours = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
     rootfs.give(ours, base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
 
@@ -339,6 +354,8 @@ def root_record(draft: Draft) -> Json:
     made: Json = {"servers": [server.as_json() for server in mount.servers]}
     if mount.served or draft.image is None:
         made["lowers"] = mount.lowers
+    if draft.choice is not None and draft.choice.nested:
+        made["nested"] = True
     return made
 
 
@@ -420,7 +437,7 @@ def orders(draft: Draft) -> list[Record]:
 def _pieces(draft: Draft) -> list[str]:
     """Root of a map without our own id can empty its directories, but not ours around them."""
     mount = draft.root_mount
-    if mount is None:
+    if mount is None or (draft.choice is not None and draft.choice.nested):
         return [draft.directory]
     trees = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
     return [*trees, draft.directory]
@@ -443,21 +460,19 @@ def namespace_orders(draft: Draft) -> list[Record]:
         joins: list[Record] = [("join", (str(compile.CLONE["user"]), "/proc/@TARGET@/ns/user"))]
         joins += [("join", (str(compile.CLONE[kind]), path)) for kind, path in draft.joined.items()]
         return [("clone", (str(flags & ~compile.CLONE["user"]),)), *joins]
-    maps = draft.maps
+    if draft.choice is not None and draft.choice.nested:
+        from rootless.engine import nesting
+
+        return [("clone", (str(flags),)), *nesting.maps(draft.maps, draft.engine.maps)]
+    return [("clone", (str(flags),)), ("map", map_order(draft.maps))]
+
+
+def map_order(maps: IdMaps) -> Sequence[str]:
+    """What the monitor needs to write a map."""
     # root of this namespace writes any map itself, and a single own id needs no help
     programs = helpers.needed(maps)
-    return [
-        ("clone", (str(flags),)),
-        (
-            "map",
-            (
-                maps.proc_text("uids"),
-                maps.proc_text("gids"),
-                *programs,
-                "0" if maps.single else "1",
-            ),
-        ),
-    ]
+    texts = (maps.proc_text("uids"), maps.proc_text("gids"))
+    return (*texts, *programs, "0" if maps.single else "1")
 
 
 def restart_policy(text: str | None) -> tuple[str, str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.container import Container
     from rootless.userns.calls import Call
+    from rootless.userns.idmap import IdMaps
 
 
 def lowers(container: Container) -> list[str]:
@@ -41,7 +42,7 @@ def _root(container: Container) -> Json:
     request: Json = {
         "path": merged,
         "binds": binds,
-        "servers": container.record.get("servers", []),
+        "servers": _servers(container),
     }
     if driver == "overlay":
         from rootless.engine import bundle
@@ -52,6 +53,20 @@ def _root(container: Container) -> Json:
         request["base"] = operations[0][1][0]
         request["overlay"] = operations[1][1][4]
     return request
+
+
+def _servers(container: Container) -> Json:
+    if container.record.get("nested"):
+        from rootless.engine import nesting
+
+        return nesting.servers(container)
+    return container.record.get("servers", [])
+
+
+def _maps(container: Container) -> IdMaps:
+    """For a worker that is given the files by their paths: who may not have the ids of storage
+    itself cannot read them."""
+    return container.storage_maps() if container.record.get("nested") else container.maps()
 
 
 def _spawn(
@@ -66,7 +81,7 @@ def _spawn(
             stdin=stdin, stdout=stdout,
         )  # fmt: skip
     return calls.spawn(
-        function, {**root, **request}, maps=container.maps(), mount_namespace=True,
+        function, {**root, **request}, maps=_maps(container), mount_namespace=True,
         stdin=stdin, stdout=stdout,
     )  # fmt: skip
 
@@ -242,7 +257,7 @@ def diff(container: Container) -> list[tuple[str, str]]:
         function = "rootless.storage.diff:diff_worker"
         request["upper"] = os.path.join(container.directory, "upper")
     found = calls.call(
-        function, request, maps=container.maps(), mount_namespace="servers" in request
+        function, request, maps=_maps(container), mount_namespace="servers" in request
     )
     ours = {mount["destination"] for mount in container.config()["mounts"]}
     ours |= {"/dev", "/proc", "/sys", "/etc/mtab"}

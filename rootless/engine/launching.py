@@ -193,7 +193,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             f'the command "{text}" cannot be executed: {reason}',
             hint=_execution_hint(code),
         )
-    if name == "map":
+    if name in ("map", "outer"):
         who = os.path.basename(text) or "the kernel"
         return HostError(
             f"{who} could not map the ids of the container: {said or reason}",

@@ -36,7 +36,7 @@ ORDERS = {
     for number, name in enumerate(
         """id directory socket clone map join executor tty stdin log field slirp slirp-socket
         slirp-request fuse go restart pid-file remove unlink exec-session log-errors
-        udp timeout gate console wait events stop notify preserve""".split(),
+        udp timeout gate console wait events stop notify preserve outer""".split(),
         100,
     )
 }

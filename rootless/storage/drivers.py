@@ -28,15 +28,17 @@ _WORKS = {
 class Choice:
     """`name` of the driver and `why` it was taken; `remap`: the container sees other ids than
     those the layers are stored with, as (uid, gid) option texts (storage.remapping); `options`:
-    what `--storage-opt` says."""
+    what `--storage-opt` says; `nested`: the container's user namespace is to lie within one that
+    has the ids of storage, where its server works."""
 
-    __slots__ = ("name", "options", "remap", "why")
+    __slots__ = ("name", "nested", "options", "remap", "why")
 
     def __init__(self, name: str, why: str, remap: tuple[str, str] = ("", "")) -> None:
         self.name = name
         self.why = why
         self.remap = remap
         self.options: dict[str, str] = {}
+        self.nested = False
 
 
 def choose(
@@ -44,8 +46,11 @@ def choose(
     maps: IdMaps,
     storage_maps: IdMaps,
     options: list[str] | None = None,
+    *,
+    nest: bool = False,
 ) -> Choice:
-    """The first driver that works, or the one that was asked for.
+    """The first driver that works, or the one that was asked for.  `nest`: whether the container's
+    namespace is new, so that another one can be put around it.
 
     Raises UsageError for an unknown name or option, HostError for a driver that cannot work here.
     """
@@ -65,11 +70,18 @@ def choose(
     problems: list[str] = []
     for name in (requested,) if requested else NAMES:
         problem = obstacle(name, storage_maps, remapped=remap != ("", ""))
-        if unseen and name not in ("overlay", "copy"):
+        nested = bool(unseen) and nest and name == "fuse-overlayfs" and not storage_maps.single
+        if unseen and name not in ("overlay", "copy") and not nested:
             problem = unseen
         if not problem:
             why = "asked for" if requested else "; ".join(problems) or _WORKS[name]
             made = Choice(name, why, remap)
+            if nested:
+                made.nested = True
+                made.remap = (
+                    remapping.around(maps.uids, storage_maps.uids),
+                    remapping.around(maps.gids, storage_maps.gids),
+                )
             if options:
                 from rootless.storage import options as words
 

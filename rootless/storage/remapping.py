@@ -60,3 +60,25 @@ def _without(parts: list[tuple[int, int, int]], beneath: int) -> list[tuple[int,
 def texts(maps: IdMaps, stored: IdMaps) -> tuple[str, str]:
     """`mapping` of uids and of gids.  Raises UsageError."""
     return mapping(maps.uids, stored.uids), mapping(maps.gids, stored.gids)
+
+
+def around(view: Extents, stored: Extents) -> str:
+    """The same for a server in the namespace in which the layers are stored, which shows the files
+    to a namespace within: `view` may lack any of the layers' ids.
+
+    An id of the image is beneath what it is there, and is shown as the id that the container's own
+    one has in the outer namespace.
+    """
+    parts = sorted((shown, inside, count) for inside, shown, count in within(view, stored))
+    return ":".join(f"{beneath}:{shown}:{count}" for shown, beneath, count in parts)
+
+
+def within(view: Extents, stored: Extents) -> Extents:
+    """`view`, a map of host ids, as a map of the ids of the namespace `stored`."""
+    made = []
+    for inside, host, size in view:
+        for outer, start, length in stored:
+            low, high = max(host, start), min(host + size, start + length)
+            if low < high:
+                made.append((inside + low - host, outer + low - start, high - low))
+    return tuple(sorted(made))

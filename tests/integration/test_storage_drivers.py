@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -95,11 +97,11 @@ def test_a_range_for_each_container(rootless: Command, busybox_image: str, place
     for name in ("one", "two"):
         found = rootless("run", "-d", "--name", name, "--userns", "auto", "--network", "none",
                          busybox_image, "sleep", "100")  # fmt: skip
-        # never silent: a map that lacks the owners of the image needs copies of its files
-        assert "note: the image's files are copied for this container" in found.stderr
+        assert "copied" not in found.stderr
     maps = {}
     for name in ("one", "two"):
-        text = rootless("exec", name, "cat", "/proc/self/uid_map").stdout.split()
+        pid = rootless("inspect", "-f", "{{.State.Pid}}", name).stdout.strip()
+        text = Path(f"/proc/{pid}/uid_map").read_text().split()
         maps[name] = (int(text[1]), int(text[2]))
         owners = rootless("exec", name, "stat", "-c", "%u:%g", "/etc/passwd", "/home/guest").stdout
         assert owners.split() == ["0:0", "1000:1000"]
@@ -108,7 +110,7 @@ def test_a_range_for_each_container(rootless: Command, busybox_image: str, place
     assert abs(maps["one"][0] - maps["two"][0]) >= 2001
     assert os.getuid() not in range(maps["one"][0], sum(maps["one"]))
     # what was freed is given again
-    first = maps["one"][0]
+    first = int(rootless("exec", "one", "cat", "/proc/self/uid_map").stdout.split()[1])
     rootless("rm", "-f", "one")
     assert _map(rootless, "--userns", "auto:size=5", busybox_image) == [[0, first, 5]]
     forced = _map(rootless, "--userns", "auto:size=5,uidmapping=2:9:1", busybox_image)
@@ -122,6 +124,78 @@ def test_a_range_for_each_container(rootless: Command, busybox_image: str, place
     ):
         refused = rootless("run", "--userns", words, busybox_image, "true", code=125)
         assert said in refused.stderr, refused
+
+
+def _bytes(directory: Path) -> int:
+    """What a container's directory holds on the disk, seen as its owner."""
+    words = ["du", "-s", "-B1", str(directory)]
+    return int(subprocess.run(words, capture_output=True, text=True).stdout.split()[0])
+
+
+@pytest.mark.slow
+def test_ids_of_its_own_without_copies(rootless: Command, busybox_image: str, place: Place) -> None:
+    _let_pass(place)
+    auto = ["--userns", "auto", "--name", "c"]
+    script = (
+        "stat -c '%u:%g %a' /etc/passwd /home/guest; echo x >>/etc/passwd; chown 5:6 /etc/group;"
+        "chmod 4711 /etc/group; su guest -c 'touch /home/guest/own; cat /etc/shadow' 2>&1 | wc -l;"
+        "touch /new; rm /etc/hostname; mkdir -m 700 /closed; echo y >/closed/in;"
+        "chown -R 33:44 /closed; sleep 1000"
+    )
+    done = rootless("run", "-d", *auto, busybox_image, "sh", "-c", script)
+    assert "copied" not in done.stderr
+    rootless("wait", "--condition", "running", "c")
+    for _ in range(600):
+        if rootless("exec", "c", "ls", "/closed/in", code=None).code == 0:
+            break
+    directory = place.data / "containers" / done.stdout.strip()
+    assert os.listdir(directory / "merged") == []
+    assert _bytes(directory) < 400_000 < os.stat("/bin/busybox").st_size
+    look = ["stat", "-c", "%u:%g %a", "/etc/group", "/new", "/home/guest/own", "/closed/in"]
+    owners = ["5:6", "4711", "0:0", "644", "1000:1000", "644", "33:44", "644"]
+    assert rootless("exec", "c", *look).stdout.split() == owners
+    changed = {"A /new", "A /closed", "A /closed/in", "A /home/guest/own", "C /etc/passwd"}
+    for turn in ("running", "stopped", "again"):
+        if turn == "stopped":
+            rootless("stop", "-t", "0", "c")
+        elif turn == "again":
+            rootless("start", "c")
+            assert rootless("exec", "c", *look).stdout.split() == owners
+        assert changed <= set(rootless("diff", "c").stdout.splitlines())
+        with tarfile.open(fileobj=io.BytesIO(rootless("cp", "c:/closed", "-").out)) as archive:
+            members = {one.name: (one.uid, one.gid) for one in archive}
+        assert members.items() >= {"closed": (33, 44), "closed/in": (33, 44)}.items()
+        source = place.work / turn
+        source.write_text(turn)
+        rootless("cp", source, "c:/closed")
+        with tarfile.open(fileobj=io.BytesIO(rootless("cp", f"c:/closed/{turn}", "-").out)) as file:
+            copied = next(iter(file))
+        assert (copied.uid, copied.size) == (0, len(turn))
+    rootless("commit", "-q", "c", "made:1")
+    rootless("rm", "-f", "c")
+    assert not directory.exists()
+    # the image has the ids that the container saw, whoever runs it
+    for words in ([], ["--userns", "auto"], ["--userns", "auto", "--network", "slirp4netns"]):
+        run = ["run", "--rm", "--network", "none", *words, "made:1"]
+        assert rootless(*run, *look[:-1]).stdout.split()[:6] == owners[:6]
+    # in another container's namespaces there is no room for one around them
+    rootless("run", "-d", "--name", "other", "--network", "none", busybox_image, "sleep", "1000")
+    shared = rootless("run", "--rm", "--userns", "auto", "--network", "container:other",
+                      busybox_image, "true")  # fmt: skip
+    assert "note: the image's files are copied" in shared.stderr
+    rootless("rm", "-f", "-t", "0", "other")
+
+
+def test_ids_of_its_own_where_nothing_can_serve_them(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    _let_pass(place)
+    # never silent
+    words = ["run", "--rm", "--userns", "auto", "--network", "none", busybox_image]
+    done = rootless("--storage-driver", "copy", *words, "stat", "-c", "%u:%g", "/home/guest")
+    assert done.stdout == "1000:1000\n"
+    refused = rootless("--storage-driver", "python-fuse", *words, "true", code=125)
+    assert "the container lacks the ids to which the image's files belong" in refused.stderr
 
 
 @pytest.mark.usefixtures("everyone")

@@ -6,7 +6,7 @@ import pytest
 
 from rootless.engine import auto_ids
 from rootless.errors import HostError, UsageError
-from rootless.storage import ownership, volume_options
+from rootless.storage import ownership, remapping, volume_options
 from rootless.storage.pyfuse.ids import Ids
 from rootless.userns import idmap
 
@@ -32,6 +32,18 @@ def test_ids_that_differ() -> None:
 def test_one_id_for_all() -> None:
     ids = Ids("", 0)
     assert (ids.shown(77), ids.beneath(77)) == (0, -1)
+
+
+def test_ids_shown_from_around() -> None:
+    # a container with 100 of the base map's ids from 5000 on, and one with a piece of its own before
+    view = ((0, 104999, 100),)
+    assert remapping.within(view, BASE.uids) == ((0, 5000, 100),)
+    assert remapping.around(view, BASE.uids) == "0:5000:100"
+    assert remapping.around(((0, 1000, 1), (1, 100001, 2)), BASE.uids) == "0:0:1:1:2:2"
+    assert remapping.around(((0, 5, 10),), BASE.uids) == ""
+    # a range that lies across a border of the base map
+    base = ((0, 1000, 1), (1, 100000, 10), (11, 200000, 10))
+    assert remapping.within(((0, 100005, 5), (5, 200000, 5)), base) == ((0, 6, 5), (5, 11, 5))
 
 
 @pytest.mark.parametrize(
