@@ -16,6 +16,7 @@ from integration.test_systemd import (
     cgroup_of,
     outside,
     properties,
+    supervisors,
     systemctl,
     wait_for,
 )
@@ -74,7 +75,7 @@ def test_checks_by_a_timer(rootless: Command, busybox_image: str, victim: str) -
             Path(f"/proc/{one}/comm").read_text().strip()
             for one in (path.parent / "sup/cgroup.procs").read_text().split()
         }
-        assert names == {"rootless-monito"}
+        assert names == supervisors(rootless)
         for pid in (path.parent / "sup/cgroup.procs").read_text().split():
             os.kill(int(pid), signal.SIGKILL)
     else:

@@ -27,7 +27,7 @@ PACKAGES = (
 EXTRA = {
     "bookworm": ["crun", "runc", "podman", "apparmor"],
     "trixie": ["crun", "runc", "podman", "apparmor"],
-    "bullseye": ["crun"],
+    "bullseye": ["crun", "apparmor"],
 }
 # long-term support of bullseye has ended, and its security archive no longer has all it lists
 PLAIN = {"bullseye"}

@@ -74,7 +74,8 @@ def site(suite: str) -> pathlib.Path:
 # the newer Debian's own C library and loader: those of the machine are older
 # (the loader by its real name: lib64 has a link that leads to the machine's own)
 WRAPPER = """#!/bin/sh
-exec /opt/python/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --argv0 /opt/python/bin/python3 --library-path \\
+exec /opt/python/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --argv0 \\
+/opt/python/bin/python3 --library-path \\
 /opt/python/lib/x86_64-linux-gnu:/opt/python/usr/lib/x86_64-linux-gnu \\
 /opt/python/usr/bin/python3.11 "$@"
 """
