@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    from rootless.engine.collections import Images
     from rootless.engine.engine import Engine
+    from rootless.engine.images import Images
     from rootless.images.store import ImageStore, Layer
 
 

@@ -9,8 +9,8 @@ from rootless.engine import health, telling
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.collections import Images
     from rootless.engine.container import Container
+    from rootless.engine.images import Images
     from rootless.engine.state import State
     from rootless.images.store import ImageRecord
 

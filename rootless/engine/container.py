@@ -6,6 +6,7 @@ import os
 
 from rootless import documents, paths
 from rootless.engine import names, state
+from rootless.engine.known import Known
 from rootless.errors import Conflict, ContainerNotFound, HostError
 
 TYPE_CHECKING = False
@@ -16,35 +17,18 @@ if TYPE_CHECKING:
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.checking import Outcome
-    from rootless.engine.engine import Engine
     from rootless.engine.image import Image
-    from rootless.engine.launching import Started
     from rootless.engine.options import ExecOptions
     from rootless.engine.results import ExecResult
     from rootless.engine.session import Session
     from rootless.engine.state import State
-    from rootless.userns.idmap import IdMaps
 
 
-class Container:
+class Container(Known):
     """A container as the person's directory knows it; every look at its state is a fresh one.
 
     As a context manager it is removed, by force, at the end.
     """
-
-    def __init__(self, engine: Engine, identifier: str) -> None:
-        """Raises ContainerNotFound."""
-        self.engine = engine
-        self.id = identifier
-        self.directory = os.path.join(engine.containers_dir, identifier)
-        self.reload()
-
-    def reload(self) -> None:
-        """Read again what was asked for (a rename changes it)."""
-        try:
-            self.record: Json = documents.read(os.path.join(self.directory, "container.json"))
-        except (OSError, ValueError):
-            raise ContainerNotFound(f'no such container: "{self.id[:12]}"') from None
 
     def __enter__(self) -> Container:
         return self
@@ -55,104 +39,6 @@ class Container:
         except ContainerNotFound:
             pass
 
-    def __repr__(self) -> str:
-        return f"<Container {self.short_id} {self.name}>"
-
-    # what it is
-
-    @property
-    def short_id(self) -> str:
-        """The first 12 digits of the id."""
-        return self.id[:12]
-
-    @property
-    def name(self) -> str:
-        """Its unique name."""
-        return str(self.record["name"])
-
-    @property
-    def image(self) -> str:
-        """The image as it was named, without what docker leaves out."""
-        return str(self.record["image"])
-
-    @property
-    def image_id(self) -> str:
-        """64 hex digits; empty for --rootfs."""
-        return str(self.record["imageId"])
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The image's labels and its own."""
-        return dict(self.record["labels"])
-
-    @property
-    def ports(self) -> dict[str, list[dict[str, str]]]:
-        """Where they are published: {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}."""
-        from rootless.engine import telling
-
-        return telling.port_table(self.record["ports"])
-
-    @property
-    def created(self) -> float:
-        """When it was made, in seconds since the epoch."""
-        return float(self.record["created"])
-
-    def state(self) -> State:
-        """A fresh look at its life."""
-        found = state.read(self.directory)
-        if found.status == "running" and state.paused(self.cgroup()):
-            found.status = "paused"
-        return found
-
-    def process(self, found: State | None = None) -> tuple[int, int]:
-        """(host pid, start time in ticks since boot) of its first process; (0, 0) without one.
-
-        Under another runtime that is the runtime's child: `state` knows the runtime itself.
-        `found`: the state, where it was just looked at.
-        """
-        found = found or self.state()
-        if not found.pid or self.record["runtime"] == "rootless":
-            return found.pid, found.pid_start
-        from rootless.engine import foreign
-
-        pid = foreign.inner(found.pid)
-        return pid, state.start_time(pid) if pid else 0
-
-    @property
-    def status(self) -> str:
-        """created, running, paused, restarting or exited."""
-        return self.state().status
-
-    def maps(self) -> IdMaps:
-        """The ids of the container and of the host."""
-        from rootless.userns.idmap import IdMaps
-
-        return IdMaps.from_dict(self.record["maps"])
-
-    def storage_maps(self) -> IdMaps:
-        """The map in which all of the container's files can be handled."""
-        maps = self.maps()
-        return maps if maps.single else self.engine.maps
-
-    def cgroup(self) -> str:
-        """The path of the container's cgroup, empty without one."""
-        try:
-            with open(os.path.join(self.directory, "cgroup"), encoding="utf-8") as file:
-                return file.read()
-        except OSError:
-            return ""
-
-    def config(self) -> Json:
-        """The OCI runtime configuration."""
-        return documents.read(os.path.join(self.directory, "config.json"))
-
-    def lock(self) -> documents.Lock:
-        """Whoever changes the container's state holds this."""
-        try:
-            return documents.Lock(os.path.join(self.directory, "lock"))
-        except FileNotFoundError:
-            raise ContainerNotFound(f'no such container: "{self.name}"') from None
-
     # its life
 
     def start(self, *, attach: bool = False) -> Session | None:
@@ -160,13 +46,16 @@ class Container:
 
         A running container is left as it is.  Raises what the failing step of the launch means.
         """
+        from rootless.engine import launching
+
         with self.lock():
             found = self.state()
             if found.alive or found.monitor:
                 return self.attach_session() if attach else None
             if attach:
                 self._event("attach")  # docker's order: whoever looks is there before it starts
-            started = self._launch(found)
+            self._tell_lost(found)
+            started = launching.launch(self)
         if self.record.get("service"):
             from rootless.engine import notifying
 
@@ -181,42 +70,6 @@ class Container:
     def _event(self, action: str, **more: str) -> None:
         self.engine.container_event(action, self.record, **more)
 
-    def _launch(self, found: State) -> Started:
-        from rootless.engine import launching
-
-        self._tell_lost(found)
-        state.settle(self.directory)
-        ran = False
-        for name in ("state", "stopping", "helpers.log", "cgroup", "health.times"):
-            try:
-                os.unlink(os.path.join(self.directory, name))
-                ran = True
-            except FileNotFoundError:
-                pass
-        sockets = paths.socket_directory(self.id)
-        try:
-            os.mkdir(sockets, 0o700)
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            paths.ensure(paths.runtime_dir())
-            os.makedirs(sockets, 0o700, exist_ok=True)
-        if self.record["ports"]:
-            from rootless.network import ports
-
-            published = [ports.Port.from_dict(one) for one in self.record["ports"]]
-            ports.check_free(published, patience=1 if ran else 0)
-        if self.record.get("service"):
-            from rootless.engine import notifying
-
-            notifying.before(self)
-        orders = os.path.join(self.directory, "orders")
-        if self.record.get("networkTarget"):
-            orders = launching.aim(self, orders)
-        return launching.spawn(
-            orders, self.name, place=self._place, service=self.record.get("service")
-        )
-
     def _tell_lost(self, found: State) -> None:
         # its monitor could not any more
         if found.lost:
@@ -225,26 +78,6 @@ class Container:
     def manager(self) -> Manager:
         """Who applies its limits on this host.  Raises UsageError, HostError."""
         return self.engine.cgroups(self.record["cgroup"].get("mode", ""))
-
-    def _place(self, pid: int) -> str:
-        from rootless.cgroups import limits
-
-        wanted = self.record["cgroup"]
-        manager = self.manager()
-        path = manager.attach(
-            pid,
-            self.id,
-            limits.Resources.from_dict(wanted["resources"]),
-            parent=wanted["parent"],
-            name=self.name,
-        )
-        if path:
-            documents.write_bytes(os.path.join(self.directory, "cgroup"), path.encode())
-        if self.record.get("health"):
-            from rootless.engine import checking
-
-            return "\0".join([path, *checking.drive(self, manager, path)])
-        return path
 
     def attach_session(self) -> Session:
         """A session with the running container.  Raises Conflict when it does not run."""
@@ -500,42 +333,8 @@ class Container:
 
         return committing.commit(self, name, **words)
 
-    # how it is told
-
-    def status_text(self) -> str:
-        """`Up 3 minutes`, `Exited (0) 5 seconds ago`, as docker says it."""
-        from rootless.engine import telling
-
-        found = self.state()
-        return telling.status(found, self.health_text(found))
-
-    @property
-    def health(self) -> str:
-        """starting, healthy or unhealthy; none without a health check."""
-        from rootless.engine import health
-
-        return health.status(self.directory, self.record, self.state())
-
     def check_health(self) -> Outcome:
         """Check now; see rootless.engine.checking.check."""
         from rootless.engine import checking
 
         return checking.check(self)
-
-    def health_text(self, found: State) -> str:
-        """What its health adds to that: ` (healthy)`, or nothing."""
-        if not self.record.get("health"):
-            return ""
-        from rootless.engine import health
-
-        return health.in_words(self.directory, self.record, found)
-
-    def command_text(self) -> str:
-        """The command as one string."""
-        return " ".join(self.record["command"])
-
-    def ports_text(self) -> str:
-        """`0.0.0.0:8080->80/tcp, …`."""
-        from rootless.engine import telling
-
-        return telling.ports(self.record["ports"])

@@ -11,7 +11,7 @@ import os
 import time
 
 from rootless import documents
-from rootless.engine import accounts, bundle, log_options, names, session, signals, spec
+from rootless.engine import accounts, bundle, log_options, names, roots, session, signals, spec
 from rootless.engine import binds as binding
 from rootless.errors import Conflict, RootlessError, UsageError
 from rootless.network import modes, ports
@@ -290,14 +290,14 @@ def _choose_ids(draft: Draft) -> None:
 def _fill(draft: Draft) -> None:
     """Everything in the container's directory but `container.json`."""
     engine, options = draft.engine, draft.options
-    bundle.prepare_root(draft)
+    roots.prepare_root(draft)
     draft.arguments = spec.command(options, draft.image_config)
     # joins, host name and limits are checked before anything is built on them
     bundle.join_others(draft)
     draft.hostname = bundle.hostname(draft)
     user = options.user if options.user is not None else draft.image_config.get("User") or ""
     draft.account = accounts.account(
-        user, list(options.group_add), lambda path: bundle.read_file(draft, path)
+        user, list(options.group_add), lambda path: roots.read_file(draft, path)
     )
     draft.env = spec.environment(options, draft.image_config, draft.hostname, draft.account.home)
     if draft.image is not None and "docker.io/rootless/hello:latest" in draft.image.names:
@@ -349,7 +349,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "annotations": draft.config["annotations"],
         "maps": draft.maps.as_dict(),
         "driver": draft.choice.name if draft.choice else "directory",
-        **bundle.root_record(draft),
+        **roots.root_record(draft),
         "network": draft.network.kind,
         "networkTarget": draft.target,
         "ports": [port.as_dict() for port in draft.ports],

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
-    from rootless.engine.collections import Containers, Images
+    from rootless.engine.containers import Containers
     from rootless.engine.event_log import Event
+    from rootless.engine.images import Images
     from rootless.engine.manifest_lists import Manifests
     from rootless.engine.options import ContainerOptions
     from rootless.engine.trusting import Demands
@@ -66,14 +67,14 @@ class Engine(Logins):
     @property
     def containers(self) -> Containers:
         """Containers: run, create, get, list, prune."""
-        from rootless.engine.collections import Containers
+        from rootless.engine.containers import Containers
 
         return Containers(self)
 
     @property
     def images(self) -> Images:
         """Images: pull, load, get, list, tag, remove, prune."""
-        from rootless.engine.collections import Images
+        from rootless.engine.images import Images
 
         return Images(self)
 

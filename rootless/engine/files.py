@@ -45,11 +45,11 @@ def _root(container: Container) -> Json:
         "servers": _servers(container),
     }
     if driver == "overlay":
-        from rootless.engine import bundle
+        from rootless.engine import roots
         from rootless.storage import rootfs
 
         mount = rootfs.RootMount("overlay", container.directory, lowers(container))
-        operations = bundle.overlay_operations(mount)
+        operations = roots.overlay_operations(mount)
         request["base"] = operations[0][1][0]
         request["overlay"] = operations[1][1][4]
     return request

@@ -6,8 +6,8 @@ from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.collections import Images
     from rootless.engine.engine import Engine
+    from rootless.engine.images import Images
     from rootless.images.record import ImageRecord
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from rootless.documents import Json
-    from rootless.engine.collections import Images
+    from rootless.engine.images import Images
 
 
 class History(list[Steps]):

@@ -11,6 +11,7 @@ import errno
 import os
 
 from rootless import documents, paths
+from rootless.engine import state
 from rootless.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -38,6 +39,66 @@ class Started:
     def __init__(self, pid: int, channel: int) -> None:
         self.pid = pid
         self.channel = channel
+
+
+def launch(container: Container) -> Started:
+    """Start a container of which nothing runs, under its lock; raises what `spawn` raises."""
+    state.settle(container.directory)
+    ran = False
+    for name in ("state", "stopping", "helpers.log", "cgroup", "health.times"):
+        try:
+            os.unlink(os.path.join(container.directory, name))
+            ran = True
+        except FileNotFoundError:
+            pass
+    sockets = paths.socket_directory(container.id)
+    try:
+        os.mkdir(sockets, 0o700)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        paths.ensure(paths.runtime_dir())
+        os.makedirs(sockets, 0o700, exist_ok=True)
+    if container.record["ports"]:
+        from rootless.network import ports
+
+        published = [ports.Port.from_dict(one) for one in container.record["ports"]]
+        ports.check_free(published, patience=1 if ran else 0)
+    if container.record.get("service"):
+        from rootless.engine import notifying
+
+        notifying.before(container)
+    orders = os.path.join(container.directory, "orders")
+    if container.record.get("networkTarget"):
+        orders = aim(container, orders)
+    return spawn(
+        orders,
+        container.name,
+        place=lambda pid: _in_cgroup(container, pid),
+        service=container.record.get("service"),
+    )
+
+
+def _in_cgroup(container: Container, pid: int) -> str:
+    """Put the monitor into its cgroup; what the monitor is answered (docs/architecture.md)."""
+    from rootless.cgroups import limits
+
+    wanted = container.record["cgroup"]
+    manager = container.manager()
+    path = manager.attach(
+        pid,
+        container.id,
+        limits.Resources.from_dict(wanted["resources"]),
+        parent=wanted["parent"],
+        name=container.name,
+    )
+    if path:
+        documents.write_bytes(os.path.join(container.directory, "cgroup"), path.encode())
+    if container.record.get("health"):
+        from rootless.engine import checking
+
+        return "\0".join([path, *checking.drive(container, manager, path)])
+    return path
 
 
 def spawn(

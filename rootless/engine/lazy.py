@@ -19,9 +19,9 @@ from rootless.storage.rootfs import Server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.collections import Images
     from rootless.engine.container import Container
     from rootless.engine.create import Draft
+    from rootless.engine.images import Images
     from rootless.images.record import ImageRecord, Layer
     from rootless.images.registry import Registry
     from rootless.userns.idmap import IdMaps

@@ -9,7 +9,7 @@ from rootless.errors import HostError, NotFound, StorageError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.collections import Images
+    from rootless.engine.images import Images
     from rootless.images.record import ImageRecord
     from rootless.storage.showing import Inside
 

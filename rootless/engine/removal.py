@@ -7,7 +7,7 @@ from rootless.errors import Conflict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.collections import Images
+    from rootless.engine.images import Images
     from rootless.images.store import ImageRecord
 
     Filters = dict[str, list[str]]

@@ -7,8 +7,8 @@ from rootless.engine.results import ExecResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.collections import Containers
     from rootless.engine.container import Container
+    from rootless.engine.containers import Containers
     from rootless.images.store import ImageRecord
 
 

@@ -11,8 +11,8 @@ from rootless.storage import rootfs, squashfs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.collections import Images
     from rootless.engine.create import Draft
+    from rootless.engine.images import Images
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # what singularity and apptainer do before the command, as far as it is in the image itself
@@ -45,7 +45,7 @@ def _config(image: squashfs.SingleFile) -> Json:
 
 
 def prepare(draft: Draft) -> None:
-    """As bundle.prepare_root, for such an image."""
+    """As roots.prepare_root, for such an image."""
     from rootless.storage import drivers
 
     if draft.file is None:
