@@ -38,7 +38,8 @@ def hook(event, words):
     with lock:
         seen += 1
         if seen == at:
-            os.kill(os.getpid(), 9)
+            # alone, or with all that it has started, as when a session or a job is killed
+            os.kill(os.getpid(), 9) if at % 2 else os.killpg(0, 9)
         if not at:
             os.write(fd, b".")
 fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -63,7 +64,7 @@ class Killer:
         env = {**self.place.env, "KILL_AT": str(number), "KILL_LOG": str(self.log)}
         done = subprocess.run(
             [_python(), "-IS", str(self.script), *words], env=env, cwd=self.place.work,
-            capture_output=True, timeout=60,
+            capture_output=True, timeout=60, start_new_session=True,
         )  # fmt: skip
         assert done.returncode == (-9 if number else 0), (words, number, done)
         return self.log.stat().st_size
