@@ -346,19 +346,12 @@ fi
 chmod -R a+rX "$new"
 
 launcher() {
-    cat <<EOT
-#!$python -IS
-# $mark
-import sys
-sys.path += ["$1", "$1/rootless/_vendor"]
-try:
-    from rootless import packed
-    packed.use()
-    from rootless.$2 import main
-except KeyboardInterrupt:
-    sys.exit(130)
-sys.exit(main())
-EOT
+    "$python" -IS -c 'import sys
+sys.path.insert(0, sys.argv[1])
+from rootless import packing
+_, site, module, note, python = sys.argv
+paths = [site, site + "/rootless/_vendor"]
+sys.stdout.write(packing.launcher(python, module, note, paths))' "$1" "$2" "$mark" "$python"
 }
 
 launcher "$new" cli.lean >"$temporary/try"
@@ -377,8 +370,8 @@ mv "$new" "$lib/site"
 # one file with all bytecode makes a command start faster; without it everything works as well
 "$python" -IS -c 'import sys
 sys.path.insert(0, sys.argv[1])
-from rootless import packed
-packed.write()' "$lib/site" 2>/dev/null || :
+from rootless import packing
+packing.write()' "$lib/site" 2>/dev/null || :
 rm -rf "$old"
 for name in rootless rootless-runtime rootless-generator; do
     case $name in

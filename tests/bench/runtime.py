@@ -72,14 +72,14 @@ def launcher(directory: Path) -> list[str]:
     """As install.sh writes it."""
     script = directory / "rootless-runtime"
     packages = sysconfig.get_paths()["purelib"]
-    begin = f"import sys\nsys.path[:0] = [{str(TREE)!r}]\nsys.path.append({packages!r})\n"
-    pack = str(directory / "packed.bin")
-    words = [f"{begin}from rootless import packed\npacked.write({pack!r})"]
-    subprocess.run(["/usr/bin/python3", "-IS", "-c", *words], check=True)
-    script.write_text(
-        f"{begin}from rootless import packed\npacked.use({pack!r})\n"
-        "from rootless.cli.oci.main import main\nsys.exit(main())\n"
+    words = (
+        f"import sys\nsys.path.insert(0, {str(TREE)!r})\nfrom rootless import packing\n"
+        f"packing.write({str(directory / 'packed.bin')!r})\n"
+        "print(packing.launcher('/usr/bin/python3', 'cli.oci.main', 'for a measurement', "
+        f"[{str(TREE)!r}, {packages!r}], {str(directory / 'packed.bin')!r}))"
     )
+    started = ["/usr/bin/python3", "-IS", "-c", words]
+    script.write_text(subprocess.run(started, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return ["/usr/bin/python3", "-IS", str(script)]
 
 

@@ -58,14 +58,13 @@ def launcher(directory: Path) -> list[str]:
 
     script = directory / "rootless"
     packages = sysconfig.get_paths()["purelib"]
-    begin = f"import sys\nsys.path.insert(0, {str(TREE)!r})\nsys.path.append({packages!r})\n"
-    pack = str(directory / "packed.bin")
-    run(["/usr/bin/python3", "-IS", "-c",
-         f"{begin}from rootless import packed\npacked.write({pack!r})"])  # fmt: skip
-    script.write_text(
-        f"{begin}from rootless import packed\npacked.use({pack!r})\n"
-        "from rootless.cli.lean import main\nsys.exit(main())\n"
+    words = (
+        f"import sys\nsys.path.insert(0, {str(TREE)!r})\nfrom rootless import packing\n"
+        f"packing.write({str(directory / 'packed.bin')!r})\n"
+        "print(packing.launcher('/usr/bin/python3', 'cli.lean', 'for a measurement', "
+        f"[{str(TREE)!r}, {packages!r}], {str(directory / 'packed.bin')!r}))"
     )
+    script.write_text(run(["/usr/bin/python3", "-IS", "-c", words]))
     return ["/usr/bin/python3", "-IS", str(script)]
 
 

@@ -15,6 +15,14 @@ import rootless
 from rootless import packed
 
 PACKAGE = Path(rootless.__file__).parent
+WRITE = "from rootless import packing; packing.write()"
+
+
+def parts(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Mark and magic number, the code that reads it, the table, the modules."""
+    code, table = (int.from_bytes(data[at : at + 4], "little") for at in (20, 24))
+    first = packed.BEGIN + code
+    return data[:20], data[packed.BEGIN : first], data[first : first + table], data[first + table :]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +30,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package with its file of bytecode."""
     path = tmp_path_factory.mktemp("site")
     shutil.copytree(PACKAGE, path / "rootless", ignore=shutil.ignore_patterns("__pycache__", "bin"))
-    ask(path, "packed.write()")
+    ask(path, WRITE)
     return path
 
 
@@ -52,10 +60,9 @@ def test_modules_come_from_the_file(tree: Path) -> None:
 
 
 def test_every_module_is_in_it(tree: Path) -> None:
-    said = ask(tree, "print(len(packed._sources(packed._PACKAGE)))")
+    said = ask(tree, "from rootless import packing; print(len(packing.sources(packed.PACKAGE)))")
     data = (tree / "rootless" / Path(packed.path()).name).read_bytes()
-    length = int.from_bytes(data[16:20], "little")
-    _, table = marshal.loads(data[20 : 20 + length])
+    table = marshal.loads(parts(data)[2])
     # and one of Python's own that every module begins with
     assert len(table) - 1 == int(said) == len(list(PACKAGE.rglob("*.py")))
     assert "__future__" in table
@@ -89,8 +96,7 @@ for name in sorted(known):
 def test_each_module_alone_brings_what_it_would_without_the_file(tree: Path) -> None:
     """What a module needs at once is made before it, in an order that works for each of them."""
     data = (tree / "rootless" / Path(packed.path()).name).read_bytes()
-    length = int.from_bytes(data[16:20], "little")
-    _, table = marshal.loads(data[20 : 20 + length])
+    table = marshal.loads(parts(data)[2])
     known = f"known = {sorted(set(table) - {'__future__', 'rootless.__main__'})!r}\n"
     paths = f"sys.path += {[path for path in sys.path if 'site-packages' in path]!r}\n"
     usual = ask(tree, known + paths + ALONE).splitlines()
@@ -108,26 +114,44 @@ def test_a_source_that_changed_counts(tree: Path) -> None:
         assert ask(tree, TELL).splitlines()[0] == "_Finder SourceFileLoader"
     finally:
         source.write_text(old)
-        ask(tree, "packed.write()")
+        ask(tree, WRITE)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "other-python"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "short", "noise", "other-python"])
 def test_a_file_that_cannot_be_used_is_not(tree: Path, tmp_path: Path, damage: str) -> None:
     data = (tree / "rootless" / Path(packed.path()).name).read_bytes()
-    length = int.from_bytes(data[16:20], "little")
-    file = tmp_path / "pack"
-    magic, table = marshal.loads(data[20 : 20 + length])
-    other = marshal.dumps((b"\0\0" + magic[2:], table))
+    first, code, table, modules = parts(data)
+    lengths, file = data[20 : packed.BEGIN], tmp_path / "pack"
     texts = {
         "empty": b"",
-        "cut": data[: 20 + length // 2],
+        "cut": data[: packed.BEGIN + len(code) + len(table) // 2],
+        "short": data[: packed.BEGIN + len(code) // 2],
         "noise": os.urandom(4096),
-        "other-python": data[:16] + len(other).to_bytes(4, "little") + other + data[20 + length :],
+        "other-python": first[:16] + b"\0\0" + first[18:] + lengths + code + table + modules,
     }
     if damage in texts:
         file.write_bytes(texts[damage])
     code = TELL.replace("packed.use()", f"packed.use({str(file)!r})")
     assert ask(tree, code).splitlines()[0] == "SourceFileLoader SourceFileLoader"
+    assert started(tree, file, tmp_path) == "SourceFileLoader"
+
+
+def started(tree: Path, file: Path | None, scratch: Path) -> str:
+    """Whose modules a launcher runs: it prints the loader of the one with `main`."""
+    text = ask(tree, "from rootless import packing; print(packing.launcher("
+                     f"{sys.executable!r}, 'errors', 'a test', [{str(tree)!r}], "
+                     f"{str(file or '')!r}))")  # fmt: skip
+    lines = text.replace("from rootless.errors import main", "from rootless import errors")
+    lines = lines.replace("sys.exit(main())", "print(type(errors.__loader__).__name__)")
+    script = scratch / "launcher"
+    script.write_text(lines)
+    done = subprocess.run([sys.executable, "-ISB", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_launcher_begins_with_it(tree: Path, tmp_path: Path) -> None:
+    assert started(tree, None, tmp_path) == "_Finder"
 
 
 def test_a_traceback_shows_the_source(tree: Path) -> None:

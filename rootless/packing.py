@@ -1,0 +1,136 @@
+"""Writes the file of bytecode that `packed` reads, and the launchers that begin with it."""
+
+from __future__ import annotations
+
+import ast
+import marshal
+import os
+
+from rootless import packed
+from rootless.packed import FUTURE, MARK, PACKAGE, source_of
+
+_LAUNCHER = """#!{python} -IS
+# {note}
+import sys
+sys.path += {paths}
+try:
+    try:
+        # the module `packed` is in the file as well, so that nothing has to be looked for
+        import _frozen_importlib_external as importing, marshal, os
+        fd = os.open({file}, os.O_RDONLY | os.O_CLOEXEC)
+        begin = os.pread(fd, {begin}, 0)
+        if begin[:20] == {mark!r} + importing.MAGIC_NUMBER:
+            names = {{"__name__": "rootless.packed", "__file__": {own!r}}}
+            code = os.pread(fd, int.from_bytes(begin[20:24], "little"), {begin})
+            exec(marshal.loads(code), names)
+            names["take"](fd)
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    from rootless.{module} import main
+except KeyboardInterrupt:
+    sys.exit(130)
+sys.exit(main())
+"""
+
+
+def launcher(python: str, module: str, note: str, paths: list[str], file: str = "") -> str:
+    """A program that starts `main` of a module under `python`, which finds its modules in `paths`.
+
+    `file` is the file of bytecode, by default the one beside the package.
+    """
+    beside = f"{os.path.join(PACKAGE, 'packed.')!r} + sys.implementation.cache_tag + '.bin'"
+    return _LAUNCHER.format(
+        python=python, module=module, note=note, paths=paths, file=repr(file) if file else beside,
+        own=os.path.join(PACKAGE, "packed.py"), mark=MARK, begin=packed.BEGIN,
+    )  # fmt: skip
+
+
+def write(file: str = "") -> str:
+    """Make the file; its path.  Raises OSError."""
+    found = {
+        "rootless" + source[len(PACKAGE) : -3].replace("/", "."): source
+        for source in sources(PACKAGE)
+    }
+    texts = {}
+    for name, source in {**found, FUTURE: source_of(FUTURE)}.items():
+        with open(source, "rb") as opened:
+            texts[name.removesuffix(".__init__")] = (source, opened.read())
+    imports = {name: _imports(text, set(texts)) for name, (_, text) in texts.items()}
+    table: dict[str, tuple[bool, int, int, int, int]] = {}
+    codes = []
+    own = b""
+    at = 0
+    for name, (source, text) in texts.items():
+        status = os.stat(source)
+        code = compile(text, source, "exec", dont_inherit=True)
+        data = marshal.dumps((_needed(name, imports), code))
+        package = source.endswith("/__init__.py")
+        table[name] = (package, at, len(data), status.st_mtime_ns, status.st_size)
+        if name == packed.__name__:
+            own = marshal.dumps(code)
+        codes.append(data)
+        at += len(data)
+    head = marshal.dumps(table)
+    file = file or packed.path()
+    with open(file + ".new", "wb") as out:
+        lengths = [len(part).to_bytes(4, "little") for part in (own, head)]
+        out.writelines([MARK, packed.magic(), *lengths, own, head, *codes])
+    os.replace(file + ".new", file)
+    return file
+
+
+def _imports(text: bytes, known: set[str]) -> list[str]:
+    """What a module imports when it runs, and not in a function, of the modules that are known."""
+    found: list[str] = []
+    for one in ast.parse(text).body:
+        if isinstance(one, ast.Import):
+            found.extend(alias.name for alias in one.names)
+        elif isinstance(one, ast.ImportFrom) and one.module and not one.level:
+            found.append(one.module)
+            found.extend(f"{one.module}.{alias.name}" for alias in one.names)
+    return [name for name in found if name in known]
+
+
+def _needed(name: str, imports: dict[str, list[str]]) -> tuple[str, ...]:
+    """All that a module leads to, each after what that leads to; nothing that leads back to it."""
+    done: dict[str, None] = {}
+    above: list[str] = [name]
+
+    def visit(one: str) -> None:
+        if one in done or one in above:
+            return
+        parent = one.rpartition(".")[0]
+        above.append(one)
+        for other in [*([parent] if parent else []), *imports[one]]:
+            visit(other)
+        above.pop()
+        done[one] = None
+
+    for one in imports[name]:
+        visit(one)
+    parents = {name[:at] for at, letter in enumerate(name) if letter == "."}
+    return tuple(one for one in done if one not in parents and not _leads(one, name, imports))
+
+
+def _leads(one: str, to: str, imports: dict[str, list[str]]) -> bool:
+    seen, waiting = set(), [one]
+    while waiting:
+        at = waiting.pop()
+        if at == to:
+            return True
+        if at not in seen:
+            seen.add(at)
+            waiting += imports[at]
+    return False
+
+
+def sources(directory: str) -> list[str]:
+    """All modules of the package, as paths."""
+    found = []
+    for entry in sorted(os.scandir(directory), key=lambda one: one.name):
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name not in ("_vendor", "bin", "__pycache__"):
+                found += sources(entry.path)
+        elif entry.name.endswith(".py"):
+            found.append(entry.path)
+    return found
