@@ -78,7 +78,7 @@ def magic() -> bytes:
 def source_of(name: str) -> str:
     """Where the source of a module is, as the rest of Python's library lies beside `os`."""
     if name == FUTURE:
-        return os.__file__.replace("os.py", "__future__.py")
+        return str(getattr(os, "__file__", "")).replace("os.py", "__future__.py")
     return PACKAGE + name[8:].replace(".", "/")
 
 
