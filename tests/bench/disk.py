@@ -20,7 +20,7 @@ from start import run
 
 
 def own_disk() -> str:
-    """An ext4 of our own, mounted in this mount namespace, with which it goes; its directory.  Needs root."""
+    """An ext4 of our own, mounted in this mount namespace, with which it goes.  Needs root."""
     if os.environ.get("ROOTLESS_BENCH_INSIDE") != "1":
         return ""  # `become` starts us once more, in the namespace
     fd, image = tempfile.mkstemp(prefix="rootless-bench-", suffix=".img", dir="/var/tmp")

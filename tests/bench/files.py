@@ -6,9 +6,10 @@
 A build of 2,000 small files (each is read, compiled, and written by rename: Python modules), `git
 status` of these 2,000 files, and random reads of a file of 64 MB from the page cache: on the host,
 in containers of this project with each storage driver and in a directory bound into one, and in
-podman's with the kernel's overlay and with fuse-overlayfs, in turn, as the same user, on one disk.  The times are taken inside, so no start of a container is in
-them.  Aims: native overlay >= 0.95 of the host, fuse-overlayfs as good as podman's.  Nothing is
-asserted.  As root it prepares as start.py does, on a file system of its own (disk.py).
+podman's with the kernel's overlay and with fuse-overlayfs, in turn, as the same user,
+on one disk.  The times are taken inside, so no start of a container is in them.  Aims: native
+overlay >= 0.95 of the host, fuse-overlayfs as good as podman's.  Nothing is asserted.  As root it
+prepares as start.py does, on a file system of its own (disk.py).
 """
 
 from __future__ import annotations
@@ -156,8 +157,8 @@ def measure(base: Path, ours: list[str], times: int, only: str) -> None:
     inside = ["bench:1", "/usr/bin/python3", "/work.py", "/w"]
 
     def podman(name: str, *options: str) -> Callable[[], str]:
-        words = ["podman", "--root", str(base / name), "--runroot", str(base / "run"),
-                 "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", *options]  # fmt: skip
+        words = ["podman", "--root", str(base / name), "--runroot", str(base / "run")]
+        words += ["--cgroup-manager", "cgroupfs", "--storage-driver", "overlay", *options]
         made = []
 
         def act() -> str:

@@ -6,8 +6,8 @@
 Rows: unpack (a layer of 10,000 files: plain, gzip, zstd), pull (300 MB in six layers from a
 docker-registry on the loopback), again (a second pull, and how many requests it makes), update
 (zstd:chunked, 5 % of the files changed: bytes that the registry sent), list (`images` with 500 and
-with 5).  Everything lies on one file system, contenders take turns, and all of them end with syncfs(2),
-so that nobody is measured by what he left to the kernel.  Nothing is asserted.
+with 5).  Everything lies on one file system, contenders take turns, and all of them end with
+syncfs(2), so that nobody is measured by what he left to the kernel.  Nothing is asserted.
 As root it becomes the user NAME (default rl-user) like start.py, and measures on a file system of
 its own (disk.py); otherwise, and with --directory, where it is told to, by default in /var/tmp.
 """

@@ -4,8 +4,9 @@
     filesystem.py --driver NAME DIRECTORY         layers below it, put together by a driver
     filesystem.py --interoperate A,B DIRECTORY    changed by driver A, read by driver B
 
-Prints a JSON object: name of the check -> "" or what failed.  With a driver it runs as root of a
-user and mount namespace (`rootless unshare`).  Each check has a directory of its own, with what
+Prints a JSON object: name of the check -> "" or what failed; what failed is told on standard error
+as well, with exit status 1, where DIRECTORY itself is checked.  With a driver it runs as root of
+a user and mount namespace (`rootless unshare`).  Each check has a directory of its own, with what
 `content` puts there: in a driver's case in two lower layers.
 """
 
@@ -24,8 +25,10 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from integration import filesystem_checks
+from integration import filesystem_attributes, filesystem_checks
 from integration.filesystem_checks import CHECKS, THE_PAST
+
+assert filesystem_attributes  # its checks are in CHECKS as well
 
 
 def content(layers: tuple[Path, Path]) -> None:
@@ -127,8 +130,14 @@ def main(words: list[str]) -> None:
     )
     base = Path(words[-1])
     if len(words) == 1:
+        if not base.is_dir():
+            raise SystemExit(f"error: {base} is not a directory")
         content((base, base))
-        print(json.dumps(run(base)))
+        found = run(base)
+        print(json.dumps(found))
+        failed = [f"--- {name}\n{text}" for name, text in found.items() if text]
+        if failed:
+            raise SystemExit("\n".join(failed))
         return
     layers = [base / "layer1", base / "layer0"]
     for one in layers:

@@ -35,7 +35,7 @@ def test_one_id_for_all() -> None:
 
 
 def test_ids_shown_from_around() -> None:
-    # a container with 100 of the base map's ids from 5000 on, and one with a piece of its own before
+    # a container with 100 of the base map's ids, from 5000 on
     view = ((0, 104999, 100),)
     assert remapping.within(view, BASE.uids) == ((0, 5000, 100),)
     assert remapping.around(view, BASE.uids) == "0:5000:100"
