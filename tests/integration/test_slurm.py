@@ -55,7 +55,8 @@ exec unshare --user --map-user={uid} --map-group={gid} sh {base}/inside
 INSIDE = """
 cd {base}; export SLURM_CONF={base}/slurm.conf XDG_RUNTIME_DIR={base}/run
 # directories of the host's root belong to nobody here, which munged distrusts
-munged --foreground --force --key-file {base}/munge.key --socket {base}/munge.socket --num-threads 2 \
+munged --foreground --force --key-file {base}/munge.key --socket {base}/munge.socket \
+    --num-threads 2 \
     --pid-file {base}/munge.pid --log-file {base}/munge.log --seed-file {base}/munge.seed \
     >munged.out 2>&1 &
 slurmctld -D -i >slurmctld.out 2>&1 &
