@@ -95,6 +95,11 @@ def kernel() -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def said(text: str) -> list[str]:
+    """Lines without the notes about the host, which older kernels give reasons for."""
+    return [line for line in text.splitlines() if not line.startswith("note: ")]
+
+
 def supervisors(rootless: Command) -> set[str]:
     """The programs beside a container without a network of its own."""
     driver = rootless("info", "--format", "{{.Driver}}").stdout.strip()
@@ -368,7 +373,7 @@ def test_a_delegated_tree(rootless: Command, busybox_image: str) -> None:
         text=True,
         timeout=120,
     )
-    lines = found.stdout.splitlines()
+    lines = said(found.stdout)
     assert lines[0] == str(48 << 20), found.stdout
     assert any(line.endswith("/ctr") and "/run-" in line for line in lines), found.stdout
     assert "No such file" in found.stdout  # nothing of a container's cgroup is left
@@ -383,7 +388,7 @@ def test_a_unit_divides_its_own_cgroup(rootless: Command, busybox_image: str) ->
         env=rootless.place.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=60,
     )  # fmt: skip
-    assert found.stdout == f"{40 << 20}\n"
+    assert said(found.stdout) == [str(40 << 20)]
 
 
 def test_disabled_by_hand(rootless: Command, busybox_image: str) -> None:

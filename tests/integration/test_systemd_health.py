@@ -16,6 +16,7 @@ from integration.test_systemd import (
     cgroup_of,
     outside,
     properties,
+    said,
     supervisors,
     systemctl,
     wait_for,
@@ -184,7 +185,7 @@ def test_a_delegated_tree_without_a_bus(rootless: Command, busybox_image: str) -
         [*words, "sh", "-c", script, "sh", *rootless.words], env=env, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=200,
     )  # fmt: skip
-    lines = found.stdout.splitlines()
+    lines = said(found.stdout)
     assert found.returncode == 0, found.stdout
     assert lines[:3] == ["cgroupfs", "-1", str(48 << 20)], found.stdout
     assert json.loads(lines[3])["Source"].startswith("cgroup")
