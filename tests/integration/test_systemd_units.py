@@ -172,7 +172,7 @@ WantedBy=default.target
     found = call("rootless", "quadlet", "install", home / "bad.container", code=125)
     assert "bad.container:3: unknown key Volme= in [Container]" in found
     assert "is Volume= meant?" in found
-    paths = call("rootless", "quadlet", "install", application).split()
+    paths = call("rootless", "quadlet", "install", application).splitlines()
     base = Path(environment()["HOME"]) / ".config/rootless/units" / application.name
     assert {Path(one) for one in paths} == {
         base / "web.container", base / "web.volume", base / "seed/index.html",
