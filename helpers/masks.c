@@ -18,6 +18,36 @@ static int empty_directory(struct plan *plan)
     return plan->empty;
 }
 
+/* Without fsopen(2), which somebody else's filter may refuse to those inside it: one for each place. */
+static int cover_directory(struct plan *plan, int to)
+{
+    int cover = empty_directory(plan);
+    if (cover >= 0) {
+        int failed = move_mount(cover, to), saved = errno;
+        if (cover != plan->empty)
+            close(cover);
+        errno = saved;
+        return failed;
+    }
+    if (errno != ENOSYS || fchdir(to) < 0)
+        return -1;
+    int failed = mount("tmpfs", ".", "tmpfs", 1 | 2 | 4 | 8, "size=0,mode=755"), saved = errno;
+    if (chdir("/") < 0 && !failed)
+        return -1;
+    errno = saved;
+    return failed;
+}
+
+static int cover_file(const struct plan *plan, int to)
+{
+    int cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int failed = cover < 0 || move_mount(cover, to) < 0, saved = errno;
+    if (cover >= 0)
+        close(cover);
+    errno = saved;
+    return failed ? -1 : 0;
+}
+
 static int do_mask(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
@@ -30,15 +60,8 @@ static int do_mask(struct plan *plan, const struct record *r)
         struct stat status;
         if (fstat(to, &status) < 0)
             return -1;
-        int cover;
-        if (S_ISDIR(status.st_mode))
-            cover = empty_directory(plan);
-        else
-            cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-        if (cover < 0 || move_mount(cover, to) < 0)
+        if (S_ISDIR(status.st_mode) ? cover_directory(plan, to) < 0 : cover_file(plan, to) < 0)
             return -1;
-        if (cover != plan->empty)
-            close(cover);
         close(to);
     }
     return 0;

@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 }
 """
 
-OLD = {
+OLD: dict[str, Any] = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [
         {"names": ["mount_setattr", "quotactl_fd", "fchmodat2", "statmount", "listmount"],
@@ -56,19 +56,23 @@ OLD = {
 
 @pytest.fixture(scope="session")
 def older(scratch: Path, probe: Path) -> list[str]:  # noqa: F811
-    """Words before a command that make the kernel an older one for it."""
-    source, made, code = scratch / "older.c", scratch / "older", scratch / "older.bpf"
+    """Words before a command that make the kernel an older one for it; the last is the filter."""
+    source, made, code = scratch / "older.c", scratch / "older", scratch / "5.10.bpf"
     source.write_text(PROGRAM)
     words = ["gcc", "-Wall", "-Wextra", "-Werror", "-o", made, source]
     found = subprocess.run(words, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     code.write_bytes(seccomp.program((), oci=OLD))
+    syscalls = [{**OLD["syscalls"][0], "names": ["fsopen", "mount_setattr"]}, OLD["syscalls"][1]]
+    filtered = seccomp.program((), oci={**OLD, "syscalls": syscalls})
+    (scratch / "fsopen.bpf").write_bytes(filtered)
     found = subprocess.run([made, code, probe, "call", "442", "-1", "0", "0"], capture_output=True)
     assert json.loads(found.stdout) == [-1, errno.ENOSYS]
     return [str(made), str(code)]
 
 
-@pytest.fixture(params=["single", "root"])
+# the last: in a container of somebody whose filter knows nothing of the mount API
+@pytest.fixture(params=["single", "root", "single fsopen"])
 def pair(
     request: pytest.FixtureRequest,
     place: Place,
@@ -79,14 +83,17 @@ def pair(
     older: list[str],
 ) -> Iterator[tuple[Seen, Seen]]:
     """The same bundle on this kernel and on the older one."""
-    before = [*entry, "unshare"] if request.param == "root" else []
+    setting, _, less = request.param.partition(" ")
+    if less:
+        older = [older[0], older[1].replace("5.10.bpf", "fsopen.bpf")]
+    before = [*entry, "unshare"] if setting == "root" else []
     made = []
     for number, between in enumerate(([], older)):
         base = place.base / str(number)
         base.mkdir()
         runtime = Runtime(Command([*before, *between, *oci_entry], place), base, busybox)
         runtime.root = place.runtime / f"oci{number}"
-        made.append(Seen(runtime, probe, request.param))
+        made.append(Seen(runtime, probe, setting))
     yield made[0], made[1]
     for one in made:
         for name in one.runtime("list", "-q").stdout.split():
