@@ -128,8 +128,9 @@ def test_cve_2024_21626_nothing_of_the_host_is_open(variant: Variant) -> None:  
     assert len(found.splitlines()) == 5, found  # three streams, what ls reads, and "total"
     leaking = (
         Change("helpers/launch.c", "if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, "
-               "CLOSE_RANGE_CLOEXEC) < 0)\n        return -1;\n",
-               'open("/", O_PATH | O_DIRECTORY);\n'),
+               "CLOSE_RANGE_CLOEXEC) < 0 &&\n        close_at_exec(3 + plan->preserved) < 0)\n"
+               "        return -1;\n",
+               'if (!plan)\n        close_at_exec(3);\n    open("/", O_PATH | O_DIRECTORY);\n'),
     )  # fmt: skip
     assert len(open_ones(variant(*leaking)).splitlines()) == 6
 
