@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 
+from rootless.chunked import zstd
 from rootless.chunked.table import LARGEST_CHUNK, Chunk, wrong
-from rootless.errors import DigestMismatch, StorageError
+from rootless.errors import DigestMismatch
 
 _PARTS = 64  # frames or members that one piece of data may consist of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import ModuleType
-
-
-def zstd() -> ModuleType:
-    """Python's zstd module, or its backport.  Raises StorageError."""
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise StorageError(
-        "this Python cannot read zstd", hint="install backports.zstd, or use Python 3.14 or newer"
-    )
 
 
 def frame(data: bytes, size: int) -> bytes:
@@ -36,12 +20,12 @@ def frame(data: bytes, size: int) -> bytes:
     try:
         while data and len(found) <= size:
             parts = _few(parts)
-            decoder = zstd().ZstdDecompressor()
+            decoder = zstd.module().ZstdDecompressor()
             found += decoder.decompress(data, size - len(found) + 1)
             if not decoder.eof and len(found) <= size:
                 raise wrong("a frame of it is cut short")
             data = decoder.unused_data if decoder.eof else b""
-    except zstd().ZstdError as error:
+    except zstd.module().ZstdError as error:
         raise wrong(f"a frame of it is damaged: {error}") from None
     if len(found) != size:
         raise wrong(f"a frame of it has not the {size} bytes that were promised")

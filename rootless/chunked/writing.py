@@ -12,7 +12,7 @@ import struct
 import tarfile
 
 from rootless import documents
-from rootless.chunked import codecs, places, tarsplit
+from rootless.chunked import places, tarsplit, zstd
 from rootless.errors import StorageError
 
 TYPE_CHECKING = False
@@ -169,7 +169,7 @@ class _Writer:
         return crc
 
     def _compress(self, data: bytes) -> bytes:
-        compressor = codecs.zstd().ZstdCompressor(level=self._level)
+        compressor = zstd.module().ZstdCompressor(level=self._level)
         return bytes(compressor.compress(data, mode=compressor.FLUSH_FRAME))
 
     def _frame(self, data: bytes) -> None:

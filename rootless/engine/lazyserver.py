@@ -109,12 +109,12 @@ class Server:
         complain("note: all layers have arrived")
 
     def _unpack(self, told: Json, found: Table) -> None:
-        from rootless.engine import unpacking
-        from rootless.storage.lazyfs import complain
+        from rootless.storage.inside import Inside
+        from rootless.storage.lazyfs import complain, differences
 
-        store = unpacking.store_inside(self.orders["store"], self.orders["single"])
+        store = Inside(self.orders["store"], single=self.orders["single"])
         store.ensure([(told["diff_id"], self.store.blob_path(told["digest"]))])
-        for line in unpacking.differences(found, store.path(told["diff_id"])):
+        for line in differences(found, store.path(told["diff_id"])):
             complain("error: " + line)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.images import Images
     from rootless.images.record import ImageRecord
-    from rootless.storage.showing import Inside
+    from rootless.storage.inside import Inside
 
 
 def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
@@ -143,7 +143,7 @@ def _inside(images: Images) -> Inside:
 
     Raises HostError outside of it.
     """
-    from rootless.storage import showing
+    from rootless.storage.inside import Inside
 
     key = os.environ.get(KEY, "")
     if not key or "/" in key or os.getuid() != 0:
@@ -151,7 +151,7 @@ def _inside(images: Images) -> Inside:
             "an image can be mounted only inside the user namespace of `rootless unshare`",
             hint="run rootless unshare first; the mount lives as long as that shell",
         )
-    return showing.Inside(images.engine.data_dir, images.engine.maps, key)
+    return Inside(os.path.join(images.engine.data_dir, "layers", key), single=key == "single")
 
 
 def _mounted() -> dict[str, str]:

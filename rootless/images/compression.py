@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
+from rootless.chunked import zstd
 from rootless.errors import StorageError
 
 CHUNK = 1 << 18
@@ -128,21 +129,7 @@ def _decoder(kind: str) -> _Decoder:
         import bz2
 
         return bz2.BZ2Decompressor()
-    return cast("_Decoder", zstd_module().ZstdDecompressor())
-
-
-def zstd_module() -> Any:
-    """The module for zstd, which Python has since 3.14.  Raises StorageError."""
-    import importlib
-
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise StorageError(
-        "this Python cannot read zstd", hint="install backports.zstd, or use Python 3.14 or newer"
-    )
+    return cast("_Decoder", zstd.module().ZstdDecompressor())
 
 
 def _truncated(kind: str) -> StorageError:

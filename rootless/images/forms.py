@@ -16,7 +16,7 @@ from typing import IO
 
 from rootless import disks
 from rootless.chunked import places as tables
-from rootless.chunked import writing
+from rootless.chunked import writing, zstd
 from rootless.errors import UsageError
 from rootless.images import compression, manifests
 from rootless.images.manifests import invalid
@@ -182,8 +182,7 @@ def _compressed(chunks: Iterable[bytes], kind: str, level: int | None = None) ->
                 yield piece
         yield packer.flush()
     elif kind == "zstd":
-        zstd = compression.zstd_module()
-        squeezer = zstd.ZstdCompressor(level=level)
+        squeezer = zstd.module().ZstdCompressor(level=level)
         for chunk in chunks:
             if piece := squeezer.compress(chunk):
                 yield piece

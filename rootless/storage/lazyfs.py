@@ -317,3 +317,28 @@ def load() -> Any:
         ) from None
     fuse.fuse_python_api = (0, 2)
     return fuse
+
+
+def differences(table: Table, root: str) -> Iterator[str]:
+    """Where an unpacked layer is not what its table of contents said, at most five lines.
+
+    A table is made by whoever made the tar, but nothing forces the two to agree: a container that
+    was started early saw the table's files, and people should know when those were others.
+    """
+    count = 0
+    for entry in table.entries:
+        name = entry.path.rpartition("/")[2]
+        if entry.kind != "reg" or name.startswith(".wh.") or name in _NOT_OF_THE_IMAGE:
+            continue
+        try:
+            found = os.lstat(os.path.join(root, entry.path))
+        except OSError:
+            found = None
+        if found is None or found.st_size != entry.size or found.st_mode & 0o7777 != entry.mode:
+            yield f"the layer's table of contents lied about {entry.path!r}"
+            count += 1
+            if count == 5:
+                return
+
+
+_NOT_OF_THE_IMAGE = ("stargz.index.json", ".prefetch.landmark", ".no.prefetch.landmark")

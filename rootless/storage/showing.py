@@ -6,35 +6,10 @@ import os
 import subprocess
 
 from rootless import host, kernel
-from rootless.storage.layers import LayerStore
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from rootless.userns.idmap import IdMaps
 
 _ROOM = 4000
 """Bytes of options that mount(2) takes: a page, less what else stands there."""
 _DETACH = 2  # MNT_DETACH, umount2(2)
-
-
-class Inside(LayerStore):
-    """The layers as a process sees them that is root of the namespace they belong to."""
-
-    def __init__(self, data_dir: str, maps: IdMaps, key: str) -> None:
-        super().__init__(data_dir, maps)
-        self.directory = os.path.join(data_dir, "layers", key)
-        self._single = key == "single"
-
-    def _unpack(self, diff_id: str, blob: str, directory: str, lock: int) -> None:
-        from rootless.storage.unpack import unpack_worker
-
-        target = os.path.join(directory, "fs")
-        unpack_worker({"target": target, "blob": blob, "diff_id": diff_id, "single": self._single})
-
-    def _remove(self, path: str) -> None:
-        from rootless.storage.removing import remove_worker
-
-        remove_worker({"path": path})
 
 
 def show(path: str, base: str, lowers: list[str]) -> None:

@@ -105,17 +105,9 @@ def decompressed(blob: BinaryIO) -> BinaryIO:
     # or one of the 16 kinds of frames that are skipped, which some writers put first
     skippable = magic[:1] and magic[0] & 0xF0 == 0x50 and magic[1:4] == b"\x2a\x4d\x18"
     if magic[:4] == b"\x28\xb5\x2f\xfd" or skippable:
-        try:
-            from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            try:
-                from backports import zstd  # type: ignore[no-redef,unused-ignore]
-            except ImportError:
-                raise StorageError(
-                    "the layer is compressed with zstd, and no module for it is installed",
-                    hint="pip install backports.zstd",
-                ) from None
-        return zstd.ZstdFile(blob)  # type: ignore[no-any-return,unused-ignore]
+        from rootless.chunked import zstd
+
+        return zstd.module().ZstdFile(blob)  # type: ignore[no-any-return]
     if magic[:3] == b"BZh":
         import bz2
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from integration.registry import Layout, Registry
 
-from rootless.chunked import codecs, places, writing
+from rootless.chunked import places, writing, zstd
 
 Files = dict[str, bytes]
 
@@ -72,11 +72,11 @@ def with_table(layer: Packed, change: Callable[[Any], None]) -> Packed:
     found = places.of_blob(lambda at, count: layer.data[at : at + count], len(layer.data))
     assert found is not None
     start = found[0].start
-    zstd = codecs.zstd()
-    table = json.loads(zstd.decompress(layer.data[start + 8 : start + 8 + found[0].length]))
+    library = zstd.module()
+    table = json.loads(library.decompress(layer.data[start + 8 : start + 8 + found[0].length]))
     change(table)
     plain = json.dumps(table).encode()
-    packed = zstd.compress(plain)
+    packed = library.compress(plain)
     numbers = (start + 8, len(packed), len(plain), 1)
     footer = struct.pack("<7Q", *numbers, 0, 0, 0) + b"GNUlInUx"
     data = layer.data[:start]
