@@ -89,29 +89,12 @@ def export(container: Container, out: int) -> Json:
 
 def export_to(container: Container, target: str | int) -> Json:
     """As `export`; a path is there whole or not at all.  Raises StorageError."""
-    from rootless.errors import StorageError
+    from rootless.images import sinks
 
     container.engine.container_event("export", container.record)
     if isinstance(target, int):
         return export(container, target)
-    try:
-        if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "wb") as file:
-                return export(container, file.fileno())
-        temporary = f"{target}.{os.getpid()}.tmp"
-        try:
-            with open(temporary, "xb") as file:
-                done = export(container, file.fileno())
-            os.rename(temporary, target)
-            return done
-        except BaseException:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {target}: {error.strerror}", hint="check the path and the space there"
-        ) from None
+    return sinks.whole(target, lambda file: export(container, file.fileno()))
 
 
 def stack(container: Container) -> list[str]:

@@ -14,14 +14,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-from rootless import documents
+from rootless import disks, documents
 from rootless.errors import Conflict, DigestMismatch, StorageError, UsageError
-from rootless.images import assemble, compression, content, manifests, packed, reference
+from rootless.images import assemble, compression, content, manifests, packed, reference, sinks
 from rootless.images.record import ImageRecord, Layer
+from rootless.images.sinks import Sink, Tar, Tree
 from rootless.images.store import ImageStore
 from rootless.progress import Progress
 
@@ -106,41 +106,19 @@ def save(
                 raise UsageError(f"{format} is a directory", hint="name it with --output")
             _directory(job, target, format)
         elif isinstance(target, str):
-            _file(target, lambda file: _archive(job, file, format))
+            sinks.whole(target, lambda file: _archive(job, file, format))
         else:
-            _archive(job, target, format)
-
-
-def _file(path: str, write: Callable[[BinaryIO], None]) -> None:
-    """A file that is there whole or not at all; what is no regular file is written to as it is."""
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "wb") as file:
-                write(file)
-            return
-        temporary = f"{path}.{os.getpid()}.tmp"
-        try:
-            with open(temporary, "xb") as file:
-                write(file)
-            os.rename(temporary, path)
-        except BaseException:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: str, error: OSError) -> StorageError:
-    return StorageError(
-        f"cannot write {path}: {error.strerror}",
-        hint="check the path, its permissions and the space there",
-    )
+            try:
+                _archive(job, target, format)
+            except OSError as error:
+                raise StorageError(
+                    f"cannot write the archive: {error.strerror}", hint=sinks.HINT
+                ) from None
 
 
 def _archive(job: _Job, file: BinaryIO, format: str) -> None:
     try:
-        sink = _Tar(file)
+        sink = Tar(file)
         if format == "docker-archive":
             job.docker_archive(sink)
         else:
@@ -150,8 +128,6 @@ def _archive(job: _Job, file: BinaryIO, format: str) -> None:
         raise StorageError(
             "whoever read the archive stopped in the middle", hint="look at the other command"
         ) from None
-    except OSError as error:
-        raise _unwritable("the archive", error) from None
 
 
 def _directory(job: _Job, path: str, format: str) -> None:
@@ -163,7 +139,7 @@ def _directory(job: _Job, path: str, format: str) -> None:
     try:
         os.mkdir(temporary)
         try:
-            sink = _Tree(temporary)
+            sink = Tree(temporary)
             if format == "docker-dir":
                 job.docker_directory(sink)
             else:
@@ -173,90 +149,7 @@ def _directory(job: _Job, path: str, format: str) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-# where it goes
-
-
-class _Sink(ABC):
-    """Takes members; a name is written once."""
-
-    def __init__(self) -> None:
-        self._have: set[str] = set()
-
-    def new(self, name: str) -> bool:
-        """Whether the member is still missing; from now on it is not."""
-        fresh = name not in self._have
-        self._have.add(name)
-        return fresh
-
-    def small(self, name: str, data: bytes) -> None:
-        """A small member."""
-        if self.new(name):
-            self.put(name, len(data), [data])
-
-    @abstractmethod
-    def put(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """A member of exactly `size` bytes."""
-
-
-class _Tar(_Sink):
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        import tarfile
-
-        self._kind = tarfile.TarInfo
-        self._directory = tarfile.DIRTYPE
-        self._file = file
-
-    def put(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        # ustar by the standard library: nothing here has a time, an owner or a long name
-        self._parents(name)
-        entry = self._kind(name)
-        entry.size = size
-        self._file.write(entry.tobuf())
-        written = 0
-        for chunk in chunks:
-            self._file.write(chunk)
-            written += len(chunk)
-        if written != size:
-            raise StorageError(
-                f"{name} has {written} bytes instead of {size}",
-                hint="rootless system check --repair mends the store",
-            )
-        self._file.write(bytes(-size % 512))
-
-    def _parents(self, name: str) -> None:
-        """Directories have members too: containers/storage gives those without one to root."""
-        parent = name.rpartition("/")[0]
-        if parent and self.new(parent + "/"):
-            self._parents(parent)
-            entry = self._kind(parent + "/")
-            entry.type = self._directory
-            entry.mode = 0o755
-            self._file.write(entry.tobuf())
-
-    def close(self) -> None:
-        """The end mark."""
-        self._file.write(bytes(1024))
-        self._file.flush()
-
-
-class _Tree(_Sink):
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def put(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        path = os.path.join(self._path, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-
-
-# what goes there
+        raise disks.refused(path, error, elsewhere=sinks.HINT) from None
 
 
 class _Job:
@@ -271,7 +164,7 @@ class _Job:
         self.progress = progress
         self._packed: dict[str, Layer] = {}
 
-    def layout(self, sink: _Sink) -> None:
+    def layout(self, sink: Sink) -> None:
         """An OCI layout: one entry of the index for each name."""
         entries: list[dict[str, Json]] = []
         for one in self.chosen:
@@ -294,7 +187,7 @@ class _Job:
         index = {"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": entries}
         sink.small("index.json", documents.dumps(index).encode())
 
-    def docker_archive(self, sink: _Sink) -> None:
+    def docker_archive(self, sink: Sink) -> None:
         """What `docker save` has written since 1.10, and `docker load` reads."""
         listed: list[dict[str, Json]] = []
         repositories: dict[str, dict[str, str]] = {}
@@ -321,7 +214,7 @@ class _Job:
         if repositories:
             sink.small("repositories", documents.dumps(repositories).encode())
 
-    def docker_directory(self, sink: _Sink) -> None:
+    def docker_directory(self, sink: Sink) -> None:
         """The `dir:` transport with a manifest in docker's form."""
         record = self.chosen[0].record
         data = self._read(record.config_digest)
@@ -359,7 +252,7 @@ class _Job:
             )
         return self._packed[layer.digest]
 
-    def _layer(self, sink: _Sink, layer: Layer, name: Callable[[str], str]) -> None:
+    def _layer(self, sink: Sink, layer: Layer, name: Callable[[str], str]) -> None:
         out = self._compressed(layer)
         if out is layer:
             self._blob(sink, layer.digest, name)
@@ -367,14 +260,14 @@ class _Job:
             chunks = packed.gzipped(_chunks(self.store.blob_path(layer.digest)))
             self._watch(sink, name(out.digest), out.digest, out.size, chunks)
 
-    def _blob(self, sink: _Sink, digest: str, name: Callable[[str], str]) -> None:
+    def _blob(self, sink: Sink, digest: str, name: Callable[[str], str]) -> None:
         if not sink.new(name(digest)):
             return
         path = self.store.blob_path(digest)
         size = _size(path, digest)
         self._watch(sink, name(digest), digest, size, _verified(path, digest))
 
-    def _plain_layer(self, sink: _Sink, layer: Layer, name: str) -> None:
+    def _plain_layer(self, sink: Sink, layer: Layer, name: str) -> None:
         if not sink.new(name):
             return
         path = self.store.blob_path(layer.digest)
@@ -389,7 +282,7 @@ class _Job:
     def _plain(self, path: str, layer: Layer) -> Iterator[bytes]:
         return compression.plain_chunks(_chunks(path), _kind(path, layer.digest))
 
-    def _watch(self, sink: _Sink, name: str, key: str, size: int, chunks: Iterable[bytes]) -> None:
+    def _watch(self, sink: Sink, name: str, key: str, size: int, chunks: Iterable[bytes]) -> None:
         self.progress.start(key, key[7:19], size)
 
         def counted() -> Iterator[bytes]:

@@ -1,10 +1,7 @@
-"""The images of this host: records, names and blobs.
+"""The images of this host, for who changes them: records, names and blobs.
 
-Scope: what is on disk below `images/` and `content/`; nothing is fetched here.
-Hot: `resolve` of a tag reads two files.  A name belongs to whichever image the file
-`images/names/…` says; the `names` inside a record are a copy that writers keep up to date, and
-`list` looks at the files.  Writers take `images/lock`; readers need no lock, since every document
-is replaced in one step.
+Scope: what is on disk below `images/` and `content/`; nothing is fetched here.  `looking` has what
+only reads.  Writers take `images/lock`.
 
 Whoever brings blobs holds a lease (`guard`) until the record that refers to them is written; see
 `leases`.  `index` has what lists show in one document.
@@ -15,163 +12,33 @@ from __future__ import annotations
 import os
 
 from rootless import documents, paths
-from rootless.errors import HostError, ImageNotFound, StorageError, UsageError
+from rootless.errors import StorageError
 from rootless.images import naming, reference
-from rootless.images.index import Change, Index, Summary, newest_first
+from rootless.images.index import Change
+from rootless.images.looking import Looking
 from rootless.images.record import ImageRecord, Layer
 
 __all__ = ["ImageRecord", "ImageStore", "Layer"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from rootless.images.leases import Lease
 
-# Inside the class, `list` is the method.
-Names = list[str]
-Records = list[ImageRecord]
-Summaries = list[Summary]
+Names = list[str]  # inside the class, `list` is the method
 
 
-class ImageStore:
+class ImageStore(Looking):
     """The images below one data directory.  Instances are cheap; `leases` are those in use."""
 
-    __slots__ = (
-        "blobs", "data_dir", "index", "ingest", "leases", "leases_dir", "records", "settle", "tags"
-    )  # fmt: skip
+    __slots__ = ("leases", "settle")
 
     def __init__(self, data_dir: str) -> None:
-        self.data_dir = data_dir
-        self.blobs = os.path.join(data_dir, "content/blobs/sha256")
-        self.ingest = os.path.join(data_dir, "content/ingest")
-        self.records = os.path.join(data_dir, "images/records")
-        self.tags = os.path.join(data_dir, "images/names")
-        self.leases_dir = os.path.join(data_dir, "content/leases")
+        super().__init__(data_dir)
         self.leases: list[Lease] = []
         # called by `put` before an image can be seen: what it raises means that there is none
         self.settle: Callable[[ImageRecord], object] = _nothing
-        self.index = Index(data_dir, self.records, self.tags)
-
-    # reading
-
-    def resolve(self, name: str) -> ImageRecord:
-        """The image with this tag, short name, `name@sha256:…`, id, or beginning of an id.
-
-        Raises ImageNotFound (the hint has names that look alike), UsageError (malformed, or the
-        beginning of several ids).
-        """
-        bare = name[7:] if name.startswith("sha256:") else name
-        if reference.is_id(bare):
-            record = self._record(bare)
-            if record is None:
-                raise self._missing(name)
-            return record
-        malformed: UsageError | None = None
-        if bare is name:
-            try:
-                record = self._by_reference(reference.parse(name))
-            except UsageError as error:
-                record, malformed = None, error
-            if record is not None:
-                return record
-        record = self._by_prefix(name, bare)
-        if record is None and bare is name and malformed is None:
-            from rootless.images import shortnames
-
-            record = shortnames.find(name, self._by_reference)
-        if record is not None:
-            return record
-        raise malformed or self._missing(name)
-
-    def get(self, identity: str) -> ImageRecord | None:
-        """The image with exactly this id (64 hex digits), if there is one."""
-        return self._record(identity)
-
-    def list(self) -> Records:
-        """All images, the newest first; `names` are as the name files say."""
-        owned: dict[str, Names] = {}
-        for quoted in documents.names_in(self.tags):
-            if not quoted.endswith(".tmp"):
-                owned.setdefault(self._owner(quoted), []).append(naming.unquote(quoted))
-        found = []
-        for entry in documents.names_in(self.records):
-            record = self._record(entry[:-5]) if entry.endswith(".json") else None
-            if record is not None:
-                record.names = owned.get(record.id, [])
-                found.append(record)
-        found.sort(key=lambda record: record.created, reverse=True)
-        return found
-
-    def tagged_at(self, canonical: str) -> float:
-        """When an image got this name, in seconds since the epoch; 0 if no image has it."""
-        try:
-            return os.stat(os.path.join(self.tags, naming.quote(canonical))).st_mtime
-        except OSError:
-            return 0.0
-
-    def summaries(self) -> Summaries:
-        """What lists show of all images, the newest first: one document, made if it must be."""
-        rows = self.index.read()
-        if rows is None:
-            # before the directories are read, so that a change meanwhile makes it stale
-            stamp = self.index.stamp()
-            rows = {record.id: Summary.of(record) for record in self.list()}
-            try:
-                with self._lock(blocking=False):
-                    self.index.write(rows, stamp)
-            except (OSError, HostError):
-                pass
-        return newest_first(rows)
-
-    def records_alone(self) -> Iterator[ImageRecord]:
-        """All images, in no order, with the names that their records say.  StorageError."""
-        for entry in documents.names_in(self.records):
-            record = self._record(entry[:-5]) if entry.endswith(".json") else None
-            if record is not None:
-                yield record
-
-    def names_of(self, identity: str) -> Names:
-        """The names that really are this image's, in order."""
-        return [
-            naming.unquote(quoted)
-            for quoted in documents.names_in(self.tags)
-            if self._owner(quoted) == identity
-        ]
-
-    def blob_path(self, digest: str) -> str:
-        """Where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
-        if not reference.is_digest(digest):
-            # A manifest is foreign input: `sha256:../../x` must never become a path.
-            raise UsageError(
-                f"{digest!r} is no digest", hint="a digest is sha256: and 64 lower-case hex digits"
-            )
-        return os.path.join(self.blobs, digest[7:])
-
-    def has_blob(self, digest: str, size: int | None = None) -> bool:
-        """Whether the blob is here, whole as far as `size` (bytes) tells.
-
-        Blobs are not synced to the disk one by one, because they can be had again; after a power
-        failure one may be short, which the size shows.
-        """
-        try:
-            found = os.stat(self.blob_path(digest)).st_size
-        except FileNotFoundError:
-            return False
-        return size is None or size == found
-
-    def read_blob(self, digest: str) -> bytes:
-        """A small blob: a manifest or a configuration.  Raises StorageError."""
-        try:
-            with open(self.blob_path(digest), "rb") as file:
-                return file.read()
-        except OSError as error:
-            raise StorageError(
-                f"cannot read the blob {digest}: {error.strerror}",
-                hint="pull or load the image again",
-            ) from None
-
-    # writing
 
     def prepare(self) -> None:
         """Make the directories.  Raises HostError."""
@@ -340,10 +207,9 @@ class ImageStore:
 
     # helpers
 
-    def _lock(self, *, blocking: bool = True) -> documents.Lock:
-        if blocking:
-            self.prepare()
-        return documents.Lock(os.path.join(self.data_dir, "images/lock"), blocking=blocking)
+    def _lock(self) -> documents.Lock:
+        self.prepare()
+        return documents.Lock(self.lock_path)
 
     def _change(self) -> Change:
         """The lock of writers, and the index to be told of changes."""
@@ -364,65 +230,6 @@ class ImageStore:
             pass
         except OSError as error:
             raise _refused(path, error, "cannot remove") from None
-
-    def _by_name(self, canonical: str) -> ImageRecord | None:
-        """The image that really has this name."""
-        owner = self._owner(naming.quote(canonical))
-        return self._record(owner) if owner else None
-
-    def _record_path(self, identity: str) -> str:
-        return os.path.join(self.records, identity + ".json")
-
-    def _record(self, identity: str) -> ImageRecord | None:
-        path = self._record_path(identity)
-        try:
-            return ImageRecord.from_dict(documents.read(path))
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            raise StorageError(
-                f"the image record {path} is damaged", hint="remove it and pull the image again"
-            ) from None
-
-    def _owner(self, quoted: str) -> str:
-        """The id a name file holds, "" if there is no such name."""
-        try:
-            fd = os.open(os.path.join(self.tags, quoted), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return ""
-        try:
-            text = os.read(fd, 128).decode("ascii", "replace").strip()
-        finally:
-            os.close(fd)
-        return text if reference.is_id(text) else ""
-
-    def _by_reference(self, wanted: reference.Reference) -> ImageRecord | None:
-        if wanted.digest:
-            known = f"{wanted.name}@{wanted.digest}"
-            for record in self.list():
-                if known in record.digests:
-                    return record
-            return None
-        for candidate in naming.candidates(wanted):
-            found = self._by_name(candidate)
-            if found is not None:
-                return found
-        return None
-
-    def _by_prefix(self, name: str, prefix: str) -> ImageRecord | None:
-        if not prefix or prefix.strip("0123456789abcdef"):
-            return None
-        matches = [
-            entry[:-5]
-            for entry in documents.names_in(self.records)
-            if entry.startswith(prefix) and entry.endswith(".json")
-        ]
-        if len(matches) > 1:
-            raise UsageError(
-                f"{name} is the beginning of {len(matches)} image ids",
-                hint="write more digits: " + ", ".join([found[:12] for found in matches[:4]]),
-            )
-        return self._record(matches[0]) if matches else None
 
     def _take_away(self, name: str, *, keep: str) -> None:
         """Strike a name from the record that has it now, unless that is `keep`."""
@@ -446,19 +253,6 @@ class ImageStore:
             documents.write_bytes(path, identity.encode())
         except OSError as error:
             raise _refused(path, error) from None
-
-    def _missing(self, name: str) -> ImageNotFound:
-        from rootless.images.nearness import nearest
-
-        known = [
-            naming.familiar(naming.unquote(quoted)) for quoted in documents.names_in(self.tags)
-        ]
-        close = nearest(name, known)
-        if close:
-            hint = "did you mean " + " or ".join(close) + "?"
-        else:
-            hint = f"`rootless pull {name}` fetches it from a registry"
-        return ImageNotFound(f"there is no image {name}", hint=hint)
 
 
 def _nothing(_: ImageRecord) -> None:
