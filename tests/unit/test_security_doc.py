@@ -21,8 +21,7 @@ def in_tests() -> dict[str, str]:
         text = path.read_text()
         names = re.findall(r"def (test_cve_\w+)", text)
         values = re.findall(r'"(20\d\d_\d{4,7})"', text)
-        for number in numbers(" ".join(names).replace("test_cve_", " ")) | numbers(" ".join(values)):
-            found[number] = path.name
+        found.update(dict.fromkeys(numbers(" ".join(values)), path.name))
         for name in names:
             start = re.match(r"test_cve_(20\d\d_\d{4,7})", name)
             if start:
