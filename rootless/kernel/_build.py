@@ -310,7 +310,8 @@ builder.set_source(
         RESULT(syncfs(fd));
     }
 
-    /* The owner, the mode and the time of a file that was just made; 1: the owner was refused.
+    /* The owner, the mode and the time of a file that was just made; 1: the owner is not mapped,
+       2: the file system refuses it, and nothing was changed.
        A look costs less than a change that changes nothing, which the journal gets all the same. */
     static long finish_file(int fd, unsigned mode, unsigned uid, unsigned gid, int64_t when[2])
     {
@@ -322,7 +323,7 @@ builder.set_source(
         if ((uid != (unsigned)-1 && uid != found.st_uid)
             || (gid != (unsigned)-1 && gid != found.st_gid)) {
             if (fchown(fd, uid, gid) < 0)
-                return errno == EPERM || errno == EINVAL ? 1 : -errno;
+                return errno == EINVAL ? 1 : errno == EPERM ? 2 : -errno;
             found.st_mode &= 01777; /* that took the setuid bits away, so they are set again */
         }
         if ((found.st_mode & 07777) != mode && fchmod(fd, mode) < 0)

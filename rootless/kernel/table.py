@@ -184,20 +184,21 @@ class Kernel:
         mode: int,
         owner: tuple[int, int] | None,
         time_ns: int,
-    ) -> bool:
+    ) -> int:
         """Make a file that was not there, with content, owner, mode and times; openat(2), write(2),
         fchown(2), fchmod(2), utimensat(2) in one call.
 
         Not one system call, because what is done for each of ten thousand files must not come back
-        to Python six times.  No `owner`: it is left alone.  False: the owner was refused, by ids
-        that are not mapped (EINVAL) or by the file system (EPERM); the file is there then.
+        to Python six times.  No `owner`: it is left alone.  Returns 0; 1 when the owner is not
+        mapped (EINVAL), 2 when the file system refuses it (EPERM): then the file has its content
+        and nothing else.
         """
         uid, gid = owner or (-1, -1)
         result = _lib.rl_new_file(
             dirfd, _path(name), _ffi.from_buffer(data), len(data), mode,
             uid & 0xFFFFFFFF, gid & 0xFFFFFFFF, divmod(time_ns, 1_000_000_000),
         )  # fmt: skip
-        return not _checked(result, name)
+        return _checked(result, name)
 
     def close_range(self, first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
         """Close descriptors, or mark them with CLOSE_RANGE_CLOEXEC; Linux 5.9; close_range(2)."""

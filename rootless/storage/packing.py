@@ -244,13 +244,9 @@ class Packer:
         elif self._clamp is not None:
             time = min(time, self._clamp * 1_000_000_000)
         mode, uid, gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
-        for name in self._override if fd >= 0 else ():
-            try:
-                told = os.getxattr(fd, name).decode("ascii").split(":")
-                uid, gid, mode = int(told[0]), int(told[1]), int(told[2], 8) & 0o7777
-                break
-            except (OSError, ValueError, IndexError):
-                continue
+        told = union.noted(fd, self._override) if fd >= 0 else None
+        if told is not None:
+            uid, gid, mode = told
         return {"mode": mode, "uid": uid, "gid": gid, "time": time}
 
     def _whiteout(self, path: str, name: str) -> None:

@@ -28,6 +28,17 @@ _OPAQUE = ("user.overlay.opaque", "user.fuseoverlayfs.opaque")
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def noted(fd: int, names: tuple[str, ...] = OWNERS) -> tuple[int, int, int] | None:
+    """(uid, gid, mode) that an open file's attribute tells; None without one that can be read."""
+    for name in names:
+        try:
+            told = os.getxattr(fd, name).decode("ascii").split(":")
+            return int(told[0]), int(told[1]), int(told[2], 8) & 0o7777
+        except (OSError, ValueError, IndexError):
+            continue
+    return None
+
+
 class Entry:
     """A name in a merged directory: where it is (`parent`, a descriptor) and its lstat(2)."""
 

@@ -11,7 +11,7 @@ import stat
 
 from rootless import disks, kernel
 from rootless.errors import Conflict, DigestMismatch, StorageError
-from rootless.storage import tar
+from rootless.storage import owners, tar
 from rootless.storage.removing import remove_tree
 from rootless.storage.streams import Hashed, decompressed
 
@@ -95,11 +95,10 @@ class Unpacker:
             if isinstance(target, str)
             else target
         )
-        self.single = single
+        self.owners = owners.Owners(single=single, layer=layer, owner=owner)
         self.layer = layer
         # whether an archive's own top has something to say to the directory (`volume import`)
         self.top = False
-        self.owner = owner
         self.renamed = renamed
         self.files = 0
         self.sharing: Sharing | None = None
@@ -121,6 +120,7 @@ class Unpacker:
         archive = tar.Reader(read)
         for member in archive:
             self._apply(archive, member)
+        self.owners.finish(self.root)
         # a directory's time changes with what is made in it, so these come last
         for path, when in reversed(self._times):
             parent, name = self._place(path)
@@ -161,14 +161,19 @@ class Unpacker:
         if not path:
             if entry.kind == tar.DIRECTORY and (self.layer or self.top):
                 os.fchmod(self.root, entry.mode)
-                self._own(self.root, "", entry, root=True)
+                self.owners.give(self.root, "", entry, root=True)
             return
         parent, name = self._place(path)
         if not self.layer:
             self._make(archive, entry, parent, name, path)
             return
         if name == _OPAQUE:
-            os.setxattr(parent, "user.overlay.opaque", b"y")
+            try:
+                os.setxattr(parent, "user.overlay.opaque", b"y")
+            except OSError:
+                # a file system without attributes: fuse-overlayfs reads the plain form as well
+                flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                os.close(os.open(name, flags, 0o600, dir_fd=parent))
             return
         if name.startswith(_WHITEOUT):
             hidden = name[len(_WHITEOUT) :]
@@ -237,10 +242,10 @@ class Unpacker:
             self._link(entry, parent, name)
         elif entry.kind == tar.SYMLINK:
             os.symlink(entry.link, name, dir_fd=parent)
-            self._own(parent, name, entry)
+            self.owners.give(parent, name, entry)
         elif entry.kind == tar.FIFO:
             os.mkfifo(name, 0o600, dir_fd=parent)
-            self._own(parent, name, entry)
+            self.owners.give(parent, name, entry)
             _chmod(parent, name, entry.mode)
         # device nodes cannot be made in a user namespace; the standard ones are bound at start
 
@@ -254,7 +259,7 @@ class Unpacker:
                 raise
         fd = os.open(name, flags, dir_fd=parent)
         try:
-            self._own(fd, "", entry)
+            self.owners.give(fd, "", entry)
         finally:
             os.close(fd)
 
@@ -300,17 +305,17 @@ class Unpacker:
                 os.ftruncate(fd, entry.size)
             elif entry.size:
                 _write(fd, archive, -1)
-            self._own(fd, "", entry)
+            self.owners.give(fd, "", entry)
             os.utime(fd, ns=(entry.time, entry.time))
         finally:
             os.close(fd)
 
     def _small_file(self, entry: Member, parent: int, name: str, data: memoryview) -> None:
         """What most members are: by one call into C, which takes a third of the time."""
-        owner = None if self.single else self.owner or (entry.uid, entry.gid)
+        owner = self.owners.wanted(entry)
         for attempt in (1, 2):
             try:
-                allowed = kernel.calls.new_file(
+                refused = kernel.calls.new_file(
                     parent, name, data, mode=entry.mode, owner=owner, time_ns=entry.time
                 )
                 break
@@ -318,43 +323,15 @@ class Unpacker:
                 if attempt == 2:
                     raise
                 self._clear(parent, name)
-        if not allowed:
-            raise _not_mapped(entry)
-
-    def _own(self, fd: int, name: str, entry: Member, *, root: bool = False) -> None:
-        """Owner, mode and extended attributes; with `name` of a link or fifo in that directory."""
-        if not self.single:
-            uid, gid = self.owner or (entry.uid, entry.gid)
+        if refused == 1:
+            raise owners.not_mapped(entry)
+        if refused:
+            fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             try:
-                if name:
-                    os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
-                else:
-                    os.fchown(fd, uid, gid)
-            except OSError:
-                raise _not_mapped(entry) from None
-        if name:
-            kernel.calls.utimensat(fd, name, entry.time, entry.time)
-            return
-        # after the owner, because changing that clears the setuid bit
-        os.fchmod(fd, entry.mode)
-        if root:
-            return
-        for attribute, value in entry.attributes.items():
-            if not attribute.startswith(("user.", "security.capability")):
-                continue
-            if attribute.startswith("user.overlay."):
-                continue  # an image must not speak to the overlay file system
-            try:
-                os.setxattr(fd, attribute, value)
-            except OSError:
-                continue  # this file system has none, or the id is not the capability's
-
-
-def _not_mapped(entry: Member) -> StorageError:
-    return StorageError(
-        f'"{entry.name}" belongs to {entry.uid}:{entry.gid}, which is not mapped here',
-        hint="more subordinate ids are needed: see subuid(5), or use --userns single",
-    )
+                self.owners.give(fd, "", entry)
+                os.utime(fd, ns=(entry.time, entry.time))
+            finally:
+                os.close(fd)
 
 
 def _chmod(parent: int, name: str, mode: int) -> None:

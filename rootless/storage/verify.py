@@ -68,7 +68,7 @@ def verify_worker(request: Json) -> Json:
         fd = os.open(request["target"], _OPEN | os.O_DIRECTORY)
     except OSError as error:
         return [f"cannot be opened: {error.strerror}"]
-    looker.directory(fd, "")
+    looker.whole(fd)
     return looker.found
 
 
@@ -157,6 +157,12 @@ class _Looker:
         self._single = single
         self._contents = contents
         self.found: list[str] = []
+        self._noted = False
+
+    def whole(self, fd: int) -> None:
+        """The layer's directory; closes it."""
+        self._noted = union.noted(fd) is not None
+        self.directory(fd, "")
 
     def _note(self, path: str, what: str) -> None:
         if len(self.found) < _MOST:
@@ -206,14 +212,19 @@ class _Looker:
     def _metadata(
         self, parent: int, name: str, path: str, expected: Expected, status: os.stat_result
     ) -> None:
+        mode, owner = stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
+        told = self._told(parent, name, status)
+        if told is not None:
+            mode, owner = told[2], told[:2]
         if expected.kind == tar.SYMLINK:
             if os.readlink(name, dir_fd=parent) != expected.link:
                 self._note(path, "leads elsewhere")
-        elif stat.S_IMODE(status.st_mode) != expected.mode & 0o7777:
-            self._note(path, f"has the mode {stat.S_IMODE(status.st_mode):o}, "
+        elif mode != expected.mode & 0o7777:
+            self._note(path, f"has the mode {mode:o}, "
                              f"not {expected.mode & 0o7777:o}")  # fmt: skip
-        owner = (status.st_uid, status.st_gid)
-        if not self._single and owner != (expected.uid, expected.gid):
+        # where owners are in attributes, what has no attributes belongs to nobody else
+        bare = self._noted and stat.S_IFMT(status.st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
+        if not self._single and not bare and owner != (expected.uid, expected.gid):
             self._note(path, f"belongs to {owner[0]}:{owner[1]}, "
                              f"not {expected.uid}:{expected.gid}")  # fmt: skip
         if expected.kind == tar.REGULAR and status.st_size != expected.size:
@@ -221,6 +232,16 @@ class _Looker:
         # file systems with coarse times round down
         if abs(status.st_mtime_ns - expected.time) >= 1_000_000_000:
             self._note(path, "was changed at another time")
+
+    def _told(self, parent: int, name: str, status: os.stat_result) -> tuple[int, int, int] | None:
+        """What an attribute tells of owner and mode, where the file system refused the owner."""
+        if not self._noted or stat.S_IFMT(status.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            return None
+        fd = os.open(name, _OPEN, dir_fd=parent)
+        try:
+            return union.noted(fd)
+        finally:
+            os.close(fd)
 
     def _content(self, parent: int, name: str, path: str, expected: Expected) -> None:
         fd = os.open(name, _OPEN, dir_fd=parent)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import Command, Place
+from conftest import TREE, Command, Place
 
 DRIVERS = ("fuse-overlayfs", "python-fuse", "copy")
 
@@ -76,6 +77,60 @@ def test_owners_in_attributes(rootless: Command, busybox_image: str) -> None:
     assert (upper / "f").stat().st_uid == os.getuid()
     names = os.listxattr(upper / "f")
     assert any(name.endswith("override_stat") for name in names)
+
+
+REFUSING = """
+import sys
+sys.path[:0] = {path!r}
+from rootless.storage import unpack
+print(unpack.unpack_worker({request!r}))
+"""
+
+
+@pytest.mark.slow
+def test_owners_that_a_server_of_files_refuses(
+    rootless: Command, busybox_tar: Path, place: Place
+) -> None:
+    """As on NFS: the layer's owners are noted where fuse-overlayfs finds them."""
+    made = place.work / "image.tar"
+    made.write_bytes(busybox_tar.read_bytes())
+    with tarfile.open(made, "a") as archive:
+        for name, uid, gid, mode in (("etc/closed", 0, 42, 0o640), ("home/guest/own", 1000, 9, 0o600),
+                                     ("none", 0, 0, 0), ("bin/tool", 33, 33, 0o4711)):  # fmt: skip
+            member = tarfile.TarInfo(name)
+            member.uid, member.gid, member.mode, member.size = uid, gid, mode, 5
+            # an image's own word on who owns it does not count
+            member.pax_headers = {"SCHILY.xattr.user.containers.override_stat": "7:7:777"}
+            archive.addfile(member, io.BytesIO(b"text\n"))
+        member = tarfile.TarInfo("home/guest/link")
+        member.type, member.linkname, member.uid = tarfile.SYMTYPE, "own", 1000
+        archive.addfile(member)
+    image = rootless("import", "-q", made, "refused:1").stdout.split()[-1]
+    blob = max((place.data / "content/blobs/sha256").iterdir(), key=lambda one: one.stat().st_size)
+    (layer,) = (place.data / "layers").glob("*/*/fs")
+    rootless("unshare", "sh", "-c", f"rm -rf {layer}; mkdir {layer}")
+    # root of the namespace without the right to change owners
+    request = {"target": str(layer), "blob": str(blob), "diff_id": "", "single": False}
+    code = REFUSING.format(path=[str(TREE), *sys.path], request=request)
+    words = ["setpriv", "--bounding-set", "-chown", "--inh-caps", "-chown", sys.executable, "-IS"]
+    rootless("unshare", *words, "-c", code)
+    closed = layer / "etc/closed"
+    assert (closed.stat().st_uid, closed.stat().st_mode & 0o7777) == (os.getuid(), 0o640)
+    assert os.getxattr(closed, "user.containers.override_stat") == b"0:42:640"
+    assert (layer / "bin/tool").stat().st_mode & 0o7777 == 0o711
+    run = ["--storage-driver", "fuse-overlayfs", "--storage-opt", "xattr_permissions=2", "run"]
+    script = (
+        "stat -c '%u:%g %a' /etc/closed /home/guest /home/guest/own /bin/tool /bin/busybox /none;"
+        "su guest -c 'cat /home/guest/link; cat /etc/closed' 2>&1; true"
+    )
+    out = rootless(*run, "--rm", "--network", "none", image, "sh", "-c", script).stdout.splitlines()
+    assert out[:3] == ["0:42 640", "1000:1000 755", "1000:9 600"]
+    assert out[3:6] == ["33:33 4711", "0:0 755", "0:0 0"]
+    assert out[6] == "text" and "ermission denied" in out[7]
+    assert "all is well" in rootless("system", "check").stdout
+    rootless(*run, "--name", "c", "--network", "none", image, "chown", "5:6", "/bin/tool")
+    rootless("commit", "-q", "c", "whole:1")
+    rootless("rm", "c")
 
 
 def _let_pass(place: Place) -> None:

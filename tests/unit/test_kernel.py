@@ -173,7 +173,7 @@ def test_a_new_file_is_exactly_what_was_asked_for(tmp_path: Path, mode: int, mas
     try:
         for owner in (None, (os.getuid(), os.getgid())):
             name = f"one{owner}"
-            assert kernel.calls.new_file(
+            assert not kernel.calls.new_file(
                 fd, name, memoryview(b"content"), mode=mode, owner=owner, time_ns=when
             )
             found = (tmp_path / name).stat()
@@ -182,7 +182,8 @@ def test_a_new_file_is_exactly_what_was_asked_for(tmp_path: Path, mode: int, mas
             with pytest.raises(FileExistsError) as caught:
                 kernel.calls.new_file(fd, name, b"", mode=0o644, owner=None, time_ns=0)
             assert caught.value.filename == name
-        assert not kernel.calls.new_file(fd, "his", b"", mode=0o644, owner=(1, 1), time_ns=0)
+        assert kernel.calls.new_file(fd, "his", b"x", mode=0o644, owner=(1, 1), time_ns=0) == 2
+        assert (tmp_path / "his").read_bytes() == b"x"
         (tmp_path / "link").symlink_to("his")
         with pytest.raises(FileExistsError):
             kernel.calls.new_file(fd, "link", b"", mode=0o644, owner=None, time_ns=0)
