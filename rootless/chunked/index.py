@@ -13,6 +13,7 @@ ended by a zero byte.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 
 from rootless import documents
@@ -28,6 +29,8 @@ _MAGIC = b"RLDX1\0\0\0"
 _HEAD = struct.Struct("<8s32sI")
 _RECORD = struct.Struct("<16sQQI")
 _NO_PATH = 0xFFFFFFFF
+_MOST_PLAIN = 64  # layers without a table that are looked into, the newest
+_SAMPLE = 64
 _MOST = 512
 """Layers that are asked: the newest, because an image resembles what it replaces."""
 
@@ -100,3 +103,65 @@ def indexes(directories: Iterable[str]) -> list[str]:
             except OSError:
                 continue
     return [path for _, path in sorted(found, reverse=True)[:_MOST]]
+
+
+# layers that came without a table
+
+
+def without_table(directories: Iterable[str]) -> list[str]:
+    """Roots of unpacked layers that came without a table, in directories of layers
+    (`layers/MAPKEY`), the newest first."""
+    found: list[tuple[float, str]] = []
+    for directory in filter(os.path.isdir, directories):
+        for name in documents.names_in(directory):
+            layer = os.path.join(directory, name)
+            if len(name) == 32 and not os.path.exists(os.path.join(layer, NAME)):
+                try:
+                    found.append((os.stat(layer).st_mtime, os.path.join(layer, "fs")))
+                except OSError:
+                    continue
+    return [root for _, root in sorted(found, reverse=True)[:_MOST_PLAIN]]
+
+
+def resembling(root: str, sizes: dict[str, int]) -> list[str]:
+    """Those of the paths (with their sizes) that are files of the same size there.
+
+    A few are looked for first: most layers of other images have none of them.
+    """
+    names = list(sizes)
+    step = max(1, len(names) // _SAMPLE)
+    if not any(_is_there(root, name, sizes[name]) for name in names[::step]):
+        return []
+    return [name for name in names if _is_there(root, name, sizes[name])]
+
+
+def _is_there(root: str, name: str, size: int) -> bool:
+    try:
+        found = os.lstat(os.path.join(root, name))
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def open_file(root: str, path: str) -> tuple[int, str, int]:
+    """A file below the root of an unpacked layer: (descriptor of its directory, name in that,
+    descriptor of the file).  Raises OSError.
+
+    Through no link: a layer could have one that leads to files of the host.
+    """
+    from rootless import kernel
+
+    head, _, last = path.rpartition("/")
+    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        within = kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS
+        directory = kernel.calls.openat2(top, head or ".", flags, resolve=within)
+    finally:
+        os.close(top)
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return directory, last, os.open(last, flags, dir_fd=directory)
+    except BaseException:
+        os.close(directory)
+        raise

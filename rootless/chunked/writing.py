@@ -57,6 +57,12 @@ def write(tar: IO[bytes], out: IO[bytes], *, level: int = LEVEL) -> Written:
     return writer.finish()
 
 
+def frame(data: bytes, level: int) -> bytes:
+    """A frame, a piece of a blob: the same data, level and library give the same bytes."""
+    compressor = zstd.module().ZstdCompressor(level=level)
+    return bytes(compressor.compress(data, mode=compressor.FLUSH_FRAME))
+
+
 class _Writer:
     """One blob on its way."""
 
@@ -169,8 +175,7 @@ class _Writer:
         return crc
 
     def _compress(self, data: bytes) -> bytes:
-        compressor = zstd.module().ZstdCompressor(level=self._level)
-        return bytes(compressor.compress(data, mode=compressor.FLUSH_FRAME))
+        return frame(data, self._level)
 
     def _frame(self, data: bytes) -> None:
         self._emit(places.SKIPPABLE + struct.pack("<I", len(data)) + data)

@@ -143,7 +143,7 @@ class Images(Transfers):
                 tls_verify=tls_verify,
                 progress=self.engine.progress,
                 settings=settings,
-                indexes=self.indexes,
+                layers=self.layer_directories,
                 lazy=lazy,
                 on_layer=None if lazy else arrivals.take,
                 trust=trusting.rules(self.engine),
@@ -165,12 +165,10 @@ class Images(Transfers):
         attributes = {**(record.config.get("Labels") or {}), "name": known}
         self.engine.event("image", action, f"sha256:{record.id}", known, attributes)
 
-    def indexes(self) -> Strings:
-        """Where unpacked layers tell what they have."""
-        from rootless.chunked import index
-
+    def layer_directories(self) -> Strings:
+        """Where unpacked layers are, for each way in which ids are kept."""
         top = os.path.join(self.engine.data_dir, "layers")
-        return index.indexes(os.path.join(top, name) for name in documents.names_in(top))
+        return [os.path.join(top, name) for name in documents.names_in(top)]
 
     def get(self, name: str) -> Image:
         """The image of this name or id.  Raises ImageNotFound."""

@@ -60,7 +60,7 @@ def complete(images: Images, record: ImageRecord) -> None:
     try:
         pull.pull(
             images.store, record.digests[0], platform=record.platform,
-            progress=images.engine.progress, indexes=images.indexes,
+            progress=images.engine.progress, layers=images.layer_directories,
             trust=trusting.rules(images.engine),
         )  # fmt: skip
     except RootlessError as error:

@@ -8,13 +8,16 @@ pieces of other blobs that it leads to; whoever is wrong makes the pull fetch th
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from rootless.chunked import index, places
 from rootless.chunked.table import TableError
 from rootless.errors import DigestMismatch, StorageError
 from rootless.images import content
+from rootless.images.rebuilding import Rebuilder
 from rootless.images.registry import NoRanges, Registry
 from rootless.images.store import ImageStore, Layer
 
@@ -51,13 +54,26 @@ class Run:
 class Partial:
     """One blob: what of it is here.  `here` and `lacking` count bytes."""
 
-    def __init__(self, runs: list[Run], tail: bytes, size: int, fetch: FetchRange) -> None:
+    def __init__(
+        self,
+        runs: list[Run],
+        tail: bytes,
+        size: int,
+        fetch: FetchRange,
+        spool: IO[bytes] | None = None,
+    ) -> None:
         self._runs = runs
+        self._spool = spool
         self._tail = tail
         self._size = size
         self._fetch = fetch
         self.lacking = sum(run.end - run.start for run in runs if not run.path)
         self.here = sum(run.end - run.start for run in runs if run.path)
+
+    def close(self) -> None:
+        """Free what was made for it."""
+        if self._spool is not None:
+            self._spool.close()
 
     def read(self, offset: int) -> Iterator[bytes]:
         """The bytes from `offset` on.  Raises what the fetching raises, StorageError."""
@@ -85,17 +101,17 @@ def plan(
     size: int,
     annotations: dict[str, Json],
     fetch: FetchRange,
-    indexes: Iterable[str],
+    layers: list[str],
 ) -> Partial | None:
     """What of a layer's blob of `size` bytes must be fetched; None where it is best fetched whole.
 
-    `indexes` are paths of unpacked layers' indexes (`chunked.index`).  Raises what `fetch` raises.
+    `layers` are directories with unpacked layers (`layers/MAPKEY`).  Raises what `fetch` raises.
     """
     try:
         if size < _WORTH:
             return None
-        paths = list(indexes)
-        if not paths:
+        paths, plain = index.indexes(layers), index.without_table(layers)
+        if not paths and not plain:
             return None
         place = places.annotated(annotations, size)
         promised = places.stargz(annotations)
@@ -105,7 +121,8 @@ def plan(
         if place is None:
             return None
         tail = fetch(place.start, size)
-        pieces = list(place.read(tail).pieces())
+        table = place.read(tail)
+        pieces = list(table.pieces())
     except TableError:
         return None
     wanted = {key: end - start for start, end, key in pieces if key}
@@ -124,8 +141,40 @@ def plan(
         else Run(start, end)
         for start, end, key in pieces
     ]
-    made = Partial(_ranges(runs), tail, size, fetch)
-    return made if made.here else None
+    spool = None
+    if plain and place.kind == "zstd":
+        spool = _rebuilt(store, Rebuilder(table, plain), runs, tail, place.start, annotations)
+    made = Partial(_ranges(runs), tail, size, fetch, spool)
+    if made.here:
+        return made
+    made.close()
+    return None
+
+
+def _rebuilt(
+    store: ImageStore,
+    rebuilder: Rebuilder,
+    runs: list[Run],
+    tail: bytes,
+    start: int,
+    annotations: dict[str, Json],
+) -> IO[bytes] | None:
+    """A file without a name with what files of plain layers gave; `runs` lead to it then."""
+    missing = {(run.start, run.end) for run in runs if not run.path}
+    try:
+        spool = tempfile.TemporaryFile(dir=store.ingest)  # noqa: SIM115 (Partial closes it)
+    except OSError:
+        return None
+    try:
+        made = rebuilder.make(missing, spool, tail, start, annotations)
+        spool.flush()
+    except OSError:
+        made = {}  # no room for it: then it is fetched
+    path = f"/proc/self/fd/{spool.fileno()}"
+    for number, run in enumerate(runs):
+        if not run.path and (run.start, run.end) in made:
+            runs[number] = Run(run.start, run.end, path, made[run.start, run.end])
+    return spool
 
 
 def _ranges(runs: list[Run]) -> list[Run]:
@@ -214,7 +263,7 @@ def bring(
     store: ImageStore,
     layer: Layer,
     annotations: dict[str, Json],
-    indexes: Callable[[], list[str]],
+    layers: Callable[[], list[str]],
     ranges: FetchRange,
     whole: content.Fetch,
     *,
@@ -227,12 +276,15 @@ def bring(
     """
     if places.has_table(annotations) and not store.has_blob(layer.digest, layer.size):
         try:
-            made = plan(store, layer.size, annotations, ranges, indexes())
+            made = plan(store, layer.size, annotations, ranges, layers())
             if made is not None:
-                content.ingest(
-                    store, layer.digest, layer.size, made.read, on_bytes=on_bytes,
-                    cancelled=cancelled,
-                )  # fmt: skip
+                try:
+                    content.ingest(
+                        store, layer.digest, layer.size, made.read, on_bytes=on_bytes,
+                        cancelled=cancelled,
+                    )  # fmt: skip
+                finally:
+                    made.close()
                 return f"{100 * made.lacking // max(1, layer.size)} % fetched, the rest was here"
         except (DigestMismatch, NoRanges, Lost):
             # the table or a piece was not what it said, or went away: the blob has the last word

@@ -43,7 +43,7 @@ def pull(
     tls_verify: bool | None = None,
     progress: Progress | None = None,
     settings: Settings | None = None,
-    indexes: Callable[[], list[str]] | None = None,
+    layers: Callable[[], list[str]] | None = None,
     lazy: bool = False,
     on_layer: Callable[[Layer], None] | None = None,
     trust: Trust | None = None,
@@ -53,8 +53,8 @@ def pull(
 
     `name` is a reference, `docker://REFERENCE`, `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]` or
     `docker-archive:FILE[:REFERENCE]`.  `platform` is `os/arch[/variant]`, this host's by default.
-    An unchanged image costs one request.  `indexes` gives paths of unpacked layers' indexes
-    (`chunked.index`): of layers with a table of contents only what those lack is fetched.
+    An unchanged image costs one request.  `layers` gives directories with unpacked layers
+    (`layers/MAPKEY`): of layers with a table of contents only what those lack is fetched.
     `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
     `on_layer` hears of each layer that is here, from several threads, the others still arriving;
     it keeps garbage collection away as long as it works.  `settle` is called when all are here,
@@ -83,7 +83,7 @@ def pull(
 
     def job(registry: Registry, named: reference.Reference) -> _Pull:
         made = _Pull(store, named, registry, wanted, bool(platform), progress)
-        made.indexes = indexes or list
+        made.layers = layers or list
         made.on_layer = on_layer or _ignore
         made.settle = settle or made.settle
         made.lazy = lazy
@@ -154,7 +154,7 @@ class _Pull:
         self.wanted = wanted
         self.explicit = explicit
         self.progress = progress
-        self.indexes: Callable[[], list[str]] = list
+        self.layers: Callable[[], list[str]] = list
         self.on_layer: Callable[[Layer], None] = _ignore
         self.settle: Callable[[], None] = lambda: None
         self.annotations: dict[str, dict[str, Json]] = {}
@@ -263,7 +263,7 @@ class _Pull:
                 self.store,
                 layer,
                 self.annotations.get(layer.digest, {}),
-                self.indexes,
+                self.layers,
                 partial.ranges_of(self.registry, layer.digest),
                 self._fetch(layer.digest, descriptor),
                 on_bytes=lambda n: self.progress.advance(key, n),

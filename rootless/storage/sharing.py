@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless import documents, kernel
+from rootless import kernel
 from rootless.chunked import index, places
 from rootless.chunked.table import Table, TableError
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     Donors = dict[str, tuple[str, str]]
 
-_MOST_PLAIN = 64  # layers without a table that are looked into, the newest
-_SAMPLE = 64
-_WITHIN = kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS
 _SMALLEST = 1024  # bytes; below this a file costs an inode and no more than that
 
 
@@ -76,60 +73,11 @@ def donors(table: Table, directory: str) -> Donors:
         for entry in table.entries
         if entry.digest and entry.size >= _SMALLEST and entry.path not in same
     }
-    for root in _without_table(directory):
-        for name in _resembling(root, sizes):
+    for root in index.without_table([directory]):
+        for name in index.resembling(root, sizes):
             same[name] = (root, name)
             del sizes[name]
     return {**made, **same}
-
-
-def _without_table(directory: str) -> list[str]:
-    """Roots of layers that came without a table, the newest first."""
-    found: list[tuple[float, str]] = []
-    for name in documents.names_in(directory):
-        layer = os.path.join(directory, name)
-        if len(name) == 32 and not os.path.exists(os.path.join(layer, index.NAME)):
-            try:
-                found.append((os.stat(layer).st_mtime, os.path.join(layer, "fs")))
-            except OSError:
-                continue
-    return [root for _, root in sorted(found, reverse=True)[:_MOST_PLAIN]]
-
-
-def _resembling(root: str, sizes: dict[str, int]) -> list[str]:
-    """Those of the paths that are files of the same size there.  A few are looked for first: most
-    layers of other images have none of them."""
-    names = list(sizes)
-    step = max(1, len(names) // _SAMPLE)
-    if not any(_is_there(root, name, sizes[name]) for name in names[::step]):
-        return []
-    return [name for name in names if _is_there(root, name, sizes[name])]
-
-
-def _is_there(root: str, name: str, size: int) -> bool:
-    try:
-        found = os.lstat(os.path.join(root, name))
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == size
-
-
-def _open(root: str, path: str) -> tuple[int, str, int]:
-    """(descriptor of the directory, name in it, descriptor of the file).  Raises OSError."""
-    head, _, last = path.rpartition("/")
-    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        directory = kernel.calls.openat2(
-            top, head or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, resolve=_WITHIN
-        )
-    finally:
-        os.close(top)
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return directory, last, os.open(last, flags, dir_fd=directory)
-    except BaseException:
-        os.close(directory)
-        raise
 
 
 class Sharing:
@@ -158,7 +106,7 @@ class Sharing:
         if donor is None or entry.pieces is not None or not entry.size:
             return -1
         try:
-            directory, last, old = _open(*donor)
+            directory, last, old = index.open_file(*donor)
         except OSError:
             return -1
         try:

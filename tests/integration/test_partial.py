@@ -379,3 +379,33 @@ def test_a_layer_cannot_lend_files_of_the_host(
     assert (two / "way/file").read_bytes() == body
     assert (two / "way/file").stat().st_ino != (host / "file").stat().st_ino
     assert (host / "file").stat().st_nlink == 1
+
+
+@pytest.mark.slow
+def test_files_of_a_plain_layer_are_not_fetched(
+    rootless: Command, place: Place, registry: Registry, busybox_tar: Path
+) -> None:
+    """What came in gzip is compressed once more, where that gives the bytes of the blob."""
+    files = many_files(600)
+    old, new = tar_of(files, busybox_tar), tar_of(changed(files, 20), busybox_tar)
+    rootless("pull", push(registry, place.base / "a", "again/app:1", [old], plain_gzip))
+    for level in (3, 7):
+        name = push(registry, place.base / f"l{level}", f"again/app:level{level}", [new],
+                    lambda tar, level=level: chunked(tar, level))  # fmt: skip
+        before = len(access(registry))
+        rootless("pull", name)
+        size = len(chunked(new, level).data)
+        moved = sent(registry, before)
+        # the table with the tar-split data, and what changed
+        assert moved <= size // 5, f"{moved} of {size} bytes"
+        blobs_are_whole(place)
+        rootless("rmi", name)
+    assert not os.listdir(place.data / "content/ingest")
+
+    # of somebody else's compressor nothing can be made, and it is fetched whole
+    def foreign(tar: bytes) -> Packed:
+        return with_table(chunked(tar, 19), lambda table: None)
+
+    name = push(registry, place.base / "f", "again/app:foreign", [tar_of(files)], foreign)
+    rootless("pull", name)
+    blobs_are_whole(place)
