@@ -95,8 +95,12 @@ def test_owners_that_a_server_of_files_refuses(
     made = place.work / "image.tar"
     made.write_bytes(busybox_tar.read_bytes())
     with tarfile.open(made, "a") as archive:
-        for name, uid, gid, mode in (("etc/closed", 0, 42, 0o640), ("home/guest/own", 1000, 9, 0o600),
-                                     ("none", 0, 0, 0), ("bin/tool", 33, 33, 0o4711)):  # fmt: skip
+        for name, uid, gid, mode in (
+            ("etc/closed", 0, 42, 0o640),
+            ("home/guest/own", 1000, 9, 0o600),
+            ("none", 0, 0, 0),
+            ("bin/tool", 33, 33, 0o4711),
+        ):
             member = tarfile.TarInfo(name)
             member.uid, member.gid, member.mode, member.size = uid, gid, mode, 5
             # an image's own word on who owns it does not count
