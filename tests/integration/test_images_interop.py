@@ -1,5 +1,5 @@
-"""Images that are made here and run by others, and the other way round: podman, buildah, umoci, crun,
-runc and skopeo as Debian packages them, with a real registry between."""
+"""Images that are made here and run by others, and the other way round: podman, buildah, umoci,
+crun, runc and skopeo as Debian packages them, with a real registry between."""
 
 from __future__ import annotations
 
