@@ -134,21 +134,30 @@ class Images(Transfers):
         from rootless.engine.arrivals import Arrivals
         from rootless.images import pull
 
-        # garbage collection lets the blobs be until they are unpacked as well
-        with store.guard(), Arrivals(self.engine) as arrivals:
-            record = pull.pull(
-                store,
-                name,
-                platform=platform,
-                tls_verify=tls_verify,
-                progress=self.engine.progress,
-                settings=settings,
-                layers=self.layer_directories,
-                lazy=lazy,
-                on_layer=None if lazy else arrivals.take,
-                trust=trusting.rules(self.engine),
-                settle=arrivals.settle,
-            )
+        if not lazy:
+            # also of an archive: an image that cannot be unpacked is none
+            store.settle = lambda record: self.unpack(record, self.engine.maps)
+        try:
+            # garbage collection lets the blobs be until they are unpacked as well
+            with store.guard(), Arrivals(self.engine) as arrivals:
+                record = pull.pull(
+                    store,
+                    name,
+                    platform=platform,
+                    tls_verify=tls_verify,
+                    progress=self.engine.progress,
+                    settings=settings,
+                    layers=self.layer_directories,
+                    lazy=lazy,
+                    on_layer=None if lazy else arrivals.take,
+                    trust=trusting.rules(self.engine),
+                    settle=arrivals.settle,
+                )
+        except BaseException:
+            if pull.is_local(name):
+                # nobody continues an archive, as a pull continues what a registry sent
+                store.collect_garbage()
+            raise
         if not lazy:
             self.unpack(record, self.engine.maps)
         # the name of an archive or a layout is no name of an image

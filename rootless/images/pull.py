@@ -6,6 +6,7 @@ blobs that arrived before an interruption are found again by the next pull.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from rootless.chunked import places
@@ -51,8 +52,9 @@ def pull(
 ) -> ImageRecord:
     """Bring the image `name` into the store, or make sure it is still the newest.
 
-    `name` is a reference, `docker://REFERENCE`, `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]` or
-    `docker-archive:FILE[:REFERENCE]`.  `platform` is `os/arch[/variant]`, this host's by default.
+    `name` is a reference, `docker://REFERENCE`, `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]`,
+    `docker-archive:FILE[:REFERENCE]` or `dir:DIRECTORY`.  `platform` is `os/arch[/variant]`, this
+    host's by default.
     An unchanged image costs one request.  `layers` gives directories with unpacked layers
     (`layers/MAPKEY`): of layers with a table of contents only what those lack is fetched.
     `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
@@ -80,6 +82,9 @@ def pull(
                 hint="name one: " + ", ".join(n for record in found for n in record.names),
             )
         return found[0]
+
+    if colon and transport == "dir":
+        return _from_directory(store, rest, platform, progress, trust)
 
     def job(registry: Registry, named: reference.Reference) -> _Pull:
         made = _Pull(store, named, registry, wanted, bool(platform), progress)
@@ -130,6 +135,35 @@ def _from_servers(
         finally:
             registry.close()
     raise AssertionError("the registry itself is always among the endpoints")
+
+
+def is_local(name: str) -> bool:
+    """Whether this names a file or a directory, and no registry."""
+    transport, colon, _ = name.partition(":")
+    return bool(colon) and transport in (*_ARCHIVES, "dir")
+
+
+def _from_directory(
+    store: ImageStore, path: str, platform: str | None, progress: Progress, trust: Trust | None
+) -> ImageRecord:
+    """What `copy … dir:PATH` wrote, called after the directory, as an OCI layout would be."""
+    from rootless.images import copying
+    from rootless.images.places import directory, local
+
+    source = directory.DirectorySource(path)
+    stem = os.path.basename(os.path.abspath(path)).lower()
+    try:
+        name = reference.parse(f"localhost/{stem}").canonical
+    except UsageError:
+        raise UsageError(
+            f'an image cannot be called after the directory "{stem}"', hint="rename it"
+        ) from None
+    with store.guard():
+        target = local.StoreTarget(store, name)
+        copying.copy(source, target, platform=platform, progress=progress, trust=trust)
+    if target.record is None:
+        raise AssertionError("the top manifest was put")
+    return target.record
 
 
 def _ignore(_: Layer) -> None:

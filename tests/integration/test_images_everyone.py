@@ -117,9 +117,9 @@ def test_forms_of_files(rootless: Command, place: Place, image: str) -> None:
         assert identity(rootless, image) == first, path
         works(rootless, image)
         rootless("rmi", image)
-    rootless("copy", "-q", "dir:plain", "oci:again:1")
-    rootless("pull", "-q", "oci:again:1")
-    assert identity(rootless, "localhost/again:1") == first
+    rootless("pull", "-q", "dir:plain")
+    assert identity(rootless, "localhost/plain:latest") == first
+    works(rootless, "localhost/plain")
     rootless("import", "-c", 'CMD ["cat", "/etc/made"]', "root.tar", "flat")
     works(rootless, "flat")
     checked = rootless("system", "check", "--format", "json").json()

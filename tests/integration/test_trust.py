@@ -270,6 +270,7 @@ def test_archives(rootless: Command, place: Place, image: str, tmp_path: Path) -
         assert "policy rejects it" in done.stderr and transport in done.stderr
         assert not os.listdir(place.data / "content/blobs/sha256")
         rootless("pull", f"{transport}:{file}", code=125)
+        assert not os.listdir(place.data / "content/blobs/sha256")
         allowed = str(place.work.resolve())
         write_policy(place, {"default": reject, "transports": {transport: {allowed: accept}}})
         rootless("load", "-i", file)

@@ -245,3 +245,24 @@ def serving(layout: Layout) -> Iterator[Server]:
     yield server
     server.shutdown()
     server.server_close()
+
+
+def test_pull_from_a_directory(rootless: Command, place: Place, image: str) -> None:
+    """`dir:` is a place as the others: asked for, held against its digests, whole or not at all."""
+    rootless("copy", "-q", image, "dir:App")
+    write_policy(place, {"default": [ACCEPT], "transports": {"dir": {"": [REJECT]}}})
+    done = rootless("pull", "dir:App", code=125)
+    assert "the image dir:App is not trusted" in done.stderr
+    assert not os.listdir(place.data / "content/blobs/sha256")
+    write_policy(place, {"default": [ACCEPT]})
+    largest = max((place.work / "App").iterdir(), key=lambda one: one.stat().st_size)
+    good = largest.read_bytes()
+    largest.write_bytes(good[:-1] + b"x")
+    assert f"instead of sha256:{largest.name}" in rootless("pull", "dir:App", code=125).stderr
+    assert rootless("images", "-qa").stdout == ""
+    assert not os.listdir(place.data / "content/blobs/sha256")
+    largest.write_bytes(good)
+    rootless("pull", "-q", "dir:App")
+    assert rootless("image", "exists", "localhost/app:latest").code == 0
+    assert "there is no directory none" in rootless("pull", "dir:none", code=125).stderr
+    assert "holds no image" in rootless("pull", "dir:.", code=125).stderr

@@ -24,9 +24,9 @@ VERB = Verb(
     minimum=1,
     complete=("image",),
     text="IMAGE is a name of a registry (docker.io/library by default), docker://NAME, "
-    "oci:DIRECTORY[:TAG], oci-archive:FILE or docker-archive:FILE. What was interrupted goes on "
-    "where it stopped. Of layers in the format zstd:chunked only those files are fetched that no "
-    "unpacked layer has.",
+    "oci:DIRECTORY[:TAG], oci-archive:FILE, docker-archive:FILE or dir:DIRECTORY. What was "
+    "interrupted goes on where it stopped. Of layers in the formats zstd:chunked and eStargz only "
+    "those files are fetched that no unpacked layer has.",
     examples="rootless pull debian:bookworm-slim\nrootless pull localhost:5000/mine\n"
     "rootless pull oci:./layout:tag",
 )

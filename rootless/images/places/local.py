@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator
 
 from rootless.errors import StorageError
-from rootless.images import manifests, reference, registries
+from rootless.images import content, manifests, reference, registries
 from rootless.images.manifests import Descriptor
-from rootless.images.places.base import Source, open_file, pieces
-from rootless.images.store import ImageStore
+from rootless.images.places.base import Fetch, OnBytes, Source, Target, open_file, pieces
+from rootless.images.store import ImageRecord, ImageStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,42 @@ class StoreSource(Source):
     def close(self) -> None:
         """See Source."""
         self._lock.close()
+
+
+class StoreTarget(Target):
+    """The local store; one image comes under this name, its layers as they are.
+
+    The caller holds `guard`.  `record` is what came of it.
+    """
+
+    def __init__(self, store: ImageStore, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.record: ImageRecord | None = None
+
+    def has(self, descriptor: Descriptor) -> str:
+        """See Target."""
+        self.store.rely(descriptor.digest)
+        here = self.store.has_blob(descriptor.digest, descriptor.size)
+        return "already exists" if here else ""
+
+    def put(self, descriptor: Descriptor, fetch: Fetch, on_bytes: OnBytes) -> None:
+        """See Target."""
+        content.ingest(
+            self.store, descriptor.digest, descriptor.size, lambda at: iter(fetch(at)),
+            on_bytes=on_bytes, keep_partial=False,
+        )  # fmt: skip
+
+    def put_manifest(self, data: bytes, media_type: str, digest: str, *, top: bool) -> None:
+        """See Target."""
+        content.ingest_bytes(self.store, data)
+        if not top:
+            return
+        manifest = manifests.read_manifest(manifests.parse(data))
+        config = manifests.parse(self.store.read_blob(manifest.config.digest))
+        layers = manifests.join_layers(manifest, config)
+        made = manifests.record(digest, manifest.config.digest, layers, config)
+        self.record = self.store.put(made, [self.name])
 
 
 def known_repositories(store: ImageStore, host: str) -> dict[str, list[str]]:
