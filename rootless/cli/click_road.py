@@ -294,7 +294,13 @@ def _through_click(group: click.Group, arguments: list[str]) -> int:
 
         click.echo(f"rootless version {__version__}")
         return 0
-    words.parse(words.GLOBALS, arguments, stop_early=True)
+    try:
+        words.parse(words.GLOBALS, arguments, stop_early=True)
+    except UsageError as error:
+        from rootless.cli import elsewhere
+
+        name = error.message.removeprefix("no such option: ")
+        raise UsageError(error.message, hint=elsewhere.option(name) or error.hint) from None
     return 125
 
 
@@ -334,6 +340,10 @@ def _sentence(error: click.UsageError) -> str:
 
 def _hint(error: click.UsageError, verb: Verb, name: str) -> str:
     if isinstance(error, click.NoSuchOption):
+        from rootless.cli import elsewhere
+
+        if instead := elsewhere.option(error.option_name):
+            return instead
         known = [one for option in verb.options for one in option.names if one.startswith("--")]
         near = difflib.get_close_matches(error.option_name, known)
         if near:
@@ -342,6 +352,10 @@ def _hint(error: click.UsageError, verb: Verb, name: str) -> str:
 
 
 def _unknown(name: str) -> UsageError:
+    from rootless.cli import elsewhere
+
+    if found := elsewhere.verb(name):
+        return found
     near = difflib.get_close_matches(name, [*VERBS, *ALIASES, *GROUPS])
     hint = f"did you mean {' or '.join(near)}?" if near else "rootless --help lists the commands"
     return UsageError(f'unknown command "{name}"', hint=hint)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """The command `rootless`; returns its exit status.  Arguments default to sys.argv[1:]."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    debug = "--debug" in words[:6]
+    debug = any(word in words[:6] for word in ("--debug", "-D", "--log-level=debug"))
     try:
         if "_ROOTLESS_COMPLETE" in os.environ:
             from rootless.cli import click_road

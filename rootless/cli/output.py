@@ -109,8 +109,23 @@ def pushed(done: Json, digestfile: str | None, quiet: bool) -> None:
         line(f"{done['Target']}: digest: {done['Digest']} size: {done['Size']}")
 
 
-def each(words: Iterable[str], work: Callable[[str], str | None]) -> int:
-    """Do `work` for every word; print what it returns; go on after errors; the exit status."""
+def worse(code: int, error: RootlessError, missing: int) -> int:
+    """The exit status of several: `missing` when all that failed is what does not exist.
+
+    docker and podman both end with 1 there, for `rm`, `rmi` and `volume rm` (podman-rm(1)).
+    """
+    from rootless.errors import NotFound
+
+    if missing and isinstance(error, NotFound):
+        return code or missing
+    return error.exit_code
+
+
+def each(words: Iterable[str], work: Callable[[str], str | None], missing: int = 0) -> int:
+    """Do `work` for every word; print what it returns; go on after errors; the exit status.
+
+    `missing`, if given, is the exit status where nothing fails but what does not exist.
+    """
     from rootless.cli.lean import tell
 
     code = 0
@@ -121,7 +136,7 @@ def each(words: Iterable[str], work: Callable[[str], str | None]) -> int:
                 line(told)
         except RootlessError as error:
             tell(error)
-            code = error.exit_code
+            code = worse(code, error, missing)
     return code
 
 

@@ -136,7 +136,9 @@ GLOBALS = (
     text("--cgroup-manager", "NAME", "who applies limits", complete="systemd cgroupfs disabled"),
     text("--runtime", "NAME", "run containers by this OCI runtime instead of the built-in one",
          complete="rootless crun runc"),
-    flag("--debug", "on an internal error show where it happened"),
+    flag("-D --debug", "on an internal error show where it happened"),
+    text("--log-level", "LEVEL", "debug is --debug; other levels change nothing",
+         complete="debug info warn error fatal"),
 )  # fmt: skip
 
 

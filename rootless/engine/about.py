@@ -20,15 +20,47 @@ def version() -> Json:
     from rootless import __version__
 
     release = os.uname()
-    return {
-        "Client": {
-            "Version": __version__,
-            "Python": ".".join(map(str, sys.version_info[:3])),
-            "OsArch": f"linux/{_architecture(release.machine)}",
-            "KernelVersion": release.release,
-            "OciRuntimeSpec": "1.2.0",
-        }
+    architecture = _architecture(release.machine)
+    found = {
+        "Version": __version__,
+        "Python": ".".join(map(str, sys.version_info[:3])),
+        "OsArch": f"linux/{architecture}",
+        "Os": "linux",
+        "Arch": architecture,
+        "KernelVersion": release.release,
+        "OciRuntimeSpec": "1.3.0",
     }
+    # scripts ask docker for the server's; both are this program
+    return {"Client": found, "Server": found}
+
+
+def _as_docker_says(engine: Engine, cgroups: str) -> Json:
+    """Words of docker's `info` that scripts look for."""
+    release = os.uname()
+    return {
+        "ServerVersion": version()["Server"]["Version"],
+        "OSType": "linux",
+        "Architecture": release.machine,
+        "KernelVersion": release.release,
+        "OperatingSystem": _system(),
+        "CgroupDriver": cgroups,
+        "CgroupVersion": "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1",
+        "DefaultRuntime": engine.runtime or "rootless",
+        "DockerRootDir": engine.data_dir,
+    }
+
+
+def _system() -> str:
+    """What os-release(5) calls this system."""
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            for line in file:
+                name, _, value = line.strip().partition("=")
+                if name == "PRETTY_NAME":
+                    return value.strip("\"'")
+    except OSError:
+        pass
+    return "Linux"
 
 
 def _architecture(machine: str) -> str:
@@ -48,6 +80,7 @@ def info(engine: Engine) -> Json:
     states = [one.status for one in containers]
     return {
         **version(),
+        **_as_docker_says(engine, manager.kind),
         "Containers": len(containers),
         "ContainersRunning": states.count("running"),
         "ContainersPaused": states.count("paused"),

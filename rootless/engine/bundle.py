@@ -113,7 +113,7 @@ def write_files(draft: Draft) -> None:
         path = os.path.join(directory, name)
         with open(path, "wb") as file:
             file.write(text.encode() if isinstance(text, str) else text)
-        if "/etc/" + name not in taken:
+        if "/etc/" + name not in taken and not _has_no_place(draft, name):
             draft.binds.mounts.append(
                 {"type": "bind", "source": path, "destination": "/etc/" + name, "options": ["bind"]}
             )
@@ -126,6 +126,21 @@ def write_files(draft: Draft) -> None:
                 "options": ["bind", "ro"],
             }
         )
+
+
+def _has_no_place(draft: Draft, name: str) -> bool:
+    """Whether a read-only mount at /etc lacks this file, so that nothing can be bound there."""
+    over = [one for one in draft.binds.mounts if one["destination"] in ("/", "/etc")]
+    if not over or "ro" not in over[-1]["options"]:
+        return False
+    path = name if over[-1]["destination"] == "/etc" else "etc/" + name
+    if over[-1]["type"] == "bind" and os.path.lexists(os.path.join(over[-1]["source"], path)):
+        return False
+    draft.engine.notice(
+        name, f"no /etc/{name} in the container: what is mounted there is read-only and has none",
+        always=True,
+    )  # fmt: skip
+    return True
 
 
 def _resources(draft: Draft) -> Json:

@@ -45,57 +45,20 @@ def pids(pid: int) -> list[int]:
 
 
 def top(container: Container, arguments: list[str]) -> Json:
-    """Rows as `ps -ef` has them; `arguments` choose other columns as in `top C pid,comm`."""
-    import pwd
-    import time
+    """Rows as `ps -ef` has them; `arguments` choose other columns, see `columns.wanted`."""
+    from rootless.engine import columns
 
+    wanted = columns.wanted(arguments)
     state = container.state()
     if not state.pid:
         raise Conflict(
             f"the container {container.name} is not running",
             hint=f"rootless start {container.name}",
         )
-    ticks = os.sysconf("SC_CLK_TCK")
-    boot = time.time() - float(open("/proc/uptime").read().split()[0])  # noqa: SIM115
     rows = []
     for pid in pids(container.process()[0]):
         try:
-            row = _row(pid, ticks, boot, pwd)
+            rows.append(columns.row(pid, wanted))
         except OSError:
-            continue
-        rows.append(row)
-    titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
-    wanted = [
-        word.upper() for part in arguments for word in part.replace("-o", "").split(",") if word
-    ]
-    names = {"USER": "UID", "ARGS": "CMD", "COMMAND": "CMD", "COMM": "CMD"}
-    columns = [names.get(word, word) for word in wanted]
-    if columns and all(one in titles for one in columns):
-        keep = [titles.index(one) for one in columns]
-        return {"Titles": columns, "Processes": [[row[i] for i in keep] for row in rows]}
-    return {"Titles": titles, "Processes": rows}
-
-
-def _row(pid: int, ticks: int, boot: float, pwd: object) -> list[str]:
-    import time
-
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        text = file.read()
-    fields = text[text.rindex(b")") + 2 :].split()
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
-        command = file.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-    if not command:
-        command = (
-            "[" + text[text.index(b"(") + 1 : text.rindex(b")")].decode(errors="replace") + "]"
-        )
-    uid = os.stat(f"/proc/{pid}").st_uid
-    try:
-        user = pwd.getpwuid(uid).pw_name  # type: ignore[attr-defined]
-    except KeyError:
-        user = str(uid)
-    started = boot + int(fields[19]) / ticks
-    seconds = (int(fields[11]) + int(fields[12])) // ticks
-    used = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    tty = "?" if fields[4] == b"0" else "pts"
-    when = time.strftime("%H:%M", time.localtime(started))
-    return [user, str(pid), fields[1].decode(), "0", when, tty, used, command]
+            continue  # it has ended in the meantime
+    return {"Titles": [title for _, title in wanted], "Processes": rows}

@@ -91,7 +91,7 @@ def test_names(rootless: Command) -> None:
     for name in ("a/b", "..", "-x", ".hidden", "ü"):
         assert "error: " in rootless("volume", "create", "--", name, code=125).stderr
     for name in ("../containers", "..", ".", "two"):
-        assert "no such volume" in rootless("volume", "rm", "--", name, code=125).stderr
+        assert "no such volume" in rootless("volume", "rm", "--", name, code=None).stderr
     rootless("volume", "exists", "one")
     rootless("volume", "exists", "two", code=1)
     # the beginning of a name that only one has

@@ -21,8 +21,13 @@ def named(call: Call, *, everything: bool = False) -> list[str]:
     return call.words
 
 
-def side_by_side(call: Call, work: Callable[[Container], None], *, everything: bool = False) -> int:
-    """Do `work` to each container, several at once; print each word when it is done."""
+def side_by_side(
+    call: Call, work: Callable[[Container], None], *, everything: bool = False, missing: int = 0
+) -> int:
+    """Do `work` to each container, several at once; print each word when it is done.
+
+    `missing`: see `output.each`.
+    """
     from rootless.cli import output
     from rootless.cli.lean import tell
 
@@ -40,7 +45,7 @@ def side_by_side(call: Call, work: Callable[[Container], None], *, everything: b
         return word
 
     if len(words) < 2:
-        return output.each(words, one)
+        return output.each(words, one, missing)
     from concurrent.futures import ThreadPoolExecutor
 
     code = 0
@@ -52,5 +57,5 @@ def side_by_side(call: Call, work: Callable[[Container], None], *, everything: b
                     output.line(told)
             except RootlessError as error:
                 tell(error)
-                code = error.exit_code
+                code = output.worse(code, error, missing)
     return code

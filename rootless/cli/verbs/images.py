@@ -23,7 +23,7 @@ VERB = Verb(
             "-f --filter", "KEY=VALUE", "before, dangling, label, label!, reference, since, until"
         ),
         text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Repository}}"),
-        flag("--noheading", "no line of headings"),
+        flag("-n --noheading", "no line of headings"),
     ),
     maximum=1,
     complete=("image",),

@@ -36,4 +36,5 @@ def run(call: Call) -> int:
             force=force or seconds is not None, volumes=volumes, timeout=seconds
         ),
         everything=True,
+        missing=1,
     )

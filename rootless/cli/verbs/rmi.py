@@ -41,4 +41,4 @@ def run(call: Call) -> int:
             raise
         return "\n".join(f"{key}: {value}" for one in done for key, value in one.items())
 
-    return output.each(words, work)
+    return output.each(words, work, missing=1)

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
 VERB = Verb(
     "top",
-    "CONTAINER [COLUMN...]",
+    "CONTAINER [COLUMN,...]",
     "List the processes of a container",
     minimum=1,
     stop_early=True,
     complete=("running", "uid pid ppid c stime tty time cmd"),
-    text="Pids are the host's: the processes are beside yours.",
+    text="Columns have the names of ps(1), alone or behind -o; -ef and aux choose the usual ones. "
+    "Pids are the host's: the processes are beside yours.",
+    examples="rootless top web\nrootless top web -eo pid,comm,rss",
 )
 
 

@@ -28,4 +28,6 @@ def run(call: Call) -> None:
         return
     titles = {"OsArch": "OS/Arch", "KernelVersion": "Kernel", "OciRuntimeSpec": "OCI runtime spec"}
     for name, value in found["Client"].items():
+        if name in ("Os", "Arch"):
+            continue
         output.line(f"{titles.get(name, name) + ':':18} {value}")

@@ -40,4 +40,4 @@ def run(call: Call) -> int:
             output.line(volumes.remove(one["Name"]))
     elif not call.words:
         raise UsageError("volume rm needs a name", hint="or --all")
-    return output.each(call.words, work)
+    return output.each(call.words, work, missing=1)
