@@ -251,6 +251,12 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
     if name == "label":
         field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"
         return RuntimeFailure(f'process.{field}: "{text.removeprefix("exec ")}": {reason}')
+    if name == "seccomp" and code == 22:
+        return RuntimeFailure(
+            f"linux.seccomp: the filter cannot be loaded: {reason}",
+            hint="this kernel does not know one of linux.seccomp.flags, or an action "
+            "(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV since Linux 5.19)",
+        )
     if name == "fifo":
         what = "something else is there already" if code == 17 else reason
         return RuntimeFailure(f"linux.devices: the pipe {text} cannot be made as asked: {what}")

@@ -25,6 +25,8 @@ from test_runtime_probe import (  # noqa: F401  (fixtures)
     status,
 )
 
+RELEASE = tuple(int(word) for word in os.uname().release.split(".")[:2])
+
 
 def add(seen: Seen, destination: str, kind: str, *options: str, **more: Any) -> None:  # noqa: F811
     """One more mount."""
@@ -141,10 +143,9 @@ def test_ids_of_a_mount(seen: Seen, setting: str, place: Place) -> None:  # noqa
     at = words.index("unshare") + 1
     script = f'mount -t tmpfs none {source} && : >{source}/file && exec "$@"'
     seen.runtime.command.words = [*words[:at], "sh", "-c", script, "sh", *words[at:]]
-    release = tuple(int(word) for word in os.uname().release.split(".")[:2])
     for option, shown in (("idmap", [7, 8]), ("", [7, 8])):
         add(seen, "/m", "bind", "bind", *([option] if option else []), **more)
-        if release < (6, 3):
+        if RELEASE < (6, 3):
             assert "the ids of /m cannot be mapped" in seen.refused()
             seen.config["mounts"].pop()
             continue
@@ -330,9 +331,12 @@ def test_filters_that_ask(seen: Seen) -> None:  # noqa: F811
     }  # fmt: skip
     for flag in ([], ["SECCOMP_FILTER_FLAG_TSYNC"], ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]):
         seen.linux["seccomp"]["flags"] = flag
+        if flag[:1] == ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] and RELEASE < (5, 19):
+            assert "linux.seccomp: the filter cannot be loaded" in seen.refused()
+            continue
         answers = seen.tries("call", "83", "0", "0", "0")
         assert [one[1] for one in answers] == [errno.EDQUOT], flag
-    assert agent.calls == [83, 83, 83]
+    assert set(agent.calls) == {83} and len(agent.calls) == (3 if RELEASE >= (5, 19) else 2)
     assert agent.told[0]["state"]["annotations"] == {"a": "b"}
     assert agent.told[0]["ociVersion"].startswith("1.")
     assert "metadata" not in agent.told[0]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import Command, Place
 from test_runtime import Runtime
+from test_runtime_further import Agent
 from test_runtime_probe import Seen, mounted, probe  # noqa: F401  (a fixture)
 
 from rootless.runtime import seccomp
@@ -50,6 +51,8 @@ OLD: dict[str, Any] = {
          "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
         {"names": ["close_range"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EINVAL,
          "args": [{"index": 2, "value": 4, "op": "SCMP_CMP_EQ"}]},
+        {"names": ["seccomp"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.EINVAL,
+         "args": [{"index": 1, "value": 32, "valueTwo": 32, "op": "SCMP_CMP_MASKED_EQ"}]},
     ],
 }  # fmt: skip
 
@@ -63,7 +66,7 @@ def older(scratch: Path, probe: Path) -> list[str]:  # noqa: F811
     found = subprocess.run(words, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     code.write_bytes(seccomp.program((), oci=OLD))
-    syscalls = [{**OLD["syscalls"][0], "names": ["fsopen", "mount_setattr"]}, OLD["syscalls"][1]]
+    syscalls = [{**OLD["syscalls"][0], "names": ["fsopen", "mount_setattr"]}, *OLD["syscalls"][1:]]
     filtered = seccomp.program((), oci={**OLD, "syscalls": syscalls})
     (scratch / "fsopen.bpf").write_bytes(filtered)
     found = subprocess.run([made, code, probe, "call", "442", "-1", "0", "0"], capture_output=True)
@@ -211,6 +214,17 @@ def test_what_such_a_kernel_cannot_do(pair: tuple[Seen, Seen]) -> None:
     said = old.refused()
     assert "the ids of /m cannot be mapped" in said
     assert "hint: the kernel maps only" in said
+    old.config["mounts"].pop()
+    agent = Agent(old.runtime.bundle / "agent", errno.EDQUOT)
+    old.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(old.runtime.bundle / "agent"),
+        "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}],
+    }  # fmt: skip
+    said = old.refused()
+    agent.listener.close()
+    assert "linux.seccomp: the filter cannot be loaded" in said
+    assert "since Linux 5.19" in said
 
 
 def test_a_further_process(pair: tuple[Seen, Seen]) -> None:
