@@ -73,7 +73,7 @@ def info(engine: Engine) -> Json:
     from rootless.storage import drivers
 
     engine.prepare_data_dir()
-    choice = drivers.choose(engine.storage_driver, engine.maps, engine.maps)
+    choice = drivers.choose(engine.storage_driver, engine.maps, engine.maps, data=engine.data_dir)
     network = modes.parse_network(None)
     manager = engine.cgroups()
     containers = engine.containers.list(all=True)
@@ -88,7 +88,7 @@ def info(engine: Engine) -> Json:
         "Images": len(engine.images.list()),
         "Driver": choice.name,
         "DriverReason": choice.why,
-        "Drivers": drivers.listed(engine.maps),
+        "Drivers": drivers.listed(engine.maps, engine.data_dir),
         "Network": network.kind,
         "NetworkReason": network.why,
         "CgroupManager": manager.kind,

@@ -182,7 +182,7 @@ def _overlay(engine: Engine) -> Json:
     from rootless.storage import drivers
 
     engine.prepare_data_dir()
-    problem = drivers.overlay_obstacle(engine.maps)
+    problem = drivers.overlay_obstacle(engine.maps, engine.data_dir)
     if not problem:
         return _line("overlay", FINE, "the kernel's overlay works in your namespace")
     missing = drivers.fuse_obstacle()

@@ -34,6 +34,7 @@ def prepare_root(draft: Draft) -> None:
         storage_maps,
         [*engine.storage_options, *options.storage_opt],
         nest=not _joins(draft),
+        data=engine.data_dir,
     )
     served = None
     if options.lazy or not engine.images.arrived(draft.image, storage_maps):
@@ -41,6 +42,8 @@ def prepare_root(draft: Draft) -> None:
 
         served = lazy.provide(draft, storage_maps)
     layer_dirs, servers = served or (engine.images.unpack(draft.image, storage_maps), [])
+    if draft.choice.name in ("python-fuse", "copy"):
+        rootfs.check_owners(layer_dirs, draft.choice.name)
     draft.root_mount = rootfs.prepare(
         draft.directory,
         layer_dirs,
@@ -103,6 +106,7 @@ def _directory_root(draft: Draft) -> None:
         draft.maps,
         draft.maps,
         [*engine.storage_options, *options.storage_opt],
+        data=engine.data_dir,
     )
     _tell_copies(draft, draft.choice)
     lower = draft.root

@@ -65,6 +65,7 @@ def prepare(draft: Draft) -> None:
         draft.maps,
         draft.maps,
         [*draft.engine.storage_options, *draft.options.storage_opt],
+        data=draft.engine.data_dir,
     )
     if draft.choice.name == "copy":
         raise HostError(

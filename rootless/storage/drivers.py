@@ -48,9 +48,11 @@ def choose(
     options: list[str] | None = None,
     *,
     nest: bool = False,
+    data: str = "",
 ) -> Choice:
     """The first driver that works, or the one that was asked for.  `nest`: whether the container's
-    namespace is new, so that another one can be put around it.
+    namespace is new, so that another one can be put around it.  `data`: the data directory, whose
+    file system decides; the person's own without.
 
     Raises UsageError for an unknown name or option, HostError for a driver that cannot work here.
     """
@@ -69,7 +71,7 @@ def choose(
             remap = remapping.texts(storage_maps, maps)
     problems: list[str] = []
     for name in (requested,) if requested else NAMES:
-        problem = obstacle(name, storage_maps, remapped=remap != ("", ""))
+        problem = obstacle(name, storage_maps, remapped=remap != ("", ""), data=data)
         nested = bool(unseen) and nest and name == "fuse-overlayfs" and not storage_maps.single
         if unseen and name not in ("overlay", "copy") and not nested:
             problem = unseen
@@ -94,23 +96,23 @@ def choose(
     )
 
 
-def listed(maps: IdMaps) -> list[Json]:
+def listed(maps: IdMaps, data: str = "") -> list[Json]:
     """Every driver: its name, whether it can be used here, and why or why not."""
     made = []
     for name in NAMES:
-        problem = obstacle(name, maps)
+        problem = obstacle(name, maps, data=data)
         made.append({"Name": name, "Usable": not problem, "Reason": problem or _WORKS[name]})
     return made
 
 
-def obstacle(name: str, maps: IdMaps, *, remapped: bool = False) -> str:
+def obstacle(name: str, maps: IdMaps, *, remapped: bool = False, data: str = "") -> str:
     """Why a driver cannot work here; empty if it can."""
     if name == "overlay":
         if remapped:
             return (
                 "the container's ids differ from those in storage, and idmapped mounts are root's"
             )
-        return overlay_obstacle(maps)
+        return overlay_obstacle(maps, data)
     if name == "fuse-overlayfs":
         return fuse_obstacle()
     if name == "python-fuse":
@@ -145,12 +147,12 @@ def _device_obstacle() -> str:
     return ""
 
 
-def overlay_obstacle(maps: IdMaps) -> str:
+def overlay_obstacle(maps: IdMaps, data: str = "") -> str:
     """Why native overlay cannot work for this user on the data directory's file system.
 
     Tried once for each kernel and file system, then remembered.
     """
-    data = paths.data_dir()
+    data = data or paths.data_dir()
     while not os.path.isdir(data):
         data = os.path.dirname(data)
     device = os.stat(data).st_dev

@@ -36,7 +36,10 @@ class Owners:
                 if name:
                     os.chown(name, *wanted, dir_fd=fd, follow_symlinks=False)
                 else:
-                    os.fchown(fd, *wanted)
+                    found = os.fstat(fd)
+                    # some refuse even what changes nothing
+                    if (found.st_uid, found.st_gid) != wanted:
+                        os.fchown(fd, *wanted)
             except PermissionError:
                 if not name:
                     self._note_owner(fd, entry)

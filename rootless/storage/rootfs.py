@@ -152,6 +152,26 @@ def prepare(
     return mount
 
 
+def check_owners(layer_dirs: list[str], driver: str) -> None:
+    """Raises HostError for layers whose owners are kept in attributes, which only fuse-overlayfs
+    shows: without it everything would seem to be root's."""
+    from rootless.errors import HostError
+    from rootless.storage import union
+
+    for path in layer_dirs:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if union.noted(fd) is not None:
+                raise HostError(
+                    f"the storage driver {driver} cannot show the owners of this image's files, "
+                    "which are kept in attributes because this file system refuses them",
+                    hint="install fuse-overlayfs, set ROOTLESS_DATA_DIR to a directory on a local "
+                    "disk, or use --userns single",
+                )
+        finally:
+            os.close(fd)
+
+
 def copy_layers(mount: RootMount, maps: IdMaps, stored: IdMaps) -> None:
     """For the driver `copy`: the layers one over the other, with the owners that `maps` wants."""
     from rootless.userns import calls

@@ -16,7 +16,7 @@ BASE = idmap.IdMaps(((0, 1000, 1), (1, 100000, 65535)), ((0, 1000, 1), (1, 10000
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A host whose kernel has no overlay for users."""
-    monkeypatch.setattr(drivers, "overlay_obstacle", lambda maps: "Operation not permitted")
+    monkeypatch.setattr(drivers, "overlay_obstacle", lambda maps, data: "Operation not permitted")
     return monkeypatch
 
 

@@ -56,7 +56,7 @@ class Raiser:
         try:
             found = os.fstat(source)
             _attributes(source, made)
-            os.fchown(made, found.st_uid, found.st_gid)
+            _own(made, found)
             os.fchmod(made, stat.S_IMODE(found.st_mode))
             os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))
             self._place(temporary, parent, above, name)
@@ -115,7 +115,7 @@ class Raiser:
                 try:
                     if data:
                         copying.copy_content(old, new)
-                    os.fchown(new, found.st_uid, found.st_gid)
+                    _own(new, found)
                     _attributes(old, new)
                     os.fchmod(new, stat.S_IMODE(found.st_mode))
                     os.utime(new, ns=times)
@@ -140,6 +140,13 @@ class Raiser:
         before = os.fstat(above)
         os.rename(temporary, name, src_dir_fd=self.work, dst_dir_fd=above)
         os.utime(above, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _own(fd: int, wanted: os.stat_result) -> None:
+    """Servers of files may refuse even what changes nothing."""
+    found = os.fstat(fd)
+    if (found.st_uid, found.st_gid) != (wanted.st_uid, wanted.st_gid):
+        os.fchown(fd, wanted.st_uid, wanted.st_gid)
 
 
 def _attributes(source: int, target: int) -> None:
