@@ -36,6 +36,13 @@ def prepare_root(draft: Draft) -> None:
         nest=not _joins(draft),
         data=engine.data_dir,
     )
+    if options.writable_tmpfs and (draft.choice.nested or draft.choice.name == "copy"):
+        # a tmpfs belongs to the container's namespace, and takes no file of the ids around it
+        who = "--userns auto" if draft.choice.nested else "the storage driver copy"
+        raise UsageError(
+            f"--writable-tmpfs and {who} do not go together",
+            hint="--read-only, and --tmpfs for the directories that are written to",
+        )
     served = None
     if options.lazy or not engine.images.arrived(draft.image, storage_maps):
         from rootless.engine import lazy

@@ -253,6 +253,10 @@ def test_ids_of_its_own_where_nothing_can_serve_them(
     words = ["run", "--rm", "--userns", "auto", "--network", "none", busybox_image]
     done = rootless("--storage-driver", "copy", *words, "stat", "-c", "%u:%g", "/home/guest")
     assert done.stdout == "1000:1000\n"
+    for driver, who in (("fuse-overlayfs", "--userns auto"), ("copy", "the storage driver copy")):
+        run = ["--storage-driver", driver, "run", "--writable-tmpfs", *words[1:]]
+        refused = rootless(*run, "true", code=125)
+        assert f"--writable-tmpfs and {who} do not go together" in refused.stderr
     refused = rootless("--storage-driver", "python-fuse", *words, "true", code=125)
     assert "the container lacks the ids to which the image's files belong" in refused.stderr
 
