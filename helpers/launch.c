@@ -43,6 +43,11 @@ static void fail(struct plan *plan, const struct record *r, int error)
         dprintf(2, "error: cannot run \"%s\" in the container: %s\n", path, strerror(error));
         _exit(error == ENOENT ? 127 : 126);
     }
+    if (r->op == OP_CWD) {
+        dprintf(2, "error: the working directory %s cannot be entered in the container: %s\nhint: choose another with -w\n",
+                path, strerror(error));
+        _exit(125);
+    }
     dprintf(2, "error: cannot enter the container: operation %u (%s): %s\n", r->op, path, strerror(error));
     _exit(125);
 }

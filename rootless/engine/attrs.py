@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from rootless.images.store import ImageRecord
 
 
+# what templates may ask of any image, as of docker's and podman's, whose fields are never missing
+_EMPTY: Json = {
+    "User": "", "Env": [], "Entrypoint": [], "Cmd": [], "WorkingDir": "", "Labels": {},
+    "ExposedPorts": {}, "Volumes": {},
+}  # fmt: skip
+
+
 def container(one: Container) -> Json:
     """The shape of `docker container inspect`, with what is ours beside it."""
     record = one.record
@@ -213,7 +220,7 @@ def image(record: ImageRecord, images: Images | None = None) -> Json:
         "Labels": record.config.get("Labels") or {},
         "Annotations": manifest.get("annotations") or {},
         "ManifestType": manifest.get("mediaType") or "application/vnd.oci.image.manifest.v1+json",
-        "Config": record.config,
+        "Config": {**_EMPTY, **{key: one for key, one in record.config.items() if one is not None}},
         "GraphDriver": _layer_directories(record, images),
         "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in record.layers]},
         "Metadata": {"LastTagTime": _last_tag(record, images)},

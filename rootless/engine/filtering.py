@@ -31,13 +31,19 @@ def containers(engine: Engine, found: list[Container], filters: Filters) -> list
     return [one for one in found if all(test(one) for test in tests)]
 
 
+# docker's, and podman's word for exited; nothing is restarting, removing or dead for long here
+_STATUSES = frozenset(
+    "created running paused exited stopped stopping restarting removing dead".split()
+)
+
+
 def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Container], bool]:
     from rootless.engine import health
 
     simple: dict[str, Callable[[Container, str], bool]] = {
         "id": lambda one, value: one.id.startswith(value),
         "name": lambda one, value: matches(value, one.name),
-        "status": lambda one, value: one.status == value,
+        "status": lambda one, value: one.status == {"stopped": "exited"}.get(value, value),
         "health": lambda one, value: health.status(one.directory, one.record, one.state()) == value,
         "exited": lambda one, value: one.status == "exited" and str(one.state().exit_code) == value,
         "ancestor": lambda one, value: _is_ancestor(engine, one, value),
@@ -60,6 +66,10 @@ def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Co
     if key not in simple:
         raise UsageError(
             f'unknown filter "{key}"', hint="label, until, " + ", ".join(sorted(simple))
+        )
+    if key == "status" and (unknown := [one for one in values if one not in _STATUSES]):
+        raise UsageError(
+            f'no container can have the status "{unknown[0]}"', hint=", ".join(sorted(_STATUSES))
         )
     check = simple[key]
     return lambda one: any(check(one, value) for value in values)

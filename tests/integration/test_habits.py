@@ -80,6 +80,13 @@ def test_the_words_of_scripts(rootless: Command, busybox_image: str) -> None:
     told = rootless("top", "web", "-o", "colour", code=125)
     assert 'top has no column "colour"' in told.stderr and "pid" in told.stderr
     assert "no option" in rootless("top", "web", "--forest", code=125).stderr
+    assert "working directory /nosuch" in rootless("exec", "-w", "/nosuch", "web", "true",
+                                                   code=125).stderr  # fmt: skip
+    assert rootless("image", "inspect", "-f", "{{.Config.Cmd}}{{.Config.Labels}}{{.Config.User}}",
+                    busybox_image).stdout == "[]map[]\n"  # fmt: skip
+    told = rootless("ps", "--filter", "status=nosuch", code=125)
+    assert 'no container can have the status "nosuch"' in told.stderr
+    assert "running" in told.stderr.splitlines()[1]
     # docker ps -aq | xargs docker rm -f; docker rmi $(docker images -q)
     rootless("rm", "-f", *rootless("ps", "-aq").stdout.split())
     rootless("rmi", *rootless("images", "-q").stdout.split())
