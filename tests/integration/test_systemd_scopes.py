@@ -83,7 +83,7 @@ def test_a_scope_that_stayed_is_ended_by_the_next_start(
 def test_restart_and_removal_on_a_busy_host(rootless: Command, busybox_image: str) -> None:
     """Restart by hand meets restart by policy, and removal meets both."""
     with load():
-        for round in range(4):
+        for round in range(2):
             name = f"r{round}"
             # it ends by itself all the time, so that a command finds it between two lives
             rootless("run", "-d", "--name", name, "--network", "none", "--restart", "always",
