@@ -186,19 +186,42 @@ def root_record(draft: Draft) -> Json:
     return made
 
 
+_MOST_LOWERS = 500  # OVL_MAX_STACK of fs/overlayfs
+_PAGE = 4000  # bytes of options that mount(2) takes, and room for what the launcher adds
+
+
+def _overlay_options(mount: rootfs.RootMount, names: list[str]) -> str:
+    lowers = ":".join([_escape(name) for name in names])
+    data = f"lowerdir={lowers},upperdir={_escape(mount.upper)},workdir={_escape(mount.work)}"
+    return f"{data},{mount.options}" if mount.options else data
+
+
+def _linked(mount: rootfs.RootMount) -> tuple[str, list[str]]:
+    """A directory of links to the layers beside the container's other ones, and their names."""
+    base = os.path.join(os.path.dirname(mount.merged), "lowers")
+    os.makedirs(base, 0o755, exist_ok=True)
+    for number, lower in enumerate(mount.lowers):
+        try:
+            os.symlink(lower, os.path.join(base, str(number)))
+        except FileExistsError:
+            pass  # of the same container, whose layers never change
+    return base, [str(number) for number in range(len(mount.lowers))]
+
+
 def overlay_operations(mount: rootfs.RootMount) -> list[Record]:
     """Native overlay.  Lower directories are named relative to where they all lie, because the
-    kernel takes at most one page of options and an image may have more than a hundred layers."""
-    base = os.path.commonpath([os.path.dirname(lower) for lower in mount.lowers])
-    lowers = ":".join(_escape(os.path.relpath(lower, base)) for lower in mount.lowers)
-    data = f"lowerdir={lowers},upperdir={_escape(mount.upper)},workdir={_escape(mount.work)}"
-    if mount.options:
-        data += "," + mount.options
-    if len(data) > 4000:
+    kernel takes at most one page of options; more than a hundred are named by links."""
+    if len(mount.lowers) > _MOST_LOWERS:
         raise HostError(
-            f"the image has {len(mount.lowers)} layers, more than one overlay mount can name here",
-            hint="use --storage-driver fuse-overlayfs",
+            f"the image has {len(mount.lowers)} layers, and the kernel's overlay takes "
+            f"{_MOST_LOWERS} at most",
+            hint="use --storage-driver fuse-overlayfs, or make the image again with fewer layers",
         )
+    base = os.path.commonpath([os.path.dirname(lower) for lower in mount.lowers])
+    data = _overlay_options(mount, [os.path.relpath(lower, base) for lower in mount.lowers])
+    if len(data) > _PAGE:
+        base, names = _linked(mount)
+        data = _overlay_options(mount, names)
     return [
         ("host-chdir", (base,)),
         ("host-mount", ("overlay", mount.merged, "overlay", "0", data)),

@@ -342,3 +342,24 @@ def test_threads_end(made: Layout, registry: Registry, tmp_path: Path) -> None:
             pull(ImageStore(str(tmp_path)), f"{front.host}/threads/app:1")
         left = [one for one in set(threading.enumerate()) - before if "transfer" in one.name]
         assert not left
+
+
+@pytest.mark.slow
+def test_an_image_of_docker_s_most_layers(
+    rootless: Command, place: Place, tmp_path: Path, busybox: Path
+) -> None:
+    """127, which is more than fit by name into the page of options that mount(2) takes."""
+    layout = Layout(tmp_path / "layout")
+    layers = [{f"{number}": b"%d" % number} for number in range(126)]
+    layout.image("x", [{"bin/sh": busybox.read_bytes()}, *layers])
+    rootless("pull", "-q", f"oci:{layout.path}:x", timeout=300)
+    run = ("--network", "none", "localhost/layout:x", "/bin/sh", "-c")
+    script = "set -- /[0-9]*; echo $#; read -r a </125; echo $a; echo new >/0; echo more >/made"
+    for driver in ("overlay", "fuse-overlayfs"):
+        rootless("--storage-driver", driver, "create", "--name", driver, *run, script)
+        for _ in range(2):
+            assert rootless("start", "-a", driver).stdout == "126\n125\n"
+        assert rootless("diff", driver).stdout.split() == ["C", "/0", "A", "/made"]
+        rootless("cp", f"{driver}:/0", "zero")
+        assert (place.work / "zero").read_text() == "new\n"
+        rootless("rm", driver)
