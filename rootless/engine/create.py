@@ -308,6 +308,11 @@ def _fill(draft: Draft) -> None:
         engine.volumes.store, draft.directory, (draft.account.uid, draft.account.gid)
     )
     binding.collect(options, draft.image_config, draft.binds, _others(draft))
+    if draft.binds.preparations and not draft.maps.root_is_caller:
+        from rootless.engine import lending
+
+        if lending.needed(draft):
+            lending.lend(draft)
     bundle.write_files(draft)
     if options.sdnotify:
         from rootless.engine import notifying

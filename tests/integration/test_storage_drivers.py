@@ -245,6 +245,28 @@ def test_ids_of_its_own_without_copies(rootless: Command, busybox_image: str, pl
     rootless("rm", "-f", "-t", "0", "other")
 
 
+def test_volumes_of_a_container_with_ids_of_its_own(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    _let_pass(place)
+    bound = place.work / "bound"
+    bound.mkdir(0o755)
+    (bound / "file").touch()
+    words = ["run", "--rm", "--userns", "auto", "--network", "none", "-v", "v:/home", "-v",
+             f"{bound}:/b:U"]  # fmt: skip
+    script = "touch /home/new /b/new; stat -c '%u:%g' /home/guest /home/new /b /b/file /b/new"
+    out = rootless(*words, busybox_image, "sh", "-c", script).stdout.split()
+    # an empty volume receives the image's files with their owners, `:U` gives what is there
+    assert out == ["1000:1000", "0:0", "0:0", "0:0", "0:0"]
+    assert bound.stat().st_uid != os.getuid()
+    rootless("chown", "-R", "--to-me", bound)
+    # without it a directory of the person's is nobody's inside
+    words[-1] = f"{bound}:/b"
+    out = rootless(*words, busybox_image, "sh", "-c", "stat -c %u /b; touch /b/x", code=1).stdout
+    assert out == "65534\n"
+    rootless("volume", "rm", "v")
+
+
 def test_ids_of_its_own_where_nothing_can_serve_them(
     rootless: Command, busybox_image: str, place: Place
 ) -> None:
