@@ -10,6 +10,7 @@ import os
 
 from rootless.errors import StorageError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ELSEWHERE = "make room there, or name another place"
 HINT = "`rootless system prune` frees room, or set ROOTLESS_DATA_DIR to another file system"
 
@@ -34,7 +35,7 @@ def refused(
             f"{said}: the file system at {where} is mounted read-only",
             hint=elsewhere or "mount it writable, or set ROOTLESS_DATA_DIR to another one",
         )
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in NO_ROOM:
         return StorageError(said, hint=elsewhere or "check the file system of this path")
     begin = "your quota is used up" if error.errno == errno.EDQUOT else "the disk is full"
     return StorageError(f"{begin}: {said}: {_room(where, needed)}", hint=elsewhere or HINT)

@@ -18,7 +18,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from rootless import documents
+from rootless import disks, documents
 from rootless.errors import DigestMismatch, StorageError, UsageError
 from rootless.images import assemble, compression, content, layouts, manifests, reference
 from rootless.images.imports import import_rootfs
@@ -89,6 +89,9 @@ def _load(
             with open(source, "rb") as file:
                 return _load_stream(store, file, label, progress, select, platform, expect, trust)
         except OSError as error:
+            if error.errno in disks.NO_ROOM:
+                # not of the archive, which is only read
+                raise disks.refused(str(error.filename or store.ingest), error) from None
             raise StorageError(
                 f"cannot read {source}: {error.strerror or error}",
                 hint="check the path of the archive",
