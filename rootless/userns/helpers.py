@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.userns.idmap import IdMaps
 
 _CAP_SETGID, _CAP_SETUID, _CAP_SYS_ADMIN = 6, 7, 21
+_NOBODY = 65534  # the default of /proc/sys/kernel/overflowuid
 
 
 def _status() -> dict[bytes, bytes]:
@@ -85,6 +86,12 @@ def _one(name: str, bit: int, path: str, bounding: int) -> str:
         return f"{path} cannot be looked at: {error.strerror}"
     capability = _has_capability(path, bit)
     setuid = bool(found.st_mode & stat.S_ISUID) and found.st_uid == 0
+    if not capability and found.st_mode & stat.S_ISUID and found.st_uid == _NOBODY:
+        # user_namespaces(7): an owner who is not mapped looks like the overflow uid
+        return (
+            f"{path} has no rights in this user namespace, where it is not root's; "
+            "start outside of the namespace, or with root mapped"
+        )
     if not capability and not setuid:
         return f"{path} lost its setuid bit; as root: chmod u+s {path}"
     if nosuid:

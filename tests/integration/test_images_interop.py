@@ -18,7 +18,7 @@ from integration.registry import Registry, registry
 
 __all__ = ["registry"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 # where cgroup v1 and v2 are mixed crun starts nothing; it sees a v2 tree, as a plain user again
 CRUN = """
@@ -60,7 +60,7 @@ class Peers:
         """What a script with them prints."""
         begin = PEERS.format(base=self.rootless.place.base)
         words = ("unshare", "unshare", "--mount", "--cgroup", "sh", "-c", begin + script)
-        return self.rootless(*words, timeout=120).stdout
+        return self.rootless(*words, timeout=240).stdout
 
 
 @pytest.fixture

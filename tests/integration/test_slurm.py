@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import TREE, Place
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("everyone")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("everyone")]
 
 CONFIGURATION = """
 ClusterName=test
@@ -113,7 +113,7 @@ class Cluster:
                  "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script]  # fmt: skip
         done = subprocess.run(words, env=self.place.env, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=150)  # fmt: skip
+                              timeout=240)  # fmt: skip
         logs = [path.read_text()[-3000:] for path in sorted(self.base.glob("slurm*.log"))]
         self.said = "\n".join([done.stdout, *logs])
         lines, _, left = done.stdout.partition("left\n")

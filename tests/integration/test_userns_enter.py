@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import Command
 
 from rootless import errors, paths
 from rootless.userns import calls, helpers, idmap
@@ -391,3 +392,14 @@ def test_leaving_ends_the_worker() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_namespace_without_the_hosts_root(rootless: Command) -> None:
+    """newuidmap belongs to nobody there: not a word of a bit that was lost."""
+    words = ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
+    inside = Command([*words, *rootless.words], rootless.place)
+    told = inside("info", "-f", "{{.Ids}}").stdout
+    assert "has no rights in this user namespace" in told or "subordinate" in told
+    assert "setuid bit" not in told
+    ids = rootless("info", "-f", "{{.Ids}}").stdout
+    assert "in this user namespace" not in ids
