@@ -131,15 +131,23 @@ def test_run_ends_as_its_process_ends(runtime: Runtime) -> None:
     assert runtime("list", "-q").stdout == ""
 
 
-def test_an_end_asked_for_while_it_starts(runtime: Runtime) -> None:
-    """What comes to `run` before the container has a process is passed on to it all the same."""
+# to the command that was called, whose child the hook is; to its helper, whose child the container is
+TERMINATE = {
+    "command": "kill -TERM $PPID",
+    "helper": """pid=$(sed 's/.*"pid": *\\([0-9]*\\).*/\\1/'); set -- $(cat /proc/$pid/stat)
+                 kill -TERM $4""",
+}
+
+
+@pytest.mark.parametrize("whom", TERMINATE)
+def test_an_end_asked_for_while_it_starts(runtime: Runtime, whom: str) -> None:
+    """What comes to `run` before the container runs is passed on to it all the same."""
     linux = runtime.config["linux"]
     # the first process of a pid namespace does not hear SIGTERM
     linux["namespaces"] = [one for one in linux["namespaces"] if one["type"] != "pid"]
     mounts = runtime.config["mounts"]
     runtime.config["mounts"] = [one for one in mounts if one["type"] != "proc"]
-    # a hook is a child of the command that was called
-    hook = {"path": "/bin/sh", "args": ["sh", "-c", "kill -TERM $PPID"]}
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", TERMINATE[whom]]}
     runtime.config["hooks"] = {"createRuntime": [hook]}
     runtime.run("sleep", "1000", code=143)
     assert runtime("list", "-q").stdout == ""
