@@ -29,7 +29,7 @@ from integration.chunked_images import (
 )
 from integration.registry import Registry, Server
 
-from rootless.chunked import places
+from rootless.chunked import places, writing, zstd
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -402,10 +402,28 @@ def test_files_of_a_plain_layer_are_not_fetched(
         rootless("rmi", name)
     assert not os.listdir(place.data / "content/ingest")
 
-    # of somebody else's compressor nothing can be made, and it is fetched whole
-    def foreign(tar: bytes) -> Packed:
-        return with_table(chunked(tar, 19), lambda table: None)
 
-    name = push(registry, place.base / "f", "again/app:foreign", [tar_of(files)], foreign)
+def test_of_another_compressor_nothing_is_made(
+    rootless: Command,
+    place: Place,
+    registry: Registry,
+    busybox_tar: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is found out by three files, and the layer is fetched as it was before."""
+    files = many_files(60)
+    tar = tar_of(files, busybox_tar)
+    rootless("pull", push(registry, place.base / "a", "foreign/app:1", [tar], plain_gzip))
+
+    def frame(data: bytes, level: int) -> bytes:
+        library = zstd.module()
+        made = library.ZstdCompressor(options={library.CompressionParameter.checksum_flag: 1})
+        return bytes(made.compress(data, mode=made.FLUSH_FRAME))
+
+    monkeypatch.setattr(writing, "frame", frame)
+    name = push(registry, place.base / "b", "foreign/app:2", [tar])
+    before = len(access(registry))
     rootless("pull", name)
+    assert sent(registry, before) >= len(chunked(tar).data)
     blobs_are_whole(place)
+    assert not os.listdir(place.data / "content/ingest")
