@@ -131,7 +131,7 @@ def test_run_ends_as_its_process_ends(runtime: Runtime) -> None:
     assert runtime("list", "-q").stdout == ""
 
 
-# to the command that was called, whose child the hook is; to its helper, whose child the container is
+# to the command, whose child the hook is; to its helper, whose child the container is
 TERMINATE = {
     "command": "kill -TERM $PPID",
     "helper": """pid=$(sed 's/.*"pid": *\\([0-9]*\\).*/\\1/'); set -- $(cat /proc/$pid/stat)
