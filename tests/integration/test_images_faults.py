@@ -9,9 +9,9 @@ import os
 import pathlib
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
+from pulling import own_settings, server, store
 from registry import Handler, Layout, Server, free_port
 
 from rootless.errors import DigestMismatch, RegistryError, RootlessError
@@ -20,25 +20,10 @@ from rootless.images.store import ImageStore
 from rootless.images.transport import Settings
 from rootless.progress import Progress
 
+__all__ = ["own_settings", "server", "store"]
+
 HASTY = Settings(stall=0.5, attempts=3, backoff=0.01)
 BIG = os.urandom(3 << 20)
-
-
-@pytest.fixture
-def store(tmp_path: pathlib.Path) -> ImageStore:
-    return ImageStore(str(tmp_path / "data"))
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration or passwords of whoever runs the tests."""
-    for name in ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "CONTAINERS_REGISTRIES_CONF"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +34,6 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     made.index("multi", [one, arm])
     made.add("arm", arm)
     return made
-
-
-@pytest.fixture
-def server(layout: Layout) -> Iterator[Server]:
-    running = Server(layout)
-    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield running
-    running.release.set()
-    running.shutdown()
-    running.server_close()
-    thread.join()
 
 
 def big_layer(layout: Layout) -> tuple[str, int]:

@@ -6,9 +6,9 @@ import hashlib
 import os
 import pathlib
 import threading
-from collections.abc import Iterator
 
 import pytest
+from pulling import own_settings, server, store
 from registry import Handler, Layout, Registry, Server, registry
 
 from rootless.errors import RegistryError
@@ -18,7 +18,7 @@ from rootless.images.registry import connect
 from rootless.images.store import ImageStore
 from rootless.images.transport import Settings
 
-__all__ = ["registry"]
+__all__ = ["own_settings", "registry", "server", "store"]
 
 HASTY = Settings(stall=1.5, attempts=3, backoff=0.01)
 SEGMENT = 1 << 18
@@ -26,17 +26,10 @@ BIG = os.urandom(10 * SEGMENT + 77)
 
 
 @pytest.fixture(autouse=True)
-def small_segments(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same division with small numbers, and nobody's own settings."""
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same division with small numbers."""
     monkeypatch.setattr(ranges, "SEGMENT", SEGMENT)
     monkeypatch.setattr(ranges, "WORTH", 2 * SEGMENT)
-    for name in ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-
-
-@pytest.fixture
-def store(tmp_path: pathlib.Path) -> ImageStore:
-    return ImageStore(str(tmp_path / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +37,6 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     made = Layout(tmp_path_factory.mktemp("layout"))
     made.image("one", [{"big": BIG}])
     return made
-
-
-@pytest.fixture
-def server(layout: Layout) -> Iterator[Server]:
-    running = Server(layout)
-    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield running
-    running.release.set()
-    running.shutdown()
-    running.server_close()
-    thread.join()
 
 
 def _large(layout: Layout) -> tuple[str, bytes]:

@@ -10,6 +10,7 @@ import os
 import pathlib
 
 import pytest
+from pulling import own_settings, store
 from registry import Layout, Registry, registry
 
 from rootless.errors import (
@@ -22,27 +23,10 @@ from rootless.images.pull import pull
 from rootless.images.store import ImageStore
 from rootless.images.transport import Settings
 
-__all__ = ["registry"]
+__all__ = ["own_settings", "registry", "store"]
 
 HASTY = Settings(stall=0.5, attempts=3, backoff=0.01)
 BIG = os.urandom(3 << 20)
-
-
-@pytest.fixture
-def store(tmp_path: pathlib.Path) -> ImageStore:
-    return ImageStore(str(tmp_path / "data"))
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration or passwords of whoever runs the tests."""
-    for name in ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
-    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "CONTAINERS_REGISTRIES_CONF"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 @pytest.fixture(scope="module")
