@@ -25,7 +25,9 @@ pytestmark = pytest.mark.systemd
 
 # tells that it is ready, and that it is well until somebody makes the file `hang`
 WATCHED = """\
-import os, socket, time
+import os, signal, socket, sys, time
+# a first process that does nothing about it would not hear of `stop` either
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 out.connect(os.environ["NOTIFY_SOCKET"])
 assert int(os.environ["WATCHDOG_USEC"]) == 8000000, os.environ
