@@ -15,6 +15,7 @@
 #include "notify.h"
 #include "ops.h"
 #include "place.h"
+#include "process.h"
 #include "removal.h"
 #include "start.h"
 #include "telling.h"
@@ -54,28 +55,11 @@ static long long now(void)
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-static ssize_t slurp(const char *path, char *text, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
-    if (fd >= 0)
-        close(fd);
-    text[got > 0 ? got : 0] = 0;
-    return got;
-}
-
 /* start time in clock ticks since boot, field 22 of /proc/PID/stat: with the pid it names a process
  * for good, a pid alone may be used again */
 static unsigned long long start_time(pid_t pid)
 {
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (slurp(path, text, sizeof text) <= 0)
-        return 0;
-    char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at + 1, NULL, 10) : 0;
+    return process_stat(pid, 22);
 }
 
 static void write_state(const char *status)

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "process.h"
 #include "servers.h"
 
 #include <errno.h>
@@ -96,15 +97,7 @@ int servers_ended(struct servers *servers, const struct orders *o, pid_t pid, in
 /* PF_EXITING of linux/sched.h in field 9 of /proc/PID/stat: set before a process closes its files */
 static int exiting(pid_t pid)
 {
-    char path[64], text[512];
-    unsigned flags = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-    close(fd);
-    text[got > 0 ? got : 0] = 0;
-    char *at = strrchr(text, ')');
-    return at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & 4;
+    return process_stat(pid, 9) & 4;
 }
 
 int servers_were_lost(struct servers *servers, const struct orders *o)
