@@ -29,6 +29,7 @@ def systemd_stands_still() -> Iterator[None]:
     """The user's systemd does nothing meanwhile, as on a host that has much else to do."""
     uid = os.getuid()
     pid = int(as_user("root", f"systemctl show -P MainPID user@{uid}.service").stdout)
+    assert pid > 1, "the user's systemd does not run"
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
