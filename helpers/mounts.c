@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "mounts.h"
 
+#include "copyup.h"
 #include "mountapi.h"
 #include "tree.h"
 
@@ -311,25 +312,6 @@ static int do_mkdir(struct plan *plan, const struct record *r)
         return -1;
     int failed = r->argc > 1 && r->argv[1][0] ? fchmodat(fd, ".", (mode_t)strtoul(r->argv[1], NULL, 8), 0) : 0;
     close(fd);
-    return failed;
-}
-
-static int do_copy_up(struct plan *plan, const struct record *r)
-{
-    int from = plan_open_in_root(plan, r->argv[0], O_RDONLY | O_DIRECTORY);
-    if (from < 0)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
-    int to = open(r->argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (to < 0)
-        return -1;
-    struct stat status;
-    int failed = fstat(from, &status);
-    if (!failed)
-        failed = tree_copy(from, to);
-    if (!failed && (fchown(to, status.st_uid, status.st_gid) < 0 || fchmod(to, status.st_mode & 07777) < 0))
-        failed = -1;
-    close(from);
-    close(to);
     return failed;
 }
 

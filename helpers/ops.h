@@ -16,7 +16,7 @@ enum op {
     OP_DEVICES,        /* host device nodes, bound to the same path below the root */
     OP_SYMLINK,        /* target link */
     OP_MKDIR,          /* path mode */
-    OP_COPY_UP,        /* path below the root, host directory */
+    OP_COPY_UP,        /* path below the root, host directory, record of the volume, keep owner("1") */
     OP_CHOWN,          /* host path uid gid */
     OP_PIVOT,          /* - */
     OP_ROOT_ATTR,      /* attributes */

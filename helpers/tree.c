@@ -105,9 +105,22 @@ static int copy_file(int from, int to)
     }
 }
 
-static int copy_entry(int from, int to, const char *name, const struct stat *status)
+static int copy_all(int from, int to, int again);
+
+/* What an earlier copy has left of this entry may be half of it; a directory is gone through anew. */
+static int make_room(int to, const char *name, mode_t mode)
+{
+    struct stat found;
+    if (fstatat(to, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -1;
+    return S_ISDIR(mode) && S_ISDIR(found.st_mode) ? 0 : tree_remove(to, name);
+}
+
+static int copy_entry(int from, int to, const char *name, const struct stat *status, int again)
 {
     struct timespec times[2] = {status->st_atim, status->st_mtim};
+    if (again && make_room(to, name, status->st_mode) < 0)
+        return -1;
     if (S_ISLNK(status->st_mode)) {
         char target[4096];
         ssize_t length = readlinkat(from, name, target, sizeof target - 1);
@@ -129,7 +142,7 @@ static int copy_entry(int from, int to, const char *name, const struct stat *sta
             close(source);
             return -1;
         }
-        int failed = directory ? tree_copy(source, made) : copy_file(source, made);
+        int failed = directory ? copy_all(source, made, again) : copy_file(source, made);
         if (!failed) {
             failed = fchown(made, status->st_uid, status->st_gid);
             fchmod(made, status->st_mode & 07777);
@@ -151,10 +164,10 @@ static int copy_entry(int from, int to, const char *name, const struct stat *sta
     return 0;
 }
 
-int tree_copy(int from, int to)
+static int copy_all(int from, int to, int again)
 {
-    int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = again < 0 ? NULL : fdopendir(again);
+    int walked = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = walked < 0 ? NULL : fdopendir(walked);
     if (!directory)
         return -1;
     int failed = 0;
@@ -163,12 +176,22 @@ int tree_copy(int from, int to)
         if (dots(entry->d_name))
             continue;
         if (fstatat(from, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-            copy_entry(from, to, entry->d_name, &status) < 0)
+            copy_entry(from, to, entry->d_name, &status, again) < 0)
             failed = errno ? errno : EIO;
     }
     closedir(directory);
     errno = failed;
     return failed ? -1 : 0;
+}
+
+int tree_copy(int from, int to)
+{
+    return copy_all(from, to, 0);
+}
+
+int tree_copy_again(int from, int to)
+{
+    return copy_all(from, to, 1);
 }
 
 int tree_chown(int parent, const char *name, uid_t uid, gid_t gid)

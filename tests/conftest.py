@@ -65,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds; left out by tests/run -q")
     config.addinivalue_line("markers", "systemd: needs systemd; runs in the machine of tests/vm")
     config.addinivalue_line("markers", "reboot: runs before and after a boot of that machine")
+    config.addinivalue_line("markers", "long: takes minutes; only under tests/run --all")
     config.addinivalue_line("markers", "single: runs as the user without subordinate ids")
 
 

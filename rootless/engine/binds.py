@@ -80,9 +80,12 @@ class Binds:
             flags = [*asked.flags, *flags]
             if asked.kind == "tmpfs":
                 in_memory = flags
-            elif copy and asked.copy and _empty(path):
+            elif copy and asked.copy:
                 # docker's rule: an empty volume receives what the image has at that place
-                self.preparations.append(("copy-up", (target, path)))
+                record = self.volumes.fills(name, path)
+                if record:
+                    keeps = "1" if asked.owner else "0"
+                    self.preparations.append(("copy-up", (target, path, record, keeps)))
         if own and in_memory is None:
             uid, gid = self.owner
             self.preparations.append(("chown", (path, str(uid), str(gid))))
@@ -157,14 +160,6 @@ class Binds:
         )
 
 
-def _empty(path: str) -> bool:
-    """Whether nothing is in there; a directory that its owner closed to us is not."""
-    try:
-        return not os.listdir(path)
-    except PermissionError:
-        return False
-
-
 def _escape(path: str) -> str:
     return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
@@ -223,7 +218,7 @@ def collect(
         for mount in record["mounts"]:
             if mount["Destination"] not in covered and mount["Type"] in ("bind", "volume"):
                 covered.add(mount["Destination"])
-                had = [one for one in mount["Mode"].split(",") if one not in ("", "U", "nocopy")]
+                had = [one for one in mount["Mode"].split(",") if one not in ("", "U")]
                 flags = [one for one in had if one not in ("ro", "rw")] if mode else had
                 source = mount.get("Name") or mount["Source"]
                 if mount.get("Name"):

@@ -55,6 +55,9 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     arguments += ["--bundle", bundle, draft.identifier]
     ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | mounts.MS_PRIVATE)))]
     ops += rootfs
+    if draft.binds.preparations:
+        ops.append(("root", (draft.root, "0")))
+        ops += draft.binds.preparations
     # crun and runc refuse a host with both versions of cgroups; in a cgroup namespace of its own
     # the container may look at version 2 alone
     ops.append(("root", ("/", "0")))

@@ -23,21 +23,25 @@ def needed(draft: Draft) -> bool:
 
 def lend(draft: Draft) -> None:
     """Give directories to ids of the container.  Raises StorageError."""
+    from rootless.storage import volumes
     from rootless.userns import calls
 
     base, maps = draft.engine.maps, draft.maps
     for kind, words in draft.binds.preparations:
         if kind == "chown":
-            path, uid, gid = str(words[0]), int(words[1]), int(words[2])
+            given, uid, gid = [str(words[0])], int(words[1]), int(words[2])
         elif kind == "copy-up":
-            path, uid, gid = str(words[1]), 0, 0
+            # with the record, in which the launcher notes that the volume was used
+            given, uid, gid = [str(words[2])], 0, 0
+            if volumes.is_empty(str(words[1])):
+                given.append(str(words[1]))
         else:
             continue
         host_uid, host_gid = maps.to_host_uid(uid), maps.to_host_gid(gid)
         if host_uid is None or host_gid is None:
             continue  # the launcher's own attempt has the sentence
         request: Json = {
-            "paths": [(path, path)],
+            "paths": [(path, path) for path in given],
             "uid": base.from_host_uid(host_uid),
             "gid": base.from_host_gid(host_gid),
             "recursive": kind == "chown",

@@ -2,6 +2,10 @@
 
 `volumes/NAME/volume.json` says what was asked for, `volumes/NAME/_data` has the files.  A volume is
 made under a name that no volume can have and renamed: it is there as a whole or not at all.
+
+The first container that uses a volume fills it with what its image has at that place.  Whether that
+is still to be done is the last word of the record, where the launcher overwrites it
+(helpers/copyup.c): `todo`, `half` while files are copied, `done`.
 """
 
 from __future__ import annotations
@@ -77,6 +81,7 @@ class Volumes:
                 "options": options,
                 "anonymous": anonymous,
                 "created": time.time(),
+                "copyUp": "todo",
             }
             documents.write(os.path.join(draft, "volume.json"), record)
             os.rename(draft, self.directory(name))
@@ -122,6 +127,19 @@ class Volumes:
             found = self._record(name)
         parsed = volume_options.parse(found.get("options") or {})
         return parsed.device or os.path.join(self.directory(name), "_data"), parsed
+
+    def fills(self, name: str, path: str) -> str:
+        """The record of a volume whose files are at `path`, for the launcher that may have to fill
+        it; "" for a volume that was used before."""
+        record = os.path.join(self.directory(name), "volume.json")
+        if self._record(name).get("copyUp") is None:
+            # made by an earlier version, which looked at the files at each start
+            with documents.DirectoryLock(self.directory(name), blocking=True):
+                found = self._record(name)
+                if found.get("copyUp") is None:
+                    found["copyUp"] = "todo" if is_empty(path) else "done"
+                    documents.write(record, found)
+        return record if self._record(name)["copyUp"] != "done" else ""
 
     def _record(self, name: str) -> Json:
         try:
@@ -195,3 +213,11 @@ class Volumes:
             self._remove(path)
             gone.append(name)
         return gone
+
+
+def is_empty(path: str) -> bool:
+    """Whether nothing is in there; a directory that its owner closed to us is not."""
+    try:
+        return not os.listdir(path)
+    except PermissionError:
+        return False
