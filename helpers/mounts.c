@@ -305,6 +305,29 @@ static int do_fifo(struct plan *plan, const struct record *r)
     return failed ? -1 : 0;
 }
 
+/* A file that makes a program of the image's work.  An image without the directory has no such program,
+ * and what is there already, also as a link that leads elsewhere, is the image's own.  None of that
+ * keeps a container from starting. */
+static int do_file(struct plan *plan, const struct record *r)
+{
+    char parent[PATH_MAX];
+    const char *name = strrchr(r->argv[0], '/');
+    snprintf(parent, sizeof parent, "%.*s", (int)(name - r->argv[0]), r->argv[0]);
+    int directory = plan_open_in_root(plan, parent, O_PATH | O_DIRECTORY);
+    if (directory < 0)
+        return 0;
+    int fd = openat(directory, name + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    close(directory);
+    if (fd < 0)
+        return 0;
+    ssize_t length = (ssize_t)strlen(r->argv[1]);
+    /* the caller's umask is no matter of the container's */
+    int failed = write(fd, r->argv[1], (size_t)length) != length || fchmod(fd, 0644) < 0, saved = errno;
+    close(fd);
+    errno = saved;
+    return failed ? -1 : 0;
+}
+
 static int do_mkdir(struct plan *plan, const struct record *r)
 {
     int fd = open_target(plan, r->argv[0], S_IFDIR);
@@ -399,6 +422,8 @@ int do_mount_op(struct plan *plan, const struct record *r)
         return do_symlink(plan, r);
     case OP_FIFO:
         return do_fifo(plan, r);
+    case OP_FILE:
+        return do_file(plan, r);
     case OP_MKDIR:
         return do_mkdir(plan, r);
     case OP_COPY_UP:

@@ -58,6 +58,7 @@ enum op {
     OP_LABEL,          /* file below /proc/self/attr, text: written when the command is executed */
     OP_MEMORY_POLICY,  /* mode and flags, node... */
     OP_FIFO,           /* path mode */
+    OP_FILE,           /* path text: made where the image has the directory and nothing of that name */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */

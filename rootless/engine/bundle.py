@@ -183,13 +183,20 @@ def write_bundle(draft: Draft) -> None:
 
         plan = foreign.plan(draft, runtime, roots.root_operations(draft))
     else:
+        preparations = draft.binds.preparations
+        # a directory of --rootfs is the user's own: nothing is put there
+        if draft.maps.single and draft.root_mount is not None:
+            from rootless.engine import single_id
+
+            # after what is copied up: it does not go into volumes
+            preparations = [*preparations, *single_id.operations()]
         plan = compile.plan(
             draft.config,
             roots.root_operations(draft),
             filter_program=_filter(draft),
             single=draft.maps.single,
             wait_for_network=draft.network.kind == "slirp4netns",
-            preparations=draft.binds.preparations,
+            preparations=preparations,
         )
     if options.preserve_fds:
         from rootless.engine import notifying

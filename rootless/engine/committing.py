@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine import single_id
 from rootless.errors import Conflict, HostError, RootlessError
 
 TYPE_CHECKING = False
@@ -83,7 +84,8 @@ def export(container: Container, out: int) -> Json:
 
     What is mounted in the container is not part of it, as with docker.
     """
-    request = {"stack": stack(container), "root": False}
+    request: Json = {"stack": stack(container), "root": False}
+    request["skip"] = sorted(single_id.files(container.maps()))
     return _spawn(container, "rootless.storage.packing:union_worker", request, out).wait()
 
 
@@ -197,8 +199,9 @@ def _layer(container: Container, words: Words) -> Arrived:
 
 
 def _mount_points(container: Container) -> set[str]:
-    """Paths that are in the container because the engine or a volume is mounted there."""
+    """Paths that are in the container because of the engine or of a volume that is mounted."""
     ours = {mount["destination"] for mount in container.config()["mounts"]}
+    ours |= single_id.files(container.maps())
     return ours | {mount["Destination"] for mount in container.record["mounts"]} | {
         "/dev", "/proc", "/sys", "/etc/mtab",
     }  # fmt: skip

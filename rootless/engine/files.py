@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine import single_id
 from rootless.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -260,7 +261,7 @@ def diff(container: Container) -> list[tuple[str, str]]:
         function, request, maps=_maps(container), mount_namespace="servers" in request
     )
     ours = {mount["destination"] for mount in container.config()["mounts"]}
-    ours |= {"/dev", "/proc", "/sys", "/etc/mtab"}
+    ours |= {"/dev", "/proc", "/sys", "/etc/mtab", *single_id.files(container.maps())}
     changed = [
         (kind, path)
         for kind, path in found
@@ -270,13 +271,15 @@ def diff(container: Container) -> list[tuple[str, str]]:
 
 
 def _without_bare_parents(changed: list[tuple[str, str]], ours: set[str]) -> list[tuple[str, str]]:
-    """A directory that is in the upper only because of a mount point of ours did not change."""
-    paths = [path for _, path in changed]
-    parents = {os.path.dirname(path) for path in ours}
-    return [
-        (kind, path)
-        for kind, path in changed
-        if path not in parents
-        or kind == "D"
-        or any(other.startswith(path + "/") for other in paths)
-    ]
+    """A directory that is in the upper only because of something of ours below did not change."""
+    parents: set[str] = set()
+    for path in ours:
+        while path := path.rpartition("/")[0]:
+            parents.add(path)
+    kept: list[tuple[str, str]] = []
+    # what is below comes first, so that a directory of nothing but such directories goes as well
+    for kind, path in sorted(changed, key=lambda one: one[1], reverse=True):
+        below = path + "/"
+        if path not in parents or kind == "D" or any(one.startswith(below) for _, one in kept):
+            kept.append((kind, path))
+    return sorted(kept, key=lambda one: one[1])

@@ -107,32 +107,3 @@ def test_a_published_udp_port(rootless: Command, debian_image: str) -> None:
                 break
             except OSError:
                 assert time.monotonic() < end
-
-
-def test_apt_installs_a_package(rootless: Command, debian_image: str, place: Place) -> None:
-    # a package made here, because tests reach no archive; its script changes owners as many do
-    tree = place.work / "package"
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "usr/share/rootless-test").mkdir(parents=True)
-    (tree / "usr/share/rootless-test/file").write_text("installed\n")
-    (tree / "DEBIAN/control").write_text(
-        "Package: rootless-test\nVersion: 1\nArchitecture: all\nMaintainer: n <n@example.org>\n"
-        "Description: changes owners while it is installed\n"
-    )
-    script = tree / "DEBIAN/postinst"
-    script.write_text(
-        "#!/bin/sh\nset -e\nadduser --system --group rtest 2>/dev/null || useradd -r rtest\n"
-        "chown rtest /usr/share/rootless-test/file\nchmod 4755 /usr/share/rootless-test/file\n"
-    )
-    script.chmod(0o755)
-    subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "--build", tree, place.work / "p.deb"],
-        check=True,
-        capture_output=True,
-    )
-    found = rootless("run", "--rm", "-v", f"{place.work}:/packages:ro", debian_image, "sh", "-c",
-                     "apt-get -o APT::Sandbox::User=root install -y /packages/p.deb && "
-                     "cat /usr/share/rootless-test/file && dpkg -s rootless-test",
-                     timeout=100)  # fmt: skip
-    assert "installed\n" in found.stdout
-    assert "Status: install ok installed" in found.stdout

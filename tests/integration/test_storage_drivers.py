@@ -364,7 +364,7 @@ printf '#!/bin/sh\nset -e\nuseradd -r thinguser\n' >/p/DEBIAN/postinst
 echo 'chmod 4755 /usr/share/thing/deep/file' >>/p/DEBIAN/postinst
 chmod 755 /p/DEBIAN/postinst
 dpkg-deb --root-owner-group --build /p /thing.deb >/dev/null
-apt="apt-get -o APT::Sandbox::User=root -y"
+apt="apt-get -y"
 $apt install /thing.deb >/dev/null
 stat -c '%a %n' /usr/share/thing/link/file; grep -c thinguser /etc/passwd; dpkg --verify thing
 $apt purge thing >/dev/null
