@@ -31,64 +31,47 @@ from typing import Any
 import hypothesis
 import pytest
 import stuck
+import summary
 from integration.hub import debian_image as debian_image
 from integration.hub import hub as hub
 
-# how fast a busy machine makes up its examples says nothing about the program
+# How fast a busy machine makes up its examples says nothing about the program.  The daily run looks
+# at the same examples each time, so that it says the same each time; tests/run --all looks further.
 hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "daily",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=True,
+    database=None,
 )
-hypothesis.settings.load_profile("unhurried")
+hypothesis.settings.register_profile(
+    "all", hypothesis.settings.get_profile("daily"), derandomize=False
+)
+hypothesis.settings.load_profile(os.environ.get("ROOTLESS_TEST_EXAMPLES", "daily"))
 
 TREE = Path(__file__).resolve().parent.parent
 
-# ------------------------------------------------- results of the run as the other user
 
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Write each report down where the main run finds it (see tests/run)."""
-    path = os.environ.get("ROOTLESS_TEST_REPORTS_OUT", "")
-    if path and _config is not None and not hasattr(_config, "workerinput"):
-        data = _config.hook.pytest_report_to_serializable(config=_config, report=report)
-        data.pop("node", None)  # xdist's worker, which has no form in JSON
-        with open(path, "a") as file:
-            file.write(json.dumps(data, default=str) + "\n")
-
-
-_config: pytest.Config | None = None
+# A shell that starts this in the background (`tests/run &`, nohup) has it ignore these, and what
+# ignores a signal hands that on to all that it starts: Ctrl-C would end no command of these tests.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(
+            _number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks."""
-    global _config
-    _config = config
-    config.addinivalue_line("markers", "slow: takes seconds; left out by tests/run -q")
-    config.addinivalue_line("markers", "systemd: needs systemd; runs in the machine of tests/vm")
-    config.addinivalue_line("markers", "reboot: runs before and after a boot of that machine")
-    config.addinivalue_line("markers", "long: takes minutes; only under tests/run --all")
-    config.addinivalue_line("markers", "single: runs as the user without subordinate ids")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Count the results of the other runs, so that the last line tells everything."""
-    names = os.environ.get("ROOTLESS_TEST_REPORTS_IN", "").split(":")
-    config = session.config
-    if hasattr(config, "workerinput"):
-        return
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    for path in filter(os.path.exists, names):
-        for line in Path(path).read_text().splitlines():
-            report = config.hook.pytest_report_from_serializable(
-                config=config, data=json.loads(line)
-            )
-            category, _, _ = config.hook.pytest_report_teststatus(report=report, config=config)
-            if category:
-                terminal.stats.setdefault(category, []).append(report)
-            if report.failed:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            elif session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-                session.exitstatus = pytest.ExitCode.OK
+    for line in (
+        "slow: takes seconds; left out by tests/run -q",
+        "long: part of the large matrix; only under tests/run --all",
+        "systemd: needs systemd; runs in the machine of tests/vm",
+        "single: runs as the user without subordinate ids",
+    ):
+        config.addinivalue_line("markers", line)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(summary.Summary(config))
 
 
 # ------------------------------------------------- places

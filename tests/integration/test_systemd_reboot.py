@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from integration.test_systemd_units import call, fetch, shown, state, systemctl, until
 
-pytestmark = [pytest.mark.systemd, pytest.mark.reboot]
+pytestmark = [pytest.mark.systemd, pytest.mark.long]
 WORK = Path("~/reboot-test").expanduser()
 
 

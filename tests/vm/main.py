@@ -1,8 +1,10 @@
 """Runs the tests marked `systemd` in a virtual machine.
 
-    tests/vm/run [--suite bullseye|bookworm|trixie] [--tree DIR] [--shell] [--junit FILE] [WORD...]
+    tests/vm/run [--suite bullseye|bookworm|trixie] [--daily] [--tree DIR] [--shell] [--junit FILE]
+                 [WORD...]
 
   --suite S     the Debian release of the machine (bookworm)
+  --daily       without the tests marked long
   --tree DIR    a built tree to copy into it; without, this one is copied and built here first
   --shell       no tests: a shell of the lingering user, and the machine ends when it ends
   --root        with --shell, root's shell
@@ -40,8 +42,8 @@ PYTHONS = {"bullseye": "3.11", "bookworm": "3.11", "trixie": "3.13"}
 # where the machine's own Python is older than what the project needs, that of a newer Debian
 BROUGHT = {"bullseye": "bookworm"}
 REBOOT = "tests/integration/test_systemd_reboot.py"
-TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "pytest-rerunfailures>=14",
-         "cffi", "click", "platformdirs", "rich", "hypothesis", "backports.zstd"]  # fmt: skip
+TOOLS = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5", "cffi", "click",
+         "platformdirs", "rich", "hypothesis", "backports.zstd"]  # fmt: skip
 
 
 def say(words: str) -> None:
@@ -138,6 +140,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
         prog="tests/vm/run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--suite", choices=SUITES, default="bookworm")
+    parser.add_argument("--daily", action="store_true")
     parser.add_argument("--tree", type=pathlib.Path)
     parser.add_argument("--shell", action="store_true")
     parser.add_argument("--root", action="store_true")
@@ -182,25 +185,23 @@ def run_tests(machine: Machine, words: list[str], given: argparse.Namespace) -> 
         [*machine.ssh("tester"), "umask 077; cat >~/.ssh/id_ed25519"], input=key, check=True
     )
     named = [word for word in words if word.startswith("tests/")]
-    if not named:
-        words = [*words, "tests/integration"]
+    words = [word for word in words if not word.startswith("tests/")]
+    files = named or modules(given.tree or TREE)
     if given.suite == "bullseye":
         # its podman is older than what the tests of the runtime beside podman use
-        words = [*words, "--ignore=tests/integration/test_runtime_podman.py"]
-    results = [_pytest(machine, given.suite, "systemd and not reboot", words, "junit-1.xml")]
-    # a test that lives through a boot is in two parts
-    if not named or REBOOT in named:
-        words = [word for word in words if not word.startswith("tests/")]
-        results.append(
-            _pytest(
-                machine, given.suite, "reboot", [*words, f"{REBOOT}::test_before"], "junit-2.xml"
-            )
-        )
-        if results[-1] == 0:
-            say("booting again")
-            machine.reboot()
-            words.append(f"{REBOOT}::test_after")
-            results.append(_pytest(machine, given.suite, "reboot", words, "junit-3.xml"))
+        files = [name for name in files if "test_runtime_podman" not in name]
+    marks = "systemd and not long" if given.daily else "systemd"
+    # a test that lives through a boot is in two parts; the first is the last before it
+    reboot = REBOOT in files
+    files = [name for name in files if name != REBOOT]
+    if reboot:
+        files.append(f"{REBOOT}::test_before")
+    results = [_pytest(machine, given.suite, marks, [*words, *files], "junit-1.xml")]
+    if reboot and not machine.run("tester", ["test -e reboot-test/boot"], check=False).returncode:
+        say("booting again")
+        machine.reboot()
+        words.append(f"{REBOOT}::test_after")
+        results.append(_pytest(machine, given.suite, marks, words, "junit-2.xml"))
     if given.junit is not None:
         given.junit.write_text(_joined(machine))
     if given.reports is not None:
@@ -210,10 +211,19 @@ def run_tests(machine: Machine, words: list[str], given: argparse.Namespace) -> 
     return next((one for one in results if one not in (0, 5)), min(results))
 
 
+def modules(tree: pathlib.Path) -> list[str]:
+    """The files that have tests for such a machine: importing the others takes long there."""
+    return [
+        str(path.relative_to(tree))
+        for path in sorted((tree / "tests/integration").glob("test_*.py"))
+        if "mark.systemd" in path.read_text()
+    ]
+
+
 def _joined(machine: Machine) -> str:
     """The results of all parts in one document of JUnit's XML."""
     whole = ElementTree.Element("testsuites")
-    for number in (1, 2, 3):
+    for number in (1, 2):
         found = machine.run("tester", ["cat", f"junit-{number}.xml"], check=False)
         if found.returncode == 0:
             whole.extend(ElementTree.fromstring(found.stdout))
