@@ -107,11 +107,12 @@ def info(engine: Engine) -> Json:
     }
 
 
-def unshare(engine: Engine, command: list[str]) -> None:
+def unshare(engine: Engine, command: list[str] | str) -> None:
     """Become `command`, as root of the user namespace that layers are unpacked in."""
+    from rootless.engine import given
     from rootless.userns import helpers
 
-    words = command or [os.environ.get("SHELL") or "/bin/sh"]
+    words = given.command(command) or [os.environ.get("SHELL") or "/bin/sh"]
     maps = engine.maps
     arguments = [paths.helper("enter"), "--uid-map", maps.proc_text("uids")]
     arguments += ["--gid-map", maps.proc_text("gids")]

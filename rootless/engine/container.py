@@ -238,8 +238,11 @@ class Container(Known):
 
     # what happens in it
 
-    def exec(self, command: list[str], **options: object) -> ExecResult:
-        """Run a command in it: (exit_code, output, error).  Further words: ExecOptions."""
+    def exec(self, command: list[str] | str, **options: object) -> ExecResult:
+        """Run a command in it: (exit_code, output, error).  Further words: ExecOptions.
+
+        A string is taken apart into words; no shell is asked.
+        """
         from rootless.engine import entering
 
         return entering.run(self, command, **options)
@@ -297,11 +300,14 @@ class Container(Known):
             )
         return explain.explain(self.attrs, self.process()[0], found.monitor or None)
 
-    def top(self, arguments: list[str] | None = None) -> Json:
-        """{"Titles": [...], "Processes": [[...]]} of its processes, with host pids."""
-        from rootless.engine import processes
+    def top(self, arguments: list[str] | str | None = None) -> Json:
+        """{"Titles": [...], "Processes": [[...]]} of its processes, with host pids.
 
-        return processes.top(self, arguments or [])
+        `arguments`: columns or options of ps(1).
+        """
+        from rootless.engine import given, processes
+
+        return processes.top(self, given.command(arguments, "the arguments of ps"))
 
     def diff(self) -> list[tuple[str, str]]:
         """(kind, path) of files added (A), changed (C) and deleted (D) since the image."""

@@ -8,6 +8,7 @@ from rootless.errors import Conflict, ContainerNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Literal, overload
 
     from rootless.engine.container import Container
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     ContainerList = list[Container]
     Strings = list[str]
-    Filters = dict[str, Strings]
+    Filters = Mapping[str, str | Strings]
 
 
 class Containers:
@@ -38,7 +39,7 @@ class Containers:
         from rootless.engine import create, running
         from rootless.engine.container import Container
 
-        options = running.options(image, command or [], words)
+        options = running.options(image, command, words)
         identifier, lock = create.create(self.engine, options)
         lock.close()
         return Container(self.engine, identifier)
@@ -106,7 +107,7 @@ class Containers:
         """
         from rootless.engine import running
 
-        return running.run(self, image, command or [], detach, dict(words))
+        return running.run(self, image, command, detach, dict(words))
 
     def get(self, text: str) -> Container:
         """The container of this name, id or beginning of an id.  Raises ContainerNotFound."""
@@ -115,7 +116,8 @@ class Containers:
         return Container(self.engine, names.resolve(self.engine.containers_dir, text))
 
     def list(self, all: bool = False, filters: Filters | None = None) -> ContainerList:
-        """Running containers, or all; newest first.  Filters as docker's."""
+        """Running containers, or all; newest first.  Filters as docker's: {"status": "exited"},
+        several values of one in a list.  Raises UsageError."""
         from rootless.engine.container import Container
 
         found = []
@@ -131,9 +133,9 @@ class Containers:
             if not (starting and self._sweep(identifier)):
                 found.append(one)
         if filters:
-            from rootless.engine import filtering
+            from rootless.engine import filtering, given
 
-            found = filtering.containers(self.engine, found, filters)
+            found = filtering.containers(self.engine, found, given.filters(filters))
             all = all or "status" in filters or "exited" in filters
         if not all:
             found = [one for one in found if one.status in ("running", "paused", "restarting")]

@@ -9,7 +9,7 @@ from rootless.engine.logins import Logins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
@@ -39,18 +39,20 @@ class Engine(Logins):
         *,
         data_dir: str = "",
         storage_driver: str | None = None,
-        storage_options: list[str] | None = None,
+        storage_options: list[str] | str | None = None,
         cgroup_manager: str | None = None,
         runtime: str | None = None,
         progress: Progress | Callable[[], Progress] | None = None,
     ) -> None:
         self.data_dir = os.path.abspath(data_dir or paths.data_dir())
         self.containers_dir = os.path.join(self.data_dir, "containers")
-        from rootless.engine import settings
+        from rootless.engine import given, settings
 
         chosen = settings.of_engine()
         self.storage_driver = storage_driver or chosen.get("storage_driver")
-        self.storage_options = list(storage_options or chosen.get("storage_opt") or ())
+        self.storage_options = given.words(
+            "storage_options", storage_options or chosen.get("storage_opt")
+        )
         self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
         self.runtime = runtime or chosen.get("runtime")
         self._progress = progress
@@ -155,14 +157,18 @@ class Engine(Logins):
         self,
         since: float | None = None,
         until: float | None = None,
-        filters: dict[str, list[str]] | None = None,
+        filters: Mapping[str, str | list[str]] | None = None,
         stream: bool = True,
     ) -> Iterator[Event]:
         """What happens, as it happens; see rootless.engine.event_log.read."""
-        from rootless.engine import event_log
+        from rootless.engine import event_log, given
 
         return event_log.read(
-            self.data_dir, since=since, until=until, filters=filters or {}, stream=stream
+            self.data_dir,
+            since=since,
+            until=until,
+            filters=given.filters(filters),
+            stream=stream,
         )
 
     def prepare_data_dir(self) -> None:
@@ -207,7 +213,7 @@ class Engine(Logins):
 
         return doctor.checks(self)
 
-    def unshare(self, command: list[str]) -> None:
+    def unshare(self, command: list[str] | str) -> None:
         """Replace this process by a command (or the shell) as root of the user namespace."""
         from rootless.engine import about
 

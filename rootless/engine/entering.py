@@ -222,7 +222,7 @@ def _with_monitor(
     return identifier
 
 
-def run(container: Container, command: list[str], **words: object) -> ExecResult:
+def run(container: Container, command: list[str] | str, **words: object) -> ExecResult:
     """Run a command and collect what it writes (the library's `exec`).
 
     `input`: bytes for its standard input.  Other words are those of ExecOptions.
@@ -231,7 +231,7 @@ def run(container: Container, command: list[str], **words: object) -> ExecResult
     from rootless.engine.results import collect
 
     given = words.pop("input", None)
-    options = ExecOptions(command=list(command), interactive=given is not None, **words)
+    options = ExecOptions(command=command, interactive=given is not None, **words)
     items = plan(container, options)
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)

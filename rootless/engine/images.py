@@ -10,6 +10,7 @@ from rootless.errors import ImageNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import BinaryIO
 
     from rootless.documents import Json
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     ContainerList = list[Container]
     Strings = list[str]
     Documents = list[Json]
-    Filters = dict[str, Strings]
+    Filters = Mapping[str, str | Strings]
 
 
 class Images(Transfers):
@@ -190,12 +191,12 @@ class Images(Transfers):
         return Image(record, self)
 
     def list(self, filters: Filters | None = None) -> ImageList:
-        """All images, newest first."""
+        """All images, newest first; filters as docker's, several values of one in a list."""
         found = list(self.store.list())
         if filters:
-            from rootless.engine import filtering
+            from rootless.engine import filtering, given
 
-            found = filtering.images(self.engine, found, filters)
+            found = filtering.images(self.engine, found, given.filters(filters))
         return found
 
     def tag(self, source: str, target: str) -> None:
@@ -209,11 +210,11 @@ class Images(Transfers):
 
         return pictures.history(self, image)
 
-    def untag(self, name: str, tags: Strings | None = None) -> Strings:
+    def untag(self, name: str, tags: str | Strings | None = None) -> Strings:
         """Take these names from an image, by default all it has; it stays.  Returns them."""
-        from rootless.engine import removal
+        from rootless.engine import given, removal
 
-        return removal.untag(self, name, tags or [])
+        return removal.untag(self, name, given.words("the tags", tags))
 
     def exists(self, name: str) -> bool:
         """Whether there is an image of this name or id."""
@@ -246,9 +247,10 @@ class Images(Transfers):
         compress: bool = False,
     ) -> None:
         """Write images to a path or a stream; see rootless.images.save.save."""
+        from rootless.engine import given
         from rootless.images import save
 
-        words = [names] if isinstance(names, str) else list(names)
+        words = given.words("the names", names)
         if format == "squashfs":
             from rootless.engine import singlefile
 
@@ -269,12 +271,12 @@ class Images(Transfers):
         self,
         source: str | BinaryIO,
         name: str = "",
-        changes: Strings | None = None,
+        changes: str | Strings | None = None,
         message: str = "",
         platform: str | None = None,
     ) -> ImageRecord:
         """An image of one layer from a root file system's tar."""
-        from rootless.engine import trusting
+        from rootless.engine import given, trusting
         from rootless.engine.arrivals import Making
         from rootless.images import archives
 
@@ -283,7 +285,7 @@ class Images(Transfers):
         self.engine.prepare_data_dir()
         with Making(self) as store:
             record = archives.import_rootfs(
-                store, source, name, changes=list(changes or ()), message=message,
+                store, source, name, changes=given.words("changes", changes), message=message,
                 platform=platform, progress=self.engine.progress,
             )  # fmt: skip
         self.event("import", record)

@@ -30,15 +30,18 @@ class Manifests:
         return Lists(self.engine.data_dir)
 
     def create(
-        self, name: str, images: Strings | None = None, *, amend: bool = False, **words: Json
+        self, name: str, images: str | Strings | None = None, *, amend: bool = False, **words: Json
     ) -> str:
         """Make a list with these images; the digest of its index.  Words as for `add`."""
+        from rootless.engine import given
+
+        members = given.words("the images", images)
         self.engine.prepare_data_dir()
         lists = self.lists
         there = lists.exists(name)
         lists.create(name, amend=amend)
         try:
-            for image in images or ():
+            for image in members:
                 lists.add(name, image, **words)
         except BaseException:
             if not there:

@@ -6,6 +6,7 @@ docker's Python client where they differ (`environment`, `volumes`, `ports`, `re
 
 from __future__ import annotations
 
+from rootless.engine import given
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -36,14 +37,25 @@ class _Options:
             raise UsageError(
                 f'unknown option "{name}"', hint="options are named as the command line's, with _"
             )
-        if name in self.LISTS:
+        if name in _COMMANDS:
+            self.__dict__[name] = given.command(value)
+        elif name in self.LISTS:
             self.__dict__[name] = _list(name, value)
         elif name in self.FLAGS:
-            self.__dict__[name] = bool(value)
-        elif value is None or isinstance(value, (str, list)) or name in _NUMBERS:
+            self.__dict__[name] = _flag(name, value)
+        elif value is None or isinstance(value, str) or name in _NUMBERS:
             self.__dict__[name] = _number(name, value) if name in _NUMBERS else value
+        elif name in _WORDS and isinstance(value, (list, tuple)):
+            self.__dict__[name] = given.words(_shown(name), value)
+        elif name == "restart" and isinstance(value, dict):
+            self.__dict__[name] = _restart(value)
         else:
-            self.__dict__[name] = str(value)
+            self.__dict__[name] = given.word(_shown(name), value)
+
+
+# one program with its arguments; and texts that may be such as a list
+_COMMANDS = ("command", "create_command")
+_WORDS = ("entrypoint", "health_cmd", "health_startup_cmd")
 
 
 _NUMBERS = (
@@ -87,33 +99,79 @@ def _number(name: str, value: object) -> int | None:
         raise UsageError(f'invalid --{flag} "{value}"', hint="a whole number") from None
 
 
+def _shown(name: str) -> str:
+    return f"the option {name}"
+
+
+def _flag(name: str, value: object) -> bool:
+    # bool("false") is True
+    if isinstance(value, str):
+        raise UsageError(f'the option {name} is True or False, not "{value}"')
+    return bool(value)
+
+
+def _restart(policy: dict[str, object]) -> str:
+    """docker-py: {"Name": "on-failure", "MaximumRetryCount": 5}."""
+    unknown = [key for key in policy if key not in ("Name", "MaximumRetryCount")]
+    if unknown:
+        raise UsageError(
+            f'unknown word "{unknown[0]}" of a restart policy', hint="Name, MaximumRetryCount"
+        )
+    name, count = str(policy.get("Name") or "no"), policy.get("MaximumRetryCount")
+    return f"{name}:{count}" if count else name
+
+
 def _list(name: str, value: object) -> list[str]:
     """Words; a table becomes NAME=VALUE words, or what the flag of that name expects."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [value]
     if isinstance(value, dict):
-        return [_pair(name, str(key), one) for key, one in value.items()]
+        made = []
+        for key, one in value.items():
+            key = given.word(_shown(name), key)
+            # docker-py: {"80/tcp": [8080, 8081]} is two ports
+            several = one if name == "publish" and isinstance(one, list) else [one]
+            made += [_pair(name, key, part) for part in several]
+        return made
     if isinstance(value, (list, tuple)):
-        return [str(one) for one in value]
-    raise UsageError(f"the option {name} is a list, not {value!r}")
+        return [_in_list(name, one) for one in value]
+    return given.words(_shown(name), value)
+
+
+def _in_list(name: str, value: object) -> str:
+    if name == "ulimit" and isinstance(value, dict):
+        # docker-py: Ulimit(name="nofile", soft=1024, hard=2048)
+        low = {str(key).lower(): one for key, one in value.items()}
+        soft, hard = low.get("soft"), low.get("hard")
+        soft, hard = hard if soft is None else soft, soft if hard is None else hard
+        return f"{low.get('name')}={soft}:{hard}"
+    return given.word(_shown(name), value)
 
 
 def _pair(name: str, key: str, value: object) -> str:
     if name == "volume":
         # docker-py: {source: {"bind": target, "mode": "ro"}}
-        if isinstance(value, dict):
-            return f"{key}:{value['bind']}:{value.get('mode', 'rw')}"
-        return f"{key}:{value}"
+        if not isinstance(value, dict):
+            return f"{key}:{given.word(_shown(name), value)}"
+        if unknown := [one for one in ("bind", *value) if one not in value or one not in _BIND]:
+            raise UsageError(
+                f'the volume "{key}" is described by bind and mode, not {value!r}',
+                hint=f"what about {unknown[0]}?",
+            )
+        return f"{key}:{value['bind']}:{value.get('mode', 'rw')}"
+    if name == "publish" and isinstance(value, tuple):
+        # docker-py: {"80/tcp": 8080} or (address, port), or (address,) for any port
+        return ":".join([*(str(one) for one in value), *([""] if len(value) == 1 else []), key])
+    if value is None:
+        return key
+    text = str(value) if isinstance(value, bool) else given.word(_shown(name), value)
     if name == "publish":
-        # docker-py: {"80/tcp": 8080} or (address, port)
-        if isinstance(value, tuple):
-            return f"{value[0]}:{value[1]}:{key}"
-        return key if value is None else f"{value}:{key}"
-    if name == "add_host":
-        return f"{key}:{value}"
-    return key if value is None else f"{key}={value}"
+        return f"{text}:{key}"
+    # docker-py: tmpfs={"/mnt": "size=3G,uid=1000"}
+    if name in ("add_host", "tmpfs"):
+        return f"{key}:{text}" if text else key
+    return f"{key}={text}"
+
+
+_BIND = ("bind", "mode")
 
 
 # what health.parse takes

@@ -6,11 +6,13 @@ from rootless.errors import Conflict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rootless.documents import Json
     from rootless.engine.images import Images
     from rootless.images.store import ImageRecord
 
-    Filters = dict[str, list[str]]
+    Filters = Mapping[str, str | list[str]]
 
 
 def _users(images: Images, record: ImageRecord) -> list[str]:
@@ -138,11 +140,11 @@ def prune_images(images: Images, all: bool, filters: Filters | None = None) -> J
 
     Filters are those of `images`; with `dangling=false` as with `all`.
     """
-    from rootless.engine import filtering
+    from rootless.engine import filtering, given
     from rootless.images import reference
 
     store = images.store
-    rules = dict(filters or {})
+    rules = given.filters(filters)
     if any(value in ("false", "0") for value in rules.pop("dangling", [])):
         all = True
     used = {one.image_id for one in images.engine.containers.list(all=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.engine import given
 from rootless.engine.options import ContainerOptions
 from rootless.engine.results import ExecResult
 
@@ -13,35 +14,38 @@ if TYPE_CHECKING:
 
 
 def options(
-    image: str | ImageRecord | ContainerOptions, command: list[str] | str, words: dict[str, object]
+    image: str | ImageRecord | ContainerOptions,
+    command: list[str] | str | None,
+    words: dict[str, object],
 ) -> ContainerOptions:
-    """What the library's words come to; a command in one string is the shell's."""
+    """What the library's words come to; see `given.command` for a command in one string."""
     if isinstance(image, ContainerOptions):
         return image
-    if isinstance(command, str):
-        command = ["/bin/sh", "-c", command]
     name = image if isinstance(image, str) else image.id
-    return ContainerOptions(image=name, command=list(command), **words)
+    if isinstance(entrypoint := words.get("entrypoint"), str) and entrypoint[:1] != "[":
+        # on the command line it is one program's name
+        words = {**words, "entrypoint": given.command(entrypoint, "the entry point")}
+    return ContainerOptions(image=name, command=command, **words)
 
 
 def run(
     containers: Containers,
     image: str | ImageRecord,
-    command: list[str] | str,
+    command: list[str] | str | None,
     detach: bool,
     words: dict[str, object],
 ) -> Container | ExecResult:
     """See Containers.run."""
-    given = words.pop("input", None)
-    words |= {"detach": detach, "interactive": given is not None}
+    fed = words.pop("input", None)
+    words |= {"detach": detach, "interactive": fed is not None}
     wanted = options(image, command, words)
     container, session = containers.launch(wanted, attach=not detach)
     if session is None:
         return container
     output, error = bytearray(), bytearray()
     with session.channel() as channel:
-        if isinstance(given, bytes):
-            _feed(channel, given)
+        if isinstance(fed, bytes):
+            _feed(channel, fed)
         code = 125
         for kind, payload in channel.frames():
             if kind == "O":
@@ -55,14 +59,14 @@ def run(
     return ExecResult(code, bytes(output), bytes(error))
 
 
-def _feed(channel: object, given: bytes) -> None:
+def _feed(channel: object, data: bytes) -> None:
     """Send the input from a thread of its own, so that neither direction can block the other."""
     import threading
 
     def work() -> None:
         try:
-            for at in range(0, len(given), 65536):
-                channel.send_stdin(given[at : at + 65536])  # type: ignore[attr-defined]
+            for at in range(0, len(data), 65536):
+                channel.send_stdin(data[at : at + 65536])  # type: ignore[attr-defined]
             channel.close_stdin()  # type: ignore[attr-defined]
         except OSError:
             pass  # the container has ended without reading everything

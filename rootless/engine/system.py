@@ -9,12 +9,14 @@ from rootless.errors import StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rootless.documents import Json
     from rootless.engine.container import Container
     from rootless.engine.engine import Engine
     from rootless.images.record import ImageRecord
 
-    Filters = dict[str, list[str]]
+    Filters = Mapping[str, str | list[str]]
 
 # what lies in a data directory; anything else there is somebody else's
 OWN = ("content", "images", "layers", "containers", "volumes", "networks", "mounts", "events")
@@ -175,9 +177,9 @@ def prune(
     {"ContainersDeleted", "ImagesDeleted", "VolumesDeleted", "SpaceReclaimed"}.  Filters are
     `until`, `label` and `label!`, for containers and images; raises UsageError for others.
     """
-    from rootless.engine import filtering
+    from rootless.engine import filtering, given
 
-    rules = filters or {}
+    rules = given.filters(filters)
     filtering.check_prune(rules)
     candidates = engine.containers.list(all=True, filters=rules)
     sizes = measured(engine, [one.directory for one in candidates])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootless.engine import given
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -22,11 +23,11 @@ class Demands:
     __slots__ = ("keys", "policy", "required")
 
     def __init__(
-        self, policy: str = "", required: bool = False, keys: list[str] | None = None
+        self, policy: str = "", required: bool = False, keys: list[str] | str | None = None
     ) -> None:
         self.policy = policy
         self.required = required
-        self.keys = keys or []
+        self.keys = given.words("the keys", keys)
 
     def __bool__(self) -> bool:
         """Whether anything is asked for."""

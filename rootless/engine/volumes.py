@@ -8,15 +8,16 @@ from rootless.errors import Conflict, HostError, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rootless.documents import Json
     from rootless.engine.engine import Engine
     from rootless.storage.volumes import Volumes as VolumeStore
 
     Documents = list[Json]
-    Filters = dict[str, list[str]]
     Strings = list[str]
+    Filters = Mapping[str, str | Strings]
+    Users = dict[str, Strings]
 
 _KEYS = ("anonymous", "dangling", "driver", "label", "label!", "name", "opt", "scope", "since",
          "until", "all")  # fmt: skip
@@ -38,21 +39,29 @@ class Volumes:
     def create(
         self,
         name: str = "",
-        labels: dict[str, str] | None = None,
+        labels: dict[str, str] | Strings | None = None,
         driver: str = "local",
-        options: dict[str, str] | None = None,
+        options: dict[str, str] | Strings | None = None,
         *,
         ignore: bool = False,
     ) -> Json:
         """Make a volume; anonymous without a name.  `ignore`: one that exists is as good.
 
-        Raises Conflict, UsageError, HostError.
+        Labels and options are tables, or NAME=VALUE words.  Raises Conflict, UsageError, HostError.
         """
+        from rootless.engine import given
+
         self.engine.prepare_data_dir()
         if ignore and name and self.exists(name):
             return self.get(name)
         chosen = name or os.urandom(32).hex()
-        made = self.store.create(chosen, labels or {}, driver, options or {}, anonymous=not name)
+        made = self.store.create(
+            chosen,
+            given.pairs("labels", labels),
+            driver,
+            given.pairs("options", options),
+            anonymous=not name,
+        )
         self.event("create", chosen)
         return made
 
@@ -89,9 +98,11 @@ class Volumes:
 
     def list(self, filters: Filters | None = None) -> Documents:
         """All volumes that pass the filters.  Raises UsageError."""
-        return self._filtered(self.store.list(), filters or {})
+        from rootless.engine import given
 
-    def _filtered(self, found: Documents, filters: Filters) -> Documents:
+        return self._filtered(self.store.list(), given.filters(filters))
+
+    def _filtered(self, found: Documents, filters: Users) -> Documents:
         from rootless.engine import filtering
 
         for key in filters:
@@ -132,9 +143,9 @@ class Volumes:
 
         return [one for one in found if through(one)]
 
-    def users(self) -> Filters:
+    def users(self) -> Users:
         """Names of volumes that containers use, and which."""
-        table: Filters = {}
+        table: Users = {}
         for container in self.engine.containers.list(all=True):
             for mount in container.record["mounts"]:
                 if mount.get("Name"):
@@ -159,11 +170,13 @@ class Volumes:
 
         Returns the names.
         """
-        wanted = dict(filters or {})
+        from rootless.engine import given
+
+        wanted = given.filters(filters)
         everything = all or any(_true(one) for one in wanted.pop("all", ()))
         used = self.users()
         gone: Strings = []
-        for one in self.list(wanted):
+        for one in self._filtered(self.store.list(), wanted):
             if one["Name"] not in used and (everything or one["Anonymous"]):
                 self.store.remove(one["Name"])
                 self.event("remove", one["Name"])
@@ -223,12 +236,13 @@ def _true(value: str) -> bool:
     return value in ("true", "1")
 
 
-def chown(engine: Engine, owner: str, paths: list[str], *, recursive: bool = False) -> int:
+def chown(engine: Engine, owner: str, paths: list[str] | str, *, recursive: bool = False) -> int:
     """Give files to `UID[:GID]`, ids as a container has them; how many were changed.
 
     An empty owner stands for root of a container, which is the person.  Raises UsageError,
     HostError, NotFound, StorageError.
     """
+    from rootless.engine import given
     from rootless.userns import calls
 
     maps = engine.maps
@@ -237,7 +251,7 @@ def chown(engine: Engine, owner: str, paths: list[str], *, recursive: bool = Fal
         if number != -1 and host is None:
             raise HostError(f"you have no id that is {number} in a container", hint=maps.why)
     request: Json = {
-        "paths": _rooted(engine, paths),
+        "paths": _rooted(engine, given.words("the paths", paths)),
         "uid": uid,
         "gid": gid,
         "recursive": recursive,

@@ -37,7 +37,7 @@ class Words:
     def __init__(
         self,
         *,
-        changes: list[str] | None = None,
+        changes: list[str] | str | None = None,
         author: str = "",
         message: str = "",
         format: str = "oci",
@@ -49,7 +49,7 @@ class Words:
         """Raises UsageError for what can be known to be wrong before anything is done."""
         if format not in FORMATS:
             raise UsageError(f'unknown image format "{format}"', hint="oci or docker")
-        self.changes = changes or []
+        self.changes = [changes] if isinstance(changes, str) else list(changes or ())
         self.author = author
         self.message = message
         self.format = format

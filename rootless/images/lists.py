@@ -330,7 +330,8 @@ def _change(member: dict[str, Json], changes: dict[str, Json]) -> None:
     platform = dict(member.get("platform") or {})
     for key, part in changes.items():
         if part and key != "annotations":
-            platform[key] = part
+            lists = key.endswith("features") and isinstance(part, str)
+            platform[key] = [part] if lists else part
     if platform:
         member["platform"] = platform
     if changes.get("annotations"):

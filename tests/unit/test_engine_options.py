@@ -48,13 +48,41 @@ def test_an_unknown_word_is_refused() -> None:
         ({"stop_timeout": "3"}, "stop_timeout", 3),
         ({"entrypoint": ["sh", "-c"]}, "entrypoint", ["sh", "-c"]),
         ({"extra_hosts": {"db": "10.0.0.1"}}, "add_host", ["db:10.0.0.1"]),
+        ({"cap_add": "NET_RAW"}, "cap_add", ["NET_RAW"]),
+        ({"command": "echo 'two words' x"}, "command", ["echo", "two words", "x"]),
+        ({"command": ("echo", "a b")}, "command", ["echo", "a b"]),
+        ({"tmpfs": {"/mnt": "size=3m", "/run": ""}}, "tmpfs", ["/mnt:size=3m", "/run"]),
+        ({"ports": {"80/tcp": [1, 2]}}, "publish", ["1:80/tcp", "2:80/tcp"]),
+        ({"ports": {"80/tcp": ("127.0.0.1",)}}, "publish", ["127.0.0.1::80/tcp"]),
+        ({"ports": [80, 81]}, "publish", ["80", "81"]),
+        ({"ulimits": [{"Name": "nofile", "Soft": 5}]}, "ulimit", ["nofile=5:5"]),
+        (
+            {"restart_policy": {"Name": "on-failure", "MaximumRetryCount": 5}},
+            "restart",
+            "on-failure:5",
+        ),
     ],
 )
 def test_words_of_dockers_client(words: dict[str, object], name: str, value: object) -> None:
     assert getattr(ContainerOptions("debian", **words), name) == value
 
 
-@pytest.mark.parametrize("words", [{"pids_limit": "few"}, {"env": 7}])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"pids_limit": "few"},
+        {"env": 7},
+        {"env": [["A=1"]]},
+        {"cap_add": b"NET_RAW"},
+        {"command": "echo 'open"},
+        {"command": {"echo": "hi"}},
+        {"name": ["a", "b"]},
+        {"detach": "false"},
+        {"volumes": {"/h": {"target": "/c"}}},
+        {"volumes": {"/h": ["/c"]}},
+        {"restart_policy": {"Times": 5}},
+    ],
+)
 def test_a_value_of_the_wrong_kind(words: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         ContainerOptions("debian", **words)
