@@ -118,17 +118,23 @@ def container(one: Container) -> Json:
         },
         "NetworkSettings": {
             "Ports": one.ports,
-            "IPAddress": "10.0.2.100" if record["network"] == "slirp4netns" else "",
-            "Gateway": "10.0.2.2" if record["network"] == "slirp4netns" else "",
+            **_addresses(record),
             "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
-            "Networks": {
-                record["network"]: {
-                    "IPAddress": "10.0.2.100" if record["network"] == "slirp4netns" else "",
-                    "IPPrefixLen": 24 if record["network"] == "slirp4netns" else 0,
-                    "Gateway": "10.0.2.2" if record["network"] == "slirp4netns" else "",
-                }
-            },
+            "Networks": {record["network"]: _addresses(record)},
         },
+    }
+
+
+def _addresses(record: Json) -> Json:
+    if record["network"] != "slirp4netns":
+        return {"IPAddress": "", "IPPrefixLen": 0, "Gateway": ""}
+    from rootless.network.addresses import Addresses
+
+    found = Addresses((record.get("networkOptions") or {}).get("cidr", ""))
+    return {
+        "IPAddress": found.container,
+        "IPPrefixLen": found.prefix,
+        "Gateway": found.gateway,
     }
 
 

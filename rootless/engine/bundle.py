@@ -8,7 +8,7 @@ from rootless import documents, paths
 from rootless.cgroups import limits as cgroup_limits
 from rootless.engine import filters, log_options, roots, signals, spec
 from rootless.errors import UsageError
-from rootless.network import files, slirp
+from rootless.network import files, modes, slirp
 from rootless.runtime import compile, records
 from rootless.userns import helpers
 
@@ -92,16 +92,16 @@ def write_files(draft: Draft) -> None:
             host_text = file.read()
     except OSError:
         host_text = ""
-    address = "10.0.2.100" if draft.network.kind == "slirp4netns" else "127.0.1.1"
+    network = _network(draft)
     texts: dict[str, str | bytes] = {
         "resolv.conf": files.resolv_conf(
             host_text,
-            draft.network,
+            network,
             list(options.dns),
             list(options.dns_search),
             list(options.dns_option),
         ),
-        "hosts": files.hosts(draft.hostname, draft.name, address, list(options.add_host)),
+        "hosts": files.hosts(draft.hostname, draft.name, network, list(options.add_host)),
         "hostname": draft.hostname + "\n",
     }
     taken = {mount["destination"] for mount in draft.binds.mounts}
@@ -126,6 +126,16 @@ def write_files(draft: Draft) -> None:
                 "options": ["bind", "ro"],
             }
         )
+
+
+def _network(draft: Draft) -> modes.NetworkMode:
+    """The network the container is in, also where another one made it."""
+    network, target = draft.network, draft.target
+    while network.kind == "container":
+        record = draft.engine.containers.get(target).record
+        network = modes.NetworkMode(record["network"], record.get("networkOptions"))
+        target = record["networkTarget"]
+    return network
 
 
 def _has_no_place(draft: Draft, name: str) -> bool:

@@ -104,6 +104,8 @@ def create(
     if options.publish_all:
         exposed = _exposed(draft)
         draft.ports = ports.parse_publish(list(options.publish), exposed)
+    if draft.ports and draft.network.kind != "slirp4netns":
+        _discard_ports(draft)
     _choose_ids(draft)
     if options.name and options.replace:
         _replace(engine, options.name)
@@ -125,6 +127,20 @@ def create(
         _abandon(draft)
         raise
     return draft.identifier, draft.lock
+
+
+_UNPUBLISHED = {
+    "host": "with --network host the container listens on the host's own ports",
+    "container": "the network is another container's, which publishes its own",
+    "none": "the container has no network",
+}
+
+
+def _discard_ports(draft: Draft) -> None:
+    """docker and podman start the container all the same, with a warning; so scripts rely on it."""
+    why = draft.network.why or _UNPUBLISHED[draft.network.kind]
+    draft.engine.notice("ports", f"published ports are discarded: {why}", always=True)
+    draft.ports = []
 
 
 def _exposed(draft: Draft) -> list[str]:
@@ -356,6 +372,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "driver": draft.choice.name if draft.choice else "directory",
         **roots.root_record(draft),
         "network": draft.network.kind,
+        "networkOptions": draft.network.options,
         "networkTarget": draft.target,
         "ports": [port.as_dict() for port in draft.ports],
         "mounts": draft.binds.described,

@@ -8,9 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.network.modes import NetworkMode
 
-_SLIRP_DNS = "10.0.2.3"
-_SLIRP_GATEWAY = "10.0.2.2"
-
 
 def resolv_conf(
     host_text: str, mode: NetworkMode, dns: list[str], search: list[str], options: list[str]
@@ -33,7 +30,7 @@ def resolv_conf(
             others += words[1:]
     if mode.kind == "slirp4netns":
         reachable = [one for one in servers if not one.startswith("127.") and one != "::1"]
-        servers = [_SLIRP_DNS, *(one for one in reachable if ":" not in one)]
+        servers = [mode.addresses().nameserver, *(one for one in reachable if ":" not in one)]
     elif mode.kind == "none":
         servers = []
     servers = dns or servers
@@ -59,8 +56,9 @@ def _is_address(text: str) -> bool:
     return False
 
 
-def hosts(hostname: str, name: str, ip: str, add_host: list[str]) -> str:
+def hosts(hostname: str, name: str, mode: NetworkMode, add_host: list[str]) -> str:
     """/etc/hosts with the container's own names and those of --add-host.  Raises UsageError."""
+    addresses = mode.addresses()
     lines = [
         "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -69,7 +67,8 @@ def hosts(hostname: str, name: str, ip: str, add_host: list[str]) -> str:
         alias, colon, address = word.partition(":")
         if not colon or not alias or not (address == "host-gateway" or _is_address(address)):
             raise UsageError(f'invalid --add-host "{word}"', hint="NAME:ADDRESS, as in db:10.1.2.3")
-        lines.append(f"{_SLIRP_GATEWAY if address == 'host-gateway' else address}\t{alias}")
+        lines.append(f"{addresses.gateway if address == 'host-gateway' else address}\t{alias}")
     own = " ".join(dict.fromkeys(one for one in (hostname, name) if one))
-    lines.append(f"{ip}\t{own}")
+    own_address = addresses.container if mode.kind == "slirp4netns" else "127.0.1.1"
+    lines.append(f"{own_address}\t{own}")
     return "".join(line + "\n" for line in lines)

@@ -9,6 +9,7 @@ import os
 
 from rootless import host
 from rootless.errors import HostError, UsageError
+from rootless.network.addresses import Addresses
 
 _FLAGS = ("allow_host_loopback", "enable_ipv6")
 _VALUES = ("mtu", "cidr", "outbound_addr", "outbound_addr6", "port_handler")
@@ -27,6 +28,10 @@ class NetworkMode:
         self.options = options or {}
         self.target = target
         self.why = why
+
+    def addresses(self) -> Addresses:
+        """Those of slirp4netns' network."""
+        return Addresses(self.options.get("cidr", ""))
 
 
 def parse_network(text: str | None) -> NetworkMode:
@@ -64,6 +69,8 @@ def _options(text: str) -> dict[str, str]:
             raise UsageError(
                 f'the port handler "{value}" is not offered', hint="port_handler=slirp4netns"
             )
+        if name == "cidr":
+            Addresses(value)
         if name == "mtu" and not value.isdigit():
             raise UsageError(f'the mtu "{value}" is not a number')
         table[name] = value or "true"

@@ -31,7 +31,7 @@ class SlirpPlan:
         options = self.mode.options
         words = [host.current().slirp4netns, "--configure", f"--mtu={options.get('mtu', _MTU)}"]
         if options.get("allow_host_loopback") != "true":
-            # otherwise 10.0.2.2 inside is the host's own loopback, with every service there
+            # otherwise the gateway inside is the host's own loopback, with every service there
             words.append("--disable-host-loopback")
         if sandbox_possible():
             words.append("--enable-sandbox")
@@ -74,9 +74,8 @@ class SlirpPlan:
         ]
 
     def address(self) -> str:
-        """The container's own address: the hundredth of the network."""
-        base = self.mode.options.get("cidr", "10.0.2.0/24").partition("/")[0]
-        return base.rpartition(".")[0] + ".100"
+        """The container's own."""
+        return self.mode.addresses().container
 
 
 def sandbox_possible() -> bool:

@@ -39,9 +39,8 @@ told["by label"] = names(engine.containers.list(all=True, filters={"label": "a=b
 told["by status"] = names(engine.containers.list(filters={"status": "created"}))
 told["by nothing"] = refused(lambda: engine.containers.list(filters="name=test"))
 told["by odd"] = refused(lambda: engine.containers.list(filters={"name": {"x": 1}}))
-told["events"] = [
-    one.name for one in engine.events(filters={"event": "create", "type": "container"}, stream=False)
-]
+made = engine.events(filters={"event": "create", "type": "container"}, stream=False)
+told["events"] = [one.name for one in made]
 test.start()
 told["code"] = test.wait()["StatusCode"]
 with engine.containers.run("busybox:test", "sleep 60", detach=True, name="one") as one:

@@ -150,6 +150,55 @@ def test_options_of_the_network(rootless: Command, busybox_image: str) -> None:
     assert "colour=red" in wrong.stderr
 
 
+def test_every_address_follows_the_network_that_was_chosen(
+    rootless: Command, busybox_image: str
+) -> None:
+    """The tenth, and not the first, address tells whether they are counted from the network."""
+    port = free_port()
+    network = "slirp4netns:cidr=172.30.1.128/25"
+    rootless("run", "-d", "--name", "c", "-h", "inner", "--network", network,
+             "--add-host", "outer:host-gateway", "-p", f"127.0.0.1:{port}:80", busybox_image, *WEB)
+    assert fetch(port) == b"served\n"
+
+    def inside(name: str, *words: str) -> str:
+        return rootless("exec", name, *words).stdout
+
+    shown = inside("c", "ip", "addr", "show", "tap0") + inside("c", "ip", "route")
+    assert "172.30.1.228/25" in shown
+    assert "default via 172.30.1.130" in shown
+    assert "nameserver 172.30.1.131\n" in inside("c", "cat", "/etc/resolv.conf")
+    hosts = inside("c", "cat", "/etc/hosts")
+    assert "172.30.1.228\tinner c\n" in hosts
+    assert "172.30.1.130\touter\n" in hosts
+    settings = rootless("inspect", "c").json()[0]["NetworkSettings"]
+    for found in (settings, settings["Networks"]["slirp4netns"]):
+        assert (found["IPAddress"], found["IPPrefixLen"], found["Gateway"]) == (
+            "172.30.1.228", 25, "172.30.1.130",
+        )  # fmt: skip
+    plan = rootless("run", "--dry-run", "--network", network, "-p", "7:7/udp", busybox_image, "sh")
+    assert ">172.30.1.228:7" in plan.stdout
+    # who joins that network asks the same name server
+    rootless("run", "-d", "--name", "d", "--network", "container:c", busybox_image, "sleep", "99")
+    assert "nameserver 172.30.1.131\n" in inside("d", "cat", "/etc/resolv.conf")
+    assert "172.30.1.228\t" in inside("d", "cat", "/etc/hosts")
+    for wrong in ("10.7.0.9/24", "10.7.0.0", "10.7.0.0/30", "ten/8"):
+        refused = rootless("create", "--network", f"slirp4netns:cidr={wrong}", busybox_image,
+                           "true", code=125)  # fmt: skip
+        assert f'"{wrong}"' in refused.stderr
+        assert "hint: " in refused.stderr
+
+
+def test_ports_that_cannot_be_published_are_named(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "c", "--network", "none", busybox_image, "sleep", "99")
+    for network in ("host", "none", "container:c"):
+        told = rootless("run", "--rm", "--network", network, "-p", "8080:80", busybox_image,
+                        "echo", "runs")  # fmt: skip
+        assert told.stdout == "runs\n"
+        assert "published ports are discarded" in told.stderr
+    rootless("create", "--name", "h", "--network", "host", "-p", "8080:80", busybox_image, "true")
+    assert rootless("port", "h").stdout == ""
+
+
 def test_slirp4netns_is_confined(rootless: Command, busybox_image: str) -> None:
     rootless("run", "-d", "--name", "n", busybox_image, "sleep", "1000")
     rows = rootless("explain", "--format", "json", "n").json()["Processes"]
