@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.engine import single_id
-from rootless.errors import NotFound, UsageError
+from rootless.errors import NotFound, StorageError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,8 +189,9 @@ def _destination(
     container: Container, target: str, name: str, directory: bool, contents: bool
 ) -> tuple[str, str]:
     """(directory to unpack in, new name of the top; "" for its contents alone)."""
-    found = look(container, target)
     shown = f"{container.name}:{target}"
+    target = _through_links(container, target)
+    found = look(container, target)
     if found["exists"] and found["directory"]:
         return target, "" if contents and directory else name
     if found["exists"]:
@@ -201,7 +202,28 @@ def _destination(
     elif target.endswith("/") and not directory:
         raise NotFound(f"the directory {shown} does not exist")
     parent, _, last = _absolute(target).rstrip("/").rpartition("/")
+    if last in (".", ".."):
+        raise NotFound(f"the directory {shown} does not exist")
     return parent or "/", last
+
+
+def _through_links(container: Container, path: str) -> str:
+    """Where a link that is there leads, within the container's root; it may lead to nothing yet.
+
+    docker-cp(1) writes to a link's target.  The container may exchange links all the while, so
+    this only chooses a path: whoever uses it has the kernel resolve it below the root again.
+    """
+    for _ in range(_LINKS):
+        found = look(container, path, follow=False)
+        link = found.get("link")
+        if not link:
+            return path
+        # not normalized: what .. means, the kernel knows better where a directory is a link
+        path = link if link.startswith("/") else f"{os.path.dirname(path) or '/'}/{link}"
+    raise StorageError(f"{container.name}:{path} leads through too many symbolic links")
+
+
+_LINKS = 40  # as the kernel follows, path_resolution(7)
 
 
 def copy_out(
@@ -215,6 +237,7 @@ def copy_out(
         raise NotFound(f"there is no {path} in the container {container.name}")
     name = os.path.basename(_absolute(path).rstrip("/").removesuffix("/.")) or container.name
     contents = path.endswith("/.") or path == "."
+    target = _own_link(target)
     if os.path.isdir(target):
         base, renamed = target, "" if contents and found["directory"] else name
     elif os.path.exists(target) and found["directory"]:
@@ -237,6 +260,19 @@ def copy_out(
     finally:
         os.close(reading)
         running.wait()
+
+
+def _own_link(target: str) -> str:
+    """Where a link of the host leads, if the kernel lets us follow it (fs.protected_symlinks)."""
+    if not os.path.islink(target):
+        return target
+    try:
+        os.stat(target)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageError(f"cannot follow {target}: {error.strerror}") from None
+    return os.path.realpath(target)
 
 
 def diff(container: Container) -> list[tuple[str, str]]:

@@ -120,6 +120,10 @@ def look_worker(request: Json) -> Json:
             fd = kernel.calls.openat2(root.fd, path, flags, resolve=_INSIDE)
         except (FileNotFoundError, NotADirectoryError):
             return {"exists": False, "parent": _is_directory(root.fd, os.path.dirname(path) or "/")}
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StorageError(f"{path} leads through too many symbolic links") from None
         try:
             found = os.fstat(fd)
             link = os.readlink("", dir_fd=fd) if stat.S_ISLNK(found.st_mode) else ""
