@@ -206,6 +206,11 @@ def image(record: ImageRecord, images: Images | None = None) -> Json:
     from rootless.images import reference
 
     manifest = _manifest(record, images)
+    size = record.size
+    if images is not None:
+        from rootless.engine import pictures
+
+        size = pictures.size(images, record)
     last = record.history[-1] if record.history else {}
     return {
         "Id": f"sha256:{record.id}",
@@ -220,8 +225,8 @@ def image(record: ImageRecord, images: Images | None = None) -> Json:
         "Architecture": record.architecture,
         "Os": record.os,
         "Variant": record.variant,
-        "Size": record.size,
-        "VirtualSize": record.size,
+        "Size": size,
+        "VirtualSize": size,
         "User": record.config.get("User") or "",
         "Labels": record.config.get("Labels") or {},
         "Annotations": manifest.get("annotations") or {},

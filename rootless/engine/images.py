@@ -305,11 +305,19 @@ class Images(Transfers):
 
     def summaries(self, filters: Filters | None = None) -> Summaries:
         """What a list shows of all images, newest first; costs one document without filters."""
-        if not filters:
-            return self.store.summaries()
-        from rootless.images.index import Summary
+        found = self.store.summaries()
+        if filters:
+            from rootless.images.index import Summary
 
-        return [Summary.of(record) for record in self.list(filters)]
+            sizes = {one.id: one.size for one in found}
+            found = [Summary.of(record) for record in self.list(filters)]
+            for one in found:
+                one.size = sizes.get(one.id, -1)
+        if unknown := [one for one in found if one.size < 0]:
+            from rootless.engine import pictures
+
+            pictures.measure(self, unknown)
+        return found
 
     def attrs(self, record: ImageRecord) -> Json:
         """The shape of `docker image inspect`."""

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.images import Images
+    from rootless.images.index import Summary
     from rootless.images.record import ImageRecord
     from rootless.storage.inside import Inside
 
@@ -24,13 +25,47 @@ def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
 
     maps = images.engine.maps
     layers = LayerStore(images.engine.data_dir, maps)
-    wanted = [one for one in dict.fromkeys(diff_ids) if os.path.isdir(layers.path(one))]
     found: dict[str, int] = {}
+    wanted = []
+    for one in dict.fromkeys(diff_ids):
+        size = layers.size(one)
+        if size >= 0:
+            found[one] = size
+        elif os.path.isdir(layers.path(one)):
+            wanted.append(one)
     if wanted:
         request = {"paths": [layers.path(one) for one in wanted]}
         told = calls.call("rootless.storage.usage:usage_worker", request, maps=maps)
-        found = {one: row[0] for one, row in zip(wanted, told, strict=True)}
+        for one, row in zip(wanted, told, strict=True):
+            found[one] = row[0]
+            layers.keep_size(one, row[0])
     return found
+
+
+def size(images: Images, record: ImageRecord) -> int:
+    """Bytes of the files of an image's layers, as docker and podman count its size."""
+    known = sizes(images, [layer.diff_id for layer in record.layers])
+    return sum(known.get(layer.diff_id, layer.size) for layer in record.layers)
+
+
+def measure(images: Images, found: list[Summary]) -> None:
+    """Give summaries their sizes, and keep those that are known for good.
+
+    A layer that is not unpacked counts as its blob does, until it is.
+    """
+    store = images.store
+    records = {one.id: store.get(one.id) for one in found}
+    known = sizes(
+        images, [layer.diff_id for one in records.values() if one for layer in one.layers]
+    )
+    kept = {}
+    for one in found:
+        record = records[one.id]
+        layers = record.layers if record else []
+        one.size = sum(known.get(layer.diff_id, layer.size) for layer in layers)
+        if record and all(layer.diff_id in known for layer in layers):
+            kept[one.id] = one.size
+    store.keep_sizes(kept)
 
 
 def history(images: Images, name: str) -> list[Json]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Rows = dict[str, "Summary"]
 
-_FORM = 1
+_FORM = 2
 
 
 class Summary:
@@ -32,7 +32,7 @@ class Summary:
     id          64 hex digits
     created     RFC 3339 as the image says it, or ""
     seconds     the same since the epoch, 0 where it does not say
-    size        bytes of its blobs
+    size        bytes of the files in its layers, -1 while nobody has counted them (`keep_sizes`)
     digest      of its manifest
     names       canonical
     shown       [repository, tag] of each name, as people write them
@@ -46,7 +46,7 @@ class Summary:
     @classmethod
     def of(cls, record: ImageRecord) -> Summary:
         """The summary of a record, with the names that it says."""
-        row = [record.id, record.created, moment(record.created), record.size]
+        row = [record.id, record.created, moment(record.created), -1]
         made = cls([*row, record.manifest_digest, [], []])
         # in the order of the files that hold them
         for name in sorted(record.names, key=naming.quote):
@@ -152,6 +152,8 @@ class Change:
         if self._rows is None:
             return
         made = Summary.of(record)
+        if record.id in self._rows:
+            made.size = self._rows[record.id].size
         for name in record.names:
             # the list in a record is a copy, which a writer that was killed may have left wrong
             if not self._owns(record.id, name):

@@ -109,6 +109,22 @@ class Looking:
                 pass
         return newest_first(rows)
 
+    def keep_sizes(self, sizes: dict[str, int]) -> None:
+        """Note sizes of images, by id, for the next list; who is in the way keeps us from it."""
+        if not sizes:
+            return
+        try:
+            with documents.Lock(self.lock_path, blocking=False):
+                rows = self.index.read()
+                if rows is None:
+                    return
+                for identity, size in sizes.items():
+                    if identity in rows:
+                        rows[identity].size = size
+                self.index.write(rows)
+        except (OSError, HostError):
+            pass
+
     def records_alone(self) -> Iterator[ImageRecord]:
         """All images, in no order, with the names that their records say.  StorageError."""
         for entry in documents.names_in(self.records):

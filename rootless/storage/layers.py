@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _SMALL = 1 << 20  # bytes
+_SIZE = "size"
 
 
 def _sync(directory: str) -> None:
@@ -123,6 +124,22 @@ class LayerStore:
         # when we are killed the lock is held until the last one that writes here has gone
         return calls.call(function, request, maps=self.maps, pass_fds=(lock,))
 
+    def size(self, diff_id: str) -> int:
+        """Bytes of the files in a layer: what docker calls its size; -1 if not counted."""
+        try:
+            with open(os.path.join(os.path.dirname(self.path(diff_id)), _SIZE), "rb") as file:
+                return int(file.read(32))
+        except (OSError, ValueError):
+            return -1
+
+    def keep_size(self, diff_id: str, size: int) -> None:
+        """Note what was counted; where that cannot be written it is counted again."""
+        try:
+            directory = os.path.dirname(self.path(diff_id))
+            documents.write_bytes(os.path.join(directory, _SIZE), str(size).encode())
+        except OSError:
+            pass
+
     def _unpack(self, diff_id: str, blob: str, directory: str, lock: int) -> None:
         request = {
             "target": os.path.join(directory, "fs"),
@@ -135,7 +152,8 @@ class LayerStore:
         table = sharing.table_of(blob)
         if table is not None:
             request["donors"] = sharing.donors(table, self.directory)
-        self._work("rootless.storage.unpack:unpack_worker", request, lock)
+        told = self._work("rootless.storage.unpack:unpack_worker", request, lock)
+        documents.write_bytes(os.path.join(directory, _SIZE), str(told["content"]).encode())
         if table is not None:
             from rootless.chunked import index
 

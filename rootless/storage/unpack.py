@@ -30,7 +30,8 @@ _AT_ONCE = 256 << 10
 
 
 def unpack_worker(request: Json) -> Json:
-    """{"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes"}, in the namespace.
+    """{"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes", "content"}, in the
+    namespace: bytes of the archive, and of the files in it.
 
     "donors": files that may have the same content, see `sharing`.
 
@@ -63,7 +64,12 @@ def unpack_worker(request: Json) -> Json:
             f"the unpacked layer has the digest {diff_id}, not {request['diff_id']}",
             hint="the image is damaged, or its configuration belongs to other layers",
         )
-    return {"diff_id": diff_id, "files": unpacker.files, "bytes": hashed.count}
+    return {
+        "diff_id": diff_id,
+        "files": unpacker.files,
+        "bytes": hashed.count,
+        "content": unpacker.content,
+    }
 
 
 class Unpacker:
@@ -101,6 +107,7 @@ class Unpacker:
         self.top = False
         self.renamed = renamed
         self.files = 0
+        self.content = 0
         self.sharing: Sharing | None = None
         self._parent: tuple[str, int] = ("", -1)
         self._times: list[tuple[str, int]] = []
@@ -235,6 +242,7 @@ class Unpacker:
     ) -> None:
         if entry.kind == tar.REGULAR:
             self._file(archive, entry, parent, name, path)
+            self.content += entry.size
         elif entry.kind == tar.DIRECTORY:
             self._make_directory(entry, parent, name)
             self._times.append((path, entry.time))

@@ -46,6 +46,30 @@ def test_history(rootless: Command, stack: str) -> None:
     assert "no image" in rootless("history", "nothing", code=125).stderr
 
 
+def test_sizes_are_those_of_the_files(rootless: Command, busybox_image: str) -> None:
+    """As docker's and podman's: three million zeros are 3 MB, however small their blob is."""
+    base = int(rootless("inspect", "-f", "{{.Size}}", busybox_image).stdout)
+    rootless("run", "--name", "c", "--network", "none", busybox_image, "sh", "-c",
+             "head -c 3000000 /dev/zero >/zeros; head -c 1000 /dev/zero >/root/one")  # fmt: skip
+    rootless("commit", "c", "zeros:1")
+
+    def shown(*filters: str) -> str:
+        return rootless("images", "--format", "{{.Tag}} {{.Size}}", *filters).stdout
+
+    whole = base + 3_001_000
+    assert base > 500_000
+    once = shown()
+    assert once.splitlines()[0] == f"1 {whole / 1e6:.3g}MB"
+    assert shown() == once
+    assert shown("--filter", "reference=zeros") == once.splitlines()[0] + "\n"
+    assert rootless("inspect", "-f", "{{.Size}} {{.VirtualSize}}", "zeros:1").stdout == (
+        f"{whole} {whole}\n"
+    )
+    # and they stay right when names change
+    rootless("tag", "zeros:1", "zeros:2")
+    assert f"2 {whole / 1e6:.3g}MB" in shown()
+
+
 def test_tree(rootless: Command, stack: str) -> None:
     lines = rootless("image", "tree", stack).stdout.splitlines()
     assert lines[1] == "Tags:     [step:2]"
