@@ -3,8 +3,8 @@
 Source: https://pkg.go.dev/text/template.  Fields, variables, pipelines, `if`, `range`, `with`,
 comments, trim markers, comparison and logic, `len`, `index`, `slice`, `printf`, `print`, `println`,
 and docker's own `json`, `join`, `split`, `upper`, `lower`, `title`, `pad`, `truncate`.
-A field that the top object does not have is an error that names those there are; deeper down,
-where labels and the like have names of their own, it prints `<no value>` as docker does.
+A field that an object does not have is an error that names those there are, as with docker.
+Where keys are data, as in labels, what is not there prints `<no value>`, as docker does.
 """
 
 from __future__ import annotations
@@ -249,6 +249,8 @@ class _Run:
     def __init__(self, text: str, top: Json) -> None:
         self.text = text
         self.top = top
+        # docker's maps, by identity: an object looks no different in JSON
+        self.maps: set[int] = set()
 
     def nodes(self, nodes: list[Node], dot: Json, names: dict[str, Json], out: list[str]) -> None:
         """Apply nodes in order."""
@@ -341,9 +343,42 @@ class _Run:
 
     def _field(self, value: Json, name: str) -> Json:
         if isinstance(value, dict) and name in value:
-            return value[name]
-        if value is self.top:
-            raise UsageError(
-                f'there is no field "{name}"', hint="there are " + ", ".join(sorted(self.top))
-            )
-        return MISSING
+            found = value[name]
+            # Config is a map of its own in LogConfig only, which has a Type beside it
+            data = name in _MAPS or (name == "Config" and "Type" in value)
+            if isinstance(found, dict) and data:
+                self.maps.add(id(found))
+            return found
+        if value is MISSING or value is None or id(value) in self.maps:
+            return MISSING
+        if not isinstance(value, dict):
+            raise UsageError(f'there is no field "{name}" in {shown(value)!r}')
+        if name in _OPTIONAL and value is not self.top:
+            return MISSING
+        raise UsageError(f'there is no field "{name}"', hint=_near(name, value))
+
+
+# docker's fields whose keys are data
+_MAPS = frozenset(
+    """Labels Annotations Ports PortBindings ExposedPorts Volumes Networks Tmpfs Sysctls Data
+    Options labels annotations""".split()
+)
+
+# what is left out where there is nothing to say
+_OPTIONAL = frozenset(
+    """Health Healthcheck HealthcheckOnFailureAction HealthLogDestination HealthcheckMaxLogCount
+    HealthcheckMaxLogSize StartupHealthCheck Name Driver Propagation StopSignal Shell OnBuild
+    ArgsEscaped created created_by comment empty_layer author annotations variant features
+    os.version os.features subject artifactType platform urls data config layers manifests
+    mediaType""".split()
+)
+
+
+def _near(name: str, value: dict[str, Json]) -> str:
+    """Which field may have been meant, and all there are."""
+    import difflib
+
+    low = {one.lower(): one for one in value}
+    near = [low[one] for one in difflib.get_close_matches(name.lower(), low, 1)]
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}there are " + ", ".join(sorted(value))

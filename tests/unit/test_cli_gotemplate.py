@@ -37,7 +37,9 @@ def rendered(text: str) -> str:
         ("{{ .Name }}\t{{.State.Status}}", "web\trunning"),
         ("{{.Running}} {{.Code}} {{.Size}}", "true 0 1.5"),
         ("{{.Nothing}}", "<no value>"),
-        ("{{.State.NoSuch}}", "<no value>"),
+        ("{{.Labels.nothing}}", "<no value>"),
+        ("{{with .Labels}}{{.nothing}}{{end}}", "<no value>"),
+        ("{{if .State.Healthcheck}}checked{{else}}no{{end}}", "no"),
         ("{{.Labels.nothing.deeper}}", "<no value>"),
         ("{{.Labels}}", "map[a:1 b.c:2]"),
         ("{{.Empty}}", "[]"),
@@ -87,6 +89,10 @@ def test_a_template(text: str, expected: str) -> None:
     ("text", "said"),
     [
         ("{{.Nane}}", 'no field "Nane"'),
+        ("{{.State.Statsu}}", 'no field "Statsu"'),
+        ("{{with .State}}{{.Statsu}}{{end}}", 'no field "Statsu"'),
+        ("{{range .Mounts}}{{.Target}}{{end}}", 'no field "Target"'),
+        ("{{.Name.First}}", 'no field "First"'),
         ("{{.Name", "not closed"),
         ("{{if .Name}}x", "{{end}} is missing"),
         ("{{end}}", "belongs to nothing"),
@@ -117,7 +123,10 @@ def test_a_mistake_is_a_sentence(text: str, said: str) -> None:
 def test_a_missing_field_names_those_there_are() -> None:
     with pytest.raises(UsageError) as caught:
         rendered("{{.nAme}}")
-    assert "Name" in caught.value.hint
+    assert "did you mean Name?" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        rendered("{{.State.Nonsense}}")
+    assert caught.value.hint == "there are Health, Status"
 
 
 def test_go_escapes_html_in_json_and_we_do_not_need_to() -> None:
