@@ -70,10 +70,10 @@ def socket_directory(identifier: str) -> str:
     return os.path.join(runtime_dir(), "c", identifier[:12])
 
 
-def ensure(path: str, mode: int = 0o700) -> str:
+def ensure(path: str, mode: int = 0o700, hint: str = "") -> str:
     """Make a directory and its parents; refuse one that belongs to somebody else.
 
-    Raises HostError.
+    `hint`: what to do then.  Raises HostError.
     """
     try:
         os.makedirs(path, mode, exist_ok=True)
@@ -86,9 +86,40 @@ def ensure(path: str, mode: int = 0o700) -> str:
     if status.st_uid != os.getuid():
         raise HostError(
             f"the directory {path} belongs to uid {status.st_uid}, not to you",
-            hint="remove it, or set XDG_RUNTIME_DIR to a directory of your own",
+            hint=hint or "remove it, or set XDG_RUNTIME_DIR to a directory of your own",
         )
     return path
+
+
+_OVERFLOW = 65534  # an owner that has no id in this user namespace, user_namespaces(7)
+_CHOOSE = "choose a place of your own: --root, or ROOTLESS_DATA_DIR"
+
+
+def ensure_data(path: str) -> None:
+    """Make the data directory, closed to everybody else.
+
+    Whoever may write to the directory that it lies in could put another one in its place.  That
+    is the person, or root, who may make it sticky, as /tmp is (inode(7)).  Raises HostError.
+    """
+    parent = os.path.dirname(path)
+    try:
+        os.makedirs(parent, 0o755, exist_ok=True)
+        found = os.stat(parent)
+    except OSError as error:
+        from rootless import disks
+
+        told = disks.refused(parent, error, what="cannot make the directory")
+        raise HostError(told.message, hint=told.hint) from None
+    if found.st_uid not in (os.getuid(), 0, _OVERFLOW):
+        raise HostError(
+            f"the directory {parent} belongs to uid {found.st_uid}, not to you", hint=_CHOOSE
+        )
+    if found.st_uid != os.getuid() and found.st_mode & 0o022 and not found.st_mode & 0o1000:
+        raise HostError(
+            f"everybody may remove what is in {parent}, which is not yours and has no sticky bit",
+            hint=_CHOOSE,
+        )
+    ensure(path, 0o700, hint=_CHOOSE)
 
 
 def helper(name: str) -> str:

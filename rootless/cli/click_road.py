@@ -244,7 +244,7 @@ class _Commands(click.Group):
         for one in self.list_commands(ctx):
             full = self.prefix + one
             name = ALIASES.get(full, full)
-            rows.append((one, GROUPS[one] if full in GROUPS else VERBS[name][1]))
+            rows.append((one, GROUPS[full] if full in GROUPS else VERBS[name][1]))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """The command `rootless`; returns its exit status.  Arguments default to sys.argv[1:]."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    debug = any(word in words[:6] for word in ("--debug", "-D", "--log-level=debug"))
     try:
         if "_ROOTLESS_COMPLETE" in os.environ:
             from rootless.cli import click_road
@@ -35,8 +34,6 @@ def main(arguments: list[str] | None = None) -> int:
         _flush()
         return code
     except RootlessError as error:
-        if debug:
-            raise
         tell(error)
         return error.exit_code
     except KeyboardInterrupt:
@@ -47,12 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        if debug:
+        if _debugs(words):
             raise
         tell(_of_system(error))
         return 125
     except Exception as error:
-        if debug:
+        if _debugs(words):
             raise
         kind = type(error).__name__
         tell(
@@ -62,6 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
             )
         )
         return 125
+
+
+def _debugs(words: list[str]) -> bool:
+    """Whether the options before the verb ask where an internal error happened."""
+    from rootless.cli import words as parsing
+
+    try:
+        shared, _ = parsing.parse(parsing.GLOBALS, words, stop_early=True)
+    except UsageError:
+        return False
+    return bool(shared["debug"]) or shared["log_level"] == "debug"
 
 
 def _still() -> None:

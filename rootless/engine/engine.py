@@ -178,8 +178,7 @@ class Engine(Logins):
         bit, which another user of the host would start as ourselves (CVE-2021-41091).  Below it
         mapped ids could pass; --userns nomap, whose root is none of ours, needs o+x on the first.
         """
-        paths.ensure(os.path.dirname(self.data_dir), 0o755)
-        paths.ensure(self.data_dir, 0o700)
+        paths.ensure_data(self.data_dir)
         for name in ("containers", "containers/names", "layers", "volumes"):
             paths.ensure(os.path.join(self.data_dir, name), 0o711)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -36,6 +37,31 @@ def test_the_help_of_each_verb_stands_alone(rootless: Command, name: str) -> Non
     assert rootless("help", *name.split()).stdout == found.stdout
 
 
+def test_a_group_without_a_verb_shows_its_verbs(rootless: Command) -> None:
+    for group in GROUPS:
+        found = rootless(*group.split())
+        assert found.stdout.startswith(f"Usage: rootless {group}"), group
+        assert found.stdout == rootless(*group.split(), "--help").stdout
+        for name in VERBS:
+            if name.startswith(f"{group} ") and " " not in name[len(group) + 1 :]:
+                assert re.search(rf"^  {name[len(group) + 1 :]} +\S", found.stdout, re.M), name
+
+
+def test_the_data_directory_may_lie_in_a_directory_of_roots(
+    rootless: Command, place: Place
+) -> None:
+    """/tmp, and what an administrator makes for each user below a directory of his."""
+    assert os.stat("/tmp").st_uid != os.getuid()
+    data = f"/tmp/rootless-test-{place.base.name}"
+    try:
+        assert rootless("--root", data, "info", "-f", "{{.DataDir}}").stdout == f"{data}\n"
+        assert stat.S_IMODE(os.stat(data).st_mode) == 0o700
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+    refused = rootless("--root", "/etc/nothing", "info", code=125)
+    assert "/etc/nothing" in refused.stderr
+
+
 def test_the_version(rootless: Command) -> None:
     short = rootless("--version").stdout
     assert re.fullmatch(r"rootless version \d+\.\d+\S*\n", short)
@@ -57,6 +83,9 @@ def test_the_version(rootless: Command) -> None:
         (["run", "--name"], "--name", "rootless run --help"),
         (["rm"], "no container is named", "--all"),
         (["tag", "one"], "rootless tag needs", "--help"),
+        # -D before the verb is --debug, after it nothing; a mistake is no internal error
+        (["ps", "-D"], "no such option: -D", "rootless ps --help"),
+        (["-D", "ps", "--nmae"], "no such option: --nmae", "rootless ps --help"),
         (["rename", "a", "b", "c"], 'does not take "c"', "--help"),
         (["ps", "--all=perhaps"], 'true or false, not "perhaps"', ""),
         (["stop", "-t", "soon", "x"], 'whole number, not "soon"', ""),
@@ -169,6 +198,14 @@ def test_inspect_for_scripts(rootless: Command, busybox_image: str) -> None:
     assert rootless("inspect", "--type", "image", "web", code=None).code != 0
     assert rootless("image", "inspect", busybox_image).json()[0]["Id"] == found[1]["Id"]
     assert rootless("inspect", "-f", "{{json .Config.Cmd}}", "web").stdout == '["true"]\n'
+    # what is not there is told, but for keys that are data and what docker leaves out
+    wrong = rootless("inspect", "-f", "{{.State.Statsu}}", "web", code=125)
+    assert 'no field "Statsu"' in wrong.stderr
+    assert "hint: did you mean Status?" in wrong.stderr
+    assert wrong.stdout == ""
+    fine = "{{if .State.Health}}checked{{end}}{{.Config.Labels.none}}"
+    fine += "{{range .Mounts}}{{.Name}}{{end}}{{.HostConfig.LogConfig.Config.none}}"
+    assert rootless("inspect", "-f", fine, "web").stdout == "<no value><no value>\n"
 
 
 # ------------------------------------------------- completion

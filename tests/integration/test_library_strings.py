@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from conftest import TREE, Command, Place
+
 from rootless import documents
 
 _PROGRAM = """

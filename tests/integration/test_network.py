@@ -157,7 +157,8 @@ def test_every_address_follows_the_network_that_was_chosen(
     port = free_port()
     network = "slirp4netns:cidr=172.30.1.128/25"
     rootless("run", "-d", "--name", "c", "-h", "inner", "--network", network,
-             "--add-host", "outer:host-gateway", "-p", f"127.0.0.1:{port}:80", busybox_image, *WEB)
+             "--add-host", "outer:host-gateway", "-p", f"127.0.0.1:{port}:80", busybox_image,
+             *WEB)  # fmt: skip
     assert fetch(port) == b"served\n"
 
     def inside(name: str, *words: str) -> str:

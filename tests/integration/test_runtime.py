@@ -329,6 +329,15 @@ def test_what_cannot_be_meant_is_named(runtime: Runtime, change: dict[str, Any],
     assert found.stdout == ""
 
 
+def test_a_log_that_cannot_be_written_is_told(runtime: Runtime) -> None:
+    """Its engine reads nothing there, and would never learn why."""
+    runtime.write()
+    for log in ("/no/such/directory/log", str(runtime.bundle)):
+        found = runtime("--log", log, "run", "-b", runtime.bundle, "x", code=1)
+        assert f"the log {log} cannot be written" in found.stderr
+        assert found.stdout == ""
+
+
 def test_files_that_are_no_configuration(runtime: Runtime) -> None:
     (runtime.bundle / "config.json").write_text("{")
     assert "is not JSON" in runtime("run", "-b", runtime.bundle, "x", code=1).stderr

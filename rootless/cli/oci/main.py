@@ -90,6 +90,10 @@ def _main(arguments: list[str] | None, program: str) -> int:
 def _run(words: list[str], shared: dict[str, Json]) -> int:
     found, rest = parsing.parse(GLOBALS, words, stop_early=True)
     shared.update(found)
+    if found["log"]:
+        from rootless.cli.oci import telling
+
+        telling.check(shared)
     program = shared["program"]
     if found["version"]:
         from rootless.cli.oci import about

@@ -8,10 +8,15 @@ from __future__ import annotations
 import os
 import sys
 
+from rootless.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.errors import RootlessError
+
+# a fifo without a reader must not hold the caller up
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def error(found: RootlessError, shared: dict[str, Json]) -> None:
@@ -29,6 +34,25 @@ def warnings(sentences: list[str], shared: dict[str, Json]) -> None:
     for one in sentences:
         if not _log("warning", one, shared):
             _print(f"warning: {one}\n")
+
+
+def check(shared: dict[str, Json]) -> None:
+    """Make the log, as runc and crun do before anything else.  Raises UsageError.
+
+    An engine reads there what went wrong: one that cannot be written must be told while there is
+    somebody who listens to standard error.
+    """
+    path = shared.get("log")
+    if not path:
+        return
+    try:
+        os.close(os.open(path, _APPEND, 0o644))
+    except OSError as found:
+        shared["log"] = ""
+        raise UsageError(
+            f"the log {path} cannot be written: {(found.strerror or str(found)).lower()}",
+            hint="--log names a file in a directory that is there and yours",
+        ) from None
 
 
 def _print(text: str) -> None:
@@ -55,7 +79,7 @@ def _log(level: str, message: str, shared: dict[str, Json]) -> bool:
     else:
         line = f'time="{now}" level={level} msg={documents.dumps(message)}'
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, _APPEND, 0o644)
     except OSError:
         return False
     try:
