@@ -6,14 +6,18 @@
  * cgroup, H asks for hooks (one byte answers), R tells the pid, F a failure.  When it has ended, the
  * container's process belongs to whoever reaps for us (conmon, containerd's shim, init).  With the
  * order `wait` it stays, passes signals on and ends as the process ends; a terminal that goes to no
- * console socket is then the caller's own. */
+ * console socket is then the caller's own, and without a terminal it carries the streams (mirror.h).
+ * Where it does not stay the process has the caller's streams as they are: nobody could carry them, and
+ * engines (conmon, containerd's shim) hand pipes of their own. */
 #define _GNU_SOURCE
+#include "mirror.h"
 #include "ops.h"
 #include "orders.h"
 #include "pass.h"
 #include "place.h"
 #include "relay.h"
 #include "start.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,12 +33,7 @@
 static struct orders orders;
 static struct started made;
 static struct failure failure;
-
-static void forward(int number)
-{
-    if (made.pid > 0)
-        kill(made.pid, number);
-}
+static struct streams streams = {{0, 1, 2}, {-1, -1, -1}};
 
 static void tell(char kind, const void *data, uint32_t length)
 {
@@ -92,22 +91,11 @@ static void hold_signals(void)
 
 static int stay(void)
 {
-    sigset_t none;
-    int status = 0;
     if (orders.tty && !orders.console) {
-        status = relay(made.in, made.pid);
+        int status = relay(made.in, made.pid);
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
-    for (int number = 1; number < 32; number++)
-        if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGSEGV && number != SIGTSTP &&
-            number != SIGTTIN && number != SIGTTOU && number != SIGPIPE)
-            signal(number, forward);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    while (waitpid(made.pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return 125;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return mirror(made.pid, streams.ours, orders.session);
 }
 
 int main(int argc, char **argv)
@@ -123,7 +111,12 @@ int main(int argc, char **argv)
         cgroup = place(orders.channel, NULL);
     if (orders.wait)
         hold_signals();
-    int failed = start(&orders, cgroup, &made, &failure) < 0;
+    int failed = 0;
+    if (orders.wait && !orders.tty && streams_open(&streams) < 0)
+        failed = give_up(ORDER_STDIN, errno, "streams") < 0;
+    orders.streams = streams.theirs;
+    failed = failed || start(&orders, cgroup, &made, &failure) < 0;
+    streams_close(&streams);
     if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {
         kill(made.pid, SIGKILL);
         waitpid(made.pid, NULL, 0);

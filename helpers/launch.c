@@ -8,8 +8,10 @@
 #include "confine.h"
 #include "events.h"
 #include "gate.h"
+#include "mirror.h"
 #include "mounts.h"
 #include "sealed.h"
+#include "streams.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -53,14 +55,7 @@ static void fail(struct plan *plan, const struct record *r, int error)
 }
 
 static int last_descriptor;
-static pid_t forwarded;
 static const char *ended_fields;
-
-static void forward(int number)
-{
-    if (forwarded > 0)
-        kill(forwarded, number);
-}
 
 static int enter_cgroup(struct plan *plan)
 {
@@ -74,28 +69,24 @@ static int enter_cgroup(struct plan *plan)
     return failed ? -1 : 0;
 }
 
-/* The way of `exec` without a monitor: this process stays outside the container's pid namespace,
- * passes signals on and ends as the command ends. */
-static void mirror(pid_t child)
+/* The way of `exec` without a monitor: this process stays outside the container's pid namespace. */
+static void __attribute__((noreturn)) stay_outside(pid_t child, const struct streams *streams)
 {
-    int status;
-    forwarded = child;
-    for (int number = 1; number < 32; number++)
-        if (number != SIGCHLD && number != SIGKILL && number != SIGSTOP && number != SIGPIPE &&
-            number != SIGTSTP && number != SIGTTIN && number != SIGTTOU && number != SIGSEGV)
-            signal(number, forward);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            _exit(125);
     char code[40];
-    int number = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    streams_close(streams);
+    int number = mirror(child, streams->ours, 1);
     snprintf(code, sizeof code, ",\"exitCode\":\"%d\"", number);
     event_add("exec_died", ended_fields, code);
     events_flush();
     _exit(number);
+}
+
+/* In the process that is about to be the container's. */
+static int come_in(struct plan *plan)
+{
+    /* with the session of whoever called it would have their terminal as /dev/tty, whatever its
+     * descriptors are, and could type into their shell (TIOCSTI) or stop it */
+    return setsid() < 0 ? -1 : enter_cgroup(plan);
 }
 
 static int same_process(const char *pid, const char *start)
@@ -140,12 +131,15 @@ static int do_join(struct plan *plan, const struct record *r)
         sigset_t all;
         sigfillset(&all);
         sigprocmask(SIG_BLOCK, &all, NULL);
+        struct streams streams;
+        if (streams_open(&streams) < 0)
+            return -1;
         pid_t child = fork();
         if (child > 0)
-            mirror(child);
+            stay_outside(child, &streams);
         /* a directory of the host's would be a way out (CVE-2024-21626) */
         events_close();
-        return child < 0 ? -1 : enter_cgroup(plan);
+        return child < 0 || streams_take(&streams) < 0 ? -1 : come_in(plan);
     }
     /* with the monitor, the process inside becomes the monitor's own child and this one goes away */
     struct clone_args how = {.flags = CLONE_PARENT};
@@ -155,7 +149,7 @@ static int do_join(struct plan *plan, const struct record *r)
         send(plan->ctl, &told, sizeof told, MSG_NOSIGNAL);
         _exit(0);
     }
-    return child < 0 ? -1 : enter_cgroup(plan);
+    return child < 0 ? -1 : come_in(plan);
 }
 
 static void reset_signals(void)
@@ -270,6 +264,17 @@ static int prepare(struct plan *plan)
     return plan_set_labels(plan);
 }
 
+/* A stream that is closed is the null device: its number would be given to what we open. */
+static void open_closed_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd < 3);
+    if (fd > 2)
+        close(fd);
+}
+
 static int do_exec(struct plan *plan, const struct record *r)
 {
     plan->failing = r->argv[0];
@@ -285,6 +290,7 @@ int main(int argc, char **argv)
         return 125;
     int file, direct = strcmp(argv[1], "-") == 0;
     if (direct) {
+        open_closed_streams();
         if (!is_sealed()) {
             extern char **environ;
             exec_sealed("/proc/self/exe", argv, environ);

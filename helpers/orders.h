@@ -36,7 +36,8 @@ struct orders {
     int stop_signal, stop_seconds; /* 0: the monitor does not listen to SIGTERM */
     const char *notify;
     int preserve;
-    int channel; /* where hooks are asked for, or -1; set by the program, not by an order */
+    const int *streams; /* for a command that inherits them, or NULL; set by the program, as is: */
+    int channel; /* where hooks are asked for, or -1 */
 };
 
 int orders_read(struct orders *orders, const char *path);

@@ -245,10 +245,10 @@ static int open_streams(const struct orders *o, struct pipes *p)
     if (o->tty)
         return 0;
     if (strcmp(o->standard_input, "inherit") == 0) {
-        /* the command has our own streams; the null device stands only for what is closed */
-        p->in[0] = 0;
-        p->out[1] = 1;
-        p->err[1] = 2;
+        /* the null device stands only for what is closed */
+        p->in[0] = o->streams ? o->streams[0] : 0;
+        p->out[1] = o->streams ? o->streams[1] : 1;
+        p->err[1] = o->streams ? o->streams[2] : 2;
         return 0;
     }
     if (strcmp(o->standard_input, "null") != 0 && pipe2(p->in, O_CLOEXEC) < 0)
@@ -307,7 +307,7 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
     close(plan);
     close(p.ctl[1]);
     const int theirs[] = {p.in[0], p.out[1], p.err[1]};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3 && !o->streams; i++)
         if (theirs[i] != p.null && theirs[i] > 2)
             close(theirs[i]);
     close(p.null);
