@@ -24,6 +24,11 @@ static void remember_pid(void)
         host_pid[0] = 0;
 }
 
+void gate_pid(int pid)
+{
+    snprintf(host_pid, sizeof host_pid, "%d", pid);
+}
+
 static int do_runtime_hooks(struct plan *plan)
 {
     char answer = 0;

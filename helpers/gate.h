@@ -2,4 +2,6 @@
 #ifndef ROOTLESS_GATE_H
 #define ROOTLESS_GATE_H
 #include "plan.h"
+
+void gate_pid(int pid); /* who we are outside, for the hooks from now on */
 #endif

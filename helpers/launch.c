@@ -1,6 +1,7 @@
 /* Walks a launch plan: the only program that runs between clone and exec.
  *
  *   rootless-launch CTL PLAN     started by the monitor, descriptors as numbers
+ *   rootless-launch CTL PLAN FLAGS CGROUP [FLAG PATH]...   joins namespaces first (joining.h)
  *   rootless-launch - FILE       `rootless exec` without a terminal: enters, forks, waits, mirrors
  *
  * The first operation that fails is reported as (index, errno, op, path); nothing is retried. */
@@ -8,6 +9,7 @@
 #include "confine.h"
 #include "events.h"
 #include "gate.h"
+#include "joining.h"
 #include "mirror.h"
 #include "mounts.h"
 #include "sealed.h"
@@ -283,10 +285,11 @@ static int do_exec(struct plan *plan, const struct record *r)
 
 int main(int argc, char **argv)
 {
-    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1, .cgroup_procs = -1, .proc = -1};
+    struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1, .cgroup_procs = -1,
+                        .pid_ns = -1, .proc = -1};
     struct records all;
     static struct record r;
-    if (argc != 3)
+    if (argc < 3)
         return 125;
     int file, direct = strcmp(argv[1], "-") == 0;
     if (direct) {
@@ -306,6 +309,9 @@ int main(int argc, char **argv)
         file = atoi(argv[2]);
         fcntl(plan.ctl, F_SETFD, FD_CLOEXEC);
     }
+    r.op = 0;
+    if (argc > 4 && join_namespaces(&plan, argv + 3, &r.op) < 0)
+        fail(&plan, &r, errno);
     find_last_descriptor();
     r.op = 0;
     if (records_read(&all, file) < 0)
@@ -349,6 +355,8 @@ int main(int argc, char **argv)
                 done = do_treatment_op(&plan, &r);
             if (done == OP_UNKNOWN_HERE)
                 done = do_create_op(&plan, &r);
+            if (done == OP_UNKNOWN_HERE)
+                done = do_join_op(&plan, &r);
             if (done == OP_UNKNOWN_HERE) {
                 errno = ENOSYS;
                 done = -1;

@@ -91,17 +91,23 @@ static int configure(int context, const char *source, unsigned long flags, char 
 
 int new_mount(const char *source, const char *kind, unsigned long flags, const char *data)
 {
-    unsigned long attributes = 0, known = 0;
-    for (int i = 0; i < ROWS; i++) {
+    unsigned long known = 0;
+    for (int i = 0; i < ROWS; i++)
         known |= table[i].flag;
-        if (flags & table[i].flag)
-            attributes |= table[i].attribute;
-    }
     int context = flags & ~known ? -1 : (int)syscall(SYS_fsopen, kind, FSOPEN_CLOEXEC);
     if (context < 0) {
         errno = ENOSYS; /* mount(2) says what is really wrong */
         return -1;
     }
+    return mount_of_context(context, source, flags, data);
+}
+
+int mount_of_context(int context, const char *source, unsigned long flags, const char *data)
+{
+    unsigned long attributes = 0;
+    for (int i = 0; i < ROWS; i++)
+        if (flags & table[i].flag)
+            attributes |= table[i].attribute;
     char *copy = strdup(data);
     int fd = -1;
     if (copy && configure(context, source, flags, copy) == 0)

@@ -17,6 +17,8 @@ int move_mount(int from, int to);
 int mount_attributes(int fd, unsigned flags, unsigned long set, unsigned long clear, unsigned long propagation);
 /* A file system nobody sees yet; -1 with ENOSYS where mount(2) has to do it. */
 int new_mount(const char *source, const char *kind, unsigned long flags, const char *data);
+/* The same of a context of fsopen(2), which is closed. */
+int mount_of_context(int context, const char *source, unsigned long flags, const char *data);
 /* The same ids of a detached mount as files have under these maps (uid_map of user_namespaces(7)). */
 int map_ids_of_mount(int fd, unsigned flags, const char *uids, const char *gids);
 #endif

@@ -2,6 +2,7 @@
 #include "mounts.h"
 
 #include "copyup.h"
+#include "joining.h"
 #include "mountapi.h"
 #include "tree.h"
 
@@ -177,10 +178,26 @@ static int fill(struct plan *plan, int from, const char *path)
     return failed ? -1 : 0;
 }
 
+/* The pid namespace that is joined, and never the host's: no other way is tried. */
+static int mount_joined_proc(struct plan *plan, int to, const struct record *r)
+{
+    int context = joined_proc(plan);
+    int made = context < 0 ? -1 : mount_of_context(context, r->argv[0], value(r, 3), r->argv[4]);
+    int failed = made < 0 || move_mount(made, to) < 0 ? -1 : 0, saved = errno;
+    if (made >= 0)
+        close(made);
+    if (failed)
+        plan->failing = "joined-proc";
+    errno = saved;
+    return failed;
+}
+
 /* On a directory that is open: where it lies by now does not matter. */
-static int mount_on(int to, const struct record *r)
+static int mount_on(struct plan *plan, int to, const struct record *r)
 {
     unsigned long flags = value(r, 3);
+    if (plan->pid_ns >= 0 && strcmp(r->argv[2], "proc") == 0)
+        return mount_joined_proc(plan, to, r);
     int made = new_mount(r->argv[0], r->argv[2], flags, r->argv[4]);
     if (made >= 0 || errno != ENOSYS) {
         int failed = made < 0 ? -1 : move_mount(made, to), saved = errno;
@@ -213,7 +230,7 @@ static int do_mount(struct plan *plan, const struct record *r)
         if (copied < 0)
             return -1;
     }
-    int failed = mount_on(to, r);
+    int failed = mount_on(plan, to, r);
     close(to);
     if (!failed && copied >= 0)
         failed = fill(plan, copied, r->argv[1]);

@@ -59,6 +59,7 @@ enum op {
     OP_MEMORY_POLICY,  /* mode and flags, node... */
     OP_FIFO,           /* path mode */
     OP_FILE,           /* path text: made where the image has the directory and nothing of that name */
+    OP_ENTER_PID,      /* -: into the pid namespace that is joined, after the pivot */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */

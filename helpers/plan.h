@@ -17,6 +17,7 @@ struct plan {
     int prepared;     /* signals, descriptors and labels are as the command gets them */
     int preserved;    /* descriptors from 3 on that the command keeps */
     int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
+    int pid_ns;       /* the pid namespace that is joined and not entered yet, or -1 */
     int proc;         /* O_PATH of the host's /proc, where a label has to be set, or -1 */
     int labels;
     const char *label[PLAN_LABELS][2]; /* file below attr/, text */
@@ -29,6 +30,7 @@ int do_confine_op(struct plan *plan, const struct record *record);  /* confine.c
 int do_mask_op(struct plan *plan, const struct record *record);     /* masks.c */
 int do_treatment_op(struct plan *plan, const struct record *record); /* treatment.c */
 int do_create_op(struct plan *plan, const struct record *record);   /* gate.c */
+int do_join_op(struct plan *plan, const struct record *record);     /* joining.c */
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
 int plan_set_labels(struct plan *plan);                             /* treatment.c */
 int plan_write(int directory, const char *path, const char *text);

@@ -34,31 +34,26 @@ static void __attribute__((noreturn)) fail(int ctl, uint32_t op, const char *tex
 
 struct pipes { int in[2], out[2], err[2], ctl[2], null; };
 
+enum { MOST_WORDS = 2 + 2 * 8 }; /* of a launcher that joins */
+
 /* Descriptors of the command's own, as socket activation gives them: they begin at 3, and what we use
  * ourselves makes room for them. */
-static void hand_over(const struct orders *o, struct pipes *p, int *plan)
+static void hand_over(const struct orders *o, struct pipes *p, int *plan, int *cgroup)
 {
-    int *const ours[] = {&p->ctl[1], plan, &p->in[0], &p->out[1], &p->err[1]};
-    for (int i = 0; o->preserve && i < 5; i++)
+    int *const ours[] = {&p->ctl[1], plan, &p->in[0], &p->out[1], &p->err[1], cgroup};
+    for (int i = 0; o->preserve && i < 6; i++)
         if (*ours[i] > 2)
             *ours[i] = fcntl(*ours[i], F_DUPFD_CLOEXEC, 4 + o->preserve);
     for (int i = 0; i < o->preserve; i++)
         dup2(4 + i, 3 + i);
 }
 
-/* Runs in the child.  After the map exists it becomes root of the namespace, because exec takes
- * capabilities from everybody else, and goes on as the launcher. */
-static void child(const struct orders *o, struct pipes *p, int plan)
+/* Goes on as the launcher; `words`: its further arguments. */
+static void __attribute__((noreturn)) execute(const struct orders *o, struct pipes *p, int plan, char *const *words)
 {
-    char answer, ctl_text[16], plan_text[16];
-    hand_over(o, p, &plan);
-    if ((o->map.given || o->joins) && recv(p->ctl[1], &answer, 1, 0) != 1)
-        _exit(125);
-    if (o->map.given || o->joins) {
-        if ((o->map.drop_groups && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-            fail(p->ctl[1], ORDER_MAP, "");
-        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    }
+    char ctl_text[16], plan_text[16], *argv[MOST_WORDS + 4] = {"rootless-launch", ctl_text, plan_text};
+    for (int i = 0; words && words[i]; i++)
+        argv[3 + i] = words[i];
     dup2(p->in[0], 0);
     dup2(p->out[1], 1);
     dup2(p->err[1], 2);
@@ -68,10 +63,27 @@ static void child(const struct orders *o, struct pipes *p, int plan)
         fcntl(o->gate, F_SETFD, 0);
     snprintf(ctl_text, sizeof ctl_text, "%d", p->ctl[1]);
     snprintf(plan_text, sizeof plan_text, "%d", plan);
-    char *argv[] = {"rootless-launch", ctl_text, plan_text, NULL}, *environment[] = {NULL};
+    char *environment[] = {NULL};
     unblock();
     exec_sealed(o->executor, argv, environment);
     fail(p->ctl[1], ORDER_EXECUTOR, "");
+}
+
+/* Runs in the child.  After the map exists it becomes root of the namespace, because exec takes
+ * capabilities from everybody else, and goes on as the launcher. */
+static void child(const struct orders *o, struct pipes *p, int plan)
+{
+    char answer;
+    int none = -1;
+    hand_over(o, p, &plan, &none);
+    if (o->map.given && recv(p->ctl[1], &answer, 1, 0) != 1)
+        _exit(125);
+    if (o->map.given) {
+        if ((o->map.drop_groups && setgroups(0, NULL) < 0) || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+            fail(p->ctl[1], ORDER_MAP, "");
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    }
+    execute(o, p, plan, NULL);
 }
 
 static long clone_child(unsigned long flags, unsigned long parent, int cgroup)
@@ -105,19 +117,26 @@ hand_on(const struct orders *o, struct pipes *p, int plan, int cgroup, const str
     _exit(0);
 }
 
-/* Joining somebody's user namespace: an intermediate child enters and clones. */
+/* Joining somebody's namespaces: the launcher enters them, executed by an intermediate child before
+ * that (helpers/joining.c says why), and clones. */
 static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, int cgroup)
 {
     pid_t between = fork();
     if (between)
         return between;
+    char number[2 + 8][24], *words[MOST_WORDS + 1] = {number[0], number[1]};
+    int count = 2;
+    hand_over(o, p, &plan, &cgroup);
+    snprintf(number[0], sizeof *number, "%lu", o->clone_flags);
+    snprintf(number[1], sizeof *number, "%d", cgroup);
     for (int i = 0; i < o->joins; i++) {
-        int fd = open(o->join[i].path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || setns(fd, (int)o->join[i].flag) < 0)
-            fail(p->ctl[1], ORDER_JOIN, o->join[i].path);
-        close(fd);
+        snprintf(number[2 + i], sizeof *number, "%lu", o->join[i].flag);
+        words[count++] = number[2 + i];
+        words[count++] = (char *)(uintptr_t)o->join[i].path;
     }
-    hand_on(o, p, plan, cgroup, NULL);
+    if (cgroup >= 0)
+        fcntl(cgroup, F_SETFD, 0);
+    execute(o, p, plan, words);
 }
 
 /* A user namespace around the container's, with the ids of the layers: the container lacks these, and

@@ -60,6 +60,13 @@ def join_others(draft: Draft) -> None:
                 f"the container {other.name}, whose {kind} namespace is wanted, is not running",
                 hint=f"rootless start {other.name}",
             )
+        if kind not in {one["type"] for one in other.config()["linux"]["namespaces"]}:
+            # what that container shares with the host is shared with the host by this one as well
+            if kind == "network":
+                draft.network = modes.NetworkMode("host")
+            else:
+                setattr(options, "cgroupns" if kind == "cgroup" else kind, "host")
+            continue
         draft.target = other.id
         draft.maps = other.maps()
         # replaced by the pid of that moment whenever this container is started

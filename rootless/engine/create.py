@@ -306,10 +306,11 @@ def _choose_ids(draft: Draft) -> None:
 def _fill(draft: Draft) -> None:
     """Everything in the container's directory but `container.json`."""
     engine, options = draft.engine, draft.options
+    # joins, host name and limits are checked before anything is built on them; whose user namespace
+    # is shared says which ids there are
+    bundle.join_others(draft)
     roots.prepare_root(draft)
     draft.arguments = spec.command(options, draft.image_config)
-    # joins, host name and limits are checked before anything is built on them
-    bundle.join_others(draft)
     draft.hostname = bundle.hostname(draft)
     user = options.user if options.user is not None else draft.image_config.get("User") or ""
     draft.account = accounts.account(

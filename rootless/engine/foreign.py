@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.errors import HostError
+from rootless.errors import HostError, UsageError
 from rootless.runtime import mounts
 
 TYPE_CHECKING = False
@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 
 
 def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
-    """Operations that end in executing the runtime.  Raises HostError when it is not installed."""
+    """Operations that end in executing the runtime.  Raises HostError when it is not installed,
+    UsageError for what it cannot do."""
     program = _find(runtime)
+    for kind in draft.joined:
+        if kind != "network":
+            # in that pid namespace the other runtime could be traced while it has the host's files
+            raise UsageError(
+                f"the runtime {runtime} cannot join the {kind} namespace of another container",
+                hint="leave --runtime out to use the built-in one",
+            )
     config = dict(draft.config)
     # what we use of it is in version 1.0 too, and older releases of crun refuse newer numbers
     config["ociVersion"] = "1.0.2"

@@ -280,6 +280,12 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
         return HostError(
             f"{program} did not start: {said or reason}", hint="see rootless doctor, /dev/fuse"
         )
+    if name == "mount" and text == "joined-proc":
+        return RuntimeFailure(
+            f"/proc of the joined pid namespace cannot be mounted: {reason}",
+            hint="its user namespace has to be joined as well, and the /proc around must not be "
+            "masked",
+        )
     if name == "sysctl":
         return RuntimeFailure(f"the sysctl {text} cannot be set: {reason}")
     if name == "cwd":

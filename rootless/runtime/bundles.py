@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Bundle:
     """`config` as written, with `root.path` absolute; `maps` where a user namespace is made.
 
-    `told`: sentences about what is left out or differs, each with its JSON path, for the caller.
+    `single`: there is one id only, so groups cannot be set.  `told`: sentences about what is left
+    out or differs, each with its JSON path, for the caller.
     """
 
     def __init__(self, directory: str, config_path: str = "") -> None:
@@ -43,6 +44,7 @@ class Bundle:
         self.told: list[str] = []
         self.config = _complete(self.config, self.directory, self.told)
         self.maps = self._maps()
+        self.single = self._is_single()
         if self.single:
             self.told += what_one_id_cannot(self.config["process"])
 
@@ -88,10 +90,18 @@ class Bundle:
             )
         return IdMaps(extents[0], extents[1], "the configuration")
 
-    @property
-    def single(self) -> bool:
-        """Whether there is one id only, so that groups cannot be set."""
-        return self.maps is not None and self.maps.single
+    def _is_single(self) -> bool:
+        if self.maps is not None:
+            return self.maps.single
+        # joined, or the caller's own
+        path = "/proc/self/ns/user"
+        for one in self.config["linux"]["namespaces"]:
+            if one["type"] == "user":
+                path = one["path"]
+        from rootless.runtime import devices
+
+        sizes = [[row[2] for row in devices.map_of(path, kind)] for kind in ("uid", "gid")]
+        return sizes == [[1], [1]]
 
     def namespace_orders(self) -> list[Record]:
         """Orders for the clone: flags, namespaces to join, the map."""

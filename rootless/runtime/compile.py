@@ -99,6 +99,7 @@ def plan(
     linux = config["linux"]
     process = config["process"]
     made = clone_flags(config)
+    own = {one["type"] for one in linux["namespaces"]}
     # the namespace starts as a copy of the caller's: from here nothing may travel back or forth
     wanted = linux.get("rootfsPropagation") or "rprivate"
     first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
@@ -109,8 +110,8 @@ def plan(
     ops += preparations
     ops += mounts.operations(
         config,
-        new_pid=bool(made & CLONE["pid"]),
-        own_net=any(one["type"] == "network" for one in linux["namespaces"]),
+        own_pid="pid" in own,
+        own_net="network" in own,
     )
     ops += mounts.devices(config)
     if made & CLONE["network"]:
@@ -118,6 +119,9 @@ def plan(
     ops += _names(config, made, gate)
     if gate is not None:
         ops += gate.before_pivot()
+    if process.get("oomScoreAdj") is not None:
+        # in the host's procfs, whose names no image decides
+        ops.append(("oom-score", (str(process["oomScoreAdj"]),)))
     ops.append(("pivot", ()))
     if wanted.endswith(("shared", "unbindable")):
         ops.append(("propagation", ("/", str(mounts.propagation(wanted)))))
@@ -131,11 +135,13 @@ def plan(
         ops.append(("mask", tuple(linux["maskedPaths"])))
     if config["root"].get("readonly"):
         ops.append(("root-attr", (str(mounts.ATTR_RDONLY),)))
-    if process.get("oomScoreAdj") is not None:
-        ops.append(("oom-score", (str(process["oomScoreAdj"]),)))
     if wait_for_network:
         # as late as possible: slirp4netns starts while the mounts are made
         ops.append(("wait-network", ()))
+    if "pid" in own and not made & CLONE["pid"]:
+        # those who are in it can name this process from here on, and until the pivot its root was
+        # the host's; whoever looks for it by its number has done so
+        ops.append(("enter-pid", ()))
     if linux.get("personality"):
         ops.append(("personality", (_personality(linux["personality"]),)))
     ops += _memory_policy(linux)

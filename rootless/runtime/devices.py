@@ -87,7 +87,7 @@ def _shown(owner: int, name: str, linux: Json) -> int:
     if not spaces:
         return owner
     if spaces[0].get("path"):
-        extents = _map_of(spaces[0]["path"], name)
+        extents = map_of(spaces[0]["path"], name)
     else:
         extents = [
             (one["containerID"], one["hostID"], one["size"])
@@ -99,7 +99,7 @@ def _shown(owner: int, name: str, linux: Json) -> int:
     return _OVERFLOW[name]
 
 
-def _map_of(namespace: str, name: str) -> list[tuple[int, int, int]]:
+def map_of(namespace: str, name: str) -> list[tuple[int, int, int]]:
     """The map of a namespace that is joined; empty when it is not some process' /proc/PID/ns/user.
 
     /proc shows a map as the reader's own namespace counts.

@@ -248,6 +248,12 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
             hint="the kernel maps only what the caller's own user namespace has mounted, and only "
             "of file systems that can be mapped (tmpfs since Linux 6.3)",
         )
+    if name == "mount" and text == "joined-proc":
+        return RuntimeFailure(
+            f"mounts: /proc of the joined pid namespace cannot be mounted: {reason}",
+            hint="its user namespace has to be joined as well, and the /proc around must not be "
+            "masked",
+        )
     if name == "label":
         field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"
         return RuntimeFailure(f'process.{field}: "{text.removeprefix("exec ")}": {reason}')

@@ -138,21 +138,24 @@ def is_bind(mount: Json) -> bool:
     return (mount.get("type") or "bind") == "bind" or any(word in options for word in _BINDS)
 
 
-def operations(config: Json, *, new_pid: bool, own_net: bool) -> list[Record]:
-    """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs."""
+def operations(config: Json, *, own_pid: bool, own_net: bool) -> list[Record]:
+    """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs.
+
+    `own_pid`, `own_net`: these namespaces are not the host's; new, or another container's.
+    """
     made: list[Record] = []
     linux = config["linux"]
     for number, mount in enumerate(config.get("mounts") or ()):
-        made.append(_operation(mount, number, linux, new_pid=new_pid, own_net=own_net))
+        made.append(_operation(mount, number, linux, own_pid=own_pid, own_net=own_net))
     return made
 
 
-def _operation(mount: Json, number: int, linux: Json, *, new_pid: bool, own_net: bool) -> Record:
+def _operation(mount: Json, number: int, linux: Json, *, own_pid: bool, own_net: bool) -> Record:
     kind = mount.get("type") or "bind"
     words = list(mount.get("options") or ())
     # a kernel file system can only be mounted by who owns the namespace that it shows; where that
     # is the host's, what the host shows is bound instead
-    if (kind == "proc" and not new_pid) or (kind == "sysfs" and not own_net):
+    if (kind == "proc" and not own_pid) or (kind == "sysfs" and not own_net):
         source = "/proc" if kind == "proc" else "/sys"
         shown = {"source": source, "destination": mount["destination"]}
         return _bind(shown, _Options(["rbind", *words]), number, linux)

@@ -387,7 +387,7 @@ def test_options_of_a_bind_count_from_the_first_to_the_last(
     words: list[str], expected: tuple[str, ...]
 ) -> None:
     mount = {"destination": "/b", "source": "/usr", "options": ["bind", *words]}
-    [(name, args)] = mounts.operations({"mounts": [mount], "linux": {}}, new_pid=True, own_net=True)
+    [(name, args)] = mounts.operations({"mounts": [mount], "linux": {}}, own_pid=True, own_net=True)
     assert (name, args[:3], args[3:]) == ("bind", ("/usr", "/b", "auto"), expected)
 
 
@@ -403,7 +403,7 @@ def test_options_of_a_bind_count_from_the_first_to_the_last(
 )
 def test_options_of_a_new_mount(words: list[str], flags: int, more: tuple[str, ...]) -> None:
     mount = {"destination": "t", "type": "tmpfs", "options": [*words, "size=1k"]}
-    [(_, args)] = mounts.operations({"mounts": [mount], "linux": {}}, new_pid=True, own_net=True)
+    [(_, args)] = mounts.operations({"mounts": [mount], "linux": {}}, own_pid=True, own_net=True)
     assert args == ("tmpfs", "/t", "tmpfs", str(flags), "size=1k", *(more or ("0",)))
 
 
