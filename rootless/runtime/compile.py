@@ -85,14 +85,17 @@ def plan(
     wait_for_network: bool = False,
     preparations: Sequence[Record] = (),
     gate: Gate | None = None,
+    keyring: str = "needed",
 ) -> list[Record]:
     """The launch plan of a new container.
 
     `rootfs` are the operations that make `root.path` hold the root file system, `preparations`
     those that come between it and the mounts (copying an image's files up into a volume).
     `single`: only one id is mapped, so groups cannot be set and other users need a nested
-    namespace.  `gate`: it is made by `create` and waits for `start`.  Raises UsageError naming the
-    JSON path of a value that means nothing.
+    namespace.  `gate`: it is made by `create` and waits for `start`.  `keyring`: whether the
+    process has a session keyring of its own: "needed", "wished" (the filter lets nobody read keys,
+    so it may be missing where the caller's keys are too many), or "" for the caller's.  Raises
+    UsageError naming the JSON path of a value that means nothing.
     """
     from rootless.runtime import mounts
 
@@ -152,6 +155,7 @@ def plan(
         filter_program=filter_program,
         filter_flags=filter_flags,
         gate=gate,
+        keyring=keyring,
     )
     return ops
 
@@ -235,6 +239,7 @@ def join_plan(
     own_user: bool = True,
     preserved: int = 0,
     linux: Json = None,
+    keyring: str = "needed",
 ) -> list[Record]:
     """The plan of a further process in a running container (`exec`).
 
@@ -258,6 +263,7 @@ def join_plan(
         filter_flags=filter_flags,
         joins=True,
         preserved=preserved,
+        keyring=keyring,
     )
     return ops
 
@@ -272,6 +278,7 @@ def _process(
     joins: bool = False,
     gate: Gate | None = None,
     preserved: int = 0,
+    keyring: str = "needed",
 ) -> list[Record]:
     user = process.get("user") or {}
     uid, gid = user.get("uid") or 0, user.get("gid") or 0
@@ -305,6 +312,9 @@ def _process(
     ops.append(("bounding", (format(bounding, "x"),)))
     groups = () if single else tuple(str(one) for one in user.get("additionalGids") or ())
     ops.append(("user", (str(uid), str(gid), "0" if single else "1", *groups)))
+    if keyring:
+        # counted as the user's, who has it now
+        ops.append(("keyring", (str(int(keyring == "needed")),)))
     if not joins and gate is None:
         # changing ids cleared it, so it is asked for only now
         ops.append(("pdeathsig", (_KILL,)))

@@ -49,6 +49,7 @@ def create(
         "annotations": config.get("annotations") or {},
         "config": documents.loads(documents.dumps(config)),
         "single": bundle.single,
+        "keyring": wanted.keyring,
         "cgroup": "",
     }
     if waits or _asks_for_state(config["hooks"]):
@@ -68,6 +69,7 @@ def create(
         filter_flags=flags,
         single=bundle.single,
         gate=compile.Gate(number, config["hooks"], (told[0], told[1]), wanted.preserve_fds),
+        keyring=wanted.keyring,
     )
     orders = [
         *bundle.namespace_orders(),
@@ -196,6 +198,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         own_user=bool(flags & compile.CLONE["user"]),
         linux=config["linux"],
         preserved=wanted.preserve_fds,
+        keyring=box.record.get("keyring", "needed"),
     )
     orders: list[Record] = [("exec-session", ()), ("stdin", ("inherit",))]
     orders += wanted.orders(bool(process.get("terminal")))
