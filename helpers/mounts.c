@@ -192,6 +192,19 @@ static int mount_joined_proc(struct plan *plan, int to, const struct record *r)
     return failed;
 }
 
+/* The attributes of mount_setattr(2) that mean what mount(2)'s flags mean have the same numbers, of
+ * those that a sysfs is mounted with: read-only, nosuid, nodev, noexec. */
+static int bind_sysfs(int to, unsigned long flags)
+{
+    int tree = open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    int failed = tree < 0 || move_mount(tree, to) < 0 || mount_attributes(tree, AT_RECURSIVE, flags & 15, 0, 0) < 0;
+    int saved = errno;
+    if (tree >= 0)
+        close(tree);
+    errno = saved;
+    return failed ? -1 : 0;
+}
+
 /* On a directory that is open: where it lies by now does not matter. */
 static int mount_on(struct plan *plan, int to, const struct record *r)
 {
@@ -214,7 +227,7 @@ static int mount_on(struct plan *plan, int to, const struct record *r)
     /* sysfs shows a network namespace and is its owner's to mount; in somebody else's the host's is
      * shown, as everything of it that matters is read-only to us there */
     if (errno == EPERM && strcmp(r->argv[2], "sysfs") == 0)
-        return mount("/sys", ".", NULL, 4096 /* MS_BIND */ | RECURSIVE, NULL);
+        return bind_sysfs(to, flags);
     /* and then its cgroup2 came along */
     return errno == EBUSY && strcmp(r->argv[2], "cgroup2") == 0 ? 0 : -1;
 }

@@ -23,8 +23,8 @@ enum op {
     OP_MASK,           /* paths */
     OP_READONLY,       /* paths */
     OP_SYSCTL,         /* key value */
-    OP_HOSTNAME,       /* name */
-    OP_DOMAINNAME,     /* name */
+    OP_HOSTNAME,       /* name lenient("1": it stays as it is where that is not permitted) */
+    OP_DOMAINNAME,     /* as OP_HOSTNAME */
     OP_LOOPBACK,       /* - */
     OP_WAIT_NETWORK,   /* - */
     OP_RLIMIT,         /* resource soft hard */
@@ -60,7 +60,7 @@ enum op {
     OP_FIFO,           /* path mode */
     OP_FILE,           /* path text: made where the image has the directory and nothing of that name */
     OP_ENTER_PID,      /* -: into the pid namespace that is joined, after the pivot */
-    OP_KEYRING,        /* "1" if there must be one: a session keyring of the process's own */
+    OP_HOST_PROC,      /* -: OP_NEST writes its map to the procfs of here, not to the container's */
     OP_LAST,
 
     ORDER_ID = 100,    /* id name */

@@ -18,7 +18,8 @@ struct plan {
     int preserved;    /* descriptors from 3 on that the command keeps */
     int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
     int pid_ns;       /* the pid namespace that is joined and not entered yet, or -1 */
-    int proc;         /* O_PATH of the host's /proc, where a label has to be set, or -1 */
+    int proc;         /* O_PATH of the host's /proc, where a label or a map has to be set, or -1 */
+    int maps_there;   /* the container's own cannot be written to */
     int labels;
     const char *label[PLAN_LABELS][2]; /* file below attr/, text */
     char **environment;

@@ -63,6 +63,13 @@ static int do_memory_policy(const struct record *r)
     return syscall(SYS_set_mempolicy, number(r->argv[0]), r->argc > 1 ? mask : NULL, r->argc > 1 ? bits : 0) < 0 ? -1 : 0;
 }
 
+static int keep_proc(struct plan *plan)
+{
+    if (plan->proc < 0)
+        plan->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return plan->proc < 0 ? -1 : 0;
+}
+
 /* Kept until the command is executed.  The host's procfs is opened now, while it has a name that
  * nobody in a container decides (CVE-2019-16884). */
 static int do_label(struct plan *plan, const struct record *r)
@@ -71,11 +78,9 @@ static int do_label(struct plan *plan, const struct record *r)
         errno = E2BIG;
         return -1;
     }
-    if (plan->proc < 0)
-        plan->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     plan->label[plan->labels][0] = r->argv[0];
     plan->label[plan->labels++][1] = r->argv[1];
-    return plan->proc < 0 ? -1 : 0;
+    return keep_proc(plan);
 }
 
 int plan_set_labels(struct plan *plan)
@@ -117,6 +122,9 @@ int do_treatment_op(struct plan *plan, const struct record *r)
         return do_affinity(r);
     case OP_MEMORY_POLICY:
         return do_memory_policy(r);
+    case OP_HOST_PROC:
+        plan->maps_there = 1;
+        return keep_proc(plan);
     case OP_LABEL:
         return do_label(plan, r);
     default:

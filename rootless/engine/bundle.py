@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents, paths
+from rootless import documents, host, paths
 from rootless.cgroups import limits as cgroup_limits
 from rootless.engine import filters, log_options, roots, signals, spec
-from rootless.errors import UsageError
+from rootless.errors import HostError, UsageError
 from rootless.network import files, modes, slirp
 from rootless.runtime import compile, records
 from rootless.userns import helpers
@@ -67,6 +67,15 @@ def join_others(draft: Draft) -> None:
             else:
                 setattr(options, "cgroupns" if kind == "cgroup" else kind, "host")
             continue
+        covered = host.current().covered_proc
+        if covered:
+            # In the /proc around, whoever has CAP_SYS_PTRACE in that user namespace could name the
+            # launcher of this one, and its root is the host's for a moment.
+            raise HostError(
+                f"the {kind} namespace of {other.name} cannot be shared here: {covered} is "
+                "covered, so containers see each other in the /proc around them",
+                hint=host.WHOLE_PROC,
+            )
         draft.target = other.id
         draft.maps = other.maps()
         # replaced by the pid of that moment whenever this container is started
@@ -178,6 +187,7 @@ def write_bundle(draft: Draft) -> None:
     """config.json and the launch plan."""
     options = draft.options
     resources = _resources(draft)
+    covered = bool(host.current().covered_proc)
     spaces = spec.namespaces(options, draft.joined, draft.network.kind == "host")
     draft.config = spec.config(
         options,
@@ -191,6 +201,7 @@ def write_bundle(draft: Draft) -> None:
         spaces=spaces,
         maps=draft.maps,
         shm_size=cgroup_limits.size(options.shm_size) if options.shm_size else 64 << 20,
+        read_only_sysctls=covered,
         resources=resources,
     )
     documents.write(os.path.join(draft.directory, "config.json"), draft.config)
@@ -211,12 +222,12 @@ def write_bundle(draft: Draft) -> None:
             draft.config,
             roots.root_operations(draft),
             filter_program=_filter(draft),
-            keyring=filters.keyring(
-                spec.security(draft.options).get("seccomp", ""), draft.options.privileged
-            ),
             single=draft.maps.single,
             wait_for_network=draft.network.kind == "slirp4netns",
             preparations=preparations,
+            covered_proc=covered,
+            # otherwise it is a default, which the filter of a container around may refuse
+            own_name=bool(options.hostname),
         )
     if options.preserve_fds:
         from rootless.engine import notifying

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import documents
+from rootless import documents, host
 from rootless.engine import accounts, bundle, log_options, names, roots, session, signals, spec
 from rootless.engine import binds as binding
 from rootless.errors import Conflict, RootlessError, UsageError
@@ -194,6 +194,13 @@ def _tell(draft: Draft) -> None:
         engine.notice("single", f"containers have a single id here: {draft.maps.why}")
     if draft.network.kind == "none" and draft.network.why:
         engine.notice("network", f"containers have no network here: {draft.network.why}")
+    covered = host.current().covered_proc
+    if covered and options.pid is None:
+        engine.notice(
+            "proc",
+            "containers show the /proc around them here, read-only, with its processes and their "
+            f"numbers: a new one is refused because {covered} is covered; {host.WHOLE_PROC}",
+        )
     if options.detach and os.path.isdir("/run/systemd/system"):
         from rootless.engine import about
 

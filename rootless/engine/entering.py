@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents, paths
+from rootless import documents, host, paths
 from rootless.engine import filters, variables
 from rootless.errors import Conflict, HostError
 from rootless.runtime import compile, records
@@ -112,8 +112,8 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
         namespaces=flags,
         cgroup=container.cgroup(),
         filter_program=filters.program(record["seccomp"], bounding, single, privileged),
-        keyring=filters.keyring(record["seccomp"], privileged),
         single=single,
+        covered_proc=single and bool(host.current().covered_proc),
     )
 
 

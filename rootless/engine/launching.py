@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from rootless import documents, paths
+from rootless import documents, host, paths
 from rootless.engine import state
 from rootless.errors import (
     CommandNotExecutable,
@@ -254,6 +254,9 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             f'the command "{text}" cannot be executed: {reason}',
             hint=_execution_hint(code),
         )
+    if name == "clone":
+        hint = host.namespace_remedy() if code in (errno.EPERM, errno.ENOSPC) else ""
+        return HostError(f"the container's namespaces cannot be made: {reason}", hint=hint)
     if name in ("map", "outer"):
         who = os.path.basename(text) or "the kernel"
         return HostError(
@@ -286,13 +289,16 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             hint="its user namespace has to be joined as well, and the /proc around must not be "
             "masked",
         )
-    if name == "keyring":
-        return RuntimeFailure(
-            f"the process cannot have a session keyring of its own: {reason}",
-            hint="sysctl kernel.keys.maxkeys is how many keys a user may have",
-        )
     if name == "sysctl":
-        return RuntimeFailure(f"the sysctl {text} cannot be set: {reason}")
+        covered = code == errno.EROFS and host.current().covered_proc
+        return RuntimeFailure(
+            f"the sysctl {text} cannot be set: {reason}", hint=host.WHOLE_PROC if covered else ""
+        )
+    if name == "hostname":
+        refused = code == errno.EPERM
+        return RuntimeFailure(
+            f"the host name {text} cannot be set: {reason}", hint=host.NO_FILTER if refused else ""
+        )
     if name == "cwd":
         return RuntimeFailure(
             f"the working directory {text} cannot be entered: {reason}",

@@ -182,8 +182,12 @@ def config(
     maps: IdMaps,
     shm_size: int,
     resources: Json,
+    read_only_sysctls: bool = False,
 ) -> Json:
-    """The OCI configuration of a container."""
+    """The OCI configuration of a container.
+
+    `read_only_sysctls`: /proc is that of a container around, so none is set by default.
+    """
     opts = security(options)
     masked, readonly = paths_masked(options, opts)
     cwd = options.workdir or image.get("WorkingDir") or "/"
@@ -202,7 +206,7 @@ def config(
     made = {one["type"] for one in spaces if not one.get("path")}
     own = {one["type"] for one in spaces}
     sysctls = defaults.sysctls(
-        own_network="network" in made,
+        own_network="network" in made and not read_only_sysctls,
         largest_gid=maps.gids[0][2] - 1 if maps.gids[0][0] == 0 else 0,
     )
     for word in options.sysctl:

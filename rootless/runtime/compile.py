@@ -85,17 +85,17 @@ def plan(
     wait_for_network: bool = False,
     preparations: Sequence[Record] = (),
     gate: Gate | None = None,
-    keyring: str = "needed",
+    covered_proc: bool = False,
+    own_name: bool = True,
 ) -> list[Record]:
     """The launch plan of a new container.
 
     `rootfs` are the operations that make `root.path` hold the root file system, `preparations`
     those that come between it and the mounts (copying an image's files up into a volume).
     `single`: only one id is mapped, so groups cannot be set and other users need a nested
-    namespace.  `gate`: it is made by `create` and waits for `start`.  `keyring`: whether the
-    process has a session keyring of its own: "needed", "wished" (the filter lets nobody read keys,
-    so it may be missing where the caller's keys are too many), or "" for the caller's.  Raises
-    UsageError naming the JSON path of a value that means nothing.
+    namespace.  `gate`: it is made by `create` and waits for `start`.  `covered_proc`: a new procfs
+    is refused here (host.covered_proc).  `own_name`: a host name that cannot be set is a failure.
+    Raises UsageError naming the JSON path of a value that means nothing.
     """
     from rootless.runtime import mounts
 
@@ -107,6 +107,8 @@ def plan(
     wanted = linux.get("rootfsPropagation") or "rprivate"
     first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
     ops: list[Record] = [*_labels(process), *_time_offsets(linux)]
+    if covered_proc and _nests(process, single):
+        ops.append(("host-proc", ()))
     ops.append(("propagation", ("/", str(mounts.MS_REC | first))))
     ops += rootfs
     ops.append(("root", (config["root"]["path"], "0" if rootfs else "1")))
@@ -115,11 +117,12 @@ def plan(
         config,
         own_pid="pid" in own,
         own_net="network" in own,
+        covered_proc=covered_proc,
     )
     ops += mounts.devices(config)
     if made & CLONE["network"]:
         ops.append(("loopback", ()))
-    ops += _names(config, made, gate)
+    ops += _names(config, made, gate, own_name)
     if gate is not None:
         ops += gate.before_pivot()
     if process.get("oomScoreAdj") is not None:
@@ -155,12 +158,11 @@ def plan(
         filter_program=filter_program,
         filter_flags=filter_flags,
         gate=gate,
-        keyring=keyring,
     )
     return ops
 
 
-def _names(config: Json, made: int, gate: Gate | None) -> list[Record]:
+def _names(config: Json, made: int, gate: Gate | None, own_name: bool) -> list[Record]:
     """hostname and domainname, in a namespace of the container's own or (the command) a joined one.
 
     The engine's containers that join another's leave its name as it is.
@@ -168,7 +170,8 @@ def _names(config: Json, made: int, gate: Gate | None) -> list[Record]:
     joined = gate is not None and any(one["type"] == "uts" for one in config["linux"]["namespaces"])
     if not made & CLONE["uts"] and not joined:
         return []
-    return [(key, (config[key],)) for key in ("hostname", "domainname") if config.get(key)]
+    rest = () if own_name else ("1",)
+    return [(key, (config[key], *rest)) for key in ("hostname", "domainname") if config.get(key)]
 
 
 def _sysctl(key: str) -> str:
@@ -239,14 +242,17 @@ def join_plan(
     own_user: bool = True,
     preserved: int = 0,
     linux: Json = None,
-    keyring: str = "needed",
+    covered_proc: bool = False,
 ) -> list[Record]:
     """The plan of a further process in a running container (`exec`).
 
     `own_user`: it has a user namespace of its own, whose root the process becomes first.  `linux`:
     of the container's configuration, where that says something about every process.
+    `covered_proc`: as in `plan`.
     """
     ops: list[Record] = [*_labels(process), *_affinity(process, "initial")]
+    if covered_proc and _nests(process, single):
+        ops.append(("host-proc", ()))
     if cgroup:
         # before joining: afterwards the path would mean something else, or nothing
         ops.append(("cgroup-join", (cgroup + "/cgroup.procs",)))
@@ -263,9 +269,14 @@ def join_plan(
         filter_flags=filter_flags,
         joins=True,
         preserved=preserved,
-        keyring=keyring,
     )
     return ops
+
+
+def _nests(process: Json, single: bool) -> bool:
+    """Whether the process gets a namespace of its own, for an id that the container lacks."""
+    user = process.get("user") or {}
+    return single and (user.get("uid") or 0, user.get("gid") or 0) != (0, 0)
 
 
 def _process(
@@ -278,14 +289,12 @@ def _process(
     joins: bool = False,
     gate: Gate | None = None,
     preserved: int = 0,
-    keyring: str = "needed",
 ) -> list[Record]:
     user = process.get("user") or {}
     uid, gid = user.get("uid") or 0, user.get("gid") or 0
     # batch systems append to what is there: of a name that is given twice the last one counts,
     # where getenv(3) would take the first
     env = tuple({one.partition("=")[0]: one for one in process.get("env") or ()}.values())
-    nested = single and (uid, gid) != (0, 0)
     ops: list[Record] = []
     if process.get("terminal"):
         size = process.get("consoleSize") or {"height": 0, "width": 0}
@@ -305,16 +314,13 @@ def _process(
     if user.get("umask") is not None:
         ops.append(("umask", (format(user["umask"], "o"),)))
     ops.append(("cwd", (process["cwd"], "0" if joins else "1")))
-    if nested:
+    if _nests(process, single):
         ops.append(("nest", (str(uid), str(gid))))
     caps = process.get("capabilities") or {}
     bounding = capabilities.mask(caps.get("bounding") or ())
     ops.append(("bounding", (format(bounding, "x"),)))
     groups = () if single else tuple(str(one) for one in user.get("additionalGids") or ())
     ops.append(("user", (str(uid), str(gid), "0" if single else "1", *groups)))
-    if keyring:
-        # counted as the user's, who has it now
-        ops.append(("keyring", (str(int(keyring == "needed")),)))
     if not joins and gate is None:
         # changing ids cleared it, so it is asked for only now
         ops.append(("pdeathsig", (_KILL,)))

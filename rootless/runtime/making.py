@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import paths
+from rootless import host, paths
 from rootless.errors import (
     CommandNotExecutable,
     CommandNotFound,
@@ -40,13 +40,11 @@ class Wanted:
         pid_file: str = "",
         preserve_fds: int = 0,
         wait: bool = False,
-        keyring: bool = True,
     ) -> None:
         self.console_socket = os.path.abspath(console_socket) if console_socket else ""
         self.pid_file = os.path.abspath(pid_file) if pid_file else ""
         self.preserve_fds = preserve_fds
         self.wait = wait
-        self.keyring = "needed" if keyring else ""
 
     def orders(self, terminal: bool) -> list[Record]:
         """What the helper has to know of them.  Raises UsageError."""
@@ -250,16 +248,13 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
             hint="the kernel maps only what the caller's own user namespace has mounted, and only "
             "of file systems that can be mapped (tmpfs since Linux 6.3)",
         )
+    if name == "mount" and text == "/proc" and host.current().covered_proc:
+        return RuntimeFailure(f"mounts: /proc cannot be mounted: {reason}", hint=host.WHOLE_PROC)
     if name == "mount" and text == "joined-proc":
         return RuntimeFailure(
             f"mounts: /proc of the joined pid namespace cannot be mounted: {reason}",
             hint="its user namespace has to be joined as well, and the /proc around must not be "
             "masked",
-        )
-    if name == "keyring":
-        return RuntimeFailure(
-            f"the process cannot have a session keyring of its own: {reason}",
-            hint="sysctl kernel.keys.maxkeys is how many keys a user may have",
         )
     if name == "label":
         field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"

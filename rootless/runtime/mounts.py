@@ -138,14 +138,20 @@ def is_bind(mount: Json) -> bool:
     return (mount.get("type") or "bind") == "bind" or any(word in options for word in _BINDS)
 
 
-def operations(config: Json, *, own_pid: bool, own_net: bool) -> list[Record]:
+def operations(
+    config: Json, *, own_pid: bool, own_net: bool, covered_proc: bool = False
+) -> list[Record]:
     """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs.
 
     `own_pid`, `own_net`: these namespaces are not the host's; new, or another container's.
+    `covered_proc`: a new procfs is refused here (host.covered_proc).
     """
     made: list[Record] = []
     linux = config["linux"]
     for number, mount in enumerate(config.get("mounts") or ()):
+        if covered_proc and own_pid and mount.get("type") == "proc":
+            made.append(_covered_proc(mount, number, linux))
+            continue
         made.append(_operation(mount, number, linux, own_pid=own_pid, own_net=own_net))
     return made
 
@@ -190,6 +196,18 @@ def _operation(mount: Json, number: int, linux: Json, *, own_pid: bool, own_net:
         "1" if found.copied else "",
         found.propagation,
     )
+
+
+def _covered_proc(mount: Json, number: int, linux: Json) -> Record:
+    """The /proc around, with what is covered there.
+
+    It shows processes that are not the container's, and some of these are of the same user of the
+    host: /proc/PID/oom_score_adj and its like would be theirs.  So it is read-only, with all that
+    is mounted below.  Their memory, environment and files are guarded by the kernel, for which a
+    process of another user namespace is nobody's to trace.
+    """
+    shown = {"source": "/proc", "destination": mount["destination"]}
+    return _bind(shown, _Options(["rbind", *(mount.get("options") or ()), "ro"]), number, linux)
 
 
 def _bind(mount: Json, found: _Options, number: int, linux: Json) -> Record:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import documents
+from rootless import documents, host
 from rootless.errors import Conflict, RuntimeFailure
 from rootless.runtime import compile, hooks, making, seccomp, states
 
@@ -49,7 +49,6 @@ def create(
         "annotations": config.get("annotations") or {},
         "config": documents.loads(documents.dumps(config)),
         "single": bundle.single,
-        "keyring": wanted.keyring,
         "cgroup": "",
     }
     if waits or _asks_for_state(config["hooks"]):
@@ -62,6 +61,7 @@ def create(
         documents.dumps({**before, "status": status}).replace(":-1", ":@PID@", 1)
         for status in ("creating", "created")
     ]
+    spaces = [one["type"] for one in config["linux"]["namespaces"] if not one.get("path")]
     plan = compile.plan(
         config,
         [],
@@ -69,7 +69,8 @@ def create(
         filter_flags=flags,
         single=bundle.single,
         gate=compile.Gate(number, config["hooks"], (told[0], told[1]), wanted.preserve_fds),
-        keyring=wanted.keyring,
+        # in a joined one, others could look at the launcher in the /proc around
+        covered_proc="user" in spaces and bool(host.current().covered_proc),
     )
     orders = [
         *bundle.namespace_orders(),
@@ -197,8 +198,8 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         single=box.record["single"],
         own_user=bool(flags & compile.CLONE["user"]),
         linux=config["linux"],
+        covered_proc=box.record["single"] and bool(host.current().covered_proc),
         preserved=wanted.preserve_fds,
-        keyring=box.record.get("keyring", "needed"),
     )
     orders: list[Record] = [("exec-session", ()), ("stdin", ("inherit",))]
     orders += wanted.orders(bool(process.get("terminal")))
