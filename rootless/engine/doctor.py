@@ -49,7 +49,7 @@ def checks(engine: Engine) -> list[Json]:
     that mends it; `required`: no container can run without it.
     """
     made = [
-        _user_namespaces(),
+        *_namespaces(),
         *_ids(),
         _device("/dev/fuse", "fuse-overlayfs", "fuse", "native overlay or copies are used"),
         _device("/dev/net/tun", "slirp4netns", "tun", "only --network none and host work"),
@@ -71,43 +71,79 @@ def can_run(lines: list[Json]) -> bool:
     return not any(line["required"] and line["status"] == MISSING for line in lines)
 
 
-def _user_namespaces() -> Json:
+def _namespaces() -> list[Json]:
+    """What a container is made of, tried."""
     from rootless.userns import calls, idmap
 
     name = "user namespaces"
     try:
         single = idmap.single_maps(os.getuid(), os.getgid(), "")
         # tried with mounts: AppArmor on Ubuntu gives the namespace and takes its rights away
-        calls.call("rootless.engine.doctor:mount_worker", {}, maps=single, mount_namespace=True)
-        return _line(name, FINE, "a namespace with rights of its own can be made", required=True)
+        found = calls.call(
+            "rootless.engine.doctor:namespace_worker", {}, maps=single, mount_namespace=True
+        )
     except RootlessError as error:
-        text, remedy = error.message, _namespace_remedy()
-        return _line(name, MISSING, text, remedy, required=True)
+        remedy = host.namespace_remedy()
+        return [_line(name, MISSING, error.message, remedy, required=True)]
+    text = "a namespace with rights of its own can be made"
+    return [
+        _line(name, FINE, text, required=True),
+        _proc(found["proc"]),
+        _host_name(found["hostname"]),
+    ]
 
 
-def mount_worker(request: Json) -> Json:
-    """Runs in a user namespace: mount something there."""
+def namespace_worker(request: Json) -> Json:
+    """Runs in a user namespace: mount something there, and what may be refused within containers.
+
+    {"proc", "hostname"}: why not, "" where it works.
+    """
     from rootless import kernel
 
     kernel.calls.mount("none", "/tmp", "tmpfs", 0, "")
-    return True
+    made: Json = {"proc": "", "hostname": ""}
+    try:
+        kernel.calls.unshare(kernel.CLONE_NEWUTS)
+        kernel.calls.sethostname("rootless")
+    except OSError as error:
+        made["hostname"] = str(error.strerror)
+    kernel.calls.unshare(kernel.CLONE_NEWPID)
+    pid = os.fork()
+    if not pid:
+        try:
+            # it shows the namespace of who mounts it, which only a child is in
+            kernel.calls.mount("proc", "/tmp", "proc", 0, "")
+        except OSError as error:
+            os._exit(error.errno or 255)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    made["proc"] = os.strerror(code) if code else ""
+    return made
 
 
-def _namespace_remedy() -> str:
-    def switch(name: str, value: str) -> str:
-        return f"as root: echo {name}={value} >/etc/sysctl.d/80-rootless.conf && sysctl --system"
+def _proc(problem: str) -> Json:
+    name = "proc"
+    covered = host.current().covered_proc
+    if not problem:
+        return _line(name, FINE, "a container has its own", required=True)
+    if not covered:
+        return _line(name, MISSING, f"a new one cannot be mounted: {problem}", required=True)
+    return _line(
+        name, LESS,
+        f"{covered} is covered, so a new one is refused: containers show the /proc around them, "
+        "read-only, with its processes and their numbers, and no sysctl can be set",
+        host.WHOLE_PROC, required=True,
+    )  # fmt: skip
 
-    if _read("/proc/sys/user/max_user_namespaces") == "0":
-        return switch("user.max_user_namespaces", "28633")
-    if _read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
-        return switch("kernel.unprivileged_userns_clone", "1")
-    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return switch("kernel.apparmor_restrict_unprivileged_userns", "0")
-    if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
-        return "start the outer container with --security-opt seccomp=unconfined"
-    return (
-        "ask why unshare(CLONE_NEWUSER) is refused: a chroot, a seccomp filter, a security module"
-    )
+
+def _host_name(problem: str) -> Json:
+    if not problem:
+        return _line("host name", FINE, "a container has its own")
+    return _line(
+        "host name", LESS,
+        f"cannot be set: {problem}: containers keep the one of here, and --hostname is an error",
+        host.NO_FILTER,
+    )  # fmt: skip
 
 
 def _ids() -> list[Json]:
@@ -155,7 +191,7 @@ def _device(path: str, user: str, module: str, otherwise: str) -> Json:
     except OSError as error:
         text = f"cannot be opened ({error.strerror}): {otherwise}"
         remedy = f"as root: modprobe {module}"
-    if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
+    if host.contained():
         remedy = f"start the outer container with --device {path}"
     return _line(path, LESS, text, remedy)
 
@@ -196,7 +232,8 @@ def _overlay(engine: Engine) -> Json:
     return _line(
         "overlay", LESS, f"{problem}; {missing}: every container gets copies of the image's files",
         "as root: apt-get install fuse-overlayfs" if "installed" in missing else
-        "set ROOTLESS_DATA_DIR to a directory on a local disk",
+        f"start the outer container with --device /dev/fuse, or with a volume at {engine.data_dir}"
+        if host.contained() else "set ROOTLESS_DATA_DIR to a directory on a local disk",
     )  # fmt: skip
 
 

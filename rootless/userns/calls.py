@@ -260,10 +260,13 @@ def result(answer: bytes, status: int, function: str) -> Json:
     text = answer.decode(errors="replace")
     # rootless-enter writes into the same pipe when it fails, before there is a worker
     if text.startswith("error: "):
-        raise HostError(
-            text.removeprefix("error: ").strip(),
-            hint="rootless doctor tells what this host lacks",
-        )
+        message = text.removeprefix("error: ").strip()
+        hint = "rootless doctor tells what this host lacks"
+        if message.startswith("cannot make a user namespace"):
+            from rootless import host
+
+            hint = host.namespace_remedy()
+        raise HostError(message, hint=hint)
     try:
         value = documents.loads(text)
     except ValueError:
