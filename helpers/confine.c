@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
@@ -256,6 +257,17 @@ static int do_seccomp(struct plan *plan, const struct record *r)
     return made < 0 ? -1 : 0;
 }
 
+/* Whatever is in the caller's session keyring (tickets of Kerberos, passphrases of disks) would be
+ * possessed, and thereby read, by a process that has it from us.  Where a filter around us refuses the
+ * call, it refuses those inside as well; and so does the default profile of our own, so that nothing is
+ * lost where the caller has as many keys as one may have. */
+static int do_keyring(const struct record *r)
+{
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS || errno == EPERM)
+        return 0;
+    return errno == EDQUOT && r->argv[0][0] != '1' ? 0 : -1;
+}
+
 /* A container with one id has nobody but root.  A program that insists on running as another user
  * gets a namespace of its own in which that one id has the wanted number. */
 static int do_nest(struct plan *plan, const struct record *r)
@@ -334,6 +346,8 @@ int do_confine_op(struct plan *plan, const struct record *r)
         return do_bounding(strtoull(r->argv[0], NULL, 16));
     case OP_USER:
         return do_user(r);
+    case OP_KEYRING:
+        return do_keyring(r);
     case OP_CAPS:
         return do_caps(r);
     case OP_NO_NEW_PRIVS:

@@ -60,6 +60,7 @@ enum op {
     OP_FIFO,           /* path mode */
     OP_FILE,           /* path text: made where the image has the directory and nothing of that name */
     OP_ENTER_PID,      /* -: into the pid namespace that is joined, after the pivot */
+    OP_KEYRING,        /* "1" if there must be one: a session keyring of the process's own */
     OP_HOST_PROC,      /* -: OP_NEST writes its map to the procfs of here, not to the container's */
     OP_LAST,
 

@@ -222,6 +222,9 @@ def write_bundle(draft: Draft) -> None:
             draft.config,
             roots.root_operations(draft),
             filter_program=_filter(draft),
+            keyring=filters.keyring(
+                spec.security(draft.options).get("seccomp", ""), draft.options.privileged
+            ),
             single=draft.maps.single,
             wait_for_network=draft.network.kind == "slirp4netns",
             preparations=preparations,

@@ -112,6 +112,7 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
         namespaces=flags,
         cgroup=container.cgroup(),
         filter_program=filters.program(record["seccomp"], bounding, single, privileged),
+        keyring=filters.keyring(record["seccomp"], privileged),
         single=single,
         covered_proc=single and bool(host.current().covered_proc),
     )

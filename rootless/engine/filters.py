@@ -5,6 +5,11 @@ from __future__ import annotations
 from rootless.runtime import capabilities, seccomp
 
 
+def keyring(choice: str, privileged: bool) -> str:
+    """For `compile.plan`: the default profile lets nobody read keys."""
+    return "wished" if choice in ("", "default", "builtin") and not privileged else "needed"
+
+
 def program(choice: str, bounding: list[str], single: bool, privileged: bool) -> bytes:
     """BPF instructions, empty for no filter.
 

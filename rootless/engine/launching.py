@@ -289,6 +289,11 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
             hint="its user namespace has to be joined as well, and the /proc around must not be "
             "masked",
         )
+    if name == "keyring":
+        return RuntimeFailure(
+            f"the process cannot have a session keyring of its own: {reason}",
+            hint="sysctl kernel.keys.maxkeys is how many keys a user may have",
+        )
     if name == "sysctl":
         covered = code == errno.EROFS and host.current().covered_proc
         return RuntimeFailure(

@@ -85,6 +85,7 @@ def plan(
     wait_for_network: bool = False,
     preparations: Sequence[Record] = (),
     gate: Gate | None = None,
+    keyring: str = "needed",
     covered_proc: bool = False,
     own_name: bool = True,
 ) -> list[Record]:
@@ -93,9 +94,12 @@ def plan(
     `rootfs` are the operations that make `root.path` hold the root file system, `preparations`
     those that come between it and the mounts (copying an image's files up into a volume).
     `single`: only one id is mapped, so groups cannot be set and other users need a nested
-    namespace.  `gate`: it is made by `create` and waits for `start`.  `covered_proc`: a new procfs
-    is refused here (host.covered_proc).  `own_name`: a host name that cannot be set is a failure.
-    Raises UsageError naming the JSON path of a value that means nothing.
+    namespace.  `gate`: it is made by `create` and waits for `start`.  `keyring`: whether the
+    process has a session keyring of its own: "needed", "wished" (the filter lets nobody read keys,
+    so it may be missing where the caller's keys are too many), or "" for the caller's.
+    `covered_proc`: a new procfs is refused here (host.covered_in).  `own_name`: a host name that
+    cannot be set is a failure.  Raises UsageError naming the JSON path of a value that means
+    nothing.
     """
     from rootless.runtime import mounts
 
@@ -158,6 +162,7 @@ def plan(
         filter_program=filter_program,
         filter_flags=filter_flags,
         gate=gate,
+        keyring=keyring,
     )
     return ops
 
@@ -242,6 +247,7 @@ def join_plan(
     own_user: bool = True,
     preserved: int = 0,
     linux: Json = None,
+    keyring: str = "needed",
     covered_proc: bool = False,
 ) -> list[Record]:
     """The plan of a further process in a running container (`exec`).
@@ -269,6 +275,7 @@ def join_plan(
         filter_flags=filter_flags,
         joins=True,
         preserved=preserved,
+        keyring=keyring,
     )
     return ops
 
@@ -289,6 +296,7 @@ def _process(
     joins: bool = False,
     gate: Gate | None = None,
     preserved: int = 0,
+    keyring: str = "needed",
 ) -> list[Record]:
     user = process.get("user") or {}
     uid, gid = user.get("uid") or 0, user.get("gid") or 0
@@ -321,6 +329,9 @@ def _process(
     ops.append(("bounding", (format(bounding, "x"),)))
     groups = () if single else tuple(str(one) for one in user.get("additionalGids") or ())
     ops.append(("user", (str(uid), str(gid), "0" if single else "1", *groups)))
+    if keyring:
+        # counted as the user's, who has it now
+        ops.append(("keyring", (str(int(keyring == "needed")),)))
     if not joins and gate is None:
         # changing ids cleared it, so it is asked for only now
         ops.append(("pdeathsig", (_KILL,)))

@@ -40,11 +40,13 @@ class Wanted:
         pid_file: str = "",
         preserve_fds: int = 0,
         wait: bool = False,
+        keyring: bool = True,
     ) -> None:
         self.console_socket = os.path.abspath(console_socket) if console_socket else ""
         self.pid_file = os.path.abspath(pid_file) if pid_file else ""
         self.preserve_fds = preserve_fds
         self.wait = wait
+        self.keyring = "needed" if keyring else ""
 
     def orders(self, terminal: bool) -> list[Record]:
         """What the helper has to know of them.  Raises UsageError."""
@@ -255,6 +257,11 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
             f"mounts: /proc of the joined pid namespace cannot be mounted: {reason}",
             hint="its user namespace has to be joined as well, and the /proc around must not be "
             "masked",
+        )
+    if name == "keyring":
+        return RuntimeFailure(
+            f"the process cannot have a session keyring of its own: {reason}",
+            hint="sysctl kernel.keys.maxkeys is how many keys a user may have",
         )
     if name == "label":
         field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"

@@ -144,7 +144,7 @@ def operations(
     """Operations for `mounts`.  Raises UsageError for a mount that lacks what it needs.
 
     `own_pid`, `own_net`: these namespaces are not the host's; new, or another container's.
-    `covered_proc`: a new procfs is refused here (host.covered_proc).
+    `covered_proc`: a new procfs is refused here (host.covered_in).
     """
     made: list[Record] = []
     linux = config["linux"]

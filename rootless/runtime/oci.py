@@ -49,6 +49,7 @@ def create(
         "annotations": config.get("annotations") or {},
         "config": documents.loads(documents.dumps(config)),
         "single": bundle.single,
+        "keyring": wanted.keyring,
         "cgroup": "",
     }
     if waits or _asks_for_state(config["hooks"]):
@@ -69,6 +70,7 @@ def create(
         filter_flags=flags,
         single=bundle.single,
         gate=compile.Gate(number, config["hooks"], (told[0], told[1]), wanted.preserve_fds),
+        keyring=wanted.keyring,
         # in a joined one, others could look at the launcher in the /proc around
         covered_proc="user" in spaces and bool(host.current().covered_proc),
     )
@@ -200,6 +202,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         linux=config["linux"],
         covered_proc=box.record["single"] and bool(host.current().covered_proc),
         preserved=wanted.preserve_fds,
+        keyring=box.record.get("keyring", "needed"),
     )
     orders: list[Record] = [("exec-session", ()), ("stdin", ("inherit",))]
     orders += wanted.orders(bool(process.get("terminal")))

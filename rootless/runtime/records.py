@@ -26,7 +26,7 @@ OPERATIONS = {
         loopback wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
         seccomp nest env exec join pdeathsig cgroup-join runtime-hooks hook gate
         personality io-priority scheduler affinity lookup preserve time-offsets events
-        label memory-policy fifo file enter-pid host-proc""".split(),
+        label memory-policy fifo file enter-pid keyring host-proc""".split(),
         1,
     )
 }

@@ -65,6 +65,7 @@ def make_wanted(given: Given, *, wait: bool = False) -> making.Wanted:
         pid_file=given["pid_file"] or "",
         preserve_fds=count,
         wait=wait,
+        keyring=not given.get("no_new_keyring"),
     )
 
 

@@ -9,21 +9,21 @@ _config = text("-f --config", "FILE", "another configuration than DIR/config.jso
 _console = text("--console-socket", "PATH", "a socket that gets the terminal", complete="file")
 _pid_file = text("--pid-file", "FILE", "write the pid of the process to FILE", complete="file")
 _preserve = number("--preserve-fds", "N", "N further descriptors, from 3 on, are the process's")
-_unused = (
+_rare = (
     flag("--no-pivot", "refused: leaving the old root by chroot alone would be a way out"),
-    flag("--no-new-keyring", "taken; no keyring is made"),
+    flag("--no-new-keyring", "leave it the session keyring of the caller"),
     flag("--no-subreaper", "taken and not used"),
 )
 
 VERBS = {
     "create": Verb(
         "create", "ID", "Make a container, which waits for `start`",
-        (_bundle, _config, _console, _pid_file, _preserve, *_unused), minimum=1, maximum=1,
+        (_bundle, _config, _console, _pid_file, _preserve, *_rare), minimum=1, maximum=1,
     ),
     "start": Verb("start", "ID", "Let a created container run", minimum=1, maximum=1),
     "run": Verb(
         "run", "ID", "Make a container, run it and remove it",
-        (_bundle, _config, _console, _pid_file, _preserve, *_unused,
+        (_bundle, _config, _console, _pid_file, _preserve, *_rare,
          flag("-d --detach", "do not wait for its end"),
          flag("--keep", "do not remove it at its end")),
         minimum=1, maximum=1,
