@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents
+from rootless.engine import filters, spec
 from rootless.errors import HostError, UsageError
 from rootless.runtime import mounts
 
@@ -46,6 +47,13 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     config["linux"].pop("resources")
     # an array of devices means nodes to be made, which nobody may in a user namespace
     config["linux"].pop("devices")
+    seccomp = filters.document(
+        spec.security(draft.options).get("seccomp", ""),
+        config["process"]["capabilities"]["bounding"],
+        draft.options.privileged,
+    )
+    if seccomp:
+        config["linux"]["seccomp"] = seccomp
     # for the other runtime the network namespace is the one it finds itself in
     own = {k: v for k, v in config["linux"]["sysctl"].items() if k.startswith("net.")}
     config["linux"]["sysctl"] = {k: v for k, v in config["linux"]["sysctl"].items() if k not in own}

@@ -324,8 +324,13 @@ def test_another_runtime_runs_the_same_bundle(
     rootless: Command, busybox_image: str, runtime: str
 ) -> None:
     found = rootless("run", "--rm", "--runtime", runtime, "-e", "A=1", busybox_image, "sh", "-c",
-                     "echo $A; id -u; exit 3", code=3)  # fmt: skip
-    assert found.stdout == "1\n0\n"
+                     "echo $A; id -u; grep Seccomp: /proc/self/status; exit 3", code=3)  # fmt: skip
+    # the default filter as well
+    assert found.stdout == "1\n0\nSeccomp:\t2\n"
+    free = ("--security-opt", "seccomp=unconfined")
+    found = rootless("run", "--rm", "--runtime", runtime, *free, busybox_image, "grep", "Seccomp:",
+                     "/proc/self/status")  # fmt: skip
+    assert found.stdout == "Seccomp:\t0\n"
     rootless("run", "-d", "--name", "other", "--runtime", runtime, busybox_image, *SLEEP)
     assert rootless("inspect", "-f", "{{.HostConfig.Runtime}}", "other").stdout == f"{runtime}\n"
     rootless("stop", "-t", "5", "other")
