@@ -70,6 +70,15 @@ def socket_directory(identifier: str) -> str:
     return os.path.join(runtime_dir(), "c", identifier[:12])
 
 
+def directory(path: str, mode: int) -> None:
+    """Make a directory of this mode, whatever the caller's umask: other ids have to pass through.
+
+    Raises OSError.
+    """
+    os.mkdir(path, mode)
+    os.chmod(path, mode)
+
+
 def ensure(path: str, mode: int = 0o700, hint: str = "") -> str:
     """Make a directory and its parents; refuse one that belongs to somebody else.
 
@@ -88,6 +97,8 @@ def ensure(path: str, mode: int = 0o700, hint: str = "") -> str:
             f"the directory {path} belongs to uid {status.st_uid}, not to you",
             hint=hint or "remove it, or set XDG_RUNTIME_DIR to a directory of your own",
         )
+    if status.st_mode & mode != mode:
+        os.chmod(path, mode)  # the caller's umask
     return path
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import documents, host
+from rootless import documents, host, paths
 from rootless.engine import accounts, bundle, log_options, names, roots, session, signals, spec
 from rootless.engine import binds as binding
 from rootless.errors import Conflict, RootlessError, UsageError
@@ -237,10 +237,10 @@ def _replace(engine: Engine, name: str) -> None:
 def _make_directory(engine: Engine, draft: Draft) -> None:
     # others' mapped ids must be able to walk through, to the root file system; never to list
     try:
-        os.mkdir(draft.directory, 0o711)
+        paths.directory(draft.directory, 0o711)
     except FileNotFoundError:
         engine.prepare_data_dir()
-        os.mkdir(draft.directory, 0o711)
+        paths.directory(draft.directory, 0o711)
     draft.lock = documents.DirectoryLock(draft.directory)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents
+from rootless import documents, paths
 from rootless.errors import StorageError
 from rootless.progress import Progress
 
@@ -62,7 +62,7 @@ class LayerStore:
 
         Any number of processes may do this: one unpacks, the others wait and use it.
         """
-        os.makedirs(self.directory, 0o711, exist_ok=True)
+        paths.ensure(self.directory, 0o711)
         watch = progress or Progress()
         if len(layers) == 1:
             self._one(layers[0][0], layers[0][1], watch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from rootless import paths
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
@@ -130,17 +132,16 @@ def prepare(
             mode = stat.S_IMODE(os.stat(layer_dirs[0]).st_mode)
         if not layer_dirs:
             empty = os.path.join(container_dir, "empty")
-            os.mkdir(empty, 0o755)
+            paths.directory(empty, 0o755)
             mount.lowers = [empty]
-        os.mkdir(mount.merged, 0o755)
+        paths.directory(mount.merged, 0o755)
         if mount.memory:
-            os.mkdir(mount.memory, 0o755)
+            paths.directory(mount.memory, 0o755)
         if choice.name != "copy":
             # with `memory` these are seen while it does not run: nothing was written, they say
-            os.mkdir(mount.upper, 0o755)
             # the upper directory is the root of the container, and looks like the image's
-            os.chmod(mount.upper, mode)
-            os.mkdir(mount.work, 0o755)
+            paths.directory(mount.upper, mode)
+            paths.directory(mount.work, 0o755)
     except OSError as error:
         from rootless import disks
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import documents
+from rootless import documents, paths
 from rootless.errors import Conflict, StorageError, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
@@ -69,9 +69,10 @@ class Volumes:
                 options = {**options, "device": parsed.device}
         draft = os.path.join(self.base, f"{_DRAFT}{os.getpid()}-{os.urandom(6).hex()}")
         try:
-            os.makedirs(self.base, 0o711, exist_ok=True)
-            os.mkdir(draft, 0o711)
-            os.mkdir(os.path.join(draft, "_data"), 0o755)
+            if not os.path.isdir(self.base):
+                paths.ensure(self.base, 0o711)
+            paths.directory(draft, 0o711)
+            paths.directory(os.path.join(draft, "_data"), 0o755)
             if owner:
                 self._give(os.path.join(draft, "_data"), owner)
             record: Json = {

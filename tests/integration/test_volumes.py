@@ -29,6 +29,18 @@ def sh(rootless: Command, busybox_image: str) -> Callable[..., str]:
     return run
 
 
+def test_the_umask_of_the_caller_is_no_matter_of_the_container(
+    rootless: Command, place: Place, busybox_tar: Path, everyone: str
+) -> None:
+    """Other ids pass through the directories of the store, and a volume is for everybody inside."""
+    careful = Command(["sh", "-c", 'umask 077; exec "$0" "$@"', *rootless.words], place)
+    careful("import", "-q", busybox_tar, "bb:1")
+    words = ("run", "--rm", "--network", "none", "-u", "1000", "-v", "new:/v", "bb:1")
+    assert careful(*words, "stat", "-c", "%a", "/", "/v").stdout == "755\n755\n"
+    if everyone == "mapped":
+        careful(*words[:4], "--userns", "auto", "bb:1", "true")
+
+
 def test_a_volume_in_memory(rootless: Command, sh: Callable[..., str]) -> None:
     rootless("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o",
              "o=size=1m,mode=0700,nosuid", "fast")  # fmt: skip
