@@ -34,6 +34,7 @@ import stuck
 import summary
 from integration.hub import debian_image as debian_image
 from integration.hub import hub as hub
+from ways_in import table
 
 # How fast a busy machine makes up its examples says nothing about the program.  The daily run looks
 # at the same examples each time, so that it says the same each time; tests/run --all looks further.
@@ -72,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(summary.Summary(config))
+        config.pluginmanager.register(table.Table())
 
 
 # ------------------------------------------------- places

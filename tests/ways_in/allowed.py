@@ -1,0 +1,80 @@
+"""What gets through and may: each cell of the table that is `broke`, with the reason.
+
+A line has attempts, ways and the reason.  Nothing is here that podman, crun and runc all hold:
+`test_no_cell_is_worse_than_the_best_peers` sees to that.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+Table = tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]
+
+UNFILTERED = ("run, no filter", "run --privileged", "exec, lurker has all capabilities",
+              "rootless-runtime *", "startContainer hook")  # fmt: skip
+ADMIN = ("*--privileged", "run --cap-add ALL", "exec, lurker has all capabilities",
+         "rootless-runtime exec", "rootless-runtime run, joins user and pid",
+         "startContainer hook")  # fmt: skip
+
+# to be held, and not held yet
+PENDING: Table = (
+    (("caller-signals",), ("*",), "signals 32 and 33 stay ignored"),
+    (("caller-umask",), ("rootless-runtime *", "startContainer hook"), "the caller's umask"),
+    (
+        ("capabilities-beyond", "readonly-remounted", "readonly-elsewhere", "masked-uncovered"),
+        ("*no_new_privs",),
+        "the whole bounding set",
+    ),
+    (("descriptors-inherited", "descriptors-lead-out"), ("startContainer hook",), "from 1024 up"),
+)
+
+ALLOWED: Table = (
+    (
+        ("no-filter", "io-uring", "vsock", "user-namespace-nested", "calls-of-32-bits"),
+        UNFILTERED,
+        "the flag takes the filter of system calls away, or the bundle has none",
+    ),
+    (
+        ("user-namespace-nested", "calls-of-32-bits"),
+        ("run --cap-add ALL", "exec --privileged"),
+        "with CAP_SYS_ADMIN the default filter lets namespaces be made, as docker's does",
+    ),
+    (
+        ("readonly-remounted", "readonly-elsewhere", "masked-uncovered"),
+        ADMIN,
+        "CAP_SYS_ADMIN in the namespace that made the mounts may change them",
+    ),
+    (
+        ("masked-read", "key-listed", "device-open"),
+        ("run --privileged",),
+        "--privileged masks nothing and gives the devices that the user may open",
+    ),
+    (
+        ("loopback-of-the-host", "loopback-mapped", "loopback-any-address", "abstract-socket"),
+        ("run --network host",),
+        "--network host is the host's network",
+    ),
+    (
+        ("stdin-written", "stdout-read", "stdout-cut", "stderr-other-end", "flags-shared"),
+        ("rootless-runtime create, start",),
+        "create hands on the streams that its caller chose for the container, as the standard says",
+    ),
+)
+
+
+def reason(attempt: str, way: str) -> str:
+    """Why a cell may be `broke`; empty when it may not."""
+    return _find(ALLOWED, attempt, way) or pending(attempt, way)
+
+
+def pending(attempt: str, way: str) -> str:
+    """What is to be mended about a cell; empty for most."""
+    return _find(PENDING, attempt, way)
+
+
+def _find(table: Table, attempt: str, way: str) -> str:
+    way = way.removeprefix("single id: ")
+    for attempts, ways, why in table:
+        if attempt in attempts and any(fnmatchcase(way, one) for one in ways):
+            return why
+    return ""
