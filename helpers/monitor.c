@@ -74,10 +74,10 @@ static void write_state(const char *status)
     int length = snprintf(text, sizeof text,
         "{\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
-        "\"slirp\":%d,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}\n",
-        status, container.pid, container.pid > 0 ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
+        "\"slirp\":%d,\"slirpStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}\n",
+        status, container.pid, container.pid > 0 && !gone ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
-        container.slirp, pids, failure.index, failure.op, failure.error,
+        container.slirp, container.slirp > 0 ? start_time(container.slirp) : 0, pids, failure.index, failure.op, failure.error,
         record.lost ? "true" : "false", record.failed ? "true" : "false");
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
@@ -96,7 +96,7 @@ static void resize(unsigned short rows, unsigned short cols)
 
 static void pass_signal(int number)
 {
-    if (container.pid > 0 && number > 0 && number < 65)
+    if (container.pid > 0 && !gone && number > 0 && number < 65)
         kill(container.pid, number);
 }
 

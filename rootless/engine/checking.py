@@ -232,12 +232,25 @@ def _wait(pid: int, out: int, seconds: float) -> tuple[int, str]:
 
 def _end(launcher: int) -> None:
     """Kill the command, which is the launcher's child; the launcher then ends by itself."""
+    import _signal  # type: ignore[import-not-found,unused-ignore]
+
+    opened: dict[int, int] = {}
     try:
-        with open(f"/proc/{launcher}/task/{launcher}/children", encoding="ascii") as file:
-            for child in file.read().split():
-                os.kill(int(child), 9)
+        for child in _children(launcher):
+            opened[child] = os.pidfd_open(child)
+        # a descriptor is of whom we mean if that one was a child after it was opened
+        for child in set(_children(launcher)) & set(opened):
+            _signal.pidfd_send_signal(opened[child], 9)
     except OSError:
         pass
+    finally:
+        for fd in opened.values():
+            os.close(fd)
+
+
+def _children(launcher: int) -> list[int]:
+    with open(f"/proc/{launcher}/task/{launcher}/children", encoding="ascii") as file:
+        return list(map(int, file.read().split()))
 
 
 # at their times

@@ -207,7 +207,8 @@ class Container(Known):
         from rootless.engine import signals
 
         if found.slirp and signals.program_name(found.slirp).startswith("slirp4netns"):
-            signals.send(found.slirp, state.start_time(found.slirp), 15)
+            # by its own start time: others' networks have programs of that name as well
+            signals.send(found.slirp, found.slirp_start, 15)
 
     def rename(self, new: str) -> None:
         """Give it another name.  Raises Conflict, UsageError."""

@@ -64,13 +64,14 @@ class State:
         "restarts",
         "servers",
         "slirp",
+        "slirp_start",
         "started",
         "status",
     )
 
     def __init__(self) -> None:
         self.status = "created"
-        self.pid = self.pid_start = self.monitor = self.slirp = 0
+        self.pid = self.pid_start = self.monitor = self.slirp = self.slirp_start = 0
         self.servers: list[int] = []
         self.started = self.finished = 0
         self.exit_code = self.restarts = 0
@@ -119,7 +120,8 @@ def _read(directory: str, name: str) -> State:
     if same_boot and told["pid"] and start_time(told["pid"]) == told["pidStart"] != 0:
         state.pid = told["pid"]
         state.pid_start = told["pidStart"]
-        state.slirp = told["slirp"]
+        # 0: written by an earlier version
+        state.slirp, state.slirp_start = told["slirp"], told.get("slirpStart", 0)
         state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
         state.status = "ending" if not state.finished else state.status
