@@ -1,11 +1,12 @@
 #define _GNU_SOURCE
 #include "checks.h"
 
+#include "process.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,7 +82,7 @@ void checks_run(void)
         sigprocmask(SIG_SETMASK, &none, NULL);
         setsid();
         /* the channel of whoever started the container would never be seen to close */
-        syscall(SYS_close_range, 3, ~0U, 0);
+        close_from(3);
         execve(command[0], command, environment);
         _exit(125);
     }

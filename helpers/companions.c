@@ -2,6 +2,7 @@
 #include "companions.h"
 
 #include "ops.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,15 @@ void unblock(void)
     signal(SIGPIPE, SIG_DFL);
 }
 
+/* Two descriptors, which become 3 and 4, and no other go to a program. */
+static void keep_two(int one, int two)
+{
+    int high[2] = {fcntl(one, F_DUPFD_CLOEXEC, 5), fcntl(two, F_DUPFD_CLOEXEC, 5)};
+    dup2(high[0], 3);
+    dup2(high[1], 4);
+    close_from(5);
+}
+
 /* slirp4netns confines itself to a mount namespace and drops capabilities (--enable-sandbox); for that
  * it must be root of a user namespace, so it is started as root of the container's, in the host's
  * network namespace and outside the container's pid and mount namespaces. */
@@ -40,11 +50,9 @@ pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int e
     pid_t slirp = fork();
     if (slirp)
         return slirp;
-    char text[3][16];
+    char text[3][16] = {"", "3", "4"};
     const char *const name[] = {"@PID@", "@READY@", "@EXIT@"};
     snprintf(text[0], 16, "%d", pid);
-    snprintf(text[1], 16, "%d", ready);
-    snprintf(text[2], 16, "%d", exit_end);
     for (char **argument = o->slirp; *argument; argument++)
         for (int i = 0; i < 3; i++) {
             char *at = strstr(*argument, name[i]);
@@ -58,12 +66,11 @@ pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int e
     int log = open(o->error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, 1);
     dup2(log, 2);
-    fcntl(ready, F_SETFD, 0);
-    fcntl(exit_end, F_SETFD, 0);
     if (user_ns >= 0 &&
         (setns(user_ns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         _exit(126);
     unblock();
+    keep_two(ready, exit_end);
     execv(o->slirp[0], o->slirp);
     _exit(127);
 }
@@ -72,19 +79,16 @@ pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int e
 int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *failure)
 {
     int ready[2];
-    char text[3][16], told = EIO, *argv[72] = {o->udp[0], text[0], text[1], text[2]};
+    char text[3][16] = {"", "3", "4"}, told = EIO, *argv[72] = {o->udp[0], text[0], text[1], text[2]};
     if (pipe2(ready, O_CLOEXEC) < 0)
         return report(failure, ORDER_UDP, errno, o->udp[0]);
     pid_t pid = fork();
     if (pid == 0) {
         snprintf(text[0], 16, "%d", target);
-        snprintf(text[1], 16, "%d", ready[1]);
-        snprintf(text[2], 16, "%d", exit_end);
         for (int i = 1; o->udp[i] && i < 68; i++)
             argv[3 + i] = o->udp[i];
-        fcntl(ready[1], F_SETFD, 0);
-        fcntl(exit_end, F_SETFD, 0);
         unblock();
+        keep_two(ready[1], exit_end);
         execv(o->udp[0], argv);
         _exit(127);
     }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "confine.h"
 #include "pass.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,15 +40,17 @@ static unsigned long number(const char *text)
     return strtoul(text, NULL, 10);
 }
 
-static int capabilities(uint64_t inheritable)
+/* Of each set what there is of it: a runtime may itself lack some. */
+static int capabilities(uint64_t inheritable, uint64_t permitted, uint64_t effective)
 {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2];
     if (syscall(SYS_capget, &head, data) < 0)
         return -1;
     for (int i = 0; i < 2; i++) {
-        data[i].effective = data[i].permitted;
         data[i].inheritable = (uint32_t)(inheritable >> (32 * i)) & data[i].permitted;
+        data[i].permitted &= (uint32_t)(permitted >> (32 * i));
+        data[i].effective = (uint32_t)(effective >> (32 * i)) & data[i].permitted;
     }
     return (int)syscall(SYS_capset, &head, data);
 }
@@ -82,18 +85,7 @@ static int do_sysctl(struct plan *plan, const struct record *r)
     int fd = (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);
     if (fd < 0)
         return -1;
-    struct statfs status;
-    int failed = fstatfs(fd, &status);
-    if (!failed && status.f_type != PROC_SUPER_MAGIC) {
-        errno = ELOOP;
-        failed = -1;
-    }
-    if (!failed && write(fd, r->argv[1], r->length[1]) < 0)
-        failed = -1;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return failed;
+    return proc_write_to(fd, r->argv[1], r->length[1]);
 }
 
 static int do_loopback(void)
@@ -228,13 +220,17 @@ static int do_user(const struct record *r)
     if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         return -1;
     prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
-    return capabilities(0);
+    return capabilities(0, ~0ULL, ~0ULL);
 }
 
+/* What exec then makes of them: runtime/compile.py, `_rights`. */
 static int do_caps(const struct record *r)
 {
     uint64_t inheritable = strtoull(r->argv[0], NULL, 16), ambient = strtoull(r->argv[1], NULL, 16);
-    if (capabilities(inheritable) < 0)
+    /* plans of containers that were made by an earlier version have two words */
+    uint64_t permitted = r->argc > 3 ? strtoull(r->argv[2], NULL, 16) : ~0ULL;
+    uint64_t effective = r->argc > 3 ? strtoull(r->argv[3], NULL, 16) : ~0ULL;
+    if (capabilities(inheritable, permitted, effective) < 0)
         return -1;
     for (int cap = 0; cap < 64; cap++)
         if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
@@ -277,8 +273,12 @@ static int do_nest(struct plan *plan, const struct record *r)
     const char *const texts[] = {"deny", uids, gids};
     int file[3];
     plan->failing = r->argv[0];
-    int proc = plan->maps_there ? openat(plan->proc, "self", O_PATH | O_DIRECTORY | O_CLOEXEC)
-                                : open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* as for sysctls: a map that is written to some other file is none */
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+    int top = plan->maps_there ? plan->proc : (int)syscall(SYS_openat2, plan->root, "/proc", &how, sizeof how);
+    int proc = top < 0 ? -1 : openat(top, "self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (top >= 0 && !plan->maps_there)
+        close(top);
     if (proc < 0 || unshare(CLONE_NEWUSER) < 0)
         return -1;
     if (plan->maps_there && !plan->labels) {
@@ -291,18 +291,15 @@ static int do_nest(struct plan *plan, const struct record *r)
      * somebody waits for that (CVE-2016-9962), so it is for no longer than this */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     for (int i = 0; i < 3; i++)
-        file[i] = openat(proc, names[i], O_WRONLY | O_CLOEXEC);
+        file[i] = openat(proc, names[i], O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
     int saved = errno;
     close(proc);
     if (plan->joined)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     errno = saved;
-    for (int i = 0; i < 3; i++) {
-        ssize_t length = (ssize_t)strlen(texts[i]);
-        if (file[i] < 0 || write(file[i], texts[i], (size_t)length) != length)
+    for (int i = 0; i < 3; i++)
+        if (proc_write_to(file[i], texts[i], strlen(texts[i])) < 0)
             return -1;
-        close(file[i]);
-    }
     return 0;
 }
 

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "idmaps.h"
 
+#include "process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -60,18 +62,6 @@ static int own_only(const struct map *m, unsigned long own)
     return m->words == 5 && strtoul(m->word[3], NULL, 10) == own && strtoul(m->word[4], NULL, 10) == 1;
 }
 
-int write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t wrote = write(fd, text, strlen(text));
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return wrote < 0 ? -1 : 0;
-}
-
 /* A map is written by one write(2) whose lines must end in newlines. */
 static int write_map(pid_t pid, const struct map *m)
 {
@@ -85,13 +75,13 @@ static int write_map(pid_t pid, const struct map *m)
         return -1;
     }
     snprintf(path, sizeof path, "/proc/%d/%s_map", pid, m->kind);
-    return write_file(path, text);
+    return proc_write(AT_FDCWD, path, text);
 }
 
 static void map_own(const struct map *uid, const struct map *gid)
 {
     /* required since Linux 3.19: otherwise leaving a group could gain access that membership denies */
-    if (write_file("/proc/self/setgroups", "deny") < 0 && errno != ENOENT)
+    if (proc_write(AT_FDCWD, "/proc/self/setgroups", "deny") < 0 && errno != ENOENT)
         fail("cannot write /proc/self/setgroups: %s", strerror(errno));
     if (write_map(getpid(), uid) < 0)
         fail("cannot write /proc/self/uid_map: %s", strerror(errno));
@@ -114,6 +104,7 @@ static pid_t run_mapper(struct map *m, pid_t target, int *complaint)
     if (child == 0) {
         dup2(ends[1], 1);
         dup2(ends[1], 2);
+        close_from(3);
         char *environment[] = {NULL};
         execve(m->program, m->word, environment);
         dprintf(2, "%s", strerror(errno));

@@ -18,6 +18,5 @@ extern int error_fd;      /* where `fail` writes */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void split(struct map *m);                  /* `text` into `word` */
 int maps_inside_zero(const struct map *m);
-int write_file(const char *path, const char *text);
 void new_user_namespace(void);              /* this process is in it, and mapped, when it returns */
 #endif

@@ -12,6 +12,7 @@
 #include "joining.h"
 #include "mirror.h"
 #include "mounts.h"
+#include "process.h"
 #include "sealed.h"
 #include "streams.h"
 
@@ -158,9 +159,7 @@ static void reset_signals(void)
 {
     sigset_t none;
     sigemptyset(&none);
-    for (int number = 1; number < 65; number++)
-        if (number != SIGKILL && number != SIGSTOP && number != 32 && number != 33 && number != 34)
-            signal(number, SIG_DFL);
+    default_signals();
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

@@ -3,6 +3,7 @@
 
 #include "companions.h"
 #include "ops.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +13,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    int failed = write(fd, text, strlen(text)) < 0;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return failed ? -1 : 0;
-}
 
 static pid_t run_mapper(const char *program, const char *map, pid_t target, const char *errors)
 {
@@ -38,6 +27,8 @@ static pid_t run_mapper(const char *program, const char *map, pid_t target, cons
     int log = open(errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, 2);
     unblock();
+    /* it runs as root of the host */
+    close_from(3);
     execv(program, argv);
     _exit(127);
 }
@@ -48,14 +39,14 @@ int map_ids(const struct idmap *map, const char *error_log, pid_t pid, struct fa
     if (!map->newuidmap[0]) {
         if (!map->drop_groups) {
             snprintf(path, sizeof path, "/proc/%d/setgroups", pid);
-            if (write_file(path, "deny") < 0)
+            if (proc_write(AT_FDCWD, path, "deny") < 0)
                 return report(failure, ORDER_MAP, errno, path);
         }
         snprintf(path, sizeof path, "/proc/%d/gid_map", pid);
-        if (write_file(path, map->gids) < 0)
+        if (proc_write(AT_FDCWD, path, map->gids) < 0)
             return report(failure, ORDER_MAP, errno, path);
         snprintf(path, sizeof path, "/proc/%d/uid_map", pid);
-        return write_file(path, map->uids) < 0 ? report(failure, ORDER_MAP, errno, path) : 0;
+        return proc_write(AT_FDCWD, path, map->uids) < 0 ? report(failure, ORDER_MAP, errno, path) : 0;
     }
     /* side by side: one after the other takes twice the time, and each takes as long as all mounts */
     int status[2] = {0, 0};

@@ -39,18 +39,6 @@ int plan_open_in_root(struct plan *plan, const char *path, int flags)
     return (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);
 }
 
-int plan_write(int directory, const char *path, const char *text)
-{
-    int fd = openat(directory, path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t length = (ssize_t)strlen(text), wrote = write(fd, text, (size_t)length);
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return wrote == length ? 0 : -1;
-}
-
 /* Opened and not mknod(2): fuse-overlayfs forgets to write down the owner of what that makes, and then
  * cannot find it (xattr_permissions). */
 static int make_file(int parent, const char *name, mode_t kind)

@@ -35,7 +35,7 @@ enum op {
     OP_CWD,            /* path create("1") */
     OP_BOUNDING,       /* mask */
     OP_USER,           /* uid gid group... */
-    OP_CAPS,           /* inheritable ambient */
+    OP_CAPS,           /* inheritable ambient permitted effective: hexadecimal masks */
     OP_NO_NEW_PRIVS,   /* - */
     OP_SECCOMP,        /* flags program */
     OP_NEST,           /* uid gid: a second user namespace for one id */

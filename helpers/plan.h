@@ -34,6 +34,5 @@ int do_create_op(struct plan *plan, const struct record *record);   /* gate.c */
 int do_join_op(struct plan *plan, const struct record *record);     /* joining.c */
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
 int plan_set_labels(struct plan *plan);                             /* treatment.c */
-int plan_write(int directory, const char *path, const char *text);
 #define OP_UNKNOWN_HERE 1
 #endif

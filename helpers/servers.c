@@ -74,6 +74,7 @@ int servers_start(struct servers *servers, const struct orders *o, pid_t target)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != monitor)
         _exit(126);
+    close_from(3);
     execv(server->argv[0], server->argv);
     _exit(127);
 }

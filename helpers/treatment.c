@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "treatment.h"
 
+#include "process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -89,11 +91,11 @@ int plan_set_labels(struct plan *plan)
         char path[64];
         plan->failing = plan->label[i][1];
         snprintf(path, sizeof path, "self/attr/%s", plan->label[i][0]);
-        int failed = plan_write(plan->proc, path, plan->label[i][1]);
+        int failed = proc_write(plan->proc, path, plan->label[i][1]);
         if (failed && errno == ENOENT && strchr(plan->label[i][0], '/')) {
             /* before Linux 5.1 the only security module had the directory to itself */
             if (faccessat(plan->proc, path, F_OK, 0) < 0)
-                failed = plan_write(plan->proc, "self/attr/exec", plan->label[i][1]);
+                failed = proc_write(plan->proc, "self/attr/exec", plan->label[i][1]);
             else
                 errno = ENOENT;
         }
@@ -110,7 +112,8 @@ int do_treatment_op(struct plan *plan, const struct record *r)
     case OP_RLIMIT:
         return do_rlimit(r);
     case OP_OOM_SCORE:
-        return plan_write(AT_FDCWD, "/proc/self/oom_score_adj", r->argv[0]);
+        /* before the pivot; a plan of an earlier version has it after, where /proc may be the image's */
+        return proc_write(AT_FDCWD, "/proc/self/oom_score_adj", r->argv[0]);
     case OP_PERSONALITY:
         return personality(strtoul(r->argv[0], NULL, 16)) < 0 ? -1 : 0;
     case OP_IO_PRIORITY:

@@ -54,8 +54,11 @@ def _process(container: Container, options: ExecOptions, config: Json) -> Json:
     if options.privileged:
         from rootless.runtime import capabilities
 
-        names = capabilities.adjust(["ALL"], [], True)
-        process["capabilities"] = {"bounding": names, "ambient": [], "inheritable": []}
+        process["capabilities"] = {"bounding": capabilities.adjust(["ALL"], [], True)}
+    # other users than root get only the bounds, as in a container that is made for them
+    bounding = process["capabilities"]["bounding"]
+    held = [] if process["user"]["uid"] else bounding
+    process["capabilities"] = {**process["capabilities"], "permitted": held, "effective": held}
     return process
 
 

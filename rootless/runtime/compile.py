@@ -110,7 +110,9 @@ def plan(
     # the namespace starts as a copy of the caller's: from here nothing may travel back or forth
     wanted = linux.get("rootfsPropagation") or "rprivate"
     first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
-    ops: list[Record] = [*_labels(process), *_time_offsets(linux)]
+    # mount points have modes of their own, not the caller's
+    ops: list[Record] = [("umask", ("22",)), *_oom_score(process), *_labels(process)]
+    ops += _time_offsets(linux)
     if covered_proc and _nests(process, single):
         ops.append(("host-proc", ()))
     ops.append(("propagation", ("/", str(mounts.MS_REC | first))))
@@ -137,7 +139,8 @@ def plan(
         ops.append(("propagation", ("/", str(mounts.propagation(wanted)))))
     # sysctls before /proc/sys becomes read-only; masks after everything that still needs /proc
     ops += [
-        ("sysctl", (_sysctl(key), str(value))) for key, value in (linux.get("sysctl") or {}).items()
+        ("sysctl", (sysctl_path(key), str(value)))
+        for key, value in (linux.get("sysctl") or {}).items()
     ]
     if linux.get("readonlyPaths"):
         ops.append(("readonly", tuple(linux["readonlyPaths"])))
@@ -179,7 +182,7 @@ def _names(config: Json, made: int, gate: Gate | None, own_name: bool) -> list[R
     return [(key, (config[key], *rest)) for key in ("hostname", "domainname") if config.get(key)]
 
 
-def _sysctl(key: str) -> str:
+def sysctl_path(key: str) -> str:
     """A key as a path below /proc/sys; as sysctl(8) reads it, by the separator that comes first."""
     dot, slash = key.find("."), key.find("/")
     if slash >= 0 and (dot < 0 or slash < dot):
@@ -256,7 +259,7 @@ def join_plan(
     of the container's configuration, where that says something about every process.
     `covered_proc`: as in `plan`.
     """
-    ops: list[Record] = [*_labels(process), *_affinity(process, "initial")]
+    ops = [*_oom_score(process), *_labels(process), *_affinity(process, "initial")]
     if covered_proc and _nests(process, single):
         ops.append(("host-proc", ()))
     if cgroup:
@@ -319,8 +322,10 @@ def _process(
             ("rlimit", (str(RLIMITS[limit["type"]]), str(limit["soft"]), str(limit["hard"])))
         )
     ops += _scheduling(process)
-    if user.get("umask") is not None:
-        ops.append(("umask", (format(user["umask"], "o"),)))
+    # the specification would leave the caller's where none is named; runc and crun have this one,
+    # and what a person has chosen for files of the host is nothing that an image should notice
+    umask = user.get("umask")
+    ops.append(("umask", (format(0o022 if umask is None else umask, "o"),)))
     ops.append(("cwd", (process["cwd"], "0" if joins else "1")))
     if _nests(process, single):
         ops.append(("nest", (str(uid), str(gid))))
@@ -335,9 +340,7 @@ def _process(
     if not joins and gate is None:
         # changing ids cleared it, so it is asked for only now
         ops.append(("pdeathsig", (_KILL,)))
-    ambient = capabilities.mask(caps.get("ambient") or ())
-    inheritable = capabilities.mask(caps.get("inheritable") or ()) | ambient
-    ops.append(("caps", (format(inheritable, "x"), format(ambient, "x"))))
+    ops.append(_rights(caps, bounding, uid, bool(process.get("noNewPrivileges"))))
     if process.get("noNewPrivileges"):
         ops.append(("no-new-privs", ()))
     # what the launcher needs memory or further calls for comes before a filter that may forbid them
@@ -355,7 +358,37 @@ def _process(
     return ops
 
 
+def _rights(caps: Json, bounding: int, uid: int, confined: bool) -> Record:
+    """The sets before exec, which makes of them what the process has.  See capabilities(7).
+
+    `confined` (no_new_privs): exec gives nothing that was not permitted before, neither to root nor
+    by file capabilities; so what is permitted is what was asked for.  Without it root gets the
+    bounding set and everybody else the ambient one, whatever was permitted; what matters then is
+    that a filter is loaded (CAP_SYS_ADMIN), and that root gains nothing at exec, for with that the
+    kernel would take the signal for the parent's death from it, and make it undumpable.
+    """
+    masks = [
+        capabilities.mask(caps.get(kind) or ())
+        for kind in ("inheritable", "ambient", "permitted", "effective")
+    ]
+    inheritable, ambient, permitted, effective = masks
+    # as the kernel and other runtimes have it: only what is both can be ambient
+    ambient &= permitted & inheritable
+    if not confined:
+        loads = 1 << capabilities.NUMBERS["CAP_SYS_ADMIN"]
+        permitted |= loads | (bounding if uid == 0 else 0)
+        effective = permitted if uid == 0 else effective | loads
+    words = (inheritable, ambient, permitted, effective & permitted)
+    return "caps", tuple([format(word, "x") for word in words])
+
+
 # What few configurations have: its module is loaded for those alone.
+
+
+def _oom_score(process: Json) -> list[Record]:
+    """Before anything else: /proc is the host's still, and no image decides what its names mean."""
+    wanted = process.get("oomScoreAdj")
+    return [] if wanted is None else [("oom-score", (str(wanted),))]
 
 
 def _labels(process: Json) -> list[Record]:

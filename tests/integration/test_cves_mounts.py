@@ -207,7 +207,7 @@ def test_cve_writes_to_proc_are_not_led_elsewhere(
     trusting = (
         Change("helpers/confine.c", ".resolve = RESOLVE_NO_SYMLINKS | RESOLVE_IN_ROOT};",
                ".resolve = RESOLVE_IN_ROOT};"),
-        Change("helpers/confine.c", "if (!failed && status.f_type != PROC_SUPER_MAGIC) {",
+        Change("helpers/process.c", "if (!failed && status.f_type != PROC_SUPER_MAGIC) {",
                "if (0) {"),
     )  # fmt: skip
     assert landed(variant(*trusting)).startswith("written")

@@ -137,8 +137,8 @@ def test_cve_2024_21626_nothing_of_the_host_is_open(variant: Variant) -> None:  
 
 INHERIT = Change(
     "rootless/runtime/compile.py",
-    'inheritable = capabilities.mask(caps.get("inheritable") or ()) | ambient',
-    "inheritable = bounding",
+    "inheritable, ambient, permitted, effective = masks",
+    "inheritable, ambient, permitted, effective = bounding, *masks[1:]",
 )
 
 
@@ -183,8 +183,8 @@ def test_cve_rights_of_another_user(
     assert effective() == 0
     ambient = Change(
         "rootless/runtime/compile.py",
-        'ambient = capabilities.mask(caps.get("ambient") or ())',
-        "ambient = bounding",
+        "inheritable, ambient, permitted, effective = masks",
+        "inheritable = ambient = permitted = effective = bounding",
     )
     assert effective(ambient) != 0
 
