@@ -29,7 +29,7 @@ _OLD = {
 def resources(table: Json) -> limits.Resources:
     """Limits of a configuration.  Raises UsageError for what version 2 does not have.
 
-    `devices` is about nodes that root of a user namespace cannot make: nothing has to be done.
+    `devices` is for root of the host alone, and applied elsewhere: devices.py.
     """
     made = limits.Resources()
     table = table or {}

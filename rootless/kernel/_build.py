@@ -36,6 +36,8 @@ builder.cdef(
     long rl_capset(uint64_t effective, uint64_t permitted, uint64_t inheritable);
     long rl_pidfd_open(int pid, unsigned flags);
     long rl_pidfd_send_signal(int fd, int number);
+    long rl_bpf_prog_load(unsigned type, const char *code, size_t size);
+    long rl_bpf_prog_attach(int target, int program, unsigned type, unsigned flags);
     long rl_mknodat(int dirfd, const char *path, unsigned mode, uint64_t device);
     long rl_fchownat(int dirfd, const char *path, unsigned uid, unsigned gid, int flags);
     long rl_fchmodat2(int dirfd, const char *path, unsigned mode, int flags);
@@ -216,6 +218,23 @@ builder.set_source(
     static long rl_pidfd_send_signal(int fd, int number)
     {
         RESULT(syscall(nr_pidfd_send_signal, fd, number, (void *)0, 0));
+    }
+
+    static long rl_bpf_prog_load(unsigned type, const char *code, size_t size)
+    {
+        struct {
+            uint32_t type, count;
+            uint64_t code, license;
+            uint64_t unused[8];
+        } wanted = {type, (uint32_t)(size / 8), (uintptr_t)code, (uintptr_t)"", {0}};
+        RESULT(syscall(SYS_bpf, 5, &wanted, sizeof wanted));
+    }
+
+    static long rl_bpf_prog_attach(int target, int program, unsigned type, unsigned flags)
+    {
+        struct { uint32_t target, program, type, flags; } wanted = {
+            (uint32_t)target, (uint32_t)program, type, flags};
+        RESULT(syscall(SYS_bpf, 8, &wanted, sizeof wanted));
     }
 
     static long rl_mknodat(int dirfd, const char *path, unsigned mode, uint64_t device)

@@ -322,3 +322,11 @@ class Kernel:
     def pidfd_send_signal(self, pidfd: int, number: int) -> None:
         """Send a signal to exactly that process; pidfd_send_signal(2)."""
         _checked(_lib.rl_pidfd_send_signal(pidfd, number))
+
+    def bpf_prog_load(self, kind: int, code: bytes) -> int:
+        """A descriptor of a program that the kernel has found to be safe; bpf(2)."""
+        return _checked(_lib.rl_bpf_prog_load(kind, code, len(code)))
+
+    def bpf_prog_attach(self, target: int, program: int, kind: int, flags: int) -> None:
+        """Have it asked at `target`, here a cgroup; bpf(2)."""
+        _checked(_lib.rl_bpf_prog_attach(target, program, kind, flags))

@@ -10,7 +10,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import HostError, UsageError
-from rootless.runtime import compile, mounts, schema, seccomp
+from rootless.runtime import compile, mounts, realroot, schema, seccomp
 from rootless.userns import helpers
 from rootless.userns.idmap import IdMaps
 
@@ -45,6 +45,8 @@ class Bundle:
         self.config = _complete(self.config, self.directory, self.told)
         self.maps = self._maps()
         self.single = self._is_single()
+        if self.of_host:
+            realroot.refuse_sysctls(self.config["linux"])
         if self.single:
             self.told += what_one_id_cannot(self.config["process"])
 
@@ -64,6 +66,12 @@ class Bundle:
         ]
         found.sort(key=lambda one: one[0] != compile.CLONE["user"])
         return found
+
+    @property
+    def of_host(self) -> bool:
+        """Whether its root is the host's, whom no user namespace keeps from anything."""
+        types = {one["type"] for one in self.config["linux"]["namespaces"]}
+        return "user" not in types and realroot.is_host_root()
 
     def _maps(self) -> IdMaps | None:
         linux = self.config["linux"]
