@@ -3,7 +3,8 @@
  *   rootless-create ORDERS CHANNEL
  *
  * CHANNEL is a stream socket to the runtime, whose frames are the monitor's: M and G place us in a
- * cgroup, H asks for hooks (one byte answers), R tells the pid, F a failure.  When it has ended, the
+ * cgroup, H asks for hooks (one byte answers), R tells the pid (one byte answers that it is written
+ * down; without, the process is killed), F a failure.  When it has ended, the
  * container's process belongs to whoever reaps for us (conmon, containerd's shim, init).  With the
  * order `wait` it stays, passes signals on and ends as the process ends; a terminal that goes to no
  * console socket is then the caller's own, and without a terminal it carries the streams (mirror.h).
@@ -103,6 +104,8 @@ int main(int argc, char **argv)
     int cgroup = -1;
     if (argc != 3 || orders_read(&orders, argv[1]) < 0)
         return 125;
+    /* with SIGCHLD ignored by our caller nobody could be waited for */
+    signal(SIGCHLD, SIG_DFL);
     orders.channel = atoi(argv[2]);
     /* the channel, the socket to wait at, orders and plan */
     for (int fd = orders.channel; fd < orders.channel + 4; fd++)
@@ -131,6 +134,18 @@ int main(int argc, char **argv)
         return 125;
     }
     uint32_t pid = (uint32_t)made.pid;
+    char answer = 0;
+    ssize_t got;
     tell('R', &pid, 4);
+    /* until the pid is written down nobody else could find the process */
+    do
+        got = recv(orders.channel, &answer, 1, 0);
+    while (got < 0 && errno == EINTR);
+    if (got != 1 || answer != 'k') {
+        kill(made.pid, SIGKILL);
+        waitpid(made.pid, NULL, 0);
+        return 125;
+    }
+    close(orders.channel);
     return orders.wait ? stay() : 0;
 }

@@ -42,12 +42,18 @@ def _one(hook: Json, where: str, state: bytes) -> None:
     import os
     import subprocess
 
+    # a file without a name and not a pipe: a hook that does not read, or leaves somebody behind who
+    # does not, is not waited for
+    given = os.memfd_create("state", os.MFD_CLOEXEC)
     env = dict(word.partition("=")[::2] for word in hook.get("env") or ())
     try:
+        with open(given, "wb", closefd=False) as file:
+            file.write(state)
+        os.lseek(given, 0, os.SEEK_SET)
         done = subprocess.run(
             hook.get("args") or [hook["path"]],
             executable=hook["path"],
-            input=state,
+            stdin=given,
             env=env,
             timeout=hook.get("timeout"),
             # what it prints is for people, and the output of a runtime belongs to its caller
@@ -60,5 +66,7 @@ def _one(hook: Json, where: str, state: bytes) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise HookFailure(f"{where}: cannot run {hook['path']}: {reason}") from None
+    finally:
+        os.close(given)
     if done.returncode:
         raise HookFailure(f"{where}: {hook['path']} ended with status {done.returncode}")

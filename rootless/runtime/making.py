@@ -87,7 +87,13 @@ def make(
     place: Place | None,
     listener: _socket.socket | None,
     runtime_hooks: Callable[[int], None] | None,
+    write_down: Callable[[int], None] | None = None,
 ) -> Process:
+    """The process, once `write_down` has been called with its pid.
+
+    Until then it ends with the helper, and the helper ends with us: one that nobody has written
+    down could never be found.
+    """
     import _socket
 
     log = os.path.join(box.directory, f"{os.getpid()}.{time.monotonic_ns()}.log")
@@ -107,6 +113,12 @@ def make(
         helper = _spawn(first, passed)
         theirs.close()
         pid = _converse(ours, place, box, runtime_hooks, log)
+        if write_down is not None:
+            write_down(pid)
+        try:
+            ours.sendall(b"k")
+        except OSError:
+            raise RuntimeFailure("the container could not be made: the helper was killed") from None
         if not wanted.wait:
             os.waitpid(helper, 0)
         return Process(pid, helper)
@@ -174,7 +186,7 @@ def _converse(
         number = int.from_bytes(payload[:4], "little")
         if kind == b"M" and place is not None:
             path = place(number)
-            box.record["cgroup"] = path
+            box.note_cgroup(path)
             data = path.encode()
             channel.sendall(b"G\0\0\0" + len(data).to_bytes(4, "little") + data)
         elif kind == b"H" and runtime_hooks is not None:
@@ -187,11 +199,7 @@ def _converse(
                 from rootless.runtime import listener
 
                 rules = box.record["config"]["linux"]["seccomp"]
-                try:
-                    listener.hand_over(rules, box.state(), number, handed)
-                except RuntimeFailure:
-                    os.kill(number, 9)
-                    raise
+                listener.hand_over(rules, box.state(), number, handed)
             return number
         elif kind == b"F":
             raise failure(payload[4:8], payload[8:12], payload[12:], log)
@@ -266,6 +274,11 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
     if name == "label":
         field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"
         return RuntimeFailure(f'process.{field}: "{text.removeprefix("exec ")}": {reason}')
+    if name == "caps":
+        return RuntimeFailure(
+            f"process.capabilities: the kernel refuses these sets: {reason}",
+            hint="what is inheritable must be in the bounding set as well",
+        )
     if name == "seccomp" and code == 22:
         return RuntimeFailure(
             f"linux.seccomp: the filter cannot be loaded: {reason}",

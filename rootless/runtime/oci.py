@@ -51,11 +51,13 @@ def create(
         "single": bundle.single,
         "keyring": wanted.keyring,
         "cgroup": "",
+        "boot": states.boot_id(),
+        "maker": [os.getpid(), states.start_time(os.getpid())],
     }
     if waits or _asks_for_state(config["hooks"]):
         # who starts at once is in its first state for no longer than the file takes to be written
         box.save()
-    listener = _listen(box.directory) if waits else None
+    listener, waiting = _listen(box.directory) if waits else (None, None)
     number = 4 + wanted.preserve_fds if waits else -1
     before = {**box.state(), "status": "creating", "pid": -1}
     told = [
@@ -85,18 +87,18 @@ def create(
         for kind in ("prestart", "createRuntime"):
             hooks.run(config["hooks"].get(kind), kind, {**before, "pid": pid})
 
-    try:
-        made = making.make(box, plan, orders, wanted, place, listener, runtime_hooks)
-    finally:
-        if listener is not None:
-            listener.close()
-    box.record.update(status="created", pid=made.pid, pidStart=states.start_time(made.pid))
-    try:
+    def write_down(pid: int) -> None:
+        box.record.update(status="created", pid=pid, pidStart=states.start_time(pid))
         box.save()
-    except BaseException:
-        # on a full disk, say: nobody could find it any more
-        signal(box, 9)
-        raise
+
+    try:
+        made = making.make(box, plan, orders, wanted, place, listener, runtime_hooks, write_down)
+        if waiting is not None:
+            waiting.send(b"k")
+    finally:
+        for one in (listener, waiting):
+            if one is not None:
+                one.close()
     made.waits = waits
     return made
 
@@ -106,18 +108,23 @@ def _asks_for_state(configured: Json) -> bool:
     return any(configured.get(kind) for kind in ("prestart", "createRuntime", "createContainer"))
 
 
-def _listen(directory: str) -> _socket.socket:
-    """The socket at which the process waits; by the directory's descriptor, as names are short."""
+def _listen(directory: str) -> tuple[_socket.socket, _socket.socket]:
+    """The socket at which the process waits; by the directory's descriptor, as names are short.
+
+    And a connection of ours to it, the first: when it ends without a word, so does the process.
+    """
     import _socket
 
-    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
+    listener, waiting = (_socket.socket(_socket.AF_UNIX, kind) for _ in range(2))
     fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         listener.bind(f"/proc/self/fd/{fd}/start")
-        listener.listen(1)
+        listener.listen(2)
+        waiting.connect(f"/proc/self/fd/{fd}/start")
     finally:
         os.close(fd)
-    return listener
+    return listener, waiting
 
 
 def start(box: Box) -> None:
@@ -224,15 +231,26 @@ def _differs(pid: int, kind: str) -> bool:
 
 def signal(box: Box, number: int) -> None:
     """Send a signal to the first process, by a descriptor of it: a pid may be another's by now."""
+    _signal_process(box.record.get("pid", 0), box.record.get("pidStart", 0), box, number)
+
+
+def end_maker(box: Box) -> None:
+    """Kill the `create` that is at work on it, and with that what it makes."""
+    pid, began = box.record.get("maker") or (0, 0)
+    _signal_process(pid, began, box, 9)
+
+
+def _signal_process(pid: int, began: int, box: Box, number: int) -> None:
     from rootless import kernel
 
-    pid = box.record["pid"]
+    if not pid:
+        return
     try:
         fd = kernel.calls.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        if box.alive():
+        if box.is_process(pid, began):
             kernel.calls.pidfd_send_signal(fd, number)
     except ProcessLookupError:
         pass
@@ -240,28 +258,66 @@ def signal(box: Box, number: int) -> None:
         os.close(fd)
 
 
+def signal_all(box: Box, number: int) -> None:
+    """Send a signal to each process of the container, and to no other that gets a pid meanwhile."""
+    from rootless import kernel
+
+    listed = processes(box)
+    for first in range(0, len(listed), 200):
+        opened = {}
+        try:
+            for pid in listed[first : first + 200]:
+                try:
+                    opened[pid] = kernel.calls.pidfd_open(pid)
+                except OSError:
+                    continue
+            # a descriptor is of whom we mean if that one is one of ours after it was opened
+            for pid in set(processes(box)) & set(opened):
+                try:
+                    kernel.calls.pidfd_send_signal(opened[pid], number)
+                except (ProcessLookupError, PermissionError):
+                    continue
+        finally:
+            for fd in opened.values():
+                os.close(fd)
+
+
 def processes(box: Box) -> list[int]:
-    """Host pids of all processes of the container: of its pid namespace or its cgroup."""
-    path = box.record.get("cgroup")
-    found = set()
-    if path:
-        for directory, _, _ in os.walk(path):
-            try:
-                with open(directory + "/cgroup.procs", encoding="ascii") as file:
-                    found |= {int(line) for line in file}
-            except OSError:
-                continue
+    """Host pids of all processes of the container: of its own pid namespace, and of its cgroup.
+
+    Without either its first process alone is known, and none when that has ended.
+    """
+    path = box.cgroup()
+    found: set[int] = set()
+    for directory, _, _ in os.walk(path) if path else ():
+        try:
+            with open(directory + "/cgroup.procs", encoding="ascii") as file:
+                found |= {int(line) for line in file}
+        except OSError:
+            continue
+    pid = box.record.get("pid", 0)
+    if box.alive():
+        found.add(pid)
+        # of a joined namespace others are the most
+        made = compile.clone_flags(box.record["config"]) & compile.CLONE["pid"]
+        found |= _in_namespace_of(box, pid) if made else set()
+    return sorted(one for one in found if one)
+
+
+def _in_namespace_of(box: Box, pid: int) -> set[int]:
+    """All of its pid namespace, which ends with its first process."""
     try:
-        own = os.stat(f"/proc/{box.record['pid']}/ns/pid").st_ino
-        if own != os.stat("/proc/self/ns/pid").st_ino:
-            found |= {
-                int(name) for name in os.listdir("/proc") if name.isdigit() and _in(name, own)
-            }
-        else:
-            found.add(box.record["pid"])
+        # while it is open no other namespace gets its number
+        fd = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        pass
-    return sorted(pid for pid in found if pid)
+        return set()
+    try:
+        own = os.fstat(fd).st_ino
+        if not box.alive():
+            return set()
+        return {int(name) for name in os.listdir("/proc") if name.isdigit() and _in(name, own)}
+    finally:
+        os.close(fd)
 
 
 def _in(name: str, namespace: int) -> bool:

@@ -1,8 +1,9 @@
 """The containers of the OCI runtime's command: their directories below `--root`, and their state.
 
 ROOT/ID/state.json is written when the container exists; ROOT/ID/start is the socket at which its
-process waits; ROOT/ID itself is what only one `create` can make.  A process is known by its pid and
-its start time, so a pid that is used again is nobody's.
+process waits; ROOT/ID/cgroup names its cgroup before the state does; ROOT/ID itself is what only
+one `create` can make, and is locked until that has made it.  A process is known by its pid, its
+start time and the boot, a cgroup by its path and its number: what others use by now is nobody's.
 Source: runtime-spec runtime.md, "State".
 """
 
@@ -41,6 +42,15 @@ def start_time(pid: int) -> int:
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def boot_id() -> str:
+    """The kernel's name for this boot: start times are counted from it."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+            return file.read(64).decode().strip()
+    except OSError:
+        return ""
+
+
 class Box:
     """One container of a root directory: what was written about it, and what is true now."""
 
@@ -64,18 +74,60 @@ class Box:
         """Write the state file in one step."""
         documents.write(os.path.join(self.directory, "state.json"), self.record)
 
-    def lock(self) -> documents.Lock:
-        """Verbs that change it come one after the other.  Raises ContainerNotFound."""
-        try:
-            return documents.DirectoryLock(self.directory, blocking=True)
-        except FileNotFoundError:
-            raise ContainerNotFound(f'container "{self.id}" does not exist') from None
+    def lock(self, *, blocking: bool = True) -> documents.Lock:
+        """Verbs that change it come one after the other.
+
+        Raises ContainerNotFound, and BlockingIOError when not `blocking` and another is at work.
+        """
+        while True:
+            try:
+                lock = documents.DirectoryLock(self.directory, blocking=blocking)
+            except FileNotFoundError:
+                raise ContainerNotFound(f'container "{self.id}" does not exist') from None
+            try:
+                now = os.stat(self.directory)
+            except FileNotFoundError:
+                lock.close()
+                continue
+            if os.path.samestat(os.fstat(lock.fd), now):
+                return lock
+            # removed by the one who had it, and made anew since
+            lock.close()
+
+    def is_process(self, pid: int, began: int) -> bool:
+        """Whether a process that was written down lives."""
+        # 0: it had ended before it was written down
+        if not pid or not began or start_time(pid) != began:
+            return False
+        # start times are counted from the boot, and a root directory may outlive it
+        return self.record.get("boot", "") in ("", boot_id())
 
     def alive(self) -> bool:
         """Whether its first process lives."""
-        pid, began = self.record.get("pid", 0), self.record.get("pidStart", 0)
-        # 0: it had ended before it was written down
-        return bool(pid and began) and start_time(pid) == began
+        return self.is_process(self.record.get("pid", 0), self.record.get("pidStart", 0))
+
+    def note_cgroup(self, path: str) -> None:
+        """Write down its cgroup, before a process is in it that could be lost."""
+        if path:
+            self.record["cgroup"] = path
+            self.record["cgroupNode"] = os.stat(path).st_ino
+            text = f"{self.record['cgroupNode']} {path}"
+            documents.write_bytes(os.path.join(self.directory, "cgroup"), text.encode())
+
+    def cgroup(self) -> str:
+        """Path of its cgroup, "" for none or when there is another one at this path by now."""
+        path, node = self.record.get("cgroup") or "", self.record.get("cgroupNode", 0)
+        if not self.record:
+            try:
+                with open(os.path.join(self.directory, "cgroup"), encoding="utf-8") as file:
+                    number, _, path = file.read().partition(" ")
+                node = int(number)
+            except (OSError, ValueError):
+                return ""
+        try:
+            return path if path and node in (0, os.stat(path).st_ino) else ""
+        except OSError:
+            return ""
 
     def status(self) -> str:
         """creating, created, running, paused or stopped."""
@@ -88,7 +140,7 @@ class Box:
         return "paused" if self._frozen() else "running"
 
     def _frozen(self) -> bool:
-        path = self.record.get("cgroup")
+        path = self.cgroup()
         if not path:
             return False
         try:
@@ -125,8 +177,11 @@ class Box:
         return status
 
 
-def make(root: str, identifier: str) -> Box:
-    """Take an id.  Raises Conflict when somebody has it."""
+def make(root: str, identifier: str) -> tuple[Box, documents.Lock]:
+    """Take an id; its box, and the lock that is held until it is made.
+
+    Raises Conflict when somebody has it.
+    """
     box = Box(root, identifier)
     os.makedirs(root, 0o700, exist_ok=True)
     try:
@@ -134,7 +189,7 @@ def make(root: str, identifier: str) -> Box:
         os.mkdir(box.directory, 0o700)
     except FileExistsError:
         raise Conflict(f'container "{identifier}" exists already') from None
-    return box
+    return box, box.lock()
 
 
 def every(root: str) -> list[Box]:

@@ -70,6 +70,17 @@ def make_wanted(given: Given, *, wait: bool = False) -> making.Wanted:
 
 
 def _place(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], str] | None:
+    place = _cgroup(shared, bundle, identifier)
+    rules = (bundle.config["linux"].get("resources") or {}).get("devices")
+    if rules and bundle.of_host:
+        from rootless.cgroups import devices
+
+        if devices.restricts(rules):
+            return devices.confining(place, rules)
+    return place
+
+
+def _cgroup(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], str] | None:
     linux = bundle.config["linux"]
     asked = linux.get("resources")
     name = _manager_name(shared)
@@ -88,6 +99,7 @@ def _place(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], s
 def _make(
     shared: Shared, given: Given, identifier: str, *, wait: bool, waits: bool = True
 ) -> tuple[Box, making.Process]:
+    from rootless.cli.oci import passing
     from rootless.runtime.bundles import Bundle
 
     states.check_id(identifier)
@@ -95,8 +107,10 @@ def _make(
     bundle = Bundle(given["bundle"] or ".", given["config"] or "")
     warn(shared, bundle.told)
     place = _place(shared, bundle, identifier)
-    box = states.make(root_of(shared), identifier)
+    passing.hold()
+    box, lock = states.make(root_of(shared), identifier)
     try:
+        passing.release(ends=not wait)
         return box, oci.create(box, bundle, wanted, place, waits=waits)
     except hooks.HookFailure:
         # runtime-spec, lifecycle steps 3 to 5: go on at step 12, whose end is poststop
@@ -108,9 +122,15 @@ def _make(
     except BaseException:
         _forget(box)
         raise
+    finally:
+        lock.close()
 
 
 def _forget(box: Box) -> None:
+    oci.signal(box, 9)
+    if box.cgroup():
+        _kill_all(box, 9)
+    oci.wait_end(box, 10)
     _remove_cgroup(box)
     try:
         for name in documents.names_in(box.directory):
@@ -121,7 +141,7 @@ def _forget(box: Box) -> None:
 
 
 def _remove_cgroup(box: Box) -> None:
-    path = box.record.get("cgroup")
+    path = box.cgroup()
     if path:
         from rootless.cgroups import tree
 
@@ -136,8 +156,9 @@ def create(shared: Shared, given: Given, words: list[str]) -> None:
 def start(shared: Shared, given: Given, words: list[str]) -> None:
     """Let it go on."""
     box = box_of(shared, words)
+    box.must_be("created")
     with box.lock():
-        oci.start(box)
+        oci.start(box.load())
 
 
 def run(shared: Shared, given: Given, words: list[str]) -> int:
@@ -186,34 +207,35 @@ def kill(shared: Shared, given: Given, words: list[str]) -> None:
 
 
 def _kill_all(box: Box, number: int) -> None:
-    path = box.record.get("cgroup")
+    path = box.cgroup()
     if number == 9 and path:
         from rootless.cgroups import tree
 
         if tree.kill(path):
             return
-    for pid in oci.processes(box):
-        try:
-            os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            continue
+    oci.signal_all(box, number)
 
 
 def delete(shared: Shared, given: Given, words: list[str]) -> None:
     """Remove it."""
     if given["regex"]:
         raise UsageError("--regex cannot be had", hint="name each container")
+    box = states.Box(root_of(shared), words[0])
     try:
-        box = box_of(shared, words)
+        lock = _lock_to_delete(box, given["force"])
     except ContainerNotFound:
         if not given["force"]:
             raise
-        # what a killed `create` left behind has no state
-        left = states.Box(root_of(shared), words[0])
-        if os.path.isdir(left.directory):
-            _forget(left)
         return
-    with box.lock():
+    with lock:
+        try:
+            box.load()
+        except ContainerNotFound:
+            if not given["force"]:
+                raise
+            # what a killed `create` left behind
+            _forget(box)
+            return
         status = box.status()
         if not box.record["pid"]:
             _forget(box)
@@ -231,9 +253,29 @@ def delete(shared: Shared, given: Given, words: list[str]) -> None:
         _delete(shared, box)
 
 
+def _lock_to_delete(box: Box, force: bool) -> documents.Lock:
+    """The lock, which whoever makes the container has meanwhile; by force that one is ended."""
+    try:
+        return box.lock(blocking=False)
+    except BlockingIOError:
+        pass
+    try:
+        making = box.load().status() == "creating"
+    except ContainerNotFound:
+        making = False
+    if making and not force:
+        raise Conflict(
+            f'container "{box.id}" is being created',
+            hint="rootless-runtime delete --force ends that",
+        )
+    if making:
+        oci.end_maker(box)
+    return box.lock()
+
+
 def _delete(shared: Shared, box: Box) -> None:
     # without a pid namespace of its own others may be left, and a cgroup goes only when it is empty
-    if box.record.get("cgroup"):
+    if box.cgroup():
         _kill_all(box, 9)
         _remove_cgroup(box)
     warn(shared, oci.remove(box))

@@ -30,7 +30,7 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
     process, told = _process(box, given, words[1:])
     warn(shared, told)
     wanted = make_wanted(given, wait=not given["detach"])
-    cgroup, place = box.record.get("cgroup") or "", None
+    cgroup, place = box.cgroup(), None
     if cgroup and given["cgroup"]:
         if ".." in given["cgroup"].split("/"):
             raise UsageError(f"--cgroup {given['cgroup']} leads out of the container's")
@@ -39,7 +39,7 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
         from rootless.cgroups import joining
 
         if joining.must_be_asked(cgroup):
-            path = box.record["cgroup"]
+            path = box.cgroup()
 
             def place(pid: int) -> str:
                 joining.admit(path, pid)
@@ -147,7 +147,7 @@ def list_(shared: Shared, given: Given, words: list[str]) -> None:
 
 
 def _freeze(box: Box, on: bool) -> None:
-    path = box.record.get("cgroup")
+    path = box.cgroup()
     if not path:
         raise RuntimeFailure(
             f'container "{box.id}" has no cgroup, so it cannot be frozen',
@@ -199,7 +199,7 @@ def update(shared: Shared, given: Given, words: list[str]) -> None:
             if given[name] is not None:
                 table.setdefault(part, {})[field] = given[name]
     wanted = cgroups.resources(table)
-    path = box.record.get("cgroup")
+    path = box.cgroup()
     if not path:
         raise RuntimeFailure(f'container "{box.id}" has no cgroup, so it has no limits')
     memory = table.get("memory") or {}
@@ -260,7 +260,7 @@ def events(shared: Shared, given: Given, words: list[str]) -> None:
     box.must_be("running", "paused")
     seconds = _seconds(given["interval"] or "5s")
     while True:
-        path = box.record.get("cgroup")
+        path = box.cgroup()
         found = statistics.of_cgroup(path) if path else statistics.of_processes(oci.processes(box))
         data = {
             "cpu": {"usage": {"total": found.cpu * 1000}},

@@ -60,6 +60,10 @@ def main(arguments: list[str] | None = None, program: str = "rootless-runtime") 
 
 
 def _main(arguments: list[str] | None, program: str) -> int:
+    import _signal  # type: ignore[import-not-found,unused-ignore]
+
+    # ignored by our caller it would let the kernel reap what we wait for
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     words = sys.argv[1:] if arguments is None else list(arguments)
     shared: dict[str, Json] = {"program": program}
     try:
@@ -71,6 +75,8 @@ def _main(arguments: list[str] | None, program: str) -> int:
         return error.exit_code if error.exit_code in (126, 127) else 1
     except KeyboardInterrupt:
         return 130
+    except SystemExit as end:
+        return int(end.code or 0)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
