@@ -358,12 +358,13 @@ def test_labels_are_set_when_the_command_is_executed() -> None:
     process = {**FULL["process"], "apparmorProfile": "profile", "selinuxLabel": "u:r:t:s0"}
     plan = compile.join_plan(process, pid=1, start=2, namespaces=0)
     # before anything of the container could stand where the host's procfs is
-    assert plan[:2] == [
+    assert plan[:3] == [
+        ("oom-score", ("7",)),
         ("label", ("exec", "u:r:t:s0")),
         ("label", ("apparmor/exec", "exec profile")),
     ]
     made = compile.plan({**FULL, "process": process}, [], single=True)
-    assert made[0][0] == "label"
+    assert [name for name, _ in made[:3]] == ["umask", "oom-score", "label"]
     config = replaced(FULL, ("linux", "mountLabel"), "u:r:t:s0:c1,c2")
     data = [args[4] for name, args in compile.plan(config, [], single=True) if name == "mount"]
     assert data == ["", 'size=64k,context="u:r:t:s0:c1,c2"']
