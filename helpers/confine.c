@@ -131,7 +131,12 @@ static int do_tty(struct plan *plan, const struct record *r)
     if (slave < 0)
         return -1;
     struct winsize size = {.ws_row = (unsigned short)number(r->argv[0]), .ws_col = (unsigned short)number(r->argv[1])};
-    if (size.ws_row)
+    /* before there is a program, which may ask at once and never again */
+    if (!size.ws_row && !size.ws_col) {
+        size.ws_row = (unsigned short)plan->rows;
+        size.ws_col = (unsigned short)plan->cols;
+    }
+    if (size.ws_row || size.ws_col)
         ioctl(master, TIOCSWINSZ, &size);
     if (r->argc > 3 && r->argv[3][0])
         if (fchown(slave, (uid_t)number(r->argv[3]), (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM)
@@ -149,8 +154,8 @@ static int do_tty(struct plan *plan, const struct record *r)
     if (send_descriptor(plan->ctl, "C", 1, master) < 0)
         return -1;
     close(master);
-    /* who joined has one already */
-    if (!plan->joined && setsid() < 0)
+    /* who entered has a session already */
+    if (getsid(0) != getpid() && setsid() < 0)
         return -1;
     if (ioctl(slave, TIOCSCTTY, 0) < 0)
         return -1;

@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -118,6 +119,12 @@ int main(int argc, char **argv)
     if (orders.wait && !orders.tty && streams_open(&streams) < 0)
         failed = give_up(ORDER_STDIN, errno, "streams") < 0;
     orders.streams = streams.theirs;
+    struct winsize size;
+    if (orders.wait && orders.tty && !orders.console &&
+        (ioctl(0, TIOCGWINSZ, &size) == 0 || ioctl(1, TIOCGWINSZ, &size) == 0)) {
+        orders.rows = size.ws_row;
+        orders.cols = size.ws_col;
+    }
     failed = failed || start(&orders, cgroup, &made, &failure) < 0;
     streams_close(&streams);
     if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {

@@ -1,6 +1,7 @@
 /* Walks a launch plan: the only program that runs between clone and exec.
  *
- *   rootless-launch CTL PLAN     started by the monitor, descriptors as numbers
+ *   rootless-launch CTL PLAN     started by the monitor, descriptors as numbers; ROWS and COLUMNS in its
+ *                                environment are the size of a terminal
  *   rootless-launch CTL PLAN FLAGS CGROUP [FLAG PATH]...   joins namespaces first (joining.h)
  *   rootless-launch - FILE       `rootless exec` without a terminal: enters, forks, waits, mirrors
  *
@@ -304,6 +305,9 @@ int main(int argc, char **argv)
         if (file >= 0 && flock(file, LOCK_SH) == 0)
             unlink(argv[2]);
     } else {
+        const char *rows = getenv("ROWS"), *cols = getenv("COLUMNS");
+        plan.rows = rows ? atoi(rows) : 0;
+        plan.cols = cols ? atoi(cols) : 0;
         plan.ctl = atoi(argv[1]);
         file = atoi(argv[2]);
         fcntl(plan.ctl, F_SETFD, FD_CLOEXEC);

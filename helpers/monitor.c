@@ -1,6 +1,6 @@
 /* The monitor: one small process beside each container.
  *
- *   rootless-monitor ORDERS      descriptor 3: the channel of the command that starts it
+ *   rootless-monitor ORDERS [ROWS COLS]      descriptor 3: the channel of the command that starts it
  *
  * It starts the container, holds its terminal or pipes, writes the log, serves those who attach,
  * records how it ended, starts it again where the policy says so, and removes it where asked.
@@ -90,6 +90,8 @@ static void write_state(const char *status)
 static void resize(unsigned short rows, unsigned short cols)
 {
     struct winsize size = {.ws_row = rows, .ws_col = cols};
+    orders.rows = rows; /* the next life begins with it */
+    orders.cols = cols;
     if (orders.tty && container.in >= 0)
         ioctl(container.in, TIOCSWINSZ, &size);
 }
@@ -443,8 +445,14 @@ int main(int argc, char **argv)
 {
     sigset_t mask;
     char **checks = NULL;
-    if (argc != 2 || orders_read(&orders, argv[1]) < 0)
+    if ((argc != 2 && argc != 4) || orders_read(&orders, argv[1]) < 0)
         return 125;
+    if (argc == 4) {
+        orders.rows = (unsigned short)atoi(argv[2]);
+        orders.cols = (unsigned short)atoi(argv[3]);
+    }
+    /* what the caller has open beside is not ours to keep: a lock, the end of a pipe that is waited for */
+    close_from(4 + orders.preserve);
     /* a child of nobody: whoever started us may go on, end or be killed */
     pid_t twin = fork();
     if (twin)

@@ -15,6 +15,7 @@ struct plan {
     int empty;        /* O_PATH of an empty read-only directory, shared by all masked directories */
     int keep_caps;
     int prepared;     /* signals, descriptors and labels are as the command gets them */
+    int rows, cols;   /* of a new terminal, where the plan does not say */
     int preserved;    /* descriptors from 3 on that the command keeps */
     int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
     int pid_ns;       /* the pid namespace that is joined and not entered yet, or -1 */

@@ -63,7 +63,9 @@ static void __attribute__((noreturn)) execute(const struct orders *o, struct pip
         fcntl(o->gate, F_SETFD, 0);
     snprintf(ctl_text, sizeof ctl_text, "%d", p->ctl[1]);
     snprintf(plan_text, sizeof plan_text, "%d", plan);
-    char *environment[] = {NULL};
+    char rows[16], cols[16], *environment[] = {rows, cols, NULL};
+    snprintf(rows, sizeof rows, "ROWS=%u", o->rows);
+    snprintf(cols, sizeof cols, "COLUMNS=%u", o->cols);
     unblock();
     exec_sealed(o->executor, argv, environment);
     fail(p->ctl[1], ORDER_EXECUTOR, "");

@@ -76,6 +76,7 @@ def launch(container: Container) -> Started:
         container.name,
         place=lambda pid: _in_cgroup(container, pid),
         service=container.record.get("service"),
+        tty=container.record["tty"],
     )
 
 
@@ -107,13 +108,14 @@ def spawn(
     *,
     place: Callable[[int], str] | None = None,
     service: Json = None,
+    tty: bool = False,
 ) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
-    for the container ("" for none).  `service`: see engine.notifying.  The caller owns the
-    channel's descriptor.  Raises what the failing operation means; the container is not running
-    then.
+    for the container ("" for none).  `service`: see engine.notifying.  `tty`: it gets a terminal,
+    which has the size of ours from its beginning.  The caller owns the channel's descriptor.
+    Raises what the failing operation means; the container is not running then.
     """
     import _socket
 
@@ -142,7 +144,10 @@ def spawn(
             actions.pop()
         try:
             pid = os.posix_spawn(
-                program, ["rootless-monitor", orders_path], environment, file_actions=actions
+                program,
+                ["rootless-monitor", orders_path, *(_window() if tty else ())],
+                environment,
+                file_actions=actions,
             )
         except OSError as error:
             raise HostError(
@@ -165,6 +170,17 @@ def spawn(
     finally:
         ours.close()
         theirs.close()
+
+
+def _window() -> list[str]:
+    """Rows and columns of the terminal that we are at, in words; nothing without one."""
+    for fd in (1, 0):
+        try:
+            size = os.get_terminal_size(fd)
+        except OSError:
+            continue
+        return [str(size.lines), str(size.columns)]
+    return []
 
 
 def aim(container: Container, orders: str) -> str:

@@ -3,6 +3,7 @@ no pipe of theirs; and that its streams still behave as theirs would."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import shlex
@@ -215,3 +216,23 @@ def test_the_runtime_in_the_foreground(runtime: Runtime, place: Place) -> None: 
         assert time.monotonic() < end
         time.sleep(0.02)
     assert "pipe" not in said
+
+
+def test_a_container_in_the_background_keeps_nothing_open(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    """No lock and no end of a pipe of whoever starts it, nor do the programs beside it."""
+    command = shlex.join(rootless.words)
+    script = f"""
+        exec 9>lock
+        flock -n 9
+        {command} run -d --name c --network slirp4netns busybox:test sleep 1000 >/dev/null
+        {command} exec -d c sleep 1000 >/dev/null
+    """
+    # its output is a pipe as descriptor 7 as well, which ends only when nobody has it any more
+    found = subprocess.run(["sh", "-c", f"exec 7>&1 {script}"], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, env=place.env, cwd=place.work,
+                           timeout=60)  # fmt: skip
+    assert (found.returncode, found.stdout) == (0, b"")
+    with (place.work / "lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,6 +24,21 @@ def test_a_shell_on_a_terminal(rootless: Command, busybox_image: str) -> None:
     assert terminal.wait() == 9
 
 
+def test_the_size_is_there_before_the_program(rootless: Command, busybox_image: str) -> None:
+    """Which may ask for it as the first thing that it does."""
+    # a program of nothing else: a shell that starts it would give the size time to come
+    words = ("--network", "none", busybox_image, "stty", "size")
+    for _ in range(4):
+        terminal = rootless.terminal("run", "-it", "--rm", *words, rows=31, cols=107)
+        terminal.expect("31 107")
+        assert terminal.wait() == 0
+    rootless("run", "-dit", "--name", "c", "--network", "none", busybox_image, "sh")
+    for _ in range(4):
+        terminal = rootless.terminal("exec", "-it", "c", "stty", "size", rows=32, cols=108)
+        terminal.expect("32 108")
+        assert terminal.wait() == 0
+
+
 def test_the_window_changes_its_size(rootless: Command, busybox_image: str) -> None:
     terminal = rootless.terminal("run", "-it", "--rm", busybox_image, "sh")
     terminal.expect("# ")
