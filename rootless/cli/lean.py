@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """The command `rootless`; returns its exit status.  Arguments default to sys.argv[1:]."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        # where whoever started us ignores it, nobody could wait for what is started here
+        import _signal  # type: ignore[import-not-found,unused-ignore]
+
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         if "_ROOTLESS_COMPLETE" in os.environ:
             from rootless.cli import click_road

@@ -65,6 +65,11 @@ def _main(arguments: list[str] | None, program: str) -> int:
     # ignored by our caller it would let the kernel reap what we wait for
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        # where whoever started us ignores it, nobody could wait for what is started here
+        import _signal  # type: ignore[import-not-found,unused-ignore]
+
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     shared: dict[str, Json] = {"program": program}
     try:
         code = _run(words, shared)
