@@ -396,6 +396,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "logPath": log_options.path(draft),
         "logOptions": list(options.log_opt),
         "privileged": bool(options.privileged),
+        "ownHome": f"HOME={draft.account.home}" not in draft.config["process"]["env"],
         "runtime": options.runtime or engine_runtime(draft.engine),
         "cgroup": {
             "resources": draft.limits,

@@ -32,24 +32,24 @@ def _process(container: Container, options: ExecOptions, config: Json) -> Json:
     for word in process["env"]:
         name, _, value = word.partition("=")
         env[name] = value
-    if options.tty:
-        env["TERM"] = os.environ.get("TERM") or "xterm"
-    for path in options.env_file:
-        variables.assign(env, variables.from_file(path))
-    variables.assign(env, options.env)
     if options.user:
         from rootless.engine import accounts
 
-        pid, _ = container.process()
-        account = accounts.account(options.user, [], lambda path: _read(pid, path))
+        account = accounts.account(options.user, [], _reader(container))
         process["user"] = {
             **process["user"],
             "uid": account.uid,
             "gid": account.gid,
             "additionalGids": account.groups,
         }
-        if "HOME" not in container.record.get("env", {}):
+        # what the container was told at its making is for all of its users, as with docker
+        if not container.record.get("ownHome"):
             env["HOME"] = account.home
+    if options.tty:
+        env["TERM"] = os.environ.get("TERM") or "xterm"
+    for path in options.env_file:
+        variables.assign(env, variables.from_file(path))
+    variables.assign(env, options.env)
     process["env"] = [f"{name}={value}" for name, value in env.items()]
     if options.privileged:
         from rootless.runtime import capabilities
@@ -62,25 +62,50 @@ def _process(container: Container, options: ExecOptions, config: Json) -> Json:
     return process
 
 
+def _reader(container: Container) -> Callable[[str], bytes | None]:
+    """What reads an account file of the running container, None where there is none."""
+    pid, _ = container.process()
+    inside: dict[str, bytes | None] = {}
+
+    def read(path: str) -> bytes | None:
+        try:
+            return _read(pid, path)
+        except PermissionError:
+            # a server of files (FUSE) answers nobody outside the user namespace of its mount, not
+            # even the namespace's owner: so somebody goes in, once for all files
+            if not inside:
+                inside.update(_read_inside(container, pid))
+            return inside[path]
+
+    return read
+
+
 def _read(pid: int, path: str) -> bytes | None:
-    """A file of the running container; the container's links may not lead out of its root."""
-    from rootless import kernel
+    """The container's links may not lead out of its root.  Raises PermissionError."""
+    from rootless.storage import rootfs
 
     try:
-        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return rootfs.read_below(f"/proc/{pid}/root", path)
+    except PermissionError:
+        raise
     except OSError:
         return None
-    try:
-        fd = kernel.calls.openat2(
-            root, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK,
-            resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,
-        )  # fmt: skip
-    except OSError:
-        return None
-    finally:
-        os.close(root)
-    with open(fd, "rb") as file:
-        return file.read(1 << 20)
+
+
+def _read_inside(container: Container, pid: int) -> dict[str, bytes | None]:
+    from rootless.userns import calls
+
+    paths = ["/etc/passwd", "/etc/group"]
+    found = calls.call(
+        "rootless.storage.serving:read_worker",
+        {"servers": [], "lowers": [f"/proc/{pid}/root"], "paths": paths},
+        join_pid=pid,
+        maps=container.maps(),
+    )
+    return {
+        path: None if text is None else str(text).encode("utf-8", "surrogateescape")
+        for path, text in zip(paths, found, strict=True)
+    }
 
 
 def plan(container: Container, options: ExecOptions) -> list[Record]:
@@ -214,7 +239,7 @@ def _with_monitor(
     orders_path = records.write(directory, short + ".orders", orders, records.ORDERS)
     from rootless.engine import launching
 
-    started = launching.spawn(orders_path, container.name, place=admit)
+    started = launching.spawn(orders_path, container.name, place=admit, tty=bool(options.tty))
     if options.detach:
         os.close(started.channel)
         return identifier

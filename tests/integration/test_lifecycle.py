@@ -119,6 +119,46 @@ def test_exec(rootless: Command, busybox_image: str) -> None:
     assert "is not running" in stopped.stderr
 
 
+def test_exec_as_another_user(rootless: Command, busybox_image: str) -> None:
+    """By name, in any user namespace; home is that user's where nobody says otherwise."""
+    script = "echo $(id -un) $HOME"
+    for userns in ("private", "keep-id"):
+        rootless("run", "-d", "--name", userns, "--userns", userns, "--network", "none",
+                 busybox_image, "sleep", "1000")  # fmt: skip
+        found = rootless("exec", "-u", "guest", userns, "sh", "-c", script)
+        assert found.stdout == "guest /home/guest\n"
+    found = rootless("exec", "-u", "guest", "-e", "HOME=/x", "private", "sh", "-c", script)
+    assert found.stdout == "guest /x\n"
+    rootless("run", "-d", "--name", "told", "-e", "HOME=/y", "--network", "none",
+             busybox_image, "sleep", "1000")  # fmt: skip
+    assert rootless("exec", "-u", "guest", "told", "sh", "-c", script).stdout == "guest /y\n"
+    found = rootless("exec", "-u", "nobody-here", "keep-id", "true", code=125)
+    assert 'no user "nobody-here"' in found.stderr
+
+
+def test_whoever_ignores_ended_children_can_start_containers(
+    rootless: Command, busybox_image: str
+) -> None:
+    """As some daemons do, whose children inherit it."""
+
+    def ignoring(*words: str) -> tuple[int, bytes]:
+        process = rootless.start(
+            *words,
+            stdout=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+        )
+        said = process.communicate(timeout=60)[0]
+        return process.returncode, said
+
+    assert ignoring("run", "-d", "--name", "c", "--network", "none", busybox_image, "sleep",
+                    "1000")[0] == 0  # fmt: skip
+    assert ignoring("exec", "c", "echo", "there") == (0, b"there\n")
+    assert ignoring("run", "--rm", "--network", "none", busybox_image, "echo", "here") == (
+        0,
+        b"here\n",
+    )
+
+
 def test_a_signal_to_exec_reaches_its_command(rootless: Command, busybox_image: str) -> None:
     rootless("run", "-d", "--name", "e", "--network", "none", busybox_image, "sleep", "1000")
     process = rootless.start("exec", "e", "sh", "-c",
