@@ -16,6 +16,7 @@
 #include "orders.h"
 #include "pass.h"
 #include "place.h"
+#include "process.h"
 #include "relay.h"
 #include "start.h"
 #include "streams.h"
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
     /* with SIGCHLD ignored by our caller nobody could be waited for */
     signal(SIGCHLD, SIG_DFL);
     orders.channel = atoi(argv[2]);
+    /* what else our caller has left open: a hook that runs inside could reach it by /proc/1/fd */
+    close_from(orders.channel + 4);
     /* the channel, the socket to wait at, orders and plan */
     for (int fd = orders.channel; fd < orders.channel + 4; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -96,6 +97,9 @@ static int do_hook(struct plan *plan, const struct record *r)
     if (!arguments || count + 4 > (int)r->argc || input < 0)
         return -1;
     memcpy(arguments, r->argv + 4, (size_t)count * sizeof *arguments);
+    /* nor may a program of the image look at us and find what is open here.  exec ends this */
+    if (plan->pivoted)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     pid_t pid = fork();
     if (pid < 0)
         return -1;

@@ -17,16 +17,7 @@ ADMIN = ("*--privileged", "run --cap-add ALL", "exec, lurker has all capabilitie
          "startContainer hook")  # fmt: skip
 
 # to be held, and not held yet
-PENDING: Table = (
-    (("caller-signals",), ("*",), "signals 32 and 33 stay ignored"),
-    (("caller-umask",), ("rootless-runtime *", "startContainer hook"), "the caller's umask"),
-    (
-        ("capabilities-beyond", "readonly-remounted", "readonly-elsewhere", "masked-uncovered"),
-        ("*no_new_privs",),
-        "the whole bounding set",
-    ),
-    (("descriptors-inherited", "descriptors-lead-out"), ("startContainer hook",), "from 1024 up"),
-)
+PENDING: Table = ()
 
 ALLOWED: Table = (
     (
