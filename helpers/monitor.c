@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "checks.h"
 #include "events.h"
+#include "idle.h"
 #include "log.h"
 #include "notify.h"
 #include "ops.h"
@@ -259,7 +260,7 @@ static int serve(void)
         int closed = container.out < 0 && container.err < 0;
         long long last = !ending ? deadline : deadline && deadline < ending ? deadline : ending;
         int wait = ended ? (closed && !congested ? 0 : 100) : soonest(checks_wait(), last);
-        int events = poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
+        int events = idle_poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
         if (ended && !over)
             over = now();
         /* a client that its person has stopped reads nothing: it must not keep the end from being told */
