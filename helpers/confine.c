@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "confine.h"
+#include "mountapi.h"
 #include "pass.h"
 #include "process.h"
 
@@ -278,6 +279,14 @@ static int do_nest(struct plan *plan, const struct record *r)
     const char *const texts[] = {"deny", uids, gids};
     int file[3];
     plan->failing = r->argv[0];
+    snprintf(uids, sizeof uids, "%s 0 1", r->argv[0]);
+    snprintf(gids, sizeof gids, "%s 0 1", r->argv[1]);
+    if (r->argc > 2) {
+        plan->nested = namespace_with(uids, gids);
+        return plan->nested < 0 ? -1 : 0;
+    }
+    if (plan->nested >= 0)
+        return setns(plan->nested, CLONE_NEWUSER);
     /* as for sysctls: a map that is written to some other file is none */
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
     int top = plan->maps_there ? plan->proc : (int)syscall(SYS_openat2, plan->root, "/proc", &how, sizeof how);
@@ -290,8 +299,6 @@ static int do_nest(struct plan *plan, const struct record *r)
         close(plan->proc);
         plan->proc = -1;
     }
-    snprintf(uids, sizeof uids, "%s 0 1", r->argv[0]);
-    snprintf(gids, sizeof gids, "%s 0 1", r->argv[1]);
     /* only a process that can be looked at may open its own maps; in a container that runs already
      * somebody waits for that (CVE-2016-9962), so it is for no longer than this */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

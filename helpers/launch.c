@@ -286,7 +286,7 @@ static int do_exec(struct plan *plan, const struct record *r)
 int main(int argc, char **argv)
 {
     struct plan plan = {.ctl = -1, .root = AT_FDCWD, .null_device = -1, .empty = -1, .cgroup_procs = -1,
-                        .pid_ns = -1, .proc = -1};
+                        .nested = -1, .pid_ns = -1, .proc = -1};
     struct records all;
     static struct record r;
     if (argc < 3)

@@ -132,7 +132,7 @@ static int write_map(int directory, const char *name, const char *map)
 
 /* The maps are those of a user namespace, so one is made for a moment.  Its process shares our
  * descriptors and opens /proc/self for us, because pids count differently in the host's procfs. */
-static int namespace_with(const char *uids, const char *gids)
+int namespace_with(const char *uids, const char *gids)
 {
     int told[2], fd = -1, made = -1;
     if (pipe2(told, O_CLOEXEC) < 0)

@@ -21,4 +21,6 @@ int new_mount(const char *source, const char *kind, unsigned long flags, const c
 int mount_of_context(int context, const char *source, unsigned long flags, const char *data);
 /* The same ids of a detached mount as files have under these maps (uid_map of user_namespaces(7)). */
 int map_ids_of_mount(int fd, unsigned flags, const char *uids, const char *gids);
+/* A user namespace within ours that has these maps; a descriptor. */
+int namespace_with(const char *uids, const char *gids);
 #endif

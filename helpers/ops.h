@@ -38,7 +38,7 @@ enum op {
     OP_CAPS,           /* inheritable ambient permitted effective: hexadecimal masks */
     OP_NO_NEW_PRIVS,   /* - */
     OP_SECCOMP,        /* flags program */
-    OP_NEST,           /* uid gid: a second user namespace for one id */
+    OP_NEST,           /* uid gid ready("1"): a second user namespace for one id, made now and entered later */
     OP_ENV,            /* NAME=VALUE... */
     OP_EXEC,           /* argv... */
     OP_JOIN,           /* pid starttime namespaces("0": all) */

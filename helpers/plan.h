@@ -18,6 +18,7 @@ struct plan {
     int rows, cols;   /* of a new terminal, where the plan does not say */
     int preserved;    /* descriptors from 3 on that the command keeps */
     int cgroup_procs; /* of the cgroup that the process inside enters, or -1 */
+    int nested;       /* a user namespace for OP_NEST, made before others can see it, or -1 */
     int pid_ns;       /* the pid namespace that is joined and not entered yet, or -1 */
     int proc;         /* O_PATH of the host's /proc, where a label or a map has to be set, or -1 */
     int maps_there;   /* the container's own cannot be written to */

@@ -131,9 +131,10 @@ def plan(
     ops += _names(config, made, gate, own_name)
     if gate is not None:
         ops += gate.before_pivot()
-    if process.get("oomScoreAdj") is not None:
-        # in the host's procfs, whose names no image decides
-        ops.append(("oom-score", (str(process["oomScoreAdj"]),)))
+    enters = "pid" in own and not made & CLONE["pid"]
+    if enters and _nests(process, single):
+        # who makes a user namespace has to be one that can be traced
+        ops.append(("nest", (*map(str, _ids(process)), "1")))
     ops.append(("pivot", ()))
     if wanted.endswith(("shared", "unbindable")):
         ops.append(("propagation", ("/", str(mounts.propagation(wanted)))))
@@ -151,7 +152,7 @@ def plan(
     if wait_for_network:
         # as late as possible: slirp4netns starts while the mounts are made
         ops.append(("wait-network", ()))
-    if "pid" in own and not made & CLONE["pid"]:
+    if enters:
         # those who are in it can name this process from here on, and until the pivot its root was
         # the host's; whoever looks for it by its number has done so
         ops.append(("enter-pid", ()))
@@ -283,10 +284,14 @@ def join_plan(
     return ops
 
 
+def _ids(process: Json) -> tuple[int, int]:
+    user = process.get("user") or {}
+    return user.get("uid") or 0, user.get("gid") or 0
+
+
 def _nests(process: Json, single: bool) -> bool:
     """Whether the process gets a namespace of its own, for an id that the container lacks."""
-    user = process.get("user") or {}
-    return single and (user.get("uid") or 0, user.get("gid") or 0) != (0, 0)
+    return single and _ids(process) != (0, 0)
 
 
 def _process(
@@ -302,7 +307,7 @@ def _process(
     keyring: str = "needed",
 ) -> list[Record]:
     user = process.get("user") or {}
-    uid, gid = user.get("uid") or 0, user.get("gid") or 0
+    uid, gid = _ids(process)
     # batch systems append to what is there: of a name that is given twice the last one counts,
     # where getenv(3) would take the first
     env = tuple({one.partition("=")[0]: one for one in process.get("env") or ()}.values())

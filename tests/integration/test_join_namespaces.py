@@ -79,8 +79,8 @@ EARLY = (
     Change("helpers/joining.c", "        if (flag == CLONE_NEWPID) {\n", "        if (0) {\n"),
     Change(
         "rootless/runtime/compile.py",
-        'if "pid" in own and not made & CLONE["pid"]:',
-        "if False:",
+        "    if enters:\n",
+        "    if False:\n",
     ),
 )
 EVERYTHING = ["root", "cwd", "fd", "mem", "trace"]
@@ -183,6 +183,42 @@ def test_created_cannot_be_traced(variant: Variant, watch: Watch) -> None:  # no
         "    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);\n",
     )
     assert seen(dumpable) == "2 fd mem trace\n"
+
+
+def test_another_user_of_one_id_cannot_be_traced(
+    variant: Variant,  # noqa: F811
+    watch: Watch,
+    everyone: str,
+) -> None:
+    """It has a user namespace more, which only a process that can be traced may make."""
+    if everyone != "single":
+        return
+    pid = start_neighbour(variant(), watch)
+
+    def seen(*changes: Change) -> str:
+        runtime = variant(*changes)
+        joining(runtime.config, pid, "user", "pid")
+        runtime.config["process"]["user"] = {"uid": 7, "gid": 7}
+        watch.ask("watch")
+        # what has executed something may be traced
+        runtime.run("/missing", code=127)
+        return watch.answer()
+
+    linger = Change(
+        "helpers/confine.c",
+        "        return setns(plan->nested, CLONE_NEWUSER);\n",
+        "        return sleep(1), setns(plan->nested, CLONE_NEWUSER);\n",
+    )
+    assert seen(linger) == "1\n"
+    late = (
+        Change(
+            "rootless/runtime/compile.py", "if enters and _nests(process, single):", "if False:"
+        ),
+        Change(
+            "helpers/confine.c", "    if (plan->joined)\n", "    sleep(1);\n    if (plan->joined)\n"
+        ),
+    )
+    assert "trace" in seen(*late)
 
 
 # the one process that has to be in the pid namespace before the pivot: its root is the host's
