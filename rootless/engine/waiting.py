@@ -48,6 +48,10 @@ def wait(container: Container, conditions: list[str], interval: float | None) ->
         if gone:
             return _last_exit(container)
         for one in conditions:
+            if one in _ENDED and _began_anew(found, first):
+                # as docker: its restart policy takes nothing from whoever waits for an end
+                same = found.finished or found.restarts > first.restarts
+                return found.exit_code if same else _last_exit(container)
             if _holds(container, one, found, first):
                 return found.exit_code if one in _ENDED else -1
         if health and _has_ended(found) and not set(conditions) & {*_GONE, *_STATUS}:
@@ -69,6 +73,16 @@ def check(conditions: list[str]) -> None:
 
 def _has_ended(found: State) -> bool:
     return found.status in ("exited", "created") and not found.monitor
+
+
+def _began_anew(found: State, first: State) -> bool:
+    """Whether a life has ended since, although there is another or will be."""
+    if found.finished:
+        return found.finished != first.finished
+    if first.finished:
+        # the life that is meant began after the first look, so there must have been two
+        return found.restarts > first.restarts + 1
+    return bool(first.started) and found.started != first.started
 
 
 def _holds(container: Container, condition: str, found: State, first: State) -> bool:

@@ -280,6 +280,12 @@ def test_wait(rootless: Command, busybox_image: str) -> None:
     rootless("run", "-d", "--name", "w", busybox_image, "sh", "-c", "sleep 0.3; exit 4")
     assert rootless("wait", "w").stdout == "4\n"
     rootless("wait", "nobody", code=125)
+    # a restart policy takes the end from nobody: docker's wait returns at each
+    rootless("run", "-d", "--name", "a", "--network", "none", "--restart", "always", busybox_image,
+             "sh", "-c", "sleep 0.2; exit 6")  # fmt: skip
+    for condition in ("stopped", "not-running", "next-exit"):
+        assert rootless("wait", "--condition", condition, "a", timeout=30).stdout == "6\n"
+    rootless("rm", "-f", "a")
 
 
 def test_top_port_and_inspect(rootless: Command, busybox_image: str) -> None:
