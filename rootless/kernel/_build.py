@@ -103,7 +103,14 @@ builder.set_source(
                            uint64_t resolve)
     {
         struct { uint64_t flags, mode, resolve; } how = {flags, mode, resolve};
-        RESULT(syscall(nr_openat2, dirfd, path, &how, sizeof how));
+        long fd;
+        int tries = 0;
+        /* somebody renamed something, anywhere on the machine, while a ".." was on the way: the
+         * kernel will not say that it stayed below the root (RESOLVE_IN_ROOT, RESOLVE_BENEATH) */
+        do
+            fd = syscall(nr_openat2, dirfd, path, &how, sizeof how);
+        while (fd < 0 && errno == EAGAIN && resolve & 0x18 && ++tries < 10000);
+        RESULT(fd);
     }
 
     static long rl_mount(const char *source, const char *target, const char *type,

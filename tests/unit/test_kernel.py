@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -47,6 +48,27 @@ def test_openat2_stays_below_the_root(tmp_path: Path) -> None:
         assert caught.value.errno == errno.ELOOP
     finally:
         os.close(fd)
+
+
+def test_openat2_stays_below_the_root_while_others_rename(tmp_path: Path) -> None:
+    """Whoever renames, anywhere on the machine, makes the kernel unsure of each `..`: EAGAIN."""
+    (tmp_path / "a/b").mkdir(parents=True)
+    busy = os.fork()
+    if busy == 0:
+        names = [str(tmp_path / "one"), str(tmp_path / "two")]
+        Path(names[0]).touch()
+        while os.getppid() != 1:
+            os.rename(*names)
+            names.reverse()
+    fd = os.open(tmp_path, os.O_PATH)
+    path = "/".join(["a/b/../.."] * 20)
+    try:
+        for _ in range(5000):
+            os.close(kernel.calls.openat2(fd, path, os.O_PATH, resolve=kernel.RESOLVE_IN_ROOT))
+    finally:
+        os.close(fd)
+        os.kill(busy, signal.SIGKILL)
+        os.waitpid(busy, 0)
 
 
 def test_openat2_creates_with_mode(tmp_path: Path) -> None:
