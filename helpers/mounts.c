@@ -35,8 +35,13 @@ int plan_open_in_root(struct plan *plan, const char *path, int flags)
         .flags = (unsigned long long)(unsigned)flags | O_CLOEXEC,
         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
     };
+    int fd, tries = 0;
     plan->failing = path;
-    return (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);
+    /* somebody renamed something, anywhere on the machine, while a ".." was on the way: openat2(2) */
+    do
+        fd = (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);
+    while (fd < 0 && errno == EAGAIN && ++tries < 10000);
+    return fd;
 }
 
 /* Opened and not mknod(2): fuse-overlayfs forgets to write down the owner of what that makes, and then
@@ -51,9 +56,34 @@ static int make_file(int parent, const char *name, mode_t kind)
     return fd < 0 ? -1 : 0;
 }
 
-/* Open `path` below the root, making what is missing: directories, and a last component of `kind`
- * (S_IFDIR, S_IFREG, or S_IFIFO with its mode). */
-static int open_target(struct plan *plan, const char *path, mode_t kind)
+#define MOST_LINKS 40 /* as the kernel follows, path_resolution(7) */
+
+static int make_target(struct plan *plan, const char *path, mode_t kind, int links);
+
+/* A component that is there and leads nowhere is a link whose target is made in its stead, as other
+ * runtimes do: images have /etc/resolv.conf lead to a place that systemd would make.  The link is only
+ * read; what comes of it is resolved below the root again, so /../../x is the image's /x. */
+static int follow(struct plan *plan, const char *parent, const char *name, const char *rest, mode_t kind, int links)
+{
+    char link[PATH_MAX], path[PATH_MAX];
+    int directory = plan_open_in_root(plan, *parent ? parent : "/", O_PATH | O_DIRECTORY);
+    ssize_t length = directory < 0 ? -1 : readlinkat(directory, name, link, sizeof link - 1);
+    if (directory >= 0)
+        close(directory);
+    if (length < 0 || links >= MOST_LINKS) {
+        errno = length < 0 ? ENOENT : ELOOP;
+        return -1;
+    }
+    link[length] = 0;
+    int wrote = snprintf(path, sizeof path, "%s/%s%s%s", *link == '/' ? "" : parent, link, *rest ? "/" : "", rest);
+    if (wrote >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return make_target(plan, path, kind, links + 1);
+}
+
+static int make_target(struct plan *plan, const char *path, mode_t kind, int links)
 {
     int fd = plan_open_in_root(plan, path, O_PATH);
     if (fd >= 0 || errno != ENOENT)
@@ -79,15 +109,30 @@ static int open_target(struct plan *plan, const char *path, mode_t kind)
         close(parent);
         if (made < 0 && saved != EEXIST) {
             errno = saved;
-            plan->failing = path;
             return -1;
         }
         parent = plan_open_in_root(plan, part, slash ? O_PATH | O_DIRECTORY : O_PATH);
-        plan->failing = path;
+        if (parent < 0 && errno == ENOENT && made < 0) {
+            char *end = from > part ? from - 1 : from;
+            char *name = from;
+            char above[PATH_MAX];
+            snprintf(above, sizeof above, "%.*s", (int)(end - part), part);
+            return follow(plan, above, name, slash ? slash + 1 : "", kind, links);
+        }
         if (parent < 0 || !slash)
             return parent;
         *slash = '/';
     }
+}
+
+/* Open `path` below the root, making what is missing: directories, and a last component of `kind`
+ * (S_IFDIR, S_IFREG, or S_IFIFO with its mode). */
+static int open_target(struct plan *plan, const char *path, mode_t kind)
+{
+    int fd = make_target(plan, path, kind, 0), saved = errno;
+    plan->failing = path;
+    errno = saved;
+    return fd;
 }
 
 /* Argument `at` as a number; 0 when it is not given. */
@@ -151,13 +196,25 @@ static int do_bind(struct plan *plan, const struct record *r)
     return failed ? -1 : 0;
 }
 
-/* tmpcopyup: what the image has at this place goes into the new file system */
-static int fill(struct plan *plan, int from, const char *path)
+static int is_given(const char *data, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *word = data; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL)
+        if (strncmp(word, name, length) == 0)
+            return 1;
+    return 0;
+}
+
+/* tmpcopyup: what the image has at this place goes into the new file system, which has the mode and
+ * owner of that place too where no others were asked for */
+static int fill(struct plan *plan, int from, const char *path, const char *data)
 {
     struct stat status;
     int to = plan_open_in_root(plan, path, O_RDONLY | O_DIRECTORY);
-    int failed = to < 0 || fstat(from, &status) < 0 || tree_copy(from, to) < 0 ||
-                 fchown(to, status.st_uid, status.st_gid) < 0 || fchmod(to, status.st_mode & 07777) < 0;
+    int failed = to < 0 || fstat(from, &status) < 0 || tree_copy(from, to) < 0;
+    uid_t uid = is_given(data, "uid=") ? (uid_t)-1 : status.st_uid;
+    gid_t gid = is_given(data, "gid=") ? (gid_t)-1 : status.st_gid;
+    failed = failed || fchown(to, uid, gid) < 0 || (!is_given(data, "mode=") && fchmod(to, status.st_mode & 07777) < 0);
     int saved = errno;
     if (to >= 0)
         close(to);
@@ -234,7 +291,7 @@ static int do_mount(struct plan *plan, const struct record *r)
     int failed = mount_on(plan, to, r);
     close(to);
     if (!failed && copied >= 0)
-        failed = fill(plan, copied, r->argv[1]);
+        failed = fill(plan, copied, r->argv[1], r->argv[4]);
     if (!failed && (value(r, 5) || value(r, 7))) {
         to = plan_open_in_root(plan, r->argv[1], O_PATH);
         failed = to < 0 || (value(r, 5) && mount_attributes(to, 0, value(r, 5), 0, 0) < 0) || propagate(to, value(r, 7));

@@ -139,11 +139,15 @@ class Binds:
         """One tmpfs; docker's defaults."""
         if not target.startswith("/"):
             raise UsageError(f'the tmpfs target "{target}" is not an absolute path')
+        copied = any(one in ("copyup", "tmpcopyup") for one in options)
         kept = [one for one in options if one not in ("rw", "copyup", "tmpcopyup", "notmpcopyup")]
         known = [one for one in ("exec", "suid", "dev") if one in kept]
         base = [one for one in ("noexec", "nosuid", "nodev") if one[2:] not in known]
         extra = [one for one in kept if one not in known and one not in base]
-        if not any(one.startswith("mode=") for one in extra):
+        if copied:
+            # with what the image has there comes its mode, unless another one was given
+            extra.append("tmpcopyup")
+        elif not any(one.startswith("mode=") for one in extra):
             extra.append("mode=1777")
         self.mounts.append(
             {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": base + extra}
@@ -278,6 +282,9 @@ def _mount(word: str) -> tuple[str, str, str, list[str]]:
             options.append("size=" + table.pop("tmpfs-size"))
         if "tmpfs-mode" in table:
             options.append("mode=" + table.pop("tmpfs-mode"))
+        for name in ("tmpcopyup", "notmpcopyup"):
+            if name in table and table.pop(name) != "false":
+                options.append(name)
     table.pop("relabel", None)
     if table:
         raise UsageError(f'--mount: unknown key "{next(iter(table))}" in "{word}"')

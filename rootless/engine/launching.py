@@ -320,7 +320,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
         return RuntimeFailure(
             f"the host name {text} cannot be set: {reason}", hint=host.NO_FILTER if refused else ""
         )
-    if name == "cwd":
+    if name in ("cwd", "mkdir"):
         return RuntimeFailure(
             f"the working directory {text} cannot be entered: {reason}",
             hint="choose another with -w",

@@ -148,6 +148,9 @@ def plan(
     if linux.get("maskedPaths"):
         ops.append(("mask", tuple(linux["maskedPaths"])))
     if config["root"].get("readonly"):
+        if process["cwd"] != "/":
+            # afterwards a new one could not be made any more
+            ops.append(("mkdir", (process["cwd"],)))
         ops.append(("root-attr", (str(mounts.ATTR_RDONLY),)))
     if wait_for_network:
         # as late as possible: slirp4netns starts while the mounts are made

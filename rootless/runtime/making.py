@@ -288,6 +288,6 @@ def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Excep
     if name == "fifo":
         what = "something else is there already" if code == 17 else reason
         return RuntimeFailure(f"linux.devices: the pipe {text} cannot be made as asked: {what}")
-    if name == "cwd":
+    if name in ("cwd", "mkdir"):
         return RuntimeFailure(f"process.cwd: cannot enter {text}: {reason}")
     return RuntimeFailure(f"the container could not be made: {name} {text}: {reason}")
