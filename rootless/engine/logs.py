@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     Entry = tuple[str, bytes]
+    Parse = Callable[[bytes], tuple[str, str, bytes]]
 
 _UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0,
@@ -113,7 +114,7 @@ def _json_line(line: bytes) -> tuple[str, str, bytes]:
 
 def _files(
     path: str,
-    parse: Callable[[bytes], tuple[str, str, bytes]],
+    parse: Parse,
     follow: bool,
     since: float | None,
     until: float | None,
@@ -122,7 +123,7 @@ def _files(
     alive: Callable[[], bool],
 ) -> Iterator[Entry]:
     fresh = {"stdout": True, "stderr": True}
-    for line in _lines(path, follow, tail, alive):
+    for line in _lines(path, follow, tail, parse, alive):
         try:
             stamp, stream, text = parse(line)
         except (ValueError, KeyError):
@@ -139,11 +140,13 @@ def _files(
         yield stream, text
 
 
-def _lines(path: str, follow: bool, tail: int | None, alive: Callable[[], bool]) -> Iterator[bytes]:
+def _lines(
+    path: str, follow: bool, tail: int | None, parse: Parse, alive: Callable[[], bool]
+) -> Iterator[bytes]:
     """Lines of the rotated files and of the current one, then, following, what is added to it."""
     backlog = _rotated(path) + [path]
     if tail is not None:
-        yield from _last(backlog, tail)
+        yield from _last(backlog, tail, parse)
         offset, inode = _end(path)
     else:
         offset, inode = 0, None
@@ -179,29 +182,61 @@ def _end(path: str) -> tuple[int, int | None]:
         return 0, None
 
 
-def _last(paths: list[str], count: int) -> list[bytes]:
-    """The last `count` lines, reading backwards from the end in blocks."""
-    lines: list[bytes] = []
-    for path in reversed(paths):
-        if len(lines) >= count:
-            break
+def _last(paths: list[str], count: int, parse: Parse) -> list[bytes]:
+    """The records of the last `count` lines.
+
+    A line that was written in pieces has a record for each; those of the other stream may lie
+    between them.  One that is not finished counts as well.
+    """
+    found: list[bytes] = []
+    open_lines: set[str] = set()
+    counted = beyond = 0
+    for record in _backwards(paths):
         try:
-            file = open(path, "rb")  # noqa: SIM115
-        except FileNotFoundError:
+            _, stream, text = parse(record)
+        except (ValueError, KeyError):
+            continue  # cut off by a crash or a full disk
+        if text.endswith(b"\n") or stream not in open_lines:
+            if counted < count:
+                counted += 1
+                open_lines.add(stream)
+            else:
+                open_lines.discard(stream)
+        if counted == count:
+            beyond += len(record)
+            if not open_lines or beyond > _FARTHEST:
+                break
+        if stream in open_lines:
+            found.append(record)
+    return found[::-1]
+
+
+_FARTHEST = 1 << 20  # bytes in which the first piece of a line is looked for
+
+
+def _backwards(paths: list[str]) -> Iterator[bytes]:
+    """The records of these files from the last one to the first, read in blocks."""
+    for path in reversed(paths):
+        file = _open(path)
+        if file is None:
             continue
         with file:
             at = file.seek(0, os.SEEK_END)
-            data = b""
-            while at and data.count(b"\n") <= count - len(lines):
+            rest = b""
+            while at:
                 step = min(at, 1 << 16)
                 at -= step
                 file.seek(at)
-                data = file.read(step) + data
-        found = data.splitlines(keepends=True)
-        if at:
-            found = found[1:]
-        lines = found + lines
-    return lines[-count:] if count else []
+                rest, *whole = _records(file.read(step) + rest)
+                yield from reversed(whole)
+            if rest:
+                yield rest
+
+
+def _records(data: bytes) -> list[bytes]:
+    """Cut behind each newline, and not at a carriage return, which is text of the container's."""
+    *whole, rest = data.split(b"\n")
+    return [one + b"\n" for one in whole] + ([rest] if rest else [])
 
 
 def _current(
@@ -232,7 +267,7 @@ def _current(
                 # nothing is added to a file after its rotation was seen
                 tail = file.read()
                 if tail:
-                    yield from (rest + tail).splitlines(keepends=True)
+                    yield from _records(rest + tail)
                 file.close()
                 file, rest = following, b""
                 continue

@@ -270,6 +270,17 @@ def test_a_log_keeps_every_byte(rootless: Command, busybox_image: str) -> None:
     assert rootless("logs", "b").out == b"a\0b\xff\n\xc3\xa4\n"
 
 
+@pytest.mark.parametrize("driver", ["k8s-file", "json-file"])
+def test_the_last_line_is_whole_however_it_was_written(
+    rootless: Command, busybox_image: str, driver: str
+) -> None:
+    script = "echo one; for i in a b c; do printf $i; usleep 50000; done; echo d; echo e >&2"
+    rootless("run", "--name", "p", "--network", "none", "--log-driver", driver, busybox_image,
+             "sh", "-c", script)  # fmt: skip
+    assert rootless("logs", "--tail", "2", "p").out == b"abcd\n"
+    assert rootless("logs", "--tail", "3", "p").out == b"one\nabcd\n"
+
+
 def test_no_log(rootless: Command, busybox_image: str) -> None:
     found = rootless("run", "--name", "n", "--log-driver", "none", busybox_image, "echo", "seen")
     assert found.stdout == "seen\n"

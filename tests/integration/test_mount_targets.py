@@ -46,8 +46,8 @@ def test_a_link_to_nothing_is_bound_where_it_leads(
     shared.mkdir()
     (shared / "file").write_text("shared")
     found = rootless(
-        "run", "--rm", "-h", "inner", "-v", f"{shared}:/directory", "-v", f"{shared}:/deep/er/chain",
-        "--tmpfs", "/directory/../memory", linked, "sh", "-c",
+        "run", "--rm", "-h", "inner", "-v", f"{shared}:/directory",
+        "-v", f"{shared}:/deep/er/chain", "--tmpfs", "/directory/../memory", linked, "sh", "-c",
         "cat /etc/hostname /directory/file /other/place/file /made/here/file; readlink /directory;"
         f"cat {place.work}/outside/hostname {place.work}/outside/hosts; cat /etc/resolv.conf",
     )  # fmt: skip

@@ -87,6 +87,30 @@ def test_a_tail_reaches_into_older_files(tmp_path: Path, count: int) -> None:
     assert found == (expected[-count:] if count else [])
 
 
+@pytest.mark.parametrize("wide", [1, 40_000])
+def test_a_tail_counts_lines_and_not_the_pieces_they_were_written_in(
+    tmp_path: Path, wide: int
+) -> None:
+    path = tmp_path / "ctr.log"
+    path.write_text(
+        line(1, "whole")
+        + line(2, "a" * wide, mark="P")
+        + line(3, "wrong ", "stderr", "P")
+        + line(4, "b" * wide, mark="P")
+        + line(5, "again", "stderr")
+        + line(6, "c\rd")
+        + line(7, "unfinished", mark="P")
+    )
+    last = ("stdout", b"unfinished")
+    middle = [("stdout", b"b" * wide), ("stdout", b"c\rd\n")]
+    assert read(path, tail=1) == [last]
+    assert read(path, tail=2) == [("stdout", b"a" * wide), *middle, last]
+    wrong = [("stderr", b"wrong "), ("stderr", b"again\n")]
+    third = [("stdout", b"a" * wide), wrong[0], middle[0], wrong[1], middle[1], last]
+    assert read(path, tail=3) == third
+    assert read(path, tail=4) == [("stdout", b"whole\n"), *third] == read(path)
+
+
 def test_a_tail_of_long_lines(tmp_path: Path) -> None:
     path = tmp_path / "ctr.log"
     path.write_text("".join(line(1, str(number) + "x" * 70000) for number in range(5)))
