@@ -164,7 +164,7 @@ static int drain(int *fd, int stream)
 
 static int reap(int *status)
 {
-    int ended = 0, one;
+    int ended = 0, cut = 0, one;
     pid_t pid;
     while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
         if (pid == container.pid) {
@@ -173,11 +173,17 @@ static int reap(int *status)
         } else if (checks_reap(pid, one)) {
             continue;
         } else if (pid == container.slirp) {
-            container.slirp = 0;
+            container.slirp = NETWORK_LOST;
+            cut = 1;
         } else if (servers_ended(&container.servers, &orders, pid, one) && !gone) {
             /* without its files it can only fail, slowly and in odd ways; its policy may start it anew */
             kill(container.pid, SIGKILL);
         }
+    }
+    if (cut && !gone && container.pid > 0) {
+        /* the container goes on, as it would with a cable pulled out; whoever looks is told */
+        write_state("running");
+        telling_network_lost(&orders);
     }
     return ended;
 }

@@ -5,13 +5,15 @@
 #include "servers.h"
 #include <sys/types.h>
 
+#define NETWORK_LOST (-1)
+
 struct failure {
     uint32_t index, error, op;
     char text[256];
 };
 
 struct started {
-    pid_t pid, slirp;
+    pid_t pid, slirp;          /* slirp4netns, 0 without one, or NETWORK_LOST when it has ended */
     struct servers servers;
     int user_ns;                /* kept open: removal of a container's files happens inside */
     int exit_fd;                /* slirp4netns ends when this is closed */

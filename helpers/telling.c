@@ -70,6 +70,14 @@ void telling_ended(const struct orders *orders, int code, int out_of_memory, int
     events_flush();
 }
 
+void telling_network_lost(const struct orders *orders)
+{
+    if (orders->session)
+        return;
+    event_add("network_lost", telling_fields(orders), "");
+    events_flush();
+}
+
 void telling_cleanup(const struct orders *orders)
 {
     event_add("cleanup", orders->session ? NULL : telling_fields(orders), "");

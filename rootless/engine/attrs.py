@@ -50,6 +50,7 @@ def container(one: Container) -> Json:
             "StartedAt": telling.rfc3339(state.started / 1e9),
             "FinishedAt": telling.rfc3339(state.finished / 1e9),
             "CgroupPath": one.cgroup(),
+            "NetworkLost": state.network_lost,
             **({"Health": checked} if checked else {}),
         },
         "Image": f"sha256:{one.image_id}" if one.image_id else "",
@@ -284,6 +285,8 @@ def _complaint(one: Container, state: State) -> str:
     """What went wrong beside the container: its monitor, its files, a layer that did not arrive."""
     if state.lost:
         return "the monitor was killed"
+    if state.network_lost:
+        return f"slirp4netns ended, and the network with it; rootless restart {one.name}"
     if state.files_lost:
         return "the program that serves this container's files ended, and the container with it"
     from rootless.engine import lazy

@@ -66,7 +66,12 @@ class Known:
         """Where they are published: {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}."""
         from rootless.engine import telling
 
-        return telling.port_table(self.record["ports"])
+        return telling.port_table(self._published())
+
+    def _published(self) -> Json:
+        """As recorded, while there is somebody who publishes them."""
+        found = self.record["ports"]
+        return [] if found and state.read(self.directory).network_lost else found
 
     @property
     def created(self) -> float:
@@ -159,4 +164,4 @@ class Known:
         """`0.0.0.0:8080->80/tcp, …`."""
         from rootless.engine import telling
 
-        return telling.ports(self.record["ports"])
+        return telling.ports(self._published())

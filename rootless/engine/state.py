@@ -49,6 +49,7 @@ class State:
 
     `status`: created, running, paused, restarting, exited.  `lost`: the monitor died before it
     could record how the container ended, so the exit code is not known (137 is assumed).
+    `network_lost`: slirp4netns has ended, and the container has not.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class State:
         "lost",
         "monitor",
         "files_lost",
+        "network_lost",
         "oom_killed",
         "pid",
         "pid_start",
@@ -76,6 +78,7 @@ class State:
         self.started = self.finished = 0
         self.exit_code = self.restarts = 0
         self.oom_killed = self.files_lost = self.lost = self.failed = False
+        self.network_lost = False
 
     @property
     def alive(self) -> bool:
@@ -121,7 +124,8 @@ def _read(directory: str, name: str) -> State:
         state.pid = told["pid"]
         state.pid_start = told["pidStart"]
         # 0: written by an earlier version
-        state.slirp, state.slirp_start = told["slirp"], told.get("slirpStart", 0)
+        state.slirp, state.slirp_start = max(0, told["slirp"]), told.get("slirpStart", 0)
+        state.network_lost = told["slirp"] < 0
         state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
         state.status = "ending" if not state.finished else state.status

@@ -54,6 +54,8 @@ def status(state: State, health: str = "") -> str:
         text += " (Paused)"
     if not state.monitor:
         text += " (its monitor was killed)"
+    if state.network_lost:
+        text += " (its network is lost)"
     return text
 
 

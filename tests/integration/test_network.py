@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.request
@@ -198,6 +200,27 @@ def test_ports_that_cannot_be_published_are_named(rootless: Command, busybox_ima
         assert "published ports are discarded" in told.stderr
     rootless("create", "--name", "h", "--network", "host", "-p", "8080:80", busybox_image, "true")
     assert rootless("port", "h").stdout == ""
+
+
+def test_a_network_that_is_lost_is_shown(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "n", "-p", "127.0.0.1::80", busybox_image, "sleep", "1000")
+    template = "{{.State.NetworkLost}} {{len .NetworkSettings.Ports}} {{.State.Error}}"
+    assert rootless("inspect", "-f", template, "n").stdout == "false 1 \n"
+    rows = rootless("explain", "--format", "json", "n").json()["Processes"]
+    slirp = next(row for row in rows if "slirp4netns" in row["Command"])
+    watching = rootless.start("events", "--filter", "event=network_lost", "--format", "{{.Name}}",
+                              "--since", "1h", stdout=subprocess.PIPE)  # fmt: skip
+    os.kill(slirp["Pid"], signal.SIGKILL)
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == b"n\n"
+    status, ports = rootless("ps", "--format", "{{.Status}}|{{.Ports}}").stdout.strip().split("|")
+    assert status.startswith("Up ") and "network is lost" in status
+    assert ports == rootless("port", "n").stdout == ""
+    shown = rootless("inspect", "-f", template, "n").stdout
+    assert shown.startswith("true 0 slirp4netns ended") and "rootless restart n" in shown
+    rootless("restart", "-t", "0", "n")
+    assert rootless("inspect", "-f", template, "n").stdout == "false 1 \n"
+    assert "lost" not in rootless("ps").stdout
 
 
 def test_slirp4netns_is_confined(rootless: Command, busybox_image: str) -> None:

@@ -25,9 +25,12 @@ def run(call: Call) -> None:
 
     container = call.engine().containers.get(call.words[0])
     found = False
-    for port in container.record["ports"]:
-        inner = f"{port['container_port']}/{port['protocol']}"
-        outer = f"{port['host_ip']}:{port['host_port']}"
+    published = container.ports
+    for inner, outer in [
+        (inner, f"{place['HostIp']}:{place['HostPort']}")
+        for inner, places in published.items()
+        for place in places
+    ]:
         if len(call.words) == 1:
             output.line(f"{inner} -> {outer}")
             continue
