@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rootless.images.credentials import Credentials
 
 _RETRY_AFTER_MAX = 60.0
+LEAST_RATE = 256
+"""Bytes per second; who sends less for two stalls' time holds us up and brings nothing."""
 
 
 class Settings:
@@ -48,10 +50,25 @@ class Settings:
         self.cert_dir = cert_dir
         self.credentials = credentials
 
+    @property
+    def window(self) -> float:
+        """Seconds over which a server's rate is looked at."""
+        return 2 * self.stall
+
+    @property
+    def least(self) -> int:
+        """Bytes in such a window; an attempt that brings fewer is a failure like any other."""
+        return max(1, int(LEAST_RATE * self.window))
+
     def wait(self, attempt: int, retry_after: str | None = None) -> None:
         """Sleep before try number `attempt` + 1, as long as the server asked for if it did."""
         pause = self.backoff * 2**attempt * random.uniform(0.75, 1.25)
         time.sleep(max(pause, min(seconds(retry_after), _RETRY_AFTER_MAX)))
+
+    def too_long(self, retry_after: str | None) -> float:
+        """The seconds that a server asks for, where nobody would wait for so long; else 0."""
+        asked = seconds(retry_after)
+        return asked if asked > _RETRY_AFTER_MAX else 0.0
 
 
 def _from_environment(name: str, otherwise: float) -> float:
@@ -66,7 +83,7 @@ def seconds(retry_after: str | None) -> float:
     """What a Retry-After header asks for: seconds or a date (RFC 9110, section 10.2.3)."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return float(text[:12])
     try:
         from email.utils import parsedate_to_datetime
 

@@ -121,10 +121,10 @@ class Segments:
                 reply = None
             if at >= segment.end or self._stop:
                 return
-            failures = 0 if at > before else failures + 1
+            failures = 0 if at - before >= self._settings.least else failures + 1
             if failures >= RANGE_TRIES:
                 if isinstance(error, TimeoutError):
-                    raise stalled(url, self._settings) from None
+                    raise stalled(url, self._settings, error) from None
                 raise failed(url, error or ConnectionResetError("connection closed"))
             if failures:
                 self._settings.wait(failures)

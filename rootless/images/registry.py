@@ -88,8 +88,8 @@ class Registry(Session):
         """A document, of bounded length.  Raises RegistryError."""
         try:
             return reply.read_all(manifests.MAXIMUM)
-        except TimeoutError:
-            raise stalled(reply.url, self.settings) from None
+        except TimeoutError as error:
+            raise stalled(reply.url, self.settings, error) from None
         except (OSError, http.client.HTTPException) as error:
             raise failed(reply.url, error) from None
 
@@ -128,10 +128,10 @@ class Registry(Session):
                 error = caught
             finally:
                 reply.close()
-            failures = 0 if offset > before else failures + 1
+            failures = 0 if offset - before >= self.settings.least else failures + 1
             if failures >= RANGE_TRIES:
                 if isinstance(error, TimeoutError):
-                    raise stalled(reply.url, self.settings) from None
+                    raise stalled(reply.url, self.settings, error) from None
                 raise failed(reply.url, error or ConnectionResetError("connection closed"))
             if failures:
                 self.settings.wait(failures)
@@ -186,10 +186,10 @@ class Registry(Session):
                 reply.close()
             if whole:
                 return
-            failures = 0 if offset > before else failures + 1
+            failures = 0 if offset - before >= self.settings.least else failures + 1
             if failures >= (2 if isinstance(error, TimeoutError) else self.settings.attempts):
                 if isinstance(error, TimeoutError):
-                    raise stalled(reply.url, self.settings) from None
+                    raise stalled(reply.url, self.settings, error) from None
                 raise failed(reply.url, error or ConnectionResetError("connection closed"))
             self.settings.wait(failures)
 

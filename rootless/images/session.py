@@ -145,7 +145,7 @@ class Session:
                 continue
             except RegistryError as error:
                 # A plain HTTP server may answer a TLS greeting by closing the connection.
-                if only or "sent nothing" in error.message:
+                if only or "sent nothing" in error.message or "a second" in error.message:
                     raise
                 continue
             self._base = base
@@ -180,7 +180,9 @@ class Session:
     ) -> Reply:
         self._allow(url)
         try:
-            return self._transport.send(method, url, headers, body, attempts=attempts)
+            return self._transport.send(
+                method, url, headers, body, attempts=attempts, sender=self.endpoint.host
+            )
         except OSError as error:
             raise failed(url, error) from None
 
@@ -290,7 +292,7 @@ class Session:
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> tuple[int, bytes]:
         try:
-            reply = self._transport.send(method, url, headers, body)
+            reply = self._transport.send(method, url, headers, body, sender=self.endpoint.host)
             return reply.status, reply.read_all(_TOKEN_MAX)
         except (OSError, http.client.HTTPException) as error:
             raise failed(url, error) from None

@@ -1,21 +1,26 @@
 """HTTP exchanges: connections kept open, TLS, proxies, time-outs, another try.
 
 Scope: one request and its reply; redirects and authorization belong to `session`.
-A stalled server is one that sends no byte for `Settings.stall` seconds, wherever it stalls.
+A stalled server is one that sends no byte for `Settings.stall` seconds, wherever it stalls, or so
+few over a longer time that waiting for them leads nowhere (`_Paced`).
 """
 
 from __future__ import annotations
 
 import base64
 import http.client
+import io
 import os
 import socket
 import ssl
 import threading
+import time
 import urllib.request
 from urllib.parse import unquote, urlsplit
 
 from rootless.errors import HostError, RegistryError
+from rootless.images import peers
+from rootless.images.asking import LEAST_RATE
 from rootless.images.asking import Body as Body
 from rootless.images.asking import Payload as Payload
 from rootless.images.asking import Settings as Settings
@@ -24,6 +29,59 @@ from rootless.images.registries import is_loopback
 USER_AGENT = "rootless"
 RETRY_STATUS = (429, 500, 502, 503, 504)
 RANGE_TRIES = 3
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class TooSlow(TimeoutError):
+    """A server that sends, but too little."""
+
+
+class _Paced(io.RawIOBase):
+    """What a connection sends, as long as it comes at a pace: head and body alike.
+
+    Only the time spent waiting for the server counts, not that of whoever makes something of it.
+    """
+
+    def __init__(self, raw: io.RawIOBase, settings: Settings) -> None:
+        self._raw = raw
+        self._window = settings.window
+        self._least = settings.least
+        self._waited = 0.0
+        self._have = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
+        """As io.RawIOBase.  Raises TooSlow."""
+        before = time.monotonic()
+        count = self._raw.readinto(buffer)
+        self._waited += time.monotonic() - before
+        self._have += count or 0
+        if self._waited > self._window:
+            if self._have < self._least and count:
+                raise TooSlow
+            self._waited, self._have = 0.0, 0
+        return count
+
+    def close(self) -> None:
+        """Close what is below as well."""
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that is read at a pace."""
+
+    def pace(self, settings: Settings) -> _Response:
+        """From now on."""
+        self.fp = io.BufferedReader(_Paced(self.fp.detach(), settings))
+        return self
 
 
 class Reply:
@@ -114,6 +172,7 @@ class Transport:
         self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._kinds: set[str] = set()
         self._context: ssl.SSLContext | None = None
         self._proxies = urllib.request.getproxies_environment()
 
@@ -125,10 +184,12 @@ class Transport:
         body: Body = None,
         *,
         attempts: int = 0,
+        sender: str = "",
     ) -> Reply:
         """Ask, and ask again after resets, stalls, 429 and 5xx; the last reply is returned as is.
 
-        `attempts` other than 0 overrides the settings.
+        `attempts` other than 0 overrides the settings.  `sender`: the registry that sent us there,
+        which may not send us everywhere, see `peers`.
 
         Raises RegistryError, or OSError for TLS (`ssl.SSLError`) and refused connections, which
         the caller may want to answer by another scheme.
@@ -138,12 +199,12 @@ class Transport:
         for attempt in range(attempts):
             last = attempt == attempts - 1
             try:
-                reply = self._once(method, url, headers, body)
-            except TimeoutError:
+                reply = self._once(method, url, headers, body, sender)
+            except TimeoutError as error:
                 timeouts += 1
                 # Every stall costs the whole patience, so two are enough.
                 if last or timeouts >= (RANGE_TRIES if "Range" in headers else 2):
-                    raise stalled(url, self.settings) from None
+                    raise stalled(url, self.settings, error) from None
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError) as error:
                 if last:
                     raise failed(url, error) from None
@@ -157,6 +218,12 @@ class Transport:
                     return reply
                 retry_after = reply.headers.get("Retry-After")
                 reply.close()
+                if asked := self.settings.too_long(retry_after):
+                    raise RegistryError(
+                        f"{urlsplit(url).netloc} answers {reply.status} and wants to be asked "
+                        f"again in {asked:.0f} seconds",
+                        hint="try again then, what has arrived is kept",
+                    )
                 self.settings.wait(attempt, retry_after)
                 continue
             self.settings.wait(attempt)
@@ -180,8 +247,12 @@ class Transport:
                     connection.close()
             self._idle.clear()
 
-    def _once(self, method: str, url: str, headers: dict[str, str], body: Body) -> Reply:
+    def _once(
+        self, method: str, url: str, headers: dict[str, str], body: Body, sender: str = ""
+    ) -> Reply:
         parts = urlsplit(url)
+        if sender:
+            peers.check(peers.kind_of_name(parts.hostname or ""), self._kinds, sender, url)
         key = (parts.scheme, parts.netloc)
         target = parts.path or "/"
         if parts.query:
@@ -208,6 +279,13 @@ class Transport:
                 raise
         connection = self._connect(parts.scheme, parts.hostname or "", parts.port, proxy)
         try:
+            connection.connect()
+            if not proxy:
+                # by its address: a name may lead anywhere
+                kind = peers.kind(connection.sock.getpeername()[0])
+                if sender:
+                    peers.check(kind, self._kinds, sender, url)
+                self._kinds.add(kind)
             return self._exchange(connection, key, method, target, headers, body, url)
         except BaseException:
             connection.close()
@@ -223,8 +301,6 @@ class Transport:
         body: Body,
         url: str,
     ) -> Reply:
-        if connection.sock is None:
-            connection.connect()
         sock = connection.sock
         # A part of a blob can be had again, so there is less to lose by giving up on one sooner.
         sock.settimeout(self.settings.stall / (RANGE_TRIES if "Range" in headers else 1))
@@ -254,7 +330,11 @@ class Transport:
                 connection.set_tunnel(host, port or 443, _proxy_authorization(proxy))
         else:
             connection = http.client.HTTPConnection(first, first_port, timeout=stall)
+        connection.response_class = self._response  # type: ignore[assignment]
         return connection
+
+    def _response(self, *words: Any, **more: Any) -> _Response:
+        return _Response(*words, **more).pace(self.settings)
 
     def _proxy(self, scheme: str, host: str, netloc: str) -> str:
         """The proxy for a host, "" for none; a proxy never gets to see this host's own services."""
@@ -306,8 +386,14 @@ class Transport:
             return self._context
 
 
-def stalled(url: str, settings: Settings) -> RegistryError:
-    """The error for a server that sent nothing for too long."""
+def stalled(url: str, settings: Settings, error: BaseException | None = None) -> RegistryError:
+    """The error for a server that sent nothing, or too little, for too long."""
+    if isinstance(error, TooSlow):
+        return RegistryError(
+            f"{urlsplit(url).netloc} sent less than {LEAST_RATE} bytes a second for "
+            f"{settings.window:g} seconds",
+            hint="try again later, what has arrived is kept; ROOTLESS_STALL_SECONDS is half of it",
+        )
     return RegistryError(
         f"{urlsplit(url).netloc} sent nothing for {settings.stall:g} seconds",
         hint="try again later, what has arrived is kept; ROOTLESS_STALL_SECONDS sets the patience",

@@ -8,6 +8,7 @@ nothing here is an error.  Light: an HTTP library takes longer to load than all 
 from __future__ import annotations
 
 import os
+import time
 
 from rootless import documents, paths
 from rootless.errors import RootlessError
@@ -117,7 +118,9 @@ def _ask(server: registries.Endpoint, tag: str) -> str:
         sock.connect((address, int(port)))
         sock.sendall(request.encode())
         head = b""
+        end = time.monotonic() + _PATIENCE
         while b"\r\n\r\n" not in head:
+            sock.settimeout(max(0.001, end - time.monotonic()))
             piece = sock.recv(1 << 14)
             if not piece or len(head) > _HEAD_MAX:
                 return ""

@@ -344,8 +344,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, layout: Layout) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, layout: Layout, address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), Handler)
         self.layout = layout
         self.fault: Answer | None = None
         self.ranges = True
