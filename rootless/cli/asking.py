@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
 def sure(what: Sequence[str], more: str = "") -> bool:
     """Say what would be removed (one thing, or a list) and ask; no answer is no."""
-    import sys
-
     from rootless.cli import output
 
     if len(what) == 1:
@@ -18,5 +16,5 @@ def sure(what: Sequence[str], more: str = "") -> bool:
     else:
         warning = "WARNING! This will remove:\n" + "".join(f"  - {one}\n" for one in what)
         warning += "\n"
-    sys.stderr.write(warning + more)
+    output.remark(warning + more)
     return output.confirm("Are you sure you want to continue?")

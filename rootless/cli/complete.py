@@ -7,7 +7,7 @@ import os
 import click
 from click.shell_completion import get_completion_class
 
-from rootless.cli import lean
+from rootless.cli import lean, output
 from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
@@ -43,7 +43,12 @@ def candidates(
                                                     "cgroup_manager", "runtime")}  # fmt: skip
         engine = lean.engine_maker(full)()
         found = _KINDS[kind](engine)
-        return [(name, "plain", text) for name, text in found if name.startswith(incomplete)]
+        # the shell shows them on the terminal
+        return [
+            (name, "plain", output.harmless(text))
+            for name, text in found
+            if name.startswith(incomplete)
+        ]
     except (RootlessError, UsageError, OSError):
         return []
 

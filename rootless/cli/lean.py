@@ -49,13 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        if _debugs(words):
-            raise
+        _trace(words)
         tell(_of_system(error))
         return 125
     except Exception as error:
-        if _debugs(words):
-            raise
+        _trace(words)
         kind = type(error).__name__
         tell(
             RootlessError(
@@ -66,15 +64,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 125
 
 
-def _debugs(words: list[str]) -> bool:
-    """Whether the options before the verb ask where an internal error happened."""
+def _trace(words: list[str]) -> None:
+    """Show where an error happened, where the options before the verb ask for it."""
     from rootless.cli import words as parsing
 
     try:
         shared, _ = parsing.parse(parsing.GLOBALS, words, stop_early=True)
     except UsageError:
-        return False
-    return bool(shared["debug"]) or shared["log_level"] == "debug"
+        return
+    if shared["debug"] or shared["log_level"] == "debug":
+        import traceback
+
+        from rootless.cli import output
+
+        output.remark(traceback.format_exc())
 
 
 def _still() -> None:
@@ -103,16 +106,11 @@ def _of_system(error: OSError) -> RootlessError:
 def tell(error: RootlessError) -> None:
     """The sentence and the hint, on standard error; colours only on a terminal."""
     _still()
+    from rootless.cli import output
+
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if colours(2) else ("", "")
-    lines = f"{bold}error:{plain} {error.message}\n"
-    if error.hint:
-        lines += f"hint: {error.hint}\n"
-    try:
-        sys.stdout.flush()
-        sys.stderr.write(lines)
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
+    hint = f"hint: {error.hint}\n" if error.hint else ""
+    output.remark(f" {error.message}\n{hint}", before=f"{bold}error:{plain}")
 
 
 def colours(descriptor: int) -> bool:

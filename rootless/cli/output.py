@@ -1,4 +1,10 @@
-"""Tables, templates and JSON: how verbs print."""
+"""Tables, templates and JSON: how verbs print, and what becomes of strangers' text on a terminal.
+
+Names, labels, commands, histories and the words of errors are an image's, a registry's or a running
+container's.  Everything that this command prints goes through here, and on its way to a terminal
+what a terminal would obey is shown as escapes.  To a file or a pipe the bytes go as they are: a
+program wants them, as from ls(1).  What a container writes (run, logs, exec, attach) is its own.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +22,56 @@ if TYPE_CHECKING:
     Row = dict[str, Json]
 
 
-def write(text: str) -> None:
-    """To standard output; odd bytes of file names come through as they are."""
-    data = text.encode("utf-8", "surrogateescape")
+def write(text: str, *, before: str = "") -> None:
+    """To standard output; odd bytes of file names come through as they are, but on a terminal.
+
+    `before`: our own words to the terminal, which it is to obey.
+    """
+    shown = harmless(text) if os.isatty(1) else text
+    data = (before + shown).encode("utf-8", "surrogateescape")
     sys.stdout.flush()
     view = memoryview(data)
     while view:
         view = view[os.write(1, view) :]
 
 
-def line(text: str) -> None:
+def line(text: str, *, before: str = "") -> None:
     """One line to standard output."""
-    write(text + "\n")
+    write(text + "\n", before=before)
+
+
+def remark(text: str, *, before: str = "") -> None:
+    """To standard error, as `write`; who has closed it wants to hear nothing."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.write(before + (harmless(text) if os.isatty(2) else text))
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def harmless(text: str) -> str:
+    """Text of which a terminal obeys nothing but line breaks and tabs: `\\x1b]0;` is what is seen.
+
+    Control characters of both sets (ECMA-48), bytes that are no UTF-8, and what turns the direction
+    of writing (Unicode annex 9), by which a line can be made to read as another.
+    """
+    return text if text.isprintable() else text.translate(_escapes())
+
+
+def _escapes() -> dict[int, str]:
+    turns = (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+    table = {code: f"\\u{code:04x}" for code in turns}
+    table |= {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+    table |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(128, 256)}
+    del table[9], table[10]
+    table[13] = "\\r"
+    return table
+
+
+def _cell(text: str) -> str:
+    """One cell of a table that is looked at: a line break in it would begin a row of its own."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def human_size(count: float) -> str:
@@ -40,6 +84,8 @@ def human_size(count: float) -> str:
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True) -> str:
     """Columns padded to the longest entry, three spaces apart, as docker's."""
     every = ([list(titles)] if heading else []) + [list(row) for row in rows]
+    if os.isatty(1):
+        every = [[_cell(one) for one in row] for row in every]
     if not every:
         return ""
     widths = [max(len(row[i]) for row in every) for i in range(len(titles))]
@@ -155,8 +201,7 @@ def filters(words: Iterable[str]) -> dict[str, list[str]]:
 
 def confirm(question: str) -> bool:
     """Ask on the terminal; no answer is no."""
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
+    remark(f"{question} [y/N] ")
     try:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import sys
 
 from rootless.progress import Progress
 
@@ -45,6 +44,8 @@ class Told(Progress):
         """See Progress."""
         if self.quiet:
             return
+        from rootless.cli.output import harmless
+
         if not self._use_bars():
             size = f" ({_size(total)})" if total else ""
             self._labels[key] = label
@@ -56,7 +57,9 @@ class Told(Progress):
                 self._bars.start()
                 _drawing.append(self)
             self._open += 1
-            self._tasks[key] = self._bars.add_task(label, total=total, counted=total is not None)
+            self._tasks[key] = self._bars.add_task(
+                harmless(label), total=total, counted=total is not None
+            )
 
     def advance(self, key: str, n: int) -> None:
         """See Progress."""
@@ -95,17 +98,17 @@ class Told(Progress):
         if self.quiet:
             return
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            from rootless.cli.output import harmless
+
+            self._bars.console.print(harmless(text), markup=False, highlight=False)
         else:
             _write(text + "\n")
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
+    from rootless.cli import output
+
+    output.remark(text)
 
 
 def _bars() -> Bars:

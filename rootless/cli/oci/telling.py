@@ -6,7 +6,6 @@ The log's forms are those of runc, which engines read.
 from __future__ import annotations
 
 import os
-import sys
 
 from rootless.errors import UsageError
 
@@ -56,12 +55,10 @@ def check(shared: dict[str, Json]) -> None:
 
 
 def _print(text: str) -> None:
-    try:
-        sys.stdout.flush()
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
+    from rootless.cli import output
+
+    # a bundle's words may be an image's
+    output.remark(text)
 
 
 def _log(level: str, message: str, shared: dict[str, Json]) -> bool:

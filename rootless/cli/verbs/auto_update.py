@@ -43,7 +43,6 @@ _TITLES = {
 def run(call: Call) -> int:
     """Update, print a row for each container, then what failed."""
     import os
-    import sys
 
     from rootless.cli import output
     from rootless.cli.lean import tell
@@ -66,7 +65,7 @@ def run(call: Call) -> int:
     code = 0
     for one in found:
         if one.note:
-            sys.stderr.write(
+            output.remark(
                 f"note: {one.unit} is not updated: {one.note}\n"
                 "hint: a newer image is tried by itself, this one with --force\n"
             )

@@ -39,7 +39,7 @@ def run(call: Call) -> int:
     for one in lines:
         begin, mark = _MARKS[one["status"]]
         shown = f"{begin}{mark}\x1b[0m" if colour else mark
-        output.line(f"{shown}  {one['name']:{width}}  {one['text']}")
+        output.line(f"  {one['name']:{width}}  {one['text']}", before=shown)
         if one["remedy"] and one["status"] != "fine":
             output.line(f"{'':{len(mark) + width + 4}}-> {one['remedy']}")
     output.line("")

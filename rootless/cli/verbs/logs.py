@@ -50,10 +50,11 @@ def run(call: Call) -> None:
         if not given["follow"]:
             raise
     if os.path.exists(os.path.join(container.directory, "lazy.json")):
+        from rootless.cli import output
         from rootless.engine import lazy
 
         for line in lazy.complaints(container):
-            os.write(2, f"rootless: {line}\n".encode())
+            output.remark(f"rootless: {line}\n")
 
 
 def _tail(text: str | None) -> int | None:

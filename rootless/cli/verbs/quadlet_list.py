@@ -33,8 +33,6 @@ _TITLES = {
 
 def run(call: Call) -> None:
     """Print the list; what is wrong with a file goes to standard error."""
-    import sys
-
     from rootless.cli import output
     from rootless.engine import quadlets
     from rootless.errors import UsageError
@@ -61,4 +59,4 @@ def run(call: Call) -> None:
     output.write(output.rows(found, call.options["format"], shown, _TITLES, heading=heading))
     for row in found:
         if row["Error"] and call.options["format"] != "json":
-            sys.stderr.write(f"note: {row['Error']}\n")
+            output.remark(f"note: {row['Error']}\n")

@@ -64,7 +64,7 @@ def run(call: Call) -> None:
                 found = _with_stopped(chosen, found)
             rows = [_row(one, bool(given["no_trunc"])) for one in found]
             text = output.rows(rows, given["format"] or "table", _SHOWN, _TITLES)
-            output.write("\x1b[H\x1b[J" + text if clear else text)
+            output.write(text, before="\x1b[H\x1b[J" if clear else "")
             if not live or not found:
                 return
     except KeyboardInterrupt:
