@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -110,8 +112,29 @@ static int same_process(const char *pid, const char *start)
     return at && strncmp(at + 1, start, strlen(start)) == 0 && at[1 + strlen(start)] == ' ';
 }
 
+/* Where the container has one id a process that goes by another number has a namespace of its own for
+ * it (OP_NEST), in which there is no root to become.  The one around it, which the container's files
+ * belong to, is then entered first: 1, or 0 where the process has that one itself. */
+static int join_outer_user(const char *pid)
+{
+    struct stat theirs, around;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%s/ns/user", pid);
+    int known = stat(path, &theirs) == 0;
+    snprintf(path, sizeof path, "/proc/%s/ns/mnt", pid);
+    int mount = open(path, O_RDONLY | O_CLOEXEC), user = mount < 0 ? -1 : ioctl(mount, NS_GET_USERNS);
+    int joined = known && user >= 0 && fstat(user, &around) == 0 && around.st_ino != theirs.st_ino &&
+                 setns(user, CLONE_NEWUSER) == 0;
+    if (user >= 0)
+        close(user);
+    if (mount >= 0)
+        close(mount);
+    return joined;
+}
+
 static int do_join(struct plan *plan, const struct record *r)
 {
+    int flags = (int)strtoul(r->argv[2], NULL, 10);
     plan->failing = r->argv[0];
     int target = (int)syscall(SYS_pidfd_open, atoi(r->argv[0]), 0);
     if (target < 0)
@@ -124,7 +147,9 @@ static int do_join(struct plan *plan, const struct record *r)
      * at its descriptors or its memory (CVE-2016-9962) */
     plan->joined = 1;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (setns(target, (int)strtoul(r->argv[2], NULL, 10)) < 0)
+    if (flags & CLONE_NEWUSER && flags & CLONE_NEWNS && join_outer_user(r->argv[0]))
+        flags &= ~CLONE_NEWUSER;
+    if (setns(target, flags) < 0)
         return -1;
     close(target);
     if (plan->root != AT_FDCWD)

@@ -231,8 +231,7 @@ def test_a_container_in_the_background_keeps_nothing_open(
     """
     # its output is a pipe as descriptor 7 as well, which ends only when nobody has it any more
     found = subprocess.run(["sh", "-c", f"exec 7>&1 {script}"], stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, env=place.env, cwd=place.work,
-                           timeout=60)  # fmt: skip
+                           env=place.env, cwd=place.work, timeout=60)  # fmt: skip
     assert (found.returncode, found.stdout) == (0, b"")
     with (place.work / "lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
