@@ -20,7 +20,10 @@ static char **list(const struct record *r)
 
 static void take(struct orders *o, const struct record *r)
 {
-    char *const *a = r->argv;
+    const char *a[5];
+    /* a damaged order that is too short has empty words, not those of the one before it */
+    for (uint32_t i = 0; i < 5; i++)
+        a[i] = i < r->argc ? r->argv[i] : "";
     switch (r->op) {
     case ORDER_ID: o->id = a[0]; o->name = a[1]; break;
     case ORDER_DIRECTORY: o->directory = a[0]; o->state = a[1]; break;
@@ -48,7 +51,7 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_SLIRP: o->slirp = list(r); break;
     case ORDER_SLIRP_SOCKET: o->slirp_socket = a[0]; break;
     case ORDER_SLIRP_REQUEST:
-        if (o->requests < 256) {
+        if (o->requests < 256 && r->argc) {
             o->request[o->requests] = a[0];
             o->request_length[o->requests++] = r->length[0];
         }
