@@ -11,7 +11,9 @@ import shlex
 from collections.abc import Callable
 
 from ways_in.stage import DEFAULT_CAPABILITIES, Told
-from ways_in.ways import SOME, House
+from ways_in.ways import SOME, House, own_host
+
+Lead = Callable[..., Told]
 
 PODMAN = """
 mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup || exit 125
@@ -29,13 +31,15 @@ exec unshare --user --map-user={uid} --map-group={gid} sh -c {script}
 """
 
 
-def podman(house: House, script: str, stdin: str = "conf") -> Told:
+def podman(house: House, script: str, stdin: str = "conf", lead: Lead | None = None) -> Told:
     """A script with `p`, led by the stage's caller."""
     base = house.place.base / "peer"
     base.mkdir(exist_ok=True)
     begin = PODMAN.format(base=base, tar=house.tar)
     words = "unshare --user --map-root-user --map-auto --mount --cgroup sh -c".split()
     try:
+        if lead:
+            return lead(*words[:1], *words[4:], begin + script)
         return house.stage.lead([*words, begin + script], stdin)
     finally:
         house.command("unshare", "rm", "-rf", base, code=None)
@@ -45,6 +49,14 @@ def run(house: House, *flags: str, stdin: str = "conf", caps: int = DEFAULT_CAPA
     """`podman run FLAG... ways attack`."""
     words = [*house.stage.mounts(), *flags, "ways", *house.stage.attack(caps=caps)]
     return podman(house, f"p run --rm --cgroups disabled {shlex.join(words)}", stdin)
+
+
+def beside_a_cloud(house: House) -> Told:
+    """`podman run` with a network, on the host that the test made."""
+    words = [*house.stage.mounts(), "--network", "slirp4netns", "ways",
+             *house.stage.attack(port=8080)]  # fmt: skip
+    script = f"p run --rm --cgroups disabled {shlex.join(words)}"
+    return podman(house, script, lead=lambda *words: own_host(house.stage, *words))
 
 
 BOX = """
@@ -78,6 +90,7 @@ HEALTH = ("--health-interval", "disable")
 
 PODMAN_WAYS: dict[str, Callable[[House], Told]] = {
     "run": lambda h: run(h, "--network", "slirp4netns"),
+    "run, beside a cloud": beside_a_cloud,
     "run -i": lambda h: run(h, "-i", *NET),
     "run -it": lambda h: run(h, "-it", *NET, stdin="tty"),
     "run --privileged": lambda h: run(h, "--privileged", *NET, caps=-1),
@@ -99,7 +112,7 @@ PODMAN_WAYS: dict[str, Callable[[House], Told]] = {
 }  # fmt: skip
 
 
-def runtime(house: House, name: str, *, enters: bool = False) -> Told:
+def runtime(house: House, name: str, *, enters: bool = False, creates: bool = False) -> Told:
     """crun or runc with the same bundle as `rootless-runtime`."""
     stage = house.stage
     some = {kind: list(SOME) for kind in ("bounding", "permitted", "effective")}
@@ -112,6 +125,10 @@ def runtime(house: House, name: str, *, enters: bool = False) -> Told:
             until [ -e {stage.results}/lurk ]; do sleep 0.05; done
             {program} exec x {shlex.join(stage.attack())}; status=$?
             {program} delete -f x; exit $status"""
+    elif creates:
+        script = f"""{program} create -b {path} x || exit 125
+            {program} start x; until [ -e {stage.results}/out ]; do sleep 0.05; done
+            {program} delete -f x"""
     else:
         script = f"exec {program} run -b {path} x"
     if name != "crun":
@@ -125,6 +142,8 @@ PEERS: dict[str, Callable[[House], Told]] = {
     **{f"podman {name}": way for name, way in PODMAN_WAYS.items()},
     "crun run": lambda h: runtime(h, "crun"),
     "crun exec": lambda h: runtime(h, "crun", enters=True),
+    "crun create, start": lambda h: runtime(h, "crun", creates=True),
+    "runc create, start": lambda h: runtime(h, "runc", creates=True),
     "runc run": lambda h: runtime(h, "runc"),
     "runc exec": lambda h: runtime(h, "runc", enters=True),
 }
@@ -138,10 +157,14 @@ def like(way: str) -> tuple[str, ...]:
     What joins another container has none of its own: podman wants control groups for that, crun is
     refused the pid namespace, runc knows no user namespace to join.  It must hold what `run` holds.
     """
-    if way == "rootless-runtime exec":
-        return ("crun exec", "runc exec")
+    if way in ("rootless-runtime exec", "rootless-runtime run, joins user and pid"):
+        return ("crun exec", "runc exec")  # with the same capabilities
+    if way == "rootless-runtime create, start":
+        return ("crun create, start", "runc create, start")
     if way.startswith("rootless-runtime") or way == "startContainer hook":
         return ("crun run", "runc run")
+    if way.startswith("run, beside a cloud"):
+        return ("podman run, beside a cloud",)
     if f"podman {way}" in PEERS:
         return (f"podman {way}",)
     entering = way.startswith(("exec", "health")) or way.endswith(" exec")

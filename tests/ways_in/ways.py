@@ -465,7 +465,7 @@ def plain(stage: Stage, *, pretend: bool = False) -> Told:
 
 
 # A host of the test's own: a network with the addresses of a gateway and of a cloud, where a server
-# listens everywhere whose program has no name any more.  Somebody looks at all processes.
+# listens everywhere whose program has no name any more.
 HOST = """
 ip link set lo up; ip link add veth0 type veth peer name veth1
 ip link set veth0 up; ip link set veth1 up
@@ -475,29 +475,43 @@ until [ -s {base}/ready ]; do sleep 0.05; done
 rm {base}/server
 hosts=$(for kind in net uts; do echo $kind:$(stat -Lc %i /proc/self/ns/$kind),; done | tr -d '\\n')
 server=$!
-{attack} lurk {results}/lurk {told} &
-tries=0
-until [ "$(wc -l <{results}/lurk)" -ge 8 ] || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
-kill $!
+{look}
 "$@" hosts=$hosts; status=$?
 kill $server; exit $status
 """
 
 
-def own_host(stage: Stage, *words: str, port: int = 8080) -> Told:
+# until it has seen all that there is
+LOOK = """
+{attack} lurk {results}/lurk {told} & tries=0
+until [ "$(wc -l <{results}/lurk)" -ge 8 ] || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+kill $!
+"""
+
+
+def own_host(stage: Stage, *words: str, look: bool = False) -> Told:
     """The words, as root of a host that the test made, and one that names its namespaces."""
-    script = HOST.format(attack=stage.attack_program, base=stage.base, port=port,
-                         token=stage.token, results=stage.results,
-                         told=shlex.join(stage.told()))  # fmt: skip
-    return stage.lead(["unshare", "--user", "--map-root-user", "--net", "--uts", "--mount", "sh",
-                       "-c", script, "sh", *words])  # fmt: skip
+    looking = LOOK.format(attack=stage.attack_program, results=stage.results,
+                          told=shlex.join(stage.told()))  # fmt: skip
+    script = HOST.format(attack=stage.attack_program, base=stage.base, port=8080,
+                         token=stage.token, look=looking if look else "")  # fmt: skip
+    begin = "unshare --user --map-root-user --map-auto --net --uts --mount sh -c".split()
+    return stage.lead([*begin, script, "sh", *words])
 
 
 def root_of_a_host(stage: Stage) -> Told:
     """No container, and root's rights over a network and a name."""
     return own_host(stage, *stage.attack(
         stage.attack_program, results=str(stage.results), readonly=str(stage.readonly), caps=0,
-        port=8080))  # fmt: skip
+        port=8080), look=True)  # fmt: skip
+
+
+@way("run, beside a cloud")
+def _beside_a_cloud(house: House) -> Told:
+    """The host's network has the address at which a cloud tells its machines secrets."""
+    words = [*house.command.words, "run", "--rm", "--network", "slirp4netns",
+             *house.stage.mounts(), house.image, *house.stage.attack(port=8080)]  # fmt: skip
+    return own_host(house.stage, *words)
 
 
 # files of a host that its root may write to
