@@ -41,7 +41,7 @@ def start_and_look(runtime: Runtime, look: str, *command: str) -> str:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     runtime.wait("c", "stopped", 30)
-    begun.wait(20)
+    begun.wait(60)
     runtime("delete", "--force", "c")
     return output.read_text()
 
@@ -102,7 +102,7 @@ def leak(runtime: Runtime) -> str:
     words = [*runtime.command.words, "--root", str(runtime.root), "run", "--preserve-fds", "1",
              "-b", str(runtime.bundle), "c"]  # fmt: skip
     found = subprocess.run(
-        ["sh", "-c", 'exec "$@" 3<"$0"', str(runtime.bundle), *words], text=True, timeout=60,
+        ["sh", "-c", 'exec "$@" 3<"$0"', str(runtime.bundle), *words], text=True, timeout=100,
         env=runtime.command.place.env, stdin=subprocess.DEVNULL, capture_output=True,
     )  # fmt: skip
     return found.stdout + found.stderr
