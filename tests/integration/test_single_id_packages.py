@@ -56,7 +56,7 @@ def repository(place: Place) -> Path:
     (tree / "DEBIAN/control").write_text("Package: thing\n" + _FIELDS)
     script = tree / "DEBIAN/postinst"
     script.write_text(
-        "#!/bin/sh\nset -e\nadduser --system --group thing 2>/dev/null || useradd -r thing\n"
+        "#!/bin/sh\nset -e\ngetent passwd thing || useradd -r thing\n"
         "chown thing:thing /usr/share/thing/file\nchmod 4755 /usr/share/thing/file\n"
     )
     script.chmod(0o755)
