@@ -275,8 +275,7 @@ def test_cve_2020_15257_no_abstract_socket(engine: Engine, busybox_image: str) -
     assert ours(sockets()) == []
     named = Change(
         "helpers/monitor.c",
-        "int main(int argc, char **argv)\n{\n",
-        "#include <sys/un.h>\nint main(int argc, char **argv)\n{\n"
+        "    close_from(4 + orders.preserve);\n",
         '    struct sockaddr_un weak = {.sun_family = 1, .sun_path = "\\0rootless-weak"};\n'
         "    bind(socket(1, 1, 0), (struct sockaddr *)&weak, 16);\n",
     )
