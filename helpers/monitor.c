@@ -399,6 +399,7 @@ static void run(void)
             told_failure();
             return;
         }
+        gone = 0;
         uint32_t pid = (uint32_t)container.pid;
         if (container.in >= 0)
             fcntl(container.in, F_SETFL, O_NONBLOCK);
@@ -407,7 +408,6 @@ static void run(void)
         telling_started(&orders);
         checks_begin();
         channel_send(&channel, 'R', &pid, 4);
-        gone = 0;
         int status = serve();
         /* one end, whatever came of it first: our SIGKILL, SIGBUS on a page of the program's own file, a
          * shell that finds no programs, or an error that a program took as its own */

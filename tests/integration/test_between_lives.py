@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from conftest import Command
 
@@ -38,3 +40,19 @@ def test_a_start_right_after_the_end_can_be_attached_to(
         found = rootless("attach", "c", input="hello\n")
         assert found.stdout == "hello\n"
     rootless("rm", "-f", "c")
+
+
+def test_a_life_that_the_policy_gave_is_as_good_as_the_first(
+    rootless: Command, busybox_image: str
+) -> None:
+    lives = ["sh", "-c", "mkdir /tmp/ended && exit 3; echo again; exec sleep 1000"]
+    rootless(*RUN, "--name", "c", busybox_image, *lives)
+    log = rootless.start("logs", "-f", "c", stdout=subprocess.PIPE)
+    assert log.stdout is not None
+    assert log.stdout.readline() == b"again\n"
+    # its monitor writes the state before the first line of the log
+    assert rootless("ps", "--format", "{{.Names}}").stdout == "c\n"
+    assert rootless("exec", "c", "echo", "inside").stdout == "inside\n"
+    rootless("stop", "-t", "0", "c")
+    assert log.wait() == 0
+    assert rootless("inspect", "--format", "{{.State.Status}}", "c").stdout == "exited\n"
