@@ -19,6 +19,7 @@
 #include "process.h"
 #include "removal.h"
 #include "start.h"
+#include "statefile.h"
 #include "telling.h"
 
 #include <errno.h>
@@ -65,27 +66,21 @@ static unsigned long long start_time(pid_t pid)
 
 static void write_state(const char *status)
 {
-    char path[4096], temporary[4200], text[2560], pids[16 * MOST_SERVERS + 3] = "[";
+    char text[2560], pids[16 * MOST_SERVERS + 3] = "[";
     int at = 1;
     for (int i = 0; i < container.servers.count; i++)
         at += snprintf(pids + at, sizeof pids - (size_t)at, "%s%d", i ? "," : "", container.servers.pid[i]);
     snprintf(pids + at, sizeof pids - (size_t)at, "]");
-    snprintf(path, sizeof path, "%s/%s", orders.directory, orders.state);
-    snprintf(temporary, sizeof temporary, "%s.new", path);
     int length = snprintf(text, sizeof text,
-        "{\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
+        "\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
-        "\"slirp\":%d,\"slirpStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}\n",
+        "\"slirp\":%d,\"slirpStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}",
         status, container.pid, container.pid > 0 && !gone ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
         container.slirp, container.slirp > 0 ? start_time(container.slirp) : 0, pids, failure.index, failure.op, failure.error,
         record.lost ? "true" : "false", record.failed ? "true" : "false");
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return;
-    if (write(fd, text, (size_t)length) == length)
-        rename(temporary, path);
-    close(fd);
+    if (length < (int)sizeof text)
+        state_write(text, (size_t)length);
 }
 
 static void resize(unsigned short rows, unsigned short cols)
@@ -389,6 +384,16 @@ static void told_failure(void)
     channel_send(&channel, 'F', &data, (uint32_t)(12 + strlen(data.text)));
 }
 
+/* what cannot be had before there is a container */
+static int cannot(uint32_t op, const char *path)
+{
+    failure = (struct failure){.op = op, .error = (uint32_t)errno};
+    snprintf(failure.text, sizeof failure.text, "%.255s", path);
+    told_failure();
+    channel_finish(&channel);
+    return record.code;
+}
+
 static void run(void)
 {
     long long pause = 0;
@@ -488,13 +493,10 @@ int main(int argc, char **argv)
         fcntl(4 + i, F_SETFD, FD_CLOEXEC);
     if (orders.notify)
         notices = notify_open(orders.notify[0] ? orders.notify : NULL);
-    if (log_open(&logfile, orders.log_driver, orders.log_path, orders.log_limit, orders.log_files) < 0) {
-        failure = (struct failure){.op = ORDER_LOG, .error = (uint32_t)errno};
-        snprintf(failure.text, sizeof failure.text, "%.255s", orders.log_path);
-        told_failure();
-        channel_finish(&channel);
-        return record.code;
-    }
+    if (state_reserve(orders.directory, orders.state) < 0)
+        return cannot(ORDER_DIRECTORY, orders.directory);
+    if (log_open(&logfile, orders.log_driver, orders.log_path, orders.log_limit, orders.log_files) < 0)
+        return cannot(ORDER_LOG, orders.log_path);
     open_listener();
     if (orders.events)
         events_open(orders.events[0]);

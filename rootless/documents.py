@@ -3,6 +3,17 @@
 `import json` costs as much as half a container's start because it compiles regular expressions
 for callers that this project does not have; the C scanner and encoder beneath it cost nothing.
 They are used directly where they fit, and the json package wherever they do not.
+
+A document may have been cut short by a disk, or changed by a person: `read_as` compares what it
+reads with a shape, so that whoever uses it need not expect anything else:
+
+    str  int  float (an int, too)  bool  None    a value of that kind; text without NUL
+    [shape]                                      a list of such
+    {"key": shape, "key?": shape}                a table; keys with ? may be missing
+    {"*": shape}                                 a table of such
+    (shape, shape)                               one of these
+    frozenset({"a", "b"})                        one of these texts
+    a function                                   whatever it says yes to
 """
 
 from __future__ import annotations
@@ -13,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from rootless.errors import DamagedDocument
 
     # a JSON value as the decoder gives it
     Json = Any
@@ -85,6 +98,155 @@ def read(path: str) -> Json:
     return loads(b"".join(parts).decode())
 
 
+def read_as(path: str, shape: Json, remedy: str) -> Json:
+    """The document at `path`, of that shape.  Raises OSError, DamagedDocument.
+
+    `remedy` is the hint: what the person can do about a damaged one.
+    """
+    try:
+        found = read(path)
+    except ValueError:
+        raise damaged(path, _not_json(path), remedy) from None
+    if not fits(found, shape):
+        raise damaged(path, fault(found, shape), remedy)
+    return found
+
+
+def damaged(path: str, problem: str, remedy: str) -> DamagedDocument:
+    """The error that says so."""
+    from rootless.errors import DamagedDocument
+
+    return DamagedDocument(
+        f"the document {path} is damaged: {problem}", hint=remedy, path=path, problem=problem
+    )
+
+
+def _not_json(path: str) -> str:
+    return "it is empty" if os.path.getsize(path) == 0 else "it is not JSON"
+
+
+_NOTHING = object()
+
+
+_members: dict[int, list[tuple[str, bool, Json]]] = {}
+
+
+def _listed(shape: dict[str, Json]) -> list[tuple[str, bool, Json]]:
+    """The keys of a shape, whether they must be there, and their shapes; kept with the shape.
+
+    Lists of a thousand containers go through this, so no key is looked at twice.
+    """
+    made = [(key.removesuffix("?"), key[-1] != "?", shape[key]) for key in shape if key != "*"]
+    _members[id(shape)] = made
+    _shapes.append(shape)  # an id is that of one thing for as long as the thing is there
+    return made
+
+
+_shapes: list[Json] = []
+function = type(_listed)
+
+
+def fits(value: Json, shape: Json) -> bool:
+    """Whether a value has a shape."""
+    kind = type(shape)
+    if kind is dict:
+        if type(value) is not dict:
+            return False
+        listed = _members.get(id(shape))
+        for name, required, inner in _listed(shape) if listed is None else listed:
+            found = value.get(name, _NOTHING)
+            if found is _NOTHING:
+                if required:
+                    return False
+            elif inner is str:
+                if type(found) is not str or not text(found):
+                    return False
+            elif type(found) is inner is not float:
+                continue
+            elif type(inner) is function:
+                if not inner(found):
+                    return False
+            elif not fits(found, inner):
+                return False
+        if "*" in shape:
+            inner = shape["*"]
+            for key in value:
+                if not (type(key) is str and text(key) and fits(value[key], inner)):
+                    return False
+        return True
+    if kind is function:
+        return bool(shape(value))
+    if shape is str:
+        return type(value) is str and text(value)
+    if shape is float:
+        # as JSON says it, and no infinity
+        return type(value) in (int, float) and -1e300 < value < 1e300
+    if kind is type:
+        return type(value) is shape
+    if kind is list:
+        return type(value) is list and all([fits(one, shape[0]) for one in value])
+    if kind is tuple:
+        return any([fits(value, one) for one in shape])
+    if kind is frozenset:
+        return type(value) is str and value in shape
+    if shape is None:
+        return value is None
+    return bool(shape(value))
+
+
+def words(value: Json) -> bool:
+    """[str], in one go."""
+    try:
+        return type(value) is list and text("".join(value))
+    except TypeError:
+        return False
+
+
+def texts(value: Json) -> bool:
+    """{"*": str}, in one go."""
+    try:
+        return type(value) is dict and text("".join(value)) and text("".join(value.values()))
+    except TypeError:
+        return False
+
+
+def text(value: str) -> bool:
+    """Whether a text can be a path, an argument, or printed: odd bytes are escaped, NUL is none."""
+    if "\0" in value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def fault(value: Json, shape: Json, at: str = "") -> str:
+    """What does not fit, in words: `its "created" is missing`."""
+    if type(shape) is dict and type(value) is dict:
+        for key in value if "*" in shape else shape:
+            name = key.removesuffix("?")
+            inner = shape["*"] if "*" in shape else shape[key]
+            if "*" in shape or name in value:
+                if not (text(name) and fits(value[name], inner)):
+                    return fault(value[name], inner, f"{at}.{name}" if at else name)
+            elif name == key:
+                return f'"{at}.{name}" is missing' if at else f'"{name}" is missing'
+    elif type(shape) is list and type(value) is list:
+        for number, one in enumerate(value):
+            if not fits(one, shape[0]):
+                return fault(one, shape[0], f"{at}[{number}]")
+    if not at:
+        return f"it is {_KINDS.get(type(value), 'something else')} and not what belongs there"
+    return f'its "{ascii(at)[1:-1]}" is not what belongs there'
+
+
+_KINDS = {dict: "a table", list: "a list", str: "a text", int: "a number", float: "a number",
+          bool: "true or false", type(None): "null"}  # fmt: skip
+
+
 def write(path: str, value: Json, *, durable: bool = False) -> None:
     """Replace the document at `path` in one step; a reader sees the old one or the new one."""
     write_bytes(path, dumps(value).encode(), durable=durable)
@@ -104,7 +266,9 @@ def write_bytes(path: str, data: bytes, *, mode: int = 0o644, durable: bool = Fa
         finally:
             os.close(fd)
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # write(2) knows no names, and whoever tells of it needs one
         try:
             os.unlink(temporary)
         except FileNotFoundError:

@@ -9,7 +9,8 @@
     +-- Conflict                      a name is taken, a thing is in use or in the wrong state
     +-- HostError                     this host cannot do what was asked
     +-- StorageError                  layers, archives, disk
-    |   `-- DigestMismatch
+    |   +-- DigestMismatch
+    |   `-- DamagedDocument           what is kept of one thing cannot be read
     +-- RegistryError                 a registry refused, stalled or lied
     +-- RuntimeFailure                the launch of a container failed
     |   +-- CommandNotExecutable      exit status 126
@@ -68,6 +69,18 @@ class StorageError(RootlessError):
 
 class DigestMismatch(StorageError):
     """Content does not have the digest or the size that was promised."""
+
+
+class DamagedDocument(StorageError):
+    """A document of the store is not JSON, or of another shape.
+
+    `path`: which one; `problem`: what is wrong with it.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", path: str = "", problem: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.problem = problem
 
 
 class RegistryError(RootlessError):

@@ -273,6 +273,10 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
     if name == "clone":
         hint = host.namespace_remedy() if code in (errno.EPERM, errno.ENOSPC) else ""
         return HostError(f"the container's namespaces cannot be made: {reason}", hint=hint)
+    if name == "directory":
+        from rootless import disks
+
+        return disks.refused(text, OSError(code, reason))
     if name in ("map", "outer"):
         who = os.path.basename(text) or "the kernel"
         return HostError(

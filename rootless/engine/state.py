@@ -1,8 +1,9 @@
 """What is true of a container right now.
 
-The monitor writes `state` by atomic rename.  It may have been killed since, the machine may have
-been started anew, so what it says is held against /proc before it is believed: a pid counts only
-together with the start time of its process.
+The monitor writes `state` over in place, because a full disk leaves no room for another file; the
+sum at its beginning tells half a write from a whole one.  The monitor may have been killed since,
+the machine may have been started anew, so what it says is held against /proc before it is believed:
+a pid counts only together with the start time of its process.
 """
 
 from __future__ import annotations
@@ -11,10 +12,47 @@ import os
 import time
 
 from rootless import documents
+from rootless.errors import DamagedDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    pass
+    from rootless.documents import Json
+
+
+def _pid(value: Json) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
+
+
+def _ticks(value: Json) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _code(value: Json) -> bool:
+    return type(value) is int and 0 <= value < 256
+
+
+def _time(value: Json) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+SHAPE: Json = {
+    "status": frozenset(("running", "restarting", "exited")),
+    "pid": _pid,
+    "pidStart": _ticks,
+    "monitor": _pid,
+    "monitorStart": _ticks,
+    "boot": str,
+    "startedAt": _time,
+    "finishedAt": _time,
+    "exitCode": _code,
+    "oomKilled": bool,
+    "restarts": _pid,
+    "slirp": lambda value: value == -1 or _pid(value),
+    "slirpStart?": _ticks,
+    "servers": [_pid],
+    "filesLost?": bool,
+    "failed": bool,
+}
 
 
 def start_time(pid: int) -> int:
@@ -47,12 +85,14 @@ def boot_id() -> str:
 class State:
     """One look at a container's life; times in nanoseconds since the epoch, 0 when unset.
 
-    `status`: created, running, paused, restarting, exited.  `lost`: the monitor died before it
-    could record how the container ended, so the exit code is not known (137 is assumed).
+    `status`: created, running, paused, restarting, exited, or dead: `damage` says why.
+    `lost`: the monitor died before it could record how the container ended, so the exit code is
+    not known (137 is assumed).
     `network_lost`: slirp4netns has ended, and the container has not.
     """
 
     __slots__ = (
+        "damage",
         "exit_code",
         "failed",
         "finished",
@@ -79,6 +119,7 @@ class State:
         self.exit_code = self.restarts = 0
         self.oom_killed = self.files_lost = self.lost = self.failed = False
         self.network_lost = False
+        self.damage: DamagedDocument | None = None
 
     @property
     def alive(self) -> bool:
@@ -104,9 +145,11 @@ def _read(directory: str, name: str) -> State:
     state = State()
     path = os.path.join(directory, name)
     try:
-        told = documents.read(path)
-    except (OSError, ValueError):
+        told = _told(path)
+    except OSError:
         return state
+    except DamagedDocument as error:
+        return dead(error)
     state.status = told["status"]
     state.started = told["startedAt"]
     state.finished = told["finishedAt"]
@@ -134,14 +177,57 @@ def _read(directory: str, name: str) -> State:
     return state
 
 
+_HEAD = b'{"sum":"'
+_MODULUS = 1073741789  # helpers/statefile.c has the same
+
+
+def _told(path: str) -> Json:
+    """Raises OSError, DamagedDocument."""
+    for attempt in range(20):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(fd, 1 << 16).rstrip()
+        finally:
+            os.close(fd)
+        # an older monitor, which renames, writes no sum
+        if text[:8] != _HEAD or text[8:18] == b"%010d" % (
+            int.from_bytes(text[20:], "little") % _MODULUS
+        ):
+            break
+        # it was written just then
+        time.sleep(0.001 * attempt)
+    else:
+        raise documents.damaged(path, "its sum is another", _remedy(path))
+    try:
+        found = documents.loads(text.decode())
+    except ValueError:
+        raise documents.damaged(path, "it is not JSON", _remedy(path)) from None
+    if not documents.fits(found, SHAPE):
+        raise documents.damaged(path, documents.fault(found, SHAPE), _remedy(path))
+    return found
+
+
+def _remedy(path: str) -> str:
+    identifier = os.path.basename(os.path.dirname(path))[:12]
+    return f"rootless system check --repair; or remove the container: rootless rm -f {identifier}"
+
+
+def dead(error: DamagedDocument) -> State:
+    """The state of what cannot be told."""
+    made = State()
+    made.status = "dead"
+    made.damage = error
+    return made
+
+
 def settle(directory: str, seconds: float = 10) -> None:
     """Wait for the monitor of a life that has ended: it removes its sockets after it has told so.
 
     Another life that began meanwhile would lose its own, which have the same names.
     """
     try:
-        told = documents.read(os.path.join(directory, "state"))
-    except (OSError, ValueError):
+        told = _told(os.path.join(directory, "state"))
+    except (OSError, DamagedDocument):
         return
     end = time.monotonic() + seconds
     while told["boot"] == boot_id() and start_time(told["monitor"]) == told["monitorStart"] != 0:

@@ -29,7 +29,10 @@ def test_without_a_file_it_was_created(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_no_state(tmp_path: Path) -> None:
     (tmp_path / "state").write_text('{"status":')
-    assert state.read(str(tmp_path)).status == "created"
+    found = state.read(str(tmp_path))
+    assert found.status == "dead"
+    assert found.damage is not None
+    assert str(found.damage) == f"the document {tmp_path}/state is damaged: it is not JSON"
 
 
 def test_running_is_believed_while_both_processes_live(tmp_path: Path) -> None:
