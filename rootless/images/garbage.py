@@ -10,7 +10,8 @@ import time
 
 from rootless import documents
 from rootless.errors import StorageError
-from rootless.images import leases
+from rootless.images import leases, naming
+from rootless.images.record import LIST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,13 +73,14 @@ def waste(store: ImageStore) -> int:
 def _of_lists(store: ImageStore) -> set[str]:
     """What manifest lists are made of, which outlives the images it came from (see `lists`)."""
     directory = os.path.join(store.data_dir, "images/lists")
-    return {
-        digest[7:]
-        for name in documents.names_in(directory)
-        if not name.endswith(".tmp")
-        for member in documents.read(os.path.join(directory, name))["manifests"]
-        for digest in member.get("blobs", ())
-    }
+    found: set[str] = set()
+    for name in documents.names_in(directory):
+        if not name.endswith(".tmp"):
+            remedy = f"rootless manifest rm {naming.unquote(name)}"
+            listed = documents.read_as(os.path.join(directory, name), LIST, remedy)
+            for member in listed["manifests"]:
+                found.update(digest[7:] for digest in member.get("blobs", ()))
+    return found
 
 
 def _remove(path: str) -> int:

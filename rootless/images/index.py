@@ -72,6 +72,22 @@ class Summary:
             del self.names[at], self.shown[at]
 
 
+def _is_row(row: Json) -> bool:
+    # by hand, because a list of five hundred is to cost no more than one of five
+    one, created, seconds, size, digest, names, shown = row
+    return (
+        type(one) is type(created) is type(digest) is str
+        and type(size) is int
+        and type(seconds) in (int, float)
+        and -1e11 < seconds < 1e11
+        and -1 <= size < 1 << 63
+        and len(names) == len(shown)
+        and all([type(name) is str for name in names])
+        and all([type(a) is type(b) is str for a, b in shown])
+        and (one + created + digest).isprintable()
+    )
+
+
 class Index:
     """The document of one store."""
 
@@ -98,7 +114,10 @@ class Index:
             document = documents.read(self.path)
             if document["stamp"] != self.stamp():
                 return None
-            return {row[0]: Summary(row) for row in document["images"]}
+            rows = document["images"]
+            if not all([_is_row(row) for row in rows]):
+                return None
+            return {row[0]: Summary(row) for row in rows}
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None
 

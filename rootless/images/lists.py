@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator
 
 from rootless import documents, paths
-from rootless.errors import ImageNotFound, NotFound, RegistryError, UsageError
+from rootless.errors import DamagedDocument, ImageNotFound, NotFound, RegistryError, UsageError
 from rootless.images import copying, manifests, naming, platforms, reference
 from rootless.images.manifests import Descriptor
 from rootless.images.places.base import Source
 from rootless.images.places.local import StoreSource, known_repositories
 from rootless.images.places.remote import RegistrySource
+from rootless.images.record import LIST
 from rootless.images.store import ImageStore
 from rootless.images.transport import Settings
 
@@ -51,8 +52,11 @@ class Lists:
     def get(self, name: str) -> dict[str, Json]:
         """{"name", "manifests", "annotations"}; members have their `source` beside the
         descriptor.  Raises ImageNotFound."""
+        path = self._path(name)
         try:
-            found: dict[str, Json] = documents.read(self._path(name))
+            found: dict[str, Json] = documents.read_as(
+                path, LIST, f"remove it and make it again: rootless manifest rm {name}"
+            )
         except FileNotFoundError:
             raise ImageNotFound(
                 f"there is no manifest list {name}",
@@ -79,7 +83,10 @@ class Lists:
 
     def remove(self, name: str) -> None:
         """Forget a list; its images stay.  Raises ImageNotFound."""
-        self.get(name)
+        try:
+            self.get(name)
+        except DamagedDocument:
+            pass
         os.unlink(self._path(name))
 
     def blobs(self) -> list[str]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.errors import HostError, ImageNotFound, StorageError, UsageError
+from rootless.errors import DamagedDocument, HostError, ImageNotFound, StorageError, UsageError
 from rootless.images import naming, reference
 from rootless.images.index import Index, Summary, newest_first
-from rootless.images.record import ImageRecord
+from rootless.images.record import SHAPE, ImageRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,18 +74,39 @@ class Looking:
         return self._record(identity)
 
     def list(self) -> Records:
-        """All images, the newest first; `names` are as the name files say."""
+        """All images, the newest first; `names` are as the name files say.
+
+        One whose record is damaged is left out; `damaged` has it.
+        """
         owned: dict[str, Names] = {}
         for quoted in documents.names_in(self.tags):
             if not quoted.endswith(".tmp"):
                 owned.setdefault(self._owner(quoted), []).append(naming.unquote(quoted))
         found = []
         for entry in documents.names_in(self.records):
-            record = self._record(entry[:-5]) if entry.endswith(".json") else None
+            try:
+                record = self._record(entry[:-5]) if entry.endswith(".json") else None
+            except DamagedDocument:
+                continue
             if record is not None:
                 record.names = owned.get(record.id, [])
                 found.append(record)
         found.sort(key=lambda record: record.created, reverse=True)
+        return found
+
+    def damaged(self) -> Summaries:
+        """What lists show of images whose records are damaged: their ids and names."""
+        found = []
+        for entry in documents.names_in(self.records):
+            try:
+                if entry.endswith(".json"):
+                    self._record(entry[:-5])
+            except DamagedDocument:
+                made = Summary([entry[:-5], "", 0.0, 0, "", [], []])
+                for name in self.names_of(entry[:-5]):
+                    made.gain(name)
+                made.shown = made.shown or [["<damaged>", "<none>"]]
+                found.append(made)
         return found
 
     def tagged_at(self, canonical: str) -> float:
@@ -102,6 +123,10 @@ class Looking:
             # before the directories are read, so that a change meanwhile makes it stale
             stamp = self.index.stamp()
             rows = {record.id: Summary.of(record) for record in self.list()}
+            broken = self.damaged()
+            if broken:
+                # not kept: it is to be seen when they are whole again
+                return newest_first(rows) + broken
             try:
                 with documents.Lock(self.lock_path, blocking=False):
                     self.index.write(rows, stamp)
@@ -184,19 +209,23 @@ class Looking:
         owner = self._owner(naming.quote(canonical))
         return self._record(owner) if owner else None
 
+    def record_path(self, identity: str) -> str:
+        """Where the record of an image is or would be."""
+        return self._record_path(identity)
+
     def _record_path(self, identity: str) -> str:
         return os.path.join(self.records, identity + ".json")
 
     def _record(self, identity: str) -> ImageRecord | None:
         path = self._record_path(identity)
+        remedy = f"rootless system check --repair; or rootless rmi {identity[:12]}"
         try:
-            return ImageRecord.from_dict(documents.read(path))
+            found = documents.read_as(path, SHAPE, remedy)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            raise StorageError(
-                f"the image record {path} is damaged", hint="remove it and pull the image again"
-            ) from None
+        if found["id"] != identity:
+            raise documents.damaged(path, "it is another image's", remedy)
+        return ImageRecord.from_dict(found)
 
     def _owner(self, quoted: str) -> str:
         """The id a name file holds, "" if there is no such name."""

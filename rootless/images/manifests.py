@@ -10,7 +10,7 @@ from __future__ import annotations
 from rootless import documents
 from rootless.errors import RegistryError
 from rootless.images.platforms import Platform
-from rootless.images.record import ImageRecord, Layer
+from rootless.images.record import CONFIG, ImageRecord, Layer
 from rootless.images.reference import is_digest
 
 TYPE_CHECKING = False
@@ -219,28 +219,15 @@ def join_layers(manifest: Manifest, config: dict[str, Json]) -> list[Layer]:
     ]
 
 
-_LISTS = ("Env", "Cmd", "Entrypoint", "OnBuild", "Shell")
-_TABLES = ("Labels", "ExposedPorts", "Volumes")
-_TEXTS = ("User", "WorkingDir", "StopSignal", "Hostname", "Domainname")
-
-
 def _clean(config: dict[str, Json]) -> dict[str, Json]:
     """Leave out nulls and refuse wrong types, so that nobody later has to look again."""
-    kept: dict[str, Json] = {}
-    for key, value in config.items():
-        if value is None:
-            continue
-        if key in _LISTS:
-            good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        elif key in _TABLES:
-            good = isinstance(value, dict)
-        elif key in _TEXTS:
-            good = isinstance(value, str)
-        else:
-            good = True
-        if not good:
-            raise invalid(f"{key} in its configuration has the value {value!r}")
-        kept[key] = value
+    kept = {key: value for key, value in config.items() if value is not None}
+    if not documents.fits(kept, CONFIG):
+        at = documents.fault(kept, CONFIG)
+        raise RegistryError(
+            f"the image's configuration is invalid: {at}",
+            hint="the image is damaged; build or push it again",
+        )
     return kept
 
 

@@ -1,6 +1,7 @@
 """One image as this host knows it.
 
-Scope: the document `images/records/HEX.json`.  Hot: no imports.
+Scope: the document `images/records/HEX.json`, and the shapes of others about images.  Hot: no
+imports.
 """
 
 from __future__ import annotations
@@ -8,6 +9,82 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+
+
+def _hex(value: Json) -> bool:
+    return type(value) is str and len(value) == 64 and not value.strip("0123456789abcdef")
+
+
+def digest(value: Json) -> bool:
+    """Whether this is a sha256 digest."""
+    return type(value) is str and value[:7] == "sha256:" and _hex(value[7:])
+
+
+def _anything(_: Json) -> bool:
+    return True
+
+
+def _count(value: Json) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+_WORDS = [str]
+# of the configuration in an image, which is a stranger's: what is read of it here
+CONFIG: Json = {
+    "Env?": _WORDS,
+    "Cmd?": _WORDS,
+    "Entrypoint?": _WORDS,
+    "OnBuild?": _WORDS,
+    "Shell?": _WORDS,
+    "Labels?": {"*": str},
+    "ExposedPorts?": {"*": _anything},
+    "Volumes?": {"*": _anything},
+    "User?": str,
+    "WorkingDir?": str,
+    "StopSignal?": str,
+    "Hostname?": str,
+    "Domainname?": str,
+    "Healthcheck?": {
+        "Test?": (None, _WORDS),
+        "Interval?": (None, _count),
+        "Timeout?": (None, _count),
+        "StartPeriod?": (None, _count),
+        "StartInterval?": (None, _count),
+        "Retries?": (None, _count),
+    },
+}
+SHAPE: Json = {
+    "id": _hex,
+    "names": _WORDS,
+    "digests": _WORDS,
+    "manifest_digest": digest,
+    "created": str,
+    "architecture": str,
+    "os": str,
+    "variant": str,
+    "layers": [{"digest": digest, "diff_id": digest, "media_type": str, "size": _count}],
+    "config": CONFIG,
+    "history": [dict],
+    "author": str,
+}
+
+
+# a manifest list put together here, `images/lists/QUOTED`
+LIST: Json = {
+    "name": str,
+    "manifests": [
+        {
+            "digest": digest,
+            "size": _count,
+            "mediaType?": str,
+            "source": str,
+            "blobs?": [digest],
+            "platform?": (None, {"os?": str, "architecture?": str, "variant?": str}),
+            "annotations?": (None, {"*": str}),
+        }
+    ],
+    "annotations?": (None, {"*": str}),
+}
 
 
 class Layer:

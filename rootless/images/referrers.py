@@ -6,7 +6,7 @@ Source: OCI distribution specification 1.1, "Listing Referrers", "Referrers Tag 
 
 from __future__ import annotations
 
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from rootless import documents
 from rootless.errors import ImageNotFound, RegistryError
@@ -14,6 +14,7 @@ from rootless.images import manifests, uploads
 from rootless.images.reference import is_digest
 from rootless.images.registry import Registry
 from rootless.images.session import Session
+from rootless.images.transport import follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def listed(server: Registry, digest: str, artifact_type: str = "") -> list[dict[
             if filtered:
                 return found
             break
-        path = urljoin(reply.url, following)
+        path = follow(reply.url, following)
     if artifact_type:
         found = [one for one in found if one.get("artifactType") == artifact_type]
     return found

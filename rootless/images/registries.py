@@ -92,6 +92,16 @@ class Configuration:
         return best, covered
 
 
+_KEPT: Json = {
+    "files": list,
+    "entries": {"*": dict},
+    "search": (None, [str]),
+    "aliases": {"*": str},
+    "mode": str,
+    "helpers": [str],
+}
+
+
 def endpoints(reference: Reference, *, tls_verify: bool | None = None) -> list[Endpoint]:
     """Servers to ask for an image, one after the other; mirrors come before the registry.
 
@@ -169,11 +179,11 @@ def configuration() -> Configuration:
     cache = os.path.join(paths.cache_dir(), "registries.json")
     try:
         kept = documents.read(cache)
-        if kept["files"] == stamps:
+        if documents.fits(kept, _KEPT) and kept["files"] == stamps:
             for name in Configuration.__slots__:
                 setattr(found, name, kept[name])
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         pass
     for path, *_ in stamps:
         found.add(_load(path))
@@ -192,7 +202,7 @@ def _load(path: str) -> dict[str, Json]:
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise HostError(
             f"cannot read {path}: {error}",
             hint="mend the file, or name another one in CONTAINERS_REGISTRIES_CONF",

@@ -7,14 +7,14 @@ Source: OCI distribution specification 1.1, "Listing Tags"; the distribution pro
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from rootless.errors import ImageNotFound, RegistryError, UsageError
 from rootless.images import manifests, reference, registries
 from rootless.images.reference import DEFAULT_REGISTRY, Reference
 from rootless.images.referrers import next_page
 from rootless.images.registry import Registry
-from rootless.images.transport import Settings
+from rootless.images.transport import Settings, follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _listed(server: Registry, path: str, key: str, most: int) -> list[str]:
         found += [one for one in names if isinstance(one, str)] if isinstance(names, list) else []
         if not following or len(found) >= most:
             break
-        path = urljoin(here, following)
+        path = follow(here, following)
         if not server.ours(path):
             raise RegistryError(
                 f"{server.endpoint.host} continues its list at {path}",

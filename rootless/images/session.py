@@ -15,7 +15,7 @@ import http.client
 import ssl
 import threading
 import time
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from rootless import documents
 from rootless.errors import ImageNotFound, RegistryError, RootlessError
@@ -28,6 +28,7 @@ from rootless.images.transport import (
     Settings,
     Transport,
     failed,
+    follow,
     is_alert,
 )
 
@@ -198,7 +199,7 @@ class Session:
         for _ in range(_REDIRECTS):
             if reply.status not in (301, 302, 303, 307, 308):
                 return reply
-            target = urljoin(reply.url, reply.headers.get("Location", ""))
+            target = follow(reply.url, reply.headers.get("Location", ""))
             # Whoever left the registry once does not come back with a password.
             came_from_us = came_from_us and self.ours(target)
             reply.close()
@@ -248,7 +249,7 @@ class Session:
                 return
 
     def _token(self, offer: dict[str, str], stored: credentials.Credentials | None) -> str:
-        realm = offer["realm"]
+        realm = follow(self._base, offer["realm"])
         self._allow(realm)
         scopes = _union(self._scopes, offer.get("scope", "").split())
         asked = [("scope", scope) for scope in scopes]

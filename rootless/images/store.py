@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents, paths
-from rootless.errors import StorageError
+from rootless.errors import DamagedDocument, StorageError
 from rootless.images import naming, reference
 from rootless.images.index import Change
 from rootless.images.looking import Looking
@@ -91,7 +91,10 @@ class ImageStore(Looking):
         self.settle(record)
         with self._change() as rows:
             self._sweep()
-            old = self._record(record.id)
+            try:
+                old = self._record(record.id)
+            except DamagedDocument:
+                old = None  # it is written anew
             if old is not None:
                 record.names = naming.union(old.names, record.names)
                 record.digests = naming.union(old.digests, record.digests)
@@ -163,8 +166,7 @@ class ImageStore(Looking):
         was forgotten.
         """
         with self._change() as rows:
-            record = self._record(identity)
-            if record is None:
+            if not os.path.exists(self._record_path(identity)):
                 raise self._missing(identity)
             if nameless and self.names_of(identity):
                 return False
@@ -235,7 +237,10 @@ class ImageStore(Looking):
         """Strike a name from the record that has it now, unless that is `keep`."""
         owner = self._owner(naming.quote(name))
         if owner and owner != keep:
-            record = self._record(owner)
+            try:
+                record = self._record(owner)
+            except DamagedDocument:
+                return  # the names in a record are a copy
             if record is not None:
                 record.names = [known for known in record.names if known != name]
                 self._write(record)

@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 import urllib.request
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from rootless.errors import HostError, RegistryError
 from rootless.images import peers
@@ -384,6 +384,23 @@ class Transport:
                     _load_certificates(context, self._certificates)
                 self._context = context
             return self._context
+
+
+def follow(here: str, given: str) -> str:
+    """Where an answer of `here` leads: `given` is the server's.  Raises RegistryError."""
+    try:
+        url = urljoin(here, given)
+        parts = urlsplit(url)
+        known = parts.port is None or parts.port > 0
+        (parts.hostname or "").encode("idna")  # as the look-up of its address will
+    except ValueError:
+        known = False
+    if not known or not url.isascii() or not url.isprintable() or " " in url:
+        raise RegistryError(
+            f"{urlsplit(here).netloc} sends us to {given[:200]!a}, which is no address",
+            hint="the registry is misconfigured or hostile",
+        )
+    return url
 
 
 def stalled(url: str, settings: Settings, error: BaseException | None = None) -> RegistryError:

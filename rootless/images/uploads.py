@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from rootless.errors import RegistryError
 from rootless.images.session import Session
-from rootless.images.transport import RETRY_STATUS, Payload, Reply, failed
+from rootless.images.transport import RETRY_STATUS, Payload, Reply, failed, follow
 
 CHUNK = 16 << 20
 _OCTETS = "application/octet-stream"
@@ -238,7 +238,7 @@ class _Again(Exception):
 
 def _location(reply: Reply) -> str:
     given = reply.headers.get("Location", "")
-    return urljoin(reply.url, given) if given else ""
+    return follow(reply.url, given) if given else ""
 
 
 def _received(reply: Reply, otherwise: int) -> int:

@@ -22,6 +22,8 @@ CHUNK = 256 << 10
 """Bytes that are asked of the source at once, and the most that `Reader.data` gives at once."""
 
 LONGEST_NAME = 1 << 16
+DEEPEST = 256
+"""Directories within each other: whoever walks a tree holds a descriptor and a frame for each."""
 LONGEST_HEADER = 1 << 20
 """Bytes of one pax header: names and values, a file's extended attributes among them."""
 MOST_PIECES = 1 << 20
@@ -229,6 +231,12 @@ class Reader:
         one.link = raw_link.decode("utf-8", "surrogateescape")
         if "\0" in one.name or "\0" in one.link:
             raise _damaged("a name has a zero byte in it")
+        if one.name.count("/") > DEEPEST and len([_ for _ in one.name.split("/") if _]) > DEEPEST:
+            raise TarError(
+                f"the archive has more than {DEEPEST} directories within each other: "
+                f"{one.name[:40]}...",
+                hint="no system needs that; the archive is damaged, or made to do damage",
+            )
         return one
 
     # sparse files

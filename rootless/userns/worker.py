@@ -93,6 +93,8 @@ def _described(error: BaseException, function: str) -> Json:
             message = f"{_shown(error.filename)}: {message}"
     elif isinstance(error, MemoryError):
         message = "out of memory"
+    elif isinstance(error, RecursionError):
+        message = "there are too many directories within each other"
     else:
         message = f"{type(error).__name__} in {function}: {error}"
     if os.environ.get("ROOTLESS_DEBUG"):
