@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.errors import HostError, RootlessError, UsageError
+from rootless.errors import DamagedDocument, HostError, RootlessError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.documents import Json
     from rootless.engine.create import Draft
+    from rootless.userns import idmap
     from rootless.userns.idmap import Extents
 
 _LEAST = 1024
@@ -57,7 +59,7 @@ def give(draft: Draft, text: str) -> None:
     size = wanted.size or _size(draft)
     directory = draft.engine.containers_dir
     with documents.Lock(os.path.join(draft.engine.data_dir, "auto.lock")):
-        taken = _taken(directory)
+        taken = _taken(directory, base)
         start = _free(base.uids, base.gids, size, taken)
         documents.write(os.path.join(draft.directory, "auto"), [start, size])
     forced = idmap.custom(wanted.uids, wanted.gids, base) if wanted.uids or wanted.gids else None
@@ -68,16 +70,37 @@ def give(draft: Draft, text: str) -> None:
     )
 
 
-def _taken(directory: str) -> list[tuple[int, int]]:
-    """Ranges (first id of the base map, count) of the containers there are."""
+def _taken(directory: str, base: idmap.IdMaps) -> list[tuple[int, int]]:
+    """Ranges (first id of the base map, count) of the containers there are.
+
+    A range that cannot be read is taken from the container's map: nobody else may get it.
+    Raises DamagedDocument where neither can be read.
+    """
+    from rootless.engine import record
+
     made = []
     for name in documents.names_in(directory):
+        path = os.path.join(directory, name, "auto")
         try:
-            start, size = documents.read(os.path.join(directory, name, "auto"))
-            made.append((int(start), int(size)))
-        except (OSError, ValueError, TypeError):
+            start, size = documents.read_as(path, _is_range, record.remedy(name[:12]))
+            made.append((start, size))
+        except OSError:
             continue
+        except DamagedDocument:
+            maps = record.read(os.path.join(directory, name), name)["maps"]
+            for _, outside, count in maps["uids"]:
+                inner = base.from_host_uid(outside)
+                if inner is not None:
+                    made.append((inner, count))
     return made
+
+
+def _is_range(value: Json) -> bool:
+    return (
+        type(value) is list
+        and len(value) == 2
+        and all([type(one) is int and 0 < one < 1 << 32 for one in value])
+    )
 
 
 def _free(uids: Extents, gids: Extents, size: int, taken: list[tuple[int, int]]) -> int:

@@ -130,10 +130,7 @@ def _log(
     log = known["log"]
     path = os.path.join(place, f"{container.id}-healthcheck.log")
     if place not in ("local", "events_logger"):
-        try:
-            log = documents.read(path)["log"]
-        except (OSError, ValueError, KeyError, TypeError):
-            log = []
+        log = health.logged(path)
     log = [*log, entry]
     if wanted["logCount"]:
         log = log[-wanted["logCount"] :]

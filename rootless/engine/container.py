@@ -55,6 +55,11 @@ class Container(Known):
             if attach:
                 self._event("attach")  # docker's order: whoever looks is there before it starts
             self._tell_lost(found)
+            if self.listener():
+                raise Conflict(
+                    f"the container {self.name} runs, although its state does not say so",
+                    hint=f"rootless rm -f {self.name} ends and removes it",
+                )
             started = launching.launch(self)
         if self.record.get("service"):
             from rootless.engine import notifying
@@ -66,6 +71,17 @@ class Container(Known):
         from rootless.engine.session import Session
 
         return Session(self, fd=started.channel)
+
+    def listener(self) -> int:
+        """The monitor that serves its socket, whatever its state says; 0 without one."""
+        path = os.path.join(paths.socket_directory(self.id), "attach")
+        if not os.path.exists(path):
+            return 0
+        # one that has told the end goes by itself
+        state.settle(self.directory)
+        from rootless.engine import damaged
+
+        return damaged.listener(path)
 
     def _event(self, action: str, **more: str) -> None:
         self.engine.container_event(action, self.record, **more)
@@ -172,14 +188,20 @@ class Container(Known):
         from rootless.storage import rootfs
 
         with self.lock():
-            found = self.state()
-            if found.alive or found.monitor:
+            found = self.look()
+            monitor = found.monitor or self.listener()
+            if found.alive or monitor:
                 if not force:
                     raise Conflict(
                         f"the container {self.name} is running",
                         hint=f"stop it first, or: rootless rm -f {self.name}",
                     )
-                self.stop(timeout or 0)
+                if found.damage is None and (found.alive or found.monitor):
+                    self.stop(timeout or 0)
+                else:
+                    from rootless.engine import damaged
+
+                    damaged.end(found, monitor)
             self._tell_lost(found)
             self._end_leftovers(found)
             cgroup = self.cgroup()

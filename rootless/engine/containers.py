@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rootless import documents
 from rootless.engine import names
-from rootless.errors import Conflict, ContainerNotFound
+from rootless.errors import Conflict, ContainerNotFound, DamagedDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,11 +109,23 @@ class Containers:
 
         return running.run(self, image, command, detach, dict(words))
 
-    def get(self, text: str) -> Container:
-        """The container of this name, id or beginning of an id.  Raises ContainerNotFound."""
+    def get(self, text: str, *, damaged: bool = False) -> Container:
+        """The container of this name, id or beginning of an id.
+
+        Raises ContainerNotFound; DamagedDocument, unless `damaged`: then one whose document cannot
+        be read is found as well, and can be removed.
+        """
         from rootless.engine.container import Container
 
-        return Container(self.engine, names.resolve(self.engine.containers_dir, text))
+        identifier = names.resolve(self.engine.containers_dir, text)
+        try:
+            return Container(self.engine, identifier)
+        except DamagedDocument as error:
+            if not damaged:
+                raise
+            from rootless.engine.damaged import Damaged
+
+            return Damaged(self.engine, identifier, error)
 
     def list(self, all: bool = False, filters: Filters | None = None) -> ContainerList:
         """Running containers, or all; newest first.  Filters as docker's: {"status": "exited"},
@@ -129,7 +141,11 @@ class Containers:
             except ContainerNotFound:
                 self._sweep(identifier)
                 continue
-            starting = one.record["remove"] and one.record["starts"] and one.status == "created"
+            except DamagedDocument as error:
+                from rootless.engine.damaged import Damaged
+
+                one = Damaged(self.engine, identifier, error)
+            starting = one.record["remove"] and one.record.get("starts") and one.status == "created"
             if not (starting and self._sweep(identifier)):
                 found.append(one)
         if filters:
@@ -146,7 +162,7 @@ class Containers:
         """Remove what does not run; returns the ids."""
         gone = []
         for one in self.list(all=True, filters=filters):
-            if one.status in ("created", "exited"):
+            if one.status in ("created", "exited", "dead"):
                 try:
                     one.remove()
                     gone.append(one.id)

@@ -48,6 +48,8 @@ class Event:
     def __init__(self, table: Json) -> None:
         """Raises KeyError, TypeError, ValueError for what is no event."""
         self.time = int(table["time"])
+        if not 0 <= self.time < 1 << 63:
+            raise ValueError("no clock shows that time")
         self.kind = str(table["type"])
         self.action = str(table["action"])
         self.id = str(table["id"])
@@ -204,7 +206,7 @@ def _parse(line: bytes) -> Event | None:
         return None
     try:
         return Event(documents.loads(line[start:].decode("utf-8", "replace")))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

@@ -38,14 +38,12 @@ _STATUSES = frozenset(
 
 
 def _container_test(engine: Engine, key: str, values: list[str]) -> Callable[[Container], bool]:
-    from rootless.engine import health
-
     simple: dict[str, Callable[[Container, str], bool]] = {
         "id": lambda one, value: one.id.startswith(value),
         "name": lambda one, value: matches(value, one.name),
         "status": lambda one, value: one.status == {"stopped": "exited"}.get(value, value),
-        "health": lambda one, value: health.status(one.directory, one.record, one.state()) == value,
-        "exited": lambda one, value: one.status == "exited" and str(one.state().exit_code) == value,
+        "health": lambda one, value: one.health == value,
+        "exited": lambda one, value: one.status == "exited" and str(one.look().exit_code) == value,
         "ancestor": lambda one, value: _is_ancestor(engine, one, value),
         "volume": lambda one, value: any(
             value in (mount.get("Name"), mount["Destination"], mount["Source"])

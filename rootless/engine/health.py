@@ -189,6 +189,29 @@ def words_of(table: Json) -> dict[str, Json]:
     return made
 
 
+def _number(value: Json) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+_CHECKED = {"Start": str, "End": str, "ExitCode": int, "Output": str}
+_KNOWN: Json = {
+    "startedAt": _number,
+    "status": frozenset((STARTING, HEALTHY, UNHEALTHY)),
+    "failingStreak": _number,
+    "log": [_CHECKED],
+    "startup": {"passed": bool, "successes": _number, "failures": _number},
+}
+
+
+def logged(path: str) -> list[Json]:
+    """The checks in a log of --health-log-destination; none in what is no such log."""
+    try:
+        found = documents.read(path)
+    except (OSError, ValueError):
+        return []
+    return list(found["log"]) if documents.fits(found, {"log": [_CHECKED]}) else []
+
+
 def read(directory: str, wanted: Json, found: State) -> Json:
     """What is known about the health of a container that runs or has run; fresh after each start.
 
@@ -197,9 +220,10 @@ def read(directory: str, wanted: Json, found: State) -> Json:
     """
     try:
         known = documents.read(os.path.join(directory, "health"))
-        if known["startedAt"] == found.started:
+        # a damaged one is made anew by the next check, which says as much
+        if documents.fits(known, _KNOWN) and known["startedAt"] == found.started:
             return known
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         pass
     return {
         "startedAt": found.started,

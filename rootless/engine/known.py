@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.engine import state
+from rootless.engine import record, state
 from rootless.errors import ContainerNotFound
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ class Known:
     """The part of `Container` that changes nothing; every look at its state is a fresh one."""
 
     def __init__(self, engine: Engine, identifier: str) -> None:
-        """Raises ContainerNotFound."""
+        """Raises ContainerNotFound, DamagedDocument."""
         self.engine = engine
         self.id = identifier
         self.directory = os.path.join(engine.containers_dir, identifier)
@@ -28,10 +28,7 @@ class Known:
 
     def reload(self) -> None:
         """Read again what was asked for (a rename changes it)."""
-        try:
-            self.record: Json = documents.read(os.path.join(self.directory, "container.json"))
-        except (OSError, ValueError):
-            raise ContainerNotFound(f'no such container: "{self.id[:12]}"') from None
+        self.record: Json = record.read(self.directory, self.id)
 
     def __repr__(self) -> str:
         return f"<Container {self.short_id} {self.name}>"
@@ -79,7 +76,14 @@ class Known:
         return float(self.record["created"])
 
     def state(self) -> State:
-        """A fresh look at its life."""
+        """A fresh look at its life.  Raises DamagedDocument."""
+        found = self.look()
+        if found.damage is not None:
+            raise found.damage
+        return found
+
+    def look(self) -> State:
+        """As `state`, for lists: whose document cannot be read is `dead`."""
         found = state.read(self.directory)
         if found.status == "running" and state.paused(self.cgroup()):
             found.status = "paused"
@@ -101,8 +105,8 @@ class Known:
 
     @property
     def status(self) -> str:
-        """created, running, paused, restarting or exited."""
-        return self.state().status
+        """created, running, paused, restarting or exited; dead when its state is damaged."""
+        return self.look().status
 
     def maps(self) -> IdMaps:
         """The ids of the container and of the host."""
@@ -119,13 +123,18 @@ class Known:
         """The path of the container's cgroup, empty without one."""
         try:
             with open(os.path.join(self.directory, "cgroup"), encoding="utf-8") as file:
-                return file.read()
-        except OSError:
+                path = file.read()
+        except (OSError, ValueError):
             return ""
+        return path if path[:1] == "/" and path.isprintable() else ""
 
     def config(self) -> Json:
-        """The OCI runtime configuration."""
-        return documents.read(os.path.join(self.directory, "config.json"))
+        """The OCI runtime configuration.  Raises DamagedDocument."""
+        try:
+            return record.config(self.directory, self.id)
+        except FileNotFoundError:
+            path = os.path.join(self.directory, "config.json")
+            raise documents.damaged(path, "it is missing", record.remedy(self.short_id)) from None
 
     def lock(self) -> documents.Lock:
         """Whoever changes the container's state holds this."""
@@ -138,7 +147,7 @@ class Known:
         """`Up 3 minutes`, `Exited (0) 5 seconds ago`, as docker says it."""
         from rootless.engine import telling
 
-        found = self.state()
+        found = self.look()
         return telling.status(found, self.health_text(found))
 
     @property
@@ -146,7 +155,7 @@ class Known:
         """starting, healthy or unhealthy; none without a health check."""
         from rootless.engine import health
 
-        return health.status(self.directory, self.record, self.state())
+        return health.status(self.directory, self.record, self.look())
 
     def health_text(self, found: State) -> str:
         """What its health adds to that: ` (healthy)`, or nothing."""

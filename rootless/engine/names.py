@@ -33,9 +33,14 @@ def new_id() -> str:
     return os.urandom(32).hex()
 
 
+def is_valid(name: str) -> bool:
+    """Whether a name follows docker's rule."""
+    return bool(name) and name[0] not in "_.-" and set(name) <= _ALLOWED
+
+
 def check(name: str) -> str:
     """Raises UsageError unless `name` follows docker's rule for names."""
-    if not name or not name[0].isascii() or not name[0].isalnum() or not set(name) <= _ALLOWED:
+    if not is_valid(name):
         raise UsageError(
             f'invalid container name "{name}"',
             hint="use a-z A-Z 0-9 _ . - and begin with a letter or digit",
@@ -118,12 +123,14 @@ def resolve(containers: str, text: str) -> str:
     if text and "/" not in text:
         try:
             identifier = os.readlink(os.path.join(containers, "names", text))
-            if os.path.isdir(os.path.join(containers, identifier)):
+            if len(identifier) == 64 and os.path.isdir(os.path.join(containers, identifier)):
                 return identifier
         except OSError:
             pass
     if text and set(text) <= set("0123456789abcdef"):
-        found = [one for one in documents.names_in(containers) if one.startswith(text)]
+        found = [
+            one for one in documents.names_in(containers) if one.startswith(text) and len(one) == 64
+        ]
         if len(found) == 1:
             return found[0]
         if found:

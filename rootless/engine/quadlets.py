@@ -48,7 +48,8 @@ def _write_units() -> None:
     units = making.all_units(generator.program())
     listed = os.path.join(directory, _LIST)
     try:
-        ours = set(documents.read(listed))
+        found = documents.read(listed)
+        ours = set(found) if documents.fits(found, [str]) else set()
     except (OSError, ValueError):
         ours = set()
     for one in units:

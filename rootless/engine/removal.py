@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.errors import Conflict
+from rootless.errors import Conflict, DamagedDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
     from rootless.images import reference
 
     store = images.store
-    record = store.resolve(name)
+    try:
+        record = store.resolve(name)
+    except DamagedDocument as error:
+        return _damaged(images, error, force)
     by_id = record.id.startswith(name.removeprefix("sha256:"))
     if by_id and len(record.names) > 1 and not force:
         raise Conflict(
@@ -53,6 +56,28 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
     removed, _ = sweep(images)
     gone = [one.diff_id for one in reversed(record.layers) if _short(one.diff_id) in removed]
     return told + [{"Deleted": one} for one in dict.fromkeys(gone)]
+
+
+def _damaged(images: Images, error: DamagedDocument, force: bool) -> list[Json]:
+    """`rmi` of an image whose record cannot be read."""
+    from rootless.images import reference
+
+    identity = error.path.rpartition("/")[2].removesuffix(".json")
+    if error.path != images.store.record_path(identity):
+        raise error
+    users = [one for one in images.engine.containers.list(all=True) if one.image_id == identity]
+    if users and not force:
+        raise Conflict(
+            f"the image {identity[:12]} is used by the container {users[0].name}",
+            hint=f"rootless rm {users[0].name} first, or use --force, which removes the container",
+        )
+    for user in users:
+        user.remove(force=True)
+    names = images.store.names_of(identity)
+    images.store.delete(identity)
+    sweep(images)
+    told: list[Json] = [{"Untagged": reference.parse(one).familiar} for one in names]
+    return [*told, {"Deleted": f"sha256:{identity}"}]
 
 
 def _short(diff_id: str) -> str:
@@ -95,6 +120,8 @@ def wanted(images: Images) -> set[str] | None:
     import os
 
     from rootless import documents
+    from rootless.engine import record
+    from rootless.errors import ContainerNotFound
 
     directory = images.engine.containers_dir
     found: set[str] = set()
@@ -103,9 +130,11 @@ def wanted(images: Images) -> set[str] | None:
         if len(identifier) != 64:
             continue
         try:
-            record = documents.read(os.path.join(path, "container.json"))
-            found.update(_short(one) for one in record["layers"])
-        except (OSError, ValueError, KeyError):
+            needed = record.read(path, identifier)["layers"]
+            found.update(_short(one) for one in needed)
+        except DamagedDocument:
+            found.update(record.layers(path))
+        except ContainerNotFound:
             try:
                 documents.DirectoryLock(path).close()
             except BlockingIOError:
@@ -131,8 +160,17 @@ def sweep(images: Images, *, measure: bool = False, all: bool = False) -> tuple[
 
     engine = images.engine
     maps = [engine.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
-    removed, freed = sweeping.sweep(engine.data_dir, maps, lambda: wanted(images), measure=measure)
-    return removed, freed + images.store.collect_garbage(all=all)
+    try:
+        removed, freed = sweeping.sweep(
+            engine.data_dir, maps, lambda: wanted(images), measure=measure
+        )
+        return removed, freed + images.store.collect_garbage(all=all)
+    except DamagedDocument as error:
+        # what it needs is not known; everything else of what was asked has been done
+        engine.notice(
+            "damaged", f"no layers and blobs are freed: {error.message}; {error.hint}", always=True
+        )
+        return set(), 0
 
 
 def prune_images(images: Images, all: bool, filters: Filters | None = None) -> Json:

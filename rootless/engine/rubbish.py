@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 
 from rootless import documents, paths
-from rootless.engine import names
-from rootless.errors import RootlessError
+from rootless.engine import names, record
+from rootless.errors import ContainerNotFound, DamagedDocument, RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def remove_sockets(identifier: str) -> None:
 
 def _is_rubbish(directory: str, named: bool) -> bool:
     try:
-        record = documents.read(os.path.join(directory, "container.json"))
-    except FileNotFoundError:
+        found = record.read(directory, os.path.basename(directory))
+    except ContainerNotFound:
         # an empty one may have been made just now, by somebody who has not come to locking it yet
         return named or bool(os.listdir(directory)) or _older_than_a_moment(directory)
-    except (OSError, ValueError):
+    except (OSError, DamagedDocument):
         return False
     never_started = not os.path.exists(os.path.join(directory, "state"))
-    return bool(record["remove"] and record["starts"] and never_started)
+    return bool(found["remove"] and found.get("starts") and never_started)
 
 
 def _has_name(containers: str, identifier: str) -> bool:

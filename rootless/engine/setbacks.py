@@ -21,6 +21,15 @@ _MOST = 10  # images of one container; who moves a tag back and forth has two
 _UNITS = 500
 
 
+def _time(value: Json) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e11
+
+
+_SHAPE: Json = {
+    "*": [{"name": str, "image": str, "digest": str, "time": _time, "reason": str}],
+}
+
+
 class Setbacks:
     """What is known of one container of a unit."""
 
@@ -34,7 +43,8 @@ class Setbacks:
             found = documents.read(self._path)
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        # what is remembered here saves trying an image again, and no more
+        return found if documents.fits(found, _SHAPE) else {}
 
     def find(self, *, image: str = "", digest: str = "") -> Json:
         """The entry of an image, by its id or the digest of its manifest; None without one."""

@@ -43,6 +43,7 @@ def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
         count += looked
         damaged += found
     damaged += _missing(engine, images, bad, repair=repair)
+    damaged += _documents(engine, repair=repair)
     if repair:
         store.forget_lost_names()
     try:
@@ -177,6 +178,13 @@ def _missing(
             else:
                 damage.remedy = "system check --repair unpacks it again"
     return list(found.values())
+
+
+def _documents(engine: Engine, *, repair: bool) -> list[Damage]:
+    """Documents of containers and volumes that cannot be read."""
+    from rootless.engine import mending
+
+    return [*mending.containers(engine, repair=repair), *mending.volumes(engine, repair=repair)]
 
 
 def _leftovers(engine: Engine) -> int:

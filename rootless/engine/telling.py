@@ -44,6 +44,8 @@ def status(state: State, health: str = "") -> str:
     now = time.time()
     if state.status == "created":
         return "Created"
+    if state.damage is not None:
+        return "Damaged: " + state.damage.path.rpartition("/")[2]
     if state.status == "restarting":
         return f"Restarting ({state.exit_code}) {duration(now - state.finished / 1e9)} ago"
     if state.status == "exited":

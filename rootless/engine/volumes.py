@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import Conflict, HostError, UsageError, VolumeNotFound
+from rootless.errors import Conflict, DamagedDocument, HostError, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,14 +70,23 @@ class Volumes:
         self.engine.event("volume", action, name, name, {"driver": "local"})
 
     def get(self, name: str) -> Json:
-        """The volume of this name, or the only one whose name begins so.  Raises VolumeNotFound."""
+        """The volume of this name, or the only one whose name begins so.
+
+        Raises VolumeNotFound, DamagedDocument.
+        """
+        return self.store.get(self._full(name))
+
+    def _full(self, name: str) -> str:
         try:
-            return self.store.get(name)
+            self.store.get(name)
+        except DamagedDocument:
+            pass
         except VolumeNotFound:
             found = [one for one in self.store.list() if name and one["Name"].startswith(name)]
             if len(found) != 1:
                 raise
-            return found[0]
+            return str(found[0]["Name"])
+        return name
 
     def inspect(self, name: str) -> Json:
         """As `get`, with who owns what on the host and who uses it."""
@@ -92,6 +101,8 @@ class Volumes:
         """Whether there is a volume of this name."""
         try:
             self.store.get(name)
+            return True
+        except DamagedDocument:
             return True
         except VolumeNotFound:
             return False
@@ -154,7 +165,7 @@ class Volumes:
 
     def remove(self, name: str, force: bool = False) -> str:
         """Remove a volume; its full name.  Raises Conflict when a container uses it."""
-        name = self.get(name)["Name"]
+        name = self._full(name)
         users = self.users().get(name)
         if users:
             raise Conflict(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from rootless.engine import state
 from rootless.errors import Conflict, UsageError
 
 TYPE_CHECKING = False
@@ -37,11 +36,11 @@ def wait(container: Container, conditions: list[str], interval: float | None) ->
             f"the container {container.name} has no health check, so it never becomes {health[0]}",
             hint="it is given with run --health-cmd, or by the image",
         )
-    first = state.read(container.directory)
+    first = container.state()
     pause = interval or 0.002
     while True:
         try:
-            found = container.state() if "paused" in conditions else state.read(container.directory)
+            found = container.state()
             gone = not os.path.isdir(container.directory)
         except OSError:
             gone = True

@@ -14,7 +14,7 @@ import os
 import time
 
 from rootless import documents, paths
-from rootless.errors import Conflict, StorageError, UsageError, VolumeNotFound
+from rootless.errors import Conflict, DamagedDocument, StorageError, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from rootless.storage.volume_options import VolumeOptions
     from rootless.userns.idmap import IdMaps
 
+
+def _moment(value: Json) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e11
+
+
+SHAPE: Json = {
+    "name": str,
+    "labels": {"*": str},
+    "driver": str,
+    "options": {"*": str},
+    "anonymous?": bool,
+    "created": _moment,
+    "copyUp?": frozenset(("todo", "half", "done")),
+}
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _DRAFT = ".new-"
 
@@ -143,15 +157,39 @@ class Volumes:
         return record if self._record(name)["copyUp"] != "done" else ""
 
     def _record(self, name: str) -> Json:
+        path = os.path.join(self.directory(name), "volume.json")
         try:
-            return documents.read(os.path.join(self.directory(name), "volume.json"))
-        except (OSError, ValueError):
+            found = documents.read_as(
+                path,
+                SHAPE,
+                f"rootless system check --repair; or remove it: rootless volume rm {name}",
+            )
+        except OSError:
             raise VolumeNotFound(
                 f'no such volume: "{name}"', hint="rootless volume ls lists the volumes there are"
             ) from None
+        if found["name"] != name:
+            raise documents.damaged(
+                path, "it is another volume's", "rootless system check --repair"
+            )
+        return found
+
+    def repair(self, name: str) -> None:
+        """Write a damaged record anew: a plain volume that was used, without labels or options."""
+        path = os.path.join(self.directory(name), "volume.json")
+        record: Json = {
+            "name": name,
+            "labels": {},
+            "driver": "local",
+            "options": {},
+            "anonymous": len(name) == 64 and not name.strip("0123456789abcdef"),
+            "created": os.stat(path).st_mtime,
+            "copyUp": "done",
+        }
+        documents.write(path, record)
 
     def get(self, name: str) -> Json:
-        """The shape of `docker volume inspect`.  Raises VolumeNotFound."""
+        """The shape of `docker volume inspect`.  Raises VolumeNotFound, DamagedDocument."""
         # a name that no volume can have must not lead to another place
         if not name or "/" in name or name.startswith("."):
             raise VolumeNotFound(f'no such volume: "{name}"')
@@ -171,18 +209,38 @@ class Volumes:
         }
 
     def list(self) -> list[Json]:
-        """All volumes."""
+        """All volumes.  One whose record is damaged has the sentence in `Damaged`."""
         made = []
         for name in documents.names_in(self.base):
             try:
                 made.append(self.get(name))
             except VolumeNotFound:
                 continue
+            except DamagedDocument as error:
+                made.append(self._stand_in(name, error))
         return made
+
+    def _stand_in(self, name: str, error: DamagedDocument) -> Json:
+        return {
+            "Name": name,
+            "Driver": "<damaged>",
+            "Mountpoint": os.path.join(self.directory(name), "_data"),
+            "CreatedAt": time.strftime(
+                "%Y-%m-%dT%H:%M:%SZ", time.gmtime(os.stat(self.directory(name)).st_mtime)
+            ),
+            "Labels": {},
+            "Scope": "local",
+            "Options": {},
+            "Anonymous": len(name) == 64 and not name.strip("0123456789abcdef"),
+            "Damaged": error.message,
+        }
 
     def remove(self, name: str) -> None:
         """Remove a volume and what it holds.  Raises VolumeNotFound, StorageError."""
-        self.get(name)
+        try:
+            self.get(name)
+        except DamagedDocument:
+            pass
         self.remove_quietly(name)
         if os.path.lexists(self.directory(name)):
             raise StorageError(

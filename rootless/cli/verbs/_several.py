@@ -22,11 +22,16 @@ def named(call: Call, *, everything: bool = False) -> list[str]:
 
 
 def side_by_side(
-    call: Call, work: Callable[[Container], None], *, everything: bool = False, missing: int = 0
+    call: Call,
+    work: Callable[[Container], None],
+    *,
+    everything: bool = False,
+    missing: int = 0,
+    damaged: bool = False,
 ) -> int:
     """Do `work` to each container, several at once; print each word when it is done.
 
-    `missing`: see `output.each`.
+    `missing`: see `output.each`.  `damaged`: also to one whose documents cannot be read.
     """
     from rootless.cli import output
     from rootless.cli.lean import tell
@@ -37,7 +42,7 @@ def side_by_side(
 
     def one(word: str) -> str | None:
         try:
-            work(containers.get(word))
+            work(containers.get(word, damaged=damaged))
         except ContainerNotFound:
             if not ignore:
                 raise

@@ -122,7 +122,7 @@ def _short(one: Container, full: bool) -> list[str]:
 def _row(one: Container, full: bool) -> dict[str, Json]:
     from rootless.engine import telling
 
-    state = one.state()
+    state = one.look()
     return {
         "ID": one.id if full else one.short_id,
         "Image": one.image,

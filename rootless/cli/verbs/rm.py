@@ -37,4 +37,5 @@ def run(call: Call) -> int:
         ),
         everything=True,
         missing=1,
+        damaged=True,
     )
