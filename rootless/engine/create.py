@@ -249,6 +249,11 @@ def _abandon(draft: Draft) -> None:
 
     if draft.name:
         names.release(draft.engine.containers_dir, draft.name, draft.identifier)
+    else:
+        from rootless.engine import rubbish
+
+        # an interrupt may come when the name is taken and nobody knows yet which it is
+        rubbish.release_names(draft.engine.containers_dir, draft.identifier)
     rootfs.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
 
 

@@ -42,7 +42,7 @@ def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
     try:
         if not _is_rubbish(directory, named or _has_name(engine.containers_dir, identifier)):
             return False
-        _release_names(engine.containers_dir, identifier)
+        release_names(engine.containers_dir, identifier)
         rootfs.remove(directory, engine.maps)
         # its maker may have come as far as to make this, just before the monitor would start
         remove_sockets(identifier)
@@ -98,6 +98,7 @@ def _older_than_a_moment(directory: str) -> bool:
     return time.time() - os.stat(directory).st_mtime > 2
 
 
-def _release_names(containers: str, identifier: str) -> None:
+def release_names(containers: str, identifier: str) -> None:
+    """Give back whatever names a container has."""
     for name in documents.names_in(os.path.join(containers, "names")):
         names.release(containers, name, identifier)

@@ -119,6 +119,25 @@ def test_an_interrupt_at_any_moment(rootless: Command, busybox_image: str, place
         rootless("create", "--name", f"i{number}", busybox_image, "true")
 
 
+def test_an_interrupt_when_the_name_was_just_taken(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    script = place.work / "interrupted.py"
+    script.write_text(
+        "import signal, sys\n"
+        "def look(frame, event, _):\n"
+        "    if event == 'return' and frame.f_code.co_qualname == 'take':\n"
+        "        sys.setprofile(None)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "sys.setprofile(look)\n" + Path(rootless.words[-1]).read_text()
+    )
+    usual, rootless.words = rootless.words, [*rootless.words[:-1], str(script)]
+    found = rootless("run", "--rm", "--name", "n", busybox_image, "true", code=None)
+    assert found.code in (130, -signal.SIGINT), found
+    rootless.words = usual
+    assert leftovers(place) == []
+
+
 @pytest.mark.slow
 def test_two_hundred_containers_of_one_image(
     rootless: Command, busybox_image: str, place: Place, data_dir: Path
