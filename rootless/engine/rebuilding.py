@@ -94,8 +94,10 @@ def _image(one: Container) -> ImageRecord | None:
     """The image of just these layers."""
     from rootless.storage.sweeping import short
 
-    wanted = record.layers(one.directory)
-    for image in one.engine.images.store.list():
+    images = one.engine.images.store.list()
+    every = {short(layer.diff_id) for image in images for layer in image.layers}
+    wanted = record.layers(one.directory) & every
+    for image in images:
         if wanted and {short(layer.diff_id) for layer in image.layers} == wanted:
             return image
     return None

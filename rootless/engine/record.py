@@ -13,6 +13,8 @@ from rootless.errors import ContainerNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.documents import Json
 
 
@@ -244,32 +246,42 @@ def config(directory: str, identifier: str) -> Json:
     return documents.read_as(path, CONFIG, remedy(identifier[:12]))
 
 
-def planned(directory: str, before: bytes, after: bytes) -> set[str]:
-    """Names between these two in what a container is started by: of layers, of volumes."""
-    places = [os.path.join(directory, name) for name in ("plan", "orders")]
+def _means(directory: str) -> Iterator[bytes]:
+    """What a container is started by, where damage of its record has not come to."""
     links = os.path.join(directory, "lowers")
-    places += [os.path.join(links, name) for name in documents.names_in(links)]
-    found = set()
-    for place in places:
+    for name in documents.names_in(links):
         try:
-            if os.path.islink(place):
-                text = os.fsencode(os.readlink(place))
-            else:
-                with open(place, "rb") as file:
-                    text = file.read()
+            yield os.fsencode(os.readlink(os.path.join(links, name)))
         except OSError:
             continue
-        for piece in text.split(before)[1:]:
-            name, end, _ = piece.partition(after)
-            if end and b"\0" not in name:
-                found.add(name.decode(errors="replace"))
-    return found
+    for name in ("plan", "orders"):
+        try:
+            with open(os.path.join(directory, name), "rb") as file:
+                yield file.read()
+        except OSError:
+            continue
 
 
 def layers(directory: str) -> set[str]:
-    """Short names of the layers that a container mounts, by its plan or by a server."""
-    found = planned(directory, b"/layers/", b"/fs")
-    return {name.rpartition("/")[2] for name in found}
+    """Short names of the layers that a container mounts, by its plan or by a server.
+
+    Any 32 hexadecimal digits: overlay's options name layers by what is left of their paths.
+    """
+    import re
+
+    pattern = rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])"
+    return {name.decode() for text in _means(directory) for name in re.findall(pattern, text)}
+
+
+def volumes(directory: str) -> set[str]:
+    """Names of the volumes that a container mounts."""
+    found = set()
+    for text in _means(directory):
+        for piece in text.split(b"/_data")[:-1]:
+            path, slash, name = piece.rpartition(b"/")
+            if slash and path.endswith(b"/volumes"):
+                found.add(name.decode(errors="replace"))
+    return found
 
 
 def stand_in(directory: str, identifier: str) -> Json:
@@ -286,7 +298,6 @@ def stand_in(directory: str, identifier: str) -> Json:
         made = os.stat(directory).st_ctime
     except OSError:
         made = 0.0
-    volumes = planned(directory, b"/volumes/", b"/_data")
     return {
         "id": identifier,
         "name": name,
@@ -309,7 +320,7 @@ def stand_in(directory: str, identifier: str) -> Json:
         "mounts": [
             {
                 "Type": "volume",
-                "Name": name,
+                "Name": one,
                 "Source": "",
                 "Destination": "/",
                 "Driver": "local",
@@ -317,7 +328,7 @@ def stand_in(directory: str, identifier: str) -> Json:
                 "RW": True,
                 "Propagation": "",
             }
-            for name in sorted(volumes)
+            for one in sorted(volumes(directory))
         ],
         "anonymous": [],
         "restart": "no",

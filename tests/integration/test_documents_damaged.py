@@ -200,12 +200,15 @@ def _monitors(place: Place) -> Iterator[int]:
             yield int(name)
 
 
+@pytest.mark.parametrize("extra", [[], ["--userns", "keep-id", "-u", "0"]])
 @pytest.mark.usefixtures("everyone")
 def test_a_record_of_a_container_is_rebuilt(
-    rootless: Command, busybox_image: str, place: Place, everyone: str
+    rootless: Command, busybox_image: str, place: Place, everyone: str, extra: list[str]
 ) -> None:
-    """What a start needs is in its other files; what is not there is told."""
-    extra = ["--userns", "keep-id", "-u", "0"] if everyone == "mapped" else []
+    """What a start needs is in its other files; what is not there is told.
+
+    The files are the kernel's overlay's, and a server's where ids are other ones.
+    """
     made = rootless("create", "--name", "c", "--network", "none", "-v", "v:/v", *extra, "--restart",
                     "on-failure:2", "--stop-timeout", "3", "-e", "A=b", busybox_image, "sh", "-c",
                     "echo $A; cat /v/x 2>/dev/null; echo y >/v/x").stdout.strip()  # fmt: skip
@@ -216,7 +219,12 @@ def test_a_record_of_a_container_is_rebuilt(
         'the volume "v" is used by the container c'
         in rootless("volume", "rm", "v", code=125).stderr
     )
-    rootless("rmi", "-f", "nothing")
+    # nobody takes away what it stands on
+    (place.base / "second.tar").write_bytes(b"\0" * 10240)
+    rootless("import", place.base / "second.tar", "second")
+    rootless("rmi", "second")
+    left = {one.parent.name for one in (place.data / "layers").glob("*/*/fs")}
+    assert left >= {one[7:39] for one in before["layers"]}
     assert rootless("system", "check", code=125).stdout.count("container.json") == 1
     told = rootless("system", "check", "--repair").stdout
     assert "repaired: rebuilt from its configuration and its plan, without its own labels" in told
