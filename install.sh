@@ -433,12 +433,12 @@ setting kernel.apparmor_restrict_unprivileged_userns 1 0
 
 if [ "$user" != 0 ] && ! { grep -Eq "^($me|$user):" /etc/subuid && grep -Eq "^($me|$user):" /etc/subgid; } 2>/dev/null &&
     ! { have getsubids && getsubids "$me" >/dev/null 2>&1; }; then
-    # the first range that nobody has
-    first=$(cat /etc/subuid /etc/subgid 2>/dev/null |
-        awk -F: 'BEGIN { m = 100000 } $2 + $3 > m { m = $2 + $3 } END { print m }')
-    last=$((first + 65535))
+    # ids that nobody has: the rule is the program's
     ask "you have no subordinate ids (containers work with a single id until then)" \
-        "usermod --add-subuids $first-$last --add-subgids $first-$last $me"
+        "$("$python" -IS -c 'import os, sys
+sys.path.insert(0, sys.argv[1])
+from rootless.userns import subids
+print(subids.grant(os.getuid()))' "$lib/site")"
 fi
 
 say

@@ -1,7 +1,9 @@
 """Where things are kept.
 
-The XDG base directories are read here by hand, because every command needs them and `platformdirs`
-costs as much time as starting a container; a test holds the two against each other.
+The XDG base directories are read here by hand, also where a variable is unset: every command needs
+them, importing `platformdirs` takes more time than a bare interpreter, and all commands find the
+same store, so no verb may ask another authority than the others do.  tests/unit/test_paths.py holds
+the two against each other; `doctor`, which may take its time, asks `platformdirs` on the host.
 Scope: names of places.  Creating them is the business of whoever writes there, through `ensure`.
 """
 
@@ -33,20 +35,35 @@ def home() -> str:
     return pwd.getpwuid(os.getuid()).pw_dir
 
 
+def data_home() -> str:
+    """Where programs keep the user's data: $XDG_DATA_HOME or ~/.local/share."""
+    return _xdg("XDG_DATA_HOME", ".local/share")
+
+
+def config_home() -> str:
+    """Where programs have the user's settings: $XDG_CONFIG_HOME or ~/.config."""
+    return _xdg("XDG_CONFIG_HOME", ".config")
+
+
+def cache_home() -> str:
+    """Where programs keep what can be made anew: $XDG_CACHE_HOME or ~/.cache."""
+    return _xdg("XDG_CACHE_HOME", ".cache")
+
+
 def data_dir() -> str:
     """Images, layers, containers, volumes."""
     override = os.environ.get("ROOTLESS_DATA_DIR", "")
-    return override or os.path.join(_xdg("XDG_DATA_HOME", ".local/share"), "rootless")
+    return override or os.path.join(data_home(), "rootless")
 
 
 def config_dir() -> str:
     """The person's settings."""
-    return os.path.join(_xdg("XDG_CONFIG_HOME", ".config"), "rootless")
+    return os.path.join(config_home(), "rootless")
 
 
 def cache_dir() -> str:
     """What can be made anew at any time."""
-    return os.path.join(_xdg("XDG_CACHE_HOME", ".cache"), "rootless")
+    return os.path.join(cache_home(), "rootless")
 
 
 def runtime_dir() -> str:

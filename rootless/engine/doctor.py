@@ -60,6 +60,7 @@ def checks(engine: Engine) -> list[Json]:
         _cgroups(engine),
         _linger(),
         _runtime_dir(),
+        _directories(),
         _ping(),
         _ports(),
     ]
@@ -155,10 +156,10 @@ def _ids() -> list[Json]:
     if uids and gids:
         count = min(sum(size for _, size in uids), sum(size for _, size in gids))
         line = _line("subordinate ids", FINE, f"{count} for {who}")
-        if count < 65536:
+        if count < subids.USUAL:
             line = _line(
                 "subordinate ids", LESS, f"{count} for {who}: images may hold ids up to 65535",
-                f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who}",
+                f"as root: {subids.grant(uid)}",
             )  # fmt: skip
     elif helpers.privileged():
         line = _line("subordinate ids", FINE, "you are root: the ids of this namespace are used")
@@ -169,7 +170,7 @@ def _ids() -> list[Json]:
         line = _line(
             "subordinate ids", LESS,
             f"{missing} has none for {who}: containers have a single id, and no other user in them",
-            f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {who}",
+            f"as root: {subids.grant(uid)}",
         )  # fmt: skip
     if not (uids and gids) or helpers.privileged():
         return [line, _line("newuidmap", FINE, "not needed")]
@@ -338,6 +339,30 @@ def _runtime_dir() -> Json:
         "XDG_RUNTIME_DIR", LESS, f"{what}: {used} is used instead",
         "log in with ssh or machinectl shell instead of su or sudo", required=True,
     )  # fmt: skip
+
+
+def _directories() -> Json:
+    """Whether other programs, which ask platformdirs, look for this user's files where we do."""
+    import platformdirs
+
+    places = (
+        ("XDG_DATA_HOME", paths.data_home(), platformdirs.user_data_dir),
+        ("XDG_CONFIG_HOME", paths.config_home(), platformdirs.user_config_dir),
+        ("XDG_CACHE_HOME", paths.cache_home(), platformdirs.user_cache_dir),
+    )
+    for variable, ours, ask in places:
+        value = os.environ.get(variable, "")
+        if value and not value.startswith("/"):
+            return _line(
+                "directories", LESS, f"{variable}={value} is relative and ignored: {ours} is used",
+                f"export {variable}={ours}",
+            )  # fmt: skip
+        if not value and (theirs := ask()) != ours:
+            return _line(
+                "directories", LESS, f"{ours} is used, and other programs use {theirs}",
+                f"export {variable}={theirs}",
+            )  # fmt: skip
+    return _line("directories", FINE, ", ".join(ours for _, ours, _ in places))
 
 
 def _ping() -> Json:

@@ -50,7 +50,7 @@ def files() -> list[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime:
         found.append(os.path.join(runtime, "containers/auth.json"))
-    found.append(os.path.join(registries.config_home(), "containers/auth.json"))
+    found.append(os.path.join(paths.config_home(), "containers/auth.json"))
     docker = os.environ.get("DOCKER_CONFIG", "") or os.path.join(paths.home(), ".docker")
     found.append(os.path.join(docker, "config.json"))
     # docker's before 2015: the table without `auths` around it
@@ -67,7 +67,7 @@ def own_file(authfile: str = "") -> str:
         return os.path.join(runtime, "containers/auth.json")
     # Without a runtime directory podman writes below /run, which only its own service has; this
     # one is read by all of them.
-    return os.path.join(registries.config_home(), "containers/auth.json")
+    return os.path.join(paths.config_home(), "containers/auth.json")
 
 
 def find(registry: str, repository: str, authfile: str = "") -> Credentials | None:

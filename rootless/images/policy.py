@@ -136,8 +136,7 @@ def read_key(path: str) -> bytes:
 
 def own_path() -> str:
     """Where a person's own policy is."""
-    config = os.environ.get("XDG_CONFIG_HOME", "") or os.path.join(paths.home(), ".config")
-    return os.path.join(config, "containers/policy.json")
+    return os.path.join(paths.config_home(), "containers/policy.json")
 
 
 def read(path: str = "") -> Policy:

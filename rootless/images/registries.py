@@ -145,7 +145,7 @@ def server(host: str, *, tls_verify: bool | None = None) -> Endpoint:
 def certificates(host: str) -> str:
     """The directory with certificates for a server, "" if there is none."""
     for base in (
-        os.path.join(config_home(), "containers/certs.d"),
+        os.path.join(paths.config_home(), "containers/certs.d"),
         "/etc/containers/certs.d",
         "/etc/docker/certs.d",
     ):
@@ -153,11 +153,6 @@ def certificates(host: str) -> str:
         if os.path.isdir(path):
             return path
     return ""
-
-
-def config_home() -> str:
-    """$XDG_CONFIG_HOME or ~/.config."""
-    return os.environ.get("XDG_CONFIG_HOME", "") or os.path.join(paths.home(), ".config")
 
 
 def configuration() -> Configuration:
@@ -212,7 +207,7 @@ def _load(path: str) -> dict[str, Json]:
 def _files() -> list[str]:
     """The main file, the person's own before the system's; then all drop-in files, the system's
     before the person's, because a later one wins."""
-    own = os.path.join(config_home(), "containers/registries.conf")
+    own = os.path.join(paths.config_home(), "containers/registries.conf")
     main = own if os.path.exists(own) else "/etc/containers/registries.conf"
     found = [os.environ.get("CONTAINERS_REGISTRIES_CONF", "") or main]
     chosen = os.environ.get("CONTAINERS_REGISTRIES_CONF_DIR", "")

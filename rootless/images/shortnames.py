@@ -81,8 +81,7 @@ def _like(target: Reference, given: Reference) -> Reference:
 
 def _cached_alias(bare: str) -> str | None:
     """What podman remembers of an earlier choice."""
-    cache = os.environ.get("XDG_CACHE_HOME", "") or os.path.join(paths.home(), ".cache")
-    path = os.path.join(cache, "containers/short-name-aliases.conf")
+    path = os.path.join(paths.cache_home(), "containers/short-name-aliases.conf")
     if not os.path.exists(path):
         return None
     import tomllib

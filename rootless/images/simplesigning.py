@@ -115,8 +115,7 @@ def base(name: reference.Reference, *, staging: bool = False) -> str:
     for key in keys:
         if told.get(key):
             return told[key].rstrip("/")
-    data = os.environ.get("XDG_DATA_HOME", "") or os.path.join(paths.home(), ".local/share")
-    return "file://" + os.path.join(data, "containers/sigstore")
+    return "file://" + os.path.join(paths.data_home(), "containers/sigstore")
 
 
 def url(name: reference.Reference, digest: str, number: int, *, staging: bool = False) -> str:
@@ -169,8 +168,7 @@ def _fetch(where: str, settings: Settings | None) -> bytes | None:
 
 
 def _files() -> list[str]:
-    config = os.environ.get("XDG_CONFIG_HOME", "") or os.path.join(paths.home(), ".config")
-    own = os.path.join(config, "containers/registries.d")
+    own = os.path.join(paths.config_home(), "containers/registries.d")
     directory = own if os.path.isdir(own) else "/etc/containers/registries.d"
     return [
         os.path.join(directory, name)

@@ -58,7 +58,7 @@ def look(store: ImageStore, name: str, platform: str | None) -> ImageRecord | No
 def trusted_as_all() -> bool:
     """Whether the person's policy.json accepts every image without a look at it."""
     for path in (
-        os.path.join(registries.config_home(), "containers/policy.json"),
+        os.path.join(paths.config_home(), "containers/policy.json"),
         "/etc/containers/policy.json",
     ):
         try:

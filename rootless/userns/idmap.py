@@ -232,8 +232,7 @@ def default_maps() -> IdMaps:
         name = subids.user_name(uid)
         missing = "/etc/subuid" if not uid_ranges else "/etc/subgid"
         why = f"{missing} has no range of subordinate ids for {name}"
-        remedy = f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"
-        return single_maps(uid, gid, f"{why}; as root: {remedy} (with a range nobody else has)")
+        return single_maps(uid, gid, f"{why}; as root: {subids.grant(uid)}")
     if not privileged():
         problem = obstacle()
         if problem:

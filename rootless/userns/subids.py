@@ -1,7 +1,8 @@
 """Subordinate ids: the ranges that an administrator gave to a user.
 
 Source: subuid(5), subgid(5); getsubids(1) where nsswitch.conf names another source than files.
-Scope: reading.  Which of the ranges can be used is decided in `idmap`.
+Scope: reading, and which range an administrator could give to somebody who has none.  Which of the
+ranges can be used is decided in `idmap`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import os
 
 Range = tuple[int, int]
 _HIGHEST = (1 << 32) - 1
+_FIRST = 100000  # SUB_UID_MIN of login.defs(5)
+USUAL = 65536  # what useradd(8) gives; images hold ids up to 65535
 
 
-def parse(text: bytes, names: tuple[bytes, ...]) -> list[Range]:
+def parse(text: bytes, names: tuple[bytes, ...] | None) -> list[Range]:
     """Ranges (first, count) of any of `names` in a file of subuid(5)'s form, in its order.
+
+    None: of everybody.
 
     Lines that cannot be understood are left out, as newuidmap(1) leaves them out.
     """
     found: list[Range] = []
     for line in text.split(b"\n"):
         fields = line.strip().split(b":")
-        if len(fields) != 3 or fields[0] not in names:
+        if len(fields) != 3 or not (names is None or fields[0] in names):
             continue
         if not (fields[1].isdigit() and fields[2].isdigit()):
             continue
@@ -71,6 +76,36 @@ def ranges(
         uids = uids or _getsubids(uid, [])
         gids = gids or _getsubids(uid, ["-g"])
     return uids, gids
+
+
+def free(directory: str = "/etc") -> int | None:
+    """The first id of the lowest range of `USUAL` ids that nobody has, neither as uid nor as gid.
+
+    With somebody else's ids a container could read, change and signal what is theirs, so both
+    subordinate ids and the ids of users and groups count as taken.  None if there is no such range.
+    """
+    taken = [(os.getuid(), 1), (os.getgid(), 1)]
+    for name in ("subuid", "subgid"):
+        taken += parse(read(f"{directory}/{name}"), None)
+    # passwd(5) has the uid and then the gid, group(5) the gid
+    for name, columns in (("passwd", (2, 3)), ("group", (2,))):
+        for line in read(f"{directory}/{name}").split(b"\n"):
+            fields = line.split(b":")
+            taken += [
+                (int(fields[c]), 1) for c in columns if c < len(fields) and fields[c].isdigit()
+            ]
+    first = _FIRST
+    for begin, count in sorted(taken):
+        if begin < first + USUAL and begin + count > first:
+            first = begin + count
+    return first if first + USUAL <= _HIGHEST else None
+
+
+def grant(uid: int, directory: str = "/etc") -> str:
+    """The command with which root gives a user ids that nobody has yet."""
+    first = free(directory)
+    ids = "FIRST-LAST" if first is None else f"{first}-{first + USUAL - 1}"
+    return f"usermod --add-subuids {ids} --add-subgids {ids} {user_name(uid)}"
 
 
 def _other_source() -> bool:

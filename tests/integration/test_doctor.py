@@ -89,7 +89,26 @@ def test_subordinate_ids(rootless: Command) -> None:
         given = any(row.startswith(f"{os.environ['USER']}:") for row in file)
     assert line["status"] == ("fine" if given else "less")
     if not given:
-        assert "usermod --add-subuids" in line["remedy"]
+        words = line["remedy"].split()
+        assert words[2:4] == ["usermod", "--add-subuids"]
+        first, last = (int(number) for number in words[4].split("-"))
+        assert last - first + 1 == 65536
+        for path in ("/etc/subuid", "/etc/subgid"):
+            with open(path) as file:
+                for begin, count in (map(int, row.split(":")[1:]) for row in file):
+                    assert begin > last or begin + count <= first, "somebody else's"
+        # an error says the same
+        done = rootless("run", "--rm", "--userns", "auto", "rootless/hello", code=125)
+        assert line["remedy"] in done.stderr
+
+
+def test_a_directory_that_other_programs_have_elsewhere(rootless: Command) -> None:
+    line = examine(rootless)["directories"]
+    assert line["status"] == "fine"
+    line = examine(rootless, XDG_CONFIG_HOME="relative")["directories"]
+    assert line["status"] == "less"
+    assert "XDG_CONFIG_HOME=relative is relative and ignored" in line["text"]
+    assert line["remedy"] == f"export XDG_CONFIG_HOME={rootless.place.home}/.config"
 
 
 def test_devices_that_are_not_there(rootless: Command) -> None:

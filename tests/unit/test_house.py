@@ -6,8 +6,10 @@ import ast
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 TREE = Path(__file__).resolve().parents[2]
 PACKAGE = TREE / "rootless"
@@ -194,6 +196,41 @@ def test_links_between_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
             if "://" not in target and not (path.parent / target).exists():
                 wrong.append(f"{path.relative_to(TREE)}: {target}")
+    assert not wrong, wrong
+
+
+def project() -> dict[str, Any]:
+    """The table of that name in pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]
+    return table
+
+
+def test_what_is_declared_is_used() -> None:
+    used = set()
+    for path in written(".py"):
+        if path.is_relative_to(PACKAGE):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    used |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    used.add((node.module or "").partition(".")[0])
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    # the name alone, for what is looked for before it is imported
+                    used.add(node.value.partition(".")[0])
+    declared = {re.split(r"[<>=; ]", line)[0] for line in project()["dependencies"]}
+    modules = {name.removesuffix("-python").partition(".")[0] for name in declared}
+    assert modules - used == set()
+
+
+def test_documents_name_only_extras_that_exist() -> None:
+    extras = set(project()["optional-dependencies"])
+    wrong = [
+        f"{path.relative_to(TREE)}: {name}"
+        for path in written(".md")
+        for names in re.findall(r"(?:rootless|[\"' ]\.)\[([a-z, ]+)\](?!\()", path.read_text())
+        for name in re.split(r", *", names)
+        if name not in extras
+    ]
     assert not wrong, wrong
 
 

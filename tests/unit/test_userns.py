@@ -189,6 +189,46 @@ def test_subid_files(tmp_path: Path) -> None:
     assert subids.parse(subids.read(missing), (name,)) == []
 
 
+@pytest.mark.parametrize(
+    "subuid, subgid, passwd, group, first",
+    [
+        ("", "", "", "", 100000),
+        ("bob:100000:65536", "", "", "", 165536),
+        ("bob:100000:65536", "carol:165536:65536", "", "", 231072),
+        # by number, in no order, overlapping, and a hole that is wide enough
+        ("7:200000:65536\nbob:100000:1000\nbob:100500:1000", "", "", "", 101500),
+        ("bob:165536:65536\ncarol:400000:65536", "bob:100000:65536", "", "", 231072),
+        # a hole that is too small
+        ("bob:150000:65536", "", "", "", 215536),
+        # everything above a range is taken, as the files of some engines' users have it
+        ("containers:2147483647:2147483648\nbob:100000:65536", "", "", "", 165536),
+        # users and groups of the host are somebody, too
+        ("", "", "dora:x:100000:5::/:/bin/sh", "", 100001),
+        ("", "", "dora:x:1000:120000::/:/bin/sh", "staff:x:130000:dora", 130001),
+        # what newuidmap does not understand gives nobody anything
+        ("bob:100000\nbob:x:1\n# c\n\n", "", "odd", "odd:x", 100000),
+    ],
+)
+def test_ids_that_nobody_has(
+    tmp_path: Path, subuid: str, subgid: str, passwd: str, group: str, first: int
+) -> None:
+    texts = {"subuid": subuid, "subgid": subgid, "passwd": passwd, "group": group}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    ids = f"{first}-{first + 65535}"
+    name = subids.user_name(os.getuid())
+    assert subids.free(str(tmp_path)) == first
+    assert subids.grant(os.getuid(), str(tmp_path)) == (
+        f"usermod --add-subuids {ids} --add-subgids {ids} {name}"
+    )
+
+
+def test_no_ids_are_proposed_where_all_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "subuid").write_text("bob:0:4294967294")
+    assert subids.free(str(tmp_path)) is None
+    assert "--add-subuids FIRST-LAST" in subids.grant(os.getuid(), str(tmp_path))
+
+
 @given(st.binary(max_size=200))
 def test_any_subid_file_is_survived(text: bytes) -> None:
     for first, count in subids.parse(text, (b"alice", b"1000")):
