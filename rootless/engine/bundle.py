@@ -279,8 +279,6 @@ def orders(draft: Draft) -> list[Record]:
         if plan.requests():
             made.append(("slirp-socket", (os.path.join(sockets, "slirp"),)))
             made += [("slirp-request", (request,)) for request in plan.requests()]
-    elif draft.ports and draft.network.kind == "none":
-        raise UsageError("ports cannot be published with --network none")
     if draft.root_mount is not None:
         made += [("fuse", server.order()) for server in draft.root_mount.servers]
     # who applies limits is decided anew at each start

@@ -132,13 +132,19 @@ def create(
 _UNPUBLISHED = {
     "host": "with --network host the container listens on the host's own ports",
     "container": "the network is another container's, which publishes its own",
-    "none": "the container has no network",
+    "none": "with --network none there is nothing to reach",
 }
 
 
 def _discard_ports(draft: Draft) -> None:
-    """docker and podman start the container all the same, with a warning; so scripts rely on it."""
-    why = draft.network.why or _UNPUBLISHED[draft.network.kind]
+    """docker and podman start the container all the same, with a warning; so scripts rely on it.
+
+    Where nothing could be reached at all it is an error, but for the image's own ports (-P).
+    """
+    network = draft.network
+    why = f"there is no network here: {network.why}" if network.why else _UNPUBLISHED[network.kind]
+    if network.kind == "none" and draft.options.publish:
+        raise UsageError(f"ports cannot be published: {why}", hint="leave -p out")
     draft.engine.notice("ports", f"published ports are discarded: {why}", always=True)
     draft.ports = []
 
