@@ -128,6 +128,8 @@ class Registry(Session):
                 error = caught
             finally:
                 reply.close()
+            if offset >= end:
+                return
             failures = 0 if offset - before >= self.settings.least else failures + 1
             if failures >= RANGE_TRIES:
                 if isinstance(error, TimeoutError):

@@ -23,10 +23,10 @@ BY_NAME = (
     Change("helpers/mounts.c", ".resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,",
            ".resolve = 0,"),
     Change("helpers/mounts.c",
-           "return (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);",
-           "path += strspn(path, \"/\");\n"
+           "    do\n        fd = (int)syscall(SYS_openat2, plan->root,",
+           "    path += strspn(path, \"/\");\n"
            "    path = *path ? path : \".\";\n"
-           "    return (int)syscall(SYS_openat2, plan->root, path, &how, sizeof how);"),
+           "    do\n        fd = (int)syscall(SYS_openat2, plan->root,"),
 )  # fmt: skip
 
 
