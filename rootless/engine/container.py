@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from rootless import documents, paths
 from rootless.engine import names, state
@@ -207,8 +208,18 @@ class Container(Known):
             cgroup = self.cgroup()
             if not os.path.isdir(self.directory):
                 return
+            maps = self.storage_maps()
+            held = _hold(self.directory)
+            # From here on it is garbage, which the next command collects if this one is killed: one
+            # that had lost no more than its name could never be named again.
+            try:
+                os.unlink(os.path.join(self.directory, "container.json"))
+            except FileNotFoundError:
+                pass
             names.release(self.engine.containers_dir, self.name, self.id)
-            rootfs.remove(self.directory, self.storage_maps())
+            rootfs.remove(self.directory, maps)
+            if held is not None:
+                held.close()
         self._event("remove")
         from rootless.engine import rubbish
 
@@ -367,3 +378,18 @@ class Container(Known):
         from rootless.engine import checking
 
         return checking.check(self)
+
+
+def _hold(directory: str) -> documents.DirectoryLock | None:
+    """Keep those who collect garbage from a container that is being removed.
+
+    None when its maker has it still, who may be ourselves; one who only looks has it for a moment.
+    """
+    for _ in range(20):
+        try:
+            return documents.DirectoryLock(directory)
+        except BlockingIOError:
+            time.sleep(0.005)
+        except OSError:
+            break
+    return None
