@@ -10,7 +10,9 @@ import pytest
 from conftest import Command, Place
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from lives import FullDiskLife, Life, OurLife, Tool, image_tar, lives
+from lives import Life, lives
+from lives_bad_luck import FullDiskLife, OurLife
+from lives_model import Tool, image_tar
 from weaken import Change, launcher, program
 
 
@@ -36,7 +38,7 @@ def ours(rootless: Command, life_tar: Path) -> Tool:
     return Tool("rootless", rootless.words, rootless.place.env, ["--network", "none"])
 
 
-# root of the user's namespace, with a cgroup tree that podman takes and nothing of the host's to write to
+# root of the user's namespace, with cgroups that podman takes and nothing of the host's to write to
 WORLD = """
 mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup || exit 1
 for place in /run /var/cache /var/lib /dev/shm; do mount -t tmpfs none $place || exit 1; done
@@ -73,7 +75,7 @@ exec sleep 100000
 
 
 class SmallDisk:
-    """Our own engine on a file system of 64 MiB, as root of a namespace: only there is one to be had."""
+    """Our own engine on a file system of 64 MiB, as root of a namespace who may mount one."""
 
     def __init__(self, rootless: Command, tar: Path) -> None:
         small = rootless.place.work / "small"
@@ -123,9 +125,7 @@ COPY_AT_EVERY_START = (
 
 
 @pytest.mark.long
-def test_lives_find_what_was_once_wrong(
-    rootless: Command, ours: Tool, scratch: Path
-) -> None:
+def test_lives_find_what_was_once_wrong(rootless: Command, ours: Tool, scratch: Path) -> None:
     """With the copying into a volume done at every start, as it was, a life soon shows it."""
     ours.words = launcher(program(scratch, COPY_AT_EVERY_START), "rootless.cli.lean")
     # without kills at random moments: what fails once fails again
