@@ -36,32 +36,29 @@ def seen(rootless: Command, *words: str) -> bytes:
     return terminal.seen
 
 
-@pytest.mark.parametrize(
-    ("words", "shown"),
-    [
-        (["ps"], rb'"sh -c printf'),
-        (["ps", "--no-trunc"], rb"p\x1b]0;owned\x07\x1b[6n\x9b31m\u202edesrever\r"),
-        (["ps", "--format", "{{.Command}} {{.Labels}}"], rb"title=l\x1b]0;owned"),
-        (["ps", "--format", "table {{.Labels}}"], rb"title=l\x1b]0;owned"),
-        (["top", "c"], rb"p\x1b]0;owned"),
-        (["explain", "c"], rb"p\x1b]0;owned"),
-        (["inspect", "c"], b"p\\u001b]0;owned"),
-        (["inspect", "-f", "{{.Config.Labels}} {{.Args}}", "c"], rb"title:l\x1b]0;owned"),
-        (["image", "inspect", "-f", "{{.Author}}", "evil:1"], rb"a\x1b]0;owned"),
-        (["history", "--no-trunc", "evil:1"], rb"m\x1b]0;owned"),
-        (["events", "--stream=false", "--format", "{{.Attributes}}"], rb"title:l\x1b]0;owned"),
-        (["run", "--rm", "--network", "none", "evil:1"], rb'command "/none\x1b]0;owned'),
-    ],
-    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
-)
-def test_on_a_terminal_it_is_only_shown(
-    rootless: Command, evil: str, words: list[str], shown: bytes
-) -> None:
-    found = seen(rootless, *words)
-    assert shown in found
-    # our own colours are ours; what asks a terminal for something is never ours
-    for raw in RAW:
-        assert raw not in found, found
+SHOWN: list[tuple[list[str], bytes]] = [
+    (["ps"], rb'"sh -c printf'),
+    (["ps", "--no-trunc"], rb"p\x1b]0;owned\x07\x1b[6n\x9b31m\u202edesrever\r"),
+    (["ps", "--format", "{{.Command}} {{.Labels}}"], rb"title=l\x1b]0;owned"),
+    (["ps", "--format", "table {{.Labels}}"], rb"title=l\x1b]0;owned"),
+    (["top", "c"], rb"p\x1b]0;owned"),
+    (["explain", "c"], rb"p\x1b]0;owned"),
+    (["inspect", "c"], b"p\\u001b]0;owned"),
+    (["inspect", "-f", "{{.Config.Labels}} {{.Args}}", "c"], rb"title:l\x1b]0;owned"),
+    (["image", "inspect", "-f", "{{.Author}}", "evil:1"], rb"a\x1b]0;owned"),
+    (["history", "--no-trunc", "evil:1"], rb"m\x1b]0;owned"),
+    (["events", "--stream=false", "--format", "{{.Attributes}}"], rb"title:l\x1b]0;owned"),
+    (["run", "--rm", "--network", "none", "evil:1"], rb'command "/none\x1b]0;owned'),
+]
+
+
+def test_on_a_terminal_it_is_only_shown(rootless: Command, evil: str) -> None:
+    for words, shown in SHOWN:
+        found = seen(rootless, *words)
+        assert shown in found, words
+        # our own colours are ours; what asks a terminal for something is never ours
+        for raw in RAW:
+            assert raw not in found, words
 
 
 def test_elsewhere_and_from_the_container_itself_it_is_as_it_was(
