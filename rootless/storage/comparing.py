@@ -18,7 +18,6 @@ def images_worker(request: Json) -> Json:
     Kinds are docker's: A added, C changed, D deleted.  What differs is found by kind, mode, owner,
     size, time and link target; contents are not read.
     """
-    union.more_descriptors()
     found: list[list[str]] = []
     with union.Directory.open(request["new"]) as new, union.Directory.open(request["old"]) as old:
         _compare(new, old, "", found)

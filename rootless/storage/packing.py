@@ -35,7 +35,6 @@ def layer_worker(request: Json) -> Json:
     in an attribute; `servers`: of layers that programs serve.
     Returns {"files", "bytes", "unfit"}; `unfit` are names that a layer cannot hold.
     """
-    union.more_descriptors()
     packer = Packer(request)
     with (
         serving.Servers(request.get("servers", ())),
@@ -49,7 +48,6 @@ def layer_worker(request: Json) -> Json:
 
 def union_worker(request: Json) -> Json:
     """{"stack" (topmost first), "skip", "stamp", "clamp"}: all of the tree, to standard output."""
-    union.more_descriptors()
     packer = Packer(request)
     with (
         serving.Servers(request.get("servers", ())),
@@ -65,7 +63,6 @@ def copied_worker(request: Json) -> Json:
     """{"merged", "lowers", "skip", "stamp", "clamp"}: what a copy has that its layers have not."""
     from rootless.storage import diff
 
-    union.more_descriptors()
     packer = Packer(request)
     # which starts servers by itself
     changes = {path: kind for kind, path in diff.compare_worker(request)}

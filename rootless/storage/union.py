@@ -167,14 +167,3 @@ def _exists(fd: int, name: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def more_descriptors() -> None:
-    """A tree of many layers, deep, needs one for each layer and level."""
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):
-        pass

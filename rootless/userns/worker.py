@@ -37,6 +37,7 @@ def main() -> int:
 
         # held back since the start of this process; from here on ^C becomes an answer
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGINT})
+        _make_room()
         try:
             result = {"answer": function(wanted["request"])}
         finally:
@@ -76,6 +77,18 @@ def _become_root() -> None:
     # the change of user took it away, and with it everybody's access to our /proc files
     kernel.calls.prctl(kernel.PR_SET_DUMPABLE, 1)
     kernel.calls.prctl(kernel.PR_SET_PDEATHSIG, 9)
+
+
+def _make_room() -> None:
+    """A container may nest thousands of directories: each costs a frame and a few descriptors."""
+    import resource
+
+    sys.setrecursionlimit(200000)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):
+        pass
 
 
 def _described(error: BaseException, function: str) -> Json:
