@@ -10,6 +10,7 @@
  *                                  what hits it is told in PATH
  *   attack handle PATH             the handle of a file, as handle= wants it
  *   attack serve PORT TOKEN        says the token to whoever comes to any address
+ *   attack exchange A B            exchanges two names for ever
  *   attack list                    the names
  *
  * Whatever is done must not harm the host when it succeeds: files of the system are opened and not
@@ -272,6 +273,8 @@ int main(int argc, char **argv)
         return handle(argv[2]);
     if (argc > 2 && strcmp(argv[1], "lurk") == 0)
         return lurk(argv[2]);
+    while (argc > 3 && strcmp(argv[1], "exchange") == 0)
+        syscall(SYS_renameat2, AT_FDCWD, argv[2], AT_FDCWD, argv[3], 2);
     bool names = argc > 1 && strcmp(argv[1], "list") == 0;
     char partial[4096];
     snprintf(partial, sizeof partial, "%s.part", out ? out : "");
