@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs rootless: for all users when run as root, for the person who runs it otherwise.
 #
-#   ./install.sh [--prefix DIR] [--python FILE] [--wheel FILE] [--no-packages]
+#   ./install.sh [--hello] [--prefix DIR] [--python FILE] [--wheel FILE] [--no-packages]
 #   ./install.sh --uninstall [--prefix DIR]
 #
+#   --hello          run a first container at the end
 #   --prefix DIR     install to DIR/lib/rootless and DIR/bin
 #                    (default: /usr/local as root, ~/.local otherwise)
 #   --python FILE    the Python to use, 3.11 to 3.14 (default: the system's)
@@ -17,7 +18,7 @@
 set -eu
 umask 022
 
-prefix='' python='' wheel='' action=install packages=yes
+prefix='' python='' wheel='' action=install packages=yes hello=no
 source=$(cd "$(dirname "$0")" && pwd)
 user=$(id -u)
 me=$(id -un 2>/dev/null || id -u)
@@ -46,6 +47,7 @@ while [ $# -gt 0 ]; do
         --python=*) python=${1#*=} ;;
         --wheel=*) wheel=${1#*=} ;;
         --no-packages) packages=no ;;
+        --hello) hello=yes ;;
         --uninstall) action=uninstall ;;
         -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) die "unknown option $1" "see ./install.sh --help" ;;
@@ -62,7 +64,7 @@ case $prefix in *[!A-Za-z0-9/._+@-]*) die "the prefix $prefix has unusual charac
     "choose one of letters, digits and . _ + @ - /" ;; esac
 lib=$prefix/lib/rootless
 bin=$prefix/bin
-mark='launcher written by install.sh of rootless'
+mark='written by install.sh of rootless'
 # where systemd looks for programs that make units of users; only root can write there
 generator=/usr/local/lib/systemd/user-generators/rootless-generator
 
@@ -87,6 +89,12 @@ if [ "$action" = uninstall ]; then
         if [ -e "$bin/$name" ] && grep -q "$mark" "$bin/$name"; then
             rm -f "$bin/$name"
         fi
+    done
+    for module in "$prefix"/lib*/python3*/*-packages/rootless.py; do
+        grep -q "$mark" "$module" 2>/dev/null || continue
+        directory=${module%/*}
+        rm -f "$module" "$directory"/__pycache__/rootless.*.pyc
+        rmdir "$directory/__pycache__" "$directory" "${directory%/*}" 2>/dev/null || :
     done
     if [ "$(readlink "$generator")" = "$bin/rootless-generator" ]; then
         rm -f "$generator"
@@ -387,7 +395,26 @@ if [ "$user" = 0 ] && [ -d /usr/lib/systemd ]; then
     mkdir -p "${generator%/*}"
     ln -sfn "$bin/rootless-generator" "$generator"
 fi
+# where this Python looks for modules below the prefix, if anywhere
+modules=$("$python" -I -c 'import site, sys
+places = [*site.getsitepackages(), site.getusersitepackages()]
+print(next((one for one in places if one.startswith(sys.argv[1] + "/")), ""))' "$prefix") || modules=
+if [ -n "$modules" ]; then
+    if [ -e "$modules/rootless.py" ] && ! grep -q "$mark" "$modules/rootless.py"; then
+        say "$modules/rootless.py was not written by this script and stays as it is"
+        modules=
+    else
+        mkdir -p "$modules"
+        "$python" -IS -c 'import sys
+sys.path.insert(0, sys.argv[1])
+from rootless import packing
+sys.stdout.write(packing.library(*sys.argv[1:]))' "$lib/site" "$mark" >"$modules/.rootless.$$"
+        chmod 644 "$modules/.rootless.$$"
+        mv "$modules/.rootless.$$" "$modules/rootless.py"
+    fi
+fi
 say "installed $bin/rootless ($("$bin/rootless" version 2>/dev/null | head -n 1))"
+[ -z "$modules" ] || say "$python has the library, too: import rootless"
 
 # ---------------------------------------------------------------- this host
 
@@ -446,4 +473,9 @@ case :${PATH:-}: in
     *:"$bin":*) ;;
     *) say "$bin is not on your PATH. For this shell: export PATH=$bin:\$PATH" ;;
 esac
-say "Next: rootless run --rm rootless/hello     What this host can do: rootless doctor"
+if [ "$hello" = yes ]; then
+    say "What this host can do: rootless doctor     The first container:"
+    "$bin/rootless" run --rm rootless/hello
+else
+    say "Next: rootless run --rm rootless/hello     What this host can do: rootless doctor"
+fi

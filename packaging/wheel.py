@@ -14,6 +14,7 @@ import argparse
 import base64
 import csv
 import hashlib
+import importlib
 import io
 import platform
 import re
@@ -35,12 +36,23 @@ ONLY = {"cffi": "_cffi_backend"}
 OPTIONAL = {"fuse-python"}
 
 
+def requirements_library(directory: Path) -> None:
+    """Have the library `packaging`, which reads markers; where it is missing pip fetches it."""
+    try:
+        import packaging.requirements  # noqa: F401
+    except ImportError:
+        pip("install", "--quiet", "--target", str(directory), "packaging")
+        sys.path.append(str(directory))
+        sys.modules.pop("packaging", None)
+        importlib.invalidate_caches()
+
+
 def dependencies(version: str) -> list[str]:
     """What pyproject.toml wants at run time under a version of Python.
 
     pip evaluates markers for the Python it runs on, so they are evaluated here.
     """
-    from pip._vendor.packaging.requirements import Requirement
+    from packaging.requirements import Requirement
 
     with open(TREE / "pyproject.toml", "rb") as file:
         project = tomllib.load(file)["project"]
@@ -140,11 +152,8 @@ def repack(wheel: Path, vendored: Path, output: Path) -> Path:
     return result
 
 
-def main() -> None:
-    """Build, fetch, put together."""
-    parser = argparse.ArgumentParser(description="build the self-contained wheel")
-    parser.add_argument("--output", type=Path, default=TREE / "dist", help="where it goes")
-    output: Path = parser.parse_args().output
+def build(output: Path) -> Path:
+    """Build, fetch, put together; the wheel."""
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -159,13 +168,21 @@ def main() -> None:
             shutil.copytree(TREE / item, copy / item, ignore=ignore, symlinks=True)
         print("building the wheel", flush=True)
         pip("wheel", "--quiet", "--no-deps", "--wheel-dir", str(work / "built"), str(copy))
+        requirements_library(work / "tools")
         for version in VERSIONS:
             print(f"fetching libraries for Python {version}", flush=True)
             download(version, work / "downloads")
         vendored = work / "vendor"
         vendor(work / "downloads", vendored)
         (wheel,) = (work / "built").glob("*.whl")
-        result = repack(wheel, vendored, output)
+        return repack(wheel, vendored, output)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="build the self-contained wheel")
+    parser.add_argument("--output", type=Path, default=TREE / "dist", help="where it goes")
+    result = build(parser.parse_args().output)
     print(f"{result} ({result.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -1,4 +1,5 @@
-"""Writes the file of bytecode that `packed` reads, and the launchers that begin with it."""
+"""Writes what an installation has beside the package: the file of bytecode that `packed` reads,
+the launchers that begin with it, and the module that a host's Python finds by `import rootless`."""
 
 from __future__ import annotations
 
@@ -32,16 +33,54 @@ except KeyboardInterrupt:
 sys.exit(main())
 """
 
+# The libraries of the installation are nobody else's: only a process that imports this one sees
+# them, at the end of its path, so that no other program finds versions that it did not choose, and
+# pip does not take them for its own.
+_LIBRARY = """# {note}
+\"\"\"The library of the installation in {site}.\"\"\"
 
-def launcher(python: str, module: str, note: str, paths: list[str], file: str = "") -> str:
+import importlib.util
+import sys
+
+sys.path += [path for path in {paths} if path not in sys.path]
+_spec = importlib.util.spec_from_file_location(
+    "rootless", {package!r} + "/__init__.py", submodule_search_locations=[{package!r}]
+)
+# whoever imports this module gets what stands here when it has run
+sys.modules["rootless"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules["rootless"])
+if __name__ == "__main__":
+    from rootless.cli.lean import main
+
+    sys.exit(main())
+"""
+
+
+def library(site: str, note: str) -> str:
+    """A module `rootless.py` that becomes the package of an installation in `site`."""
+    package = f"{site}/rootless"
+    paths = [site, f"{package}/_vendor"]
+    return _LIBRARY.format(note=note, site=site, paths=paths, package=package)
+
+
+def launcher(
+    python: str,
+    module: str,
+    note: str,
+    paths: list[str],
+    file: str = "",
+    *,
+    package: str = PACKAGE,
+) -> str:
     """A program that starts `main` of a module under `python`, which finds its modules in `paths`.
 
-    `file` is the file of bytecode, by default the one beside the package.
+    `file` is the file of bytecode, by default the one beside the package; `package` is where that
+    will be when the program starts.
     """
-    beside = f"{os.path.join(PACKAGE, 'packed.')!r} + sys.implementation.cache_tag + '.bin'"
+    beside = f"{os.path.join(package, 'packed.')!r} + sys.implementation.cache_tag + '.bin'"
     return _LAUNCHER.format(
         python=python, module=module, note=note, paths=paths, file=repr(file) if file else beside,
-        own=os.path.join(PACKAGE, "packed.py"), mark=MARK, begin=packed.BEGIN,
+        own=os.path.join(package, "packed.py"), mark=MARK, begin=packed.BEGIN,
     )  # fmt: skip
 
 

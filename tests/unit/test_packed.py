@@ -165,3 +165,33 @@ except Exception:
     print(traceback.format_exc())
 """
     assert "raise UsageError(" in ask(tree, code)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import rootless; name = rootless.Engine.__module__",
+        "from rootless import Engine; import rootless; name = Engine.__module__",
+        "import rootless.errors; import rootless; name = 'rootless.engine.engine'",
+    ],
+)
+def test_a_module_leads_to_the_library_of_an_installation(
+    tree: Path, tmp_path: Path, first: str
+) -> None:
+    module = tmp_path / "rootless.py"
+    module.write_text(ask(tree, "from rootless import packing; "
+                                f"print(packing.library({str(tree)!r}, 'a test'))"))  # fmt: skip
+    begin = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); before = list(sys.path)\n"
+    end = "\nprint(name, rootless.__file__, sys.modules['rootless'] is rootless)\n" + (
+        "print(*(place for place in sys.path if place not in before))"
+    )
+    done = subprocess.run([sys.executable, "-IB", "-c", begin + first + end], text=True,
+                          capture_output=True, timeout=60)  # fmt: skip
+    assert done.stderr == ""
+    # the libraries of the installation are last, and only in a process that asked for it
+    assert done.stdout.splitlines() == [
+        f"rootless.engine.engine {tree}/rootless/__init__.py True",
+        f"{tree} {tree}/rootless/_vendor",
+    ]
+    done = subprocess.run([sys.executable, module, "version"], capture_output=True, text=True)
+    assert rootless.__version__ in done.stdout, done.stderr
