@@ -100,7 +100,7 @@ class Store:
         code, said = self.driver(path, data, words.split(), self.whole[name])
         lines = said.splitlines()
         bad = [one for one in lines if "internal error" in one or "Traceback" in one]
-        if bad or code < 0 or code in (1, 125) and not lines:
+        if bad or code < 0 or (code == 125 and not lines):
             return f"{words}: status {code}: {said[-600:]}"
         return ""
 
