@@ -270,6 +270,16 @@ static int do_keyring(const struct record *r)
     return errno == EDQUOT && r->argv[0][0] != '1' ? 0 : -1;
 }
 
+int plan_make_nested(struct plan *plan, const char *uid, const char *gid)
+{
+    char uids[64], gids[64];
+    plan->failing = uid;
+    snprintf(uids, sizeof uids, "%s 0 1", uid);
+    snprintf(gids, sizeof gids, "%s 0 1", gid);
+    plan->nested = namespace_with(uids, gids);
+    return plan->nested < 0 ? -1 : 0;
+}
+
 /* A container with one id has nobody but root.  A program that insists on running as another user
  * gets a namespace of its own in which that one id has the wanted number. */
 static int do_nest(struct plan *plan, const struct record *r)
@@ -278,13 +288,11 @@ static int do_nest(struct plan *plan, const struct record *r)
     char uids[64], gids[64];
     const char *const texts[] = {"deny", uids, gids};
     int file[3];
+    if (r->argc > 2)
+        return plan_make_nested(plan, r->argv[0], r->argv[1]);
     plan->failing = r->argv[0];
     snprintf(uids, sizeof uids, "%s 0 1", r->argv[0]);
     snprintf(gids, sizeof gids, "%s 0 1", r->argv[1]);
-    if (r->argc > 2) {
-        plan->nested = namespace_with(uids, gids);
-        return plan->nested < 0 ? -1 : 0;
-    }
     if (plan->nested >= 0)
         return setns(plan->nested, CLONE_NEWUSER);
     /* as for sysctls: a map that is written to some other file is none */
@@ -299,8 +307,9 @@ static int do_nest(struct plan *plan, const struct record *r)
         close(plan->proc);
         plan->proc = -1;
     }
-    /* only a process that can be looked at may open its own maps; in a container that runs already
-     * somebody waits for that (CVE-2016-9962), so it is for no longer than this */
+    /* only a process that can be looked at may open its own maps.  In a container that runs already
+     * somebody waits for that (CVE-2016-9962): whoever enters one made the namespace before, but where
+     * all see one /proc.  There it is better to have left the host's files, and for no longer than this */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     for (int i = 0; i < 3; i++)
         file[i] = openat(proc, names[i], O_WRONLY | O_NOFOLLOW | O_CLOEXEC);

@@ -149,6 +149,14 @@ static int do_join(struct plan *plan, const struct record *r)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (flags & CLONE_NEWUSER && flags & CLONE_NEWNS && join_outer_user(r->argv[0]))
         flags &= ~CLONE_NEWUSER;
+    if (r->argc > 4) {
+        /* takes a process that can be looked at, and nobody in there can name one yet */
+        if (flags & CLONE_NEWUSER && setns(target, CLONE_NEWUSER) < 0)
+            return -1;
+        flags &= ~CLONE_NEWUSER;
+        if (plan_make_nested(plan, r->argv[3], r->argv[4]) < 0)
+            return -1;
+    }
     if (setns(target, flags) < 0)
         return -1;
     close(target);

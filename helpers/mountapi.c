@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "mountapi.h"
 
+#include "process.h"
 #include "remount.h"
 
 #include <errno.h>
@@ -119,19 +120,9 @@ int mount_of_context(int context, const char *source, unsigned long flags, const
     return fd;
 }
 
-static int write_map(int directory, const char *name, const char *map)
-{
-    int fd = openat(directory, name, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    int failed = write(fd, map, strlen(map)) < 0, saved = errno;
-    close(fd);
-    errno = saved;
-    return failed ? -1 : 0;
-}
-
 /* The maps are those of a user namespace, so one is made for a moment.  Its process shares our
- * descriptors and opens /proc/self for us, because pids count differently in the host's procfs. */
+ * descriptors and opens /proc/self for us, because pids count differently in the host's procfs.  Its
+ * maps can be opened only while it can be looked at, which we ourselves may not be. */
 int namespace_with(const char *uids, const char *gids)
 {
     int told[2], fd = -1, made = -1;
@@ -141,6 +132,7 @@ int namespace_with(const char *uids, const char *gids)
     if (pid == 0) {
         /* if the launcher is killed before it kills us */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
         int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (write(told[1], &self, sizeof self) < 0)
             _exit(1);
@@ -148,8 +140,8 @@ int namespace_with(const char *uids, const char *gids)
             pause();
     }
     if (pid > 0) {
-        if (read(told[0], &fd, sizeof fd) == sizeof fd && fd >= 0 && write_map(fd, "uid_map", uids) == 0 &&
-            write_map(fd, "gid_map", gids) == 0)
+        if (read(told[0], &fd, sizeof fd) == sizeof fd && fd >= 0 && proc_write(fd, "uid_map", uids) == 0 &&
+            proc_write(fd, "gid_map", gids) == 0)
             made = openat(fd, "ns/user", O_RDONLY | O_CLOEXEC);
         int saved = errno;
         kill((pid_t)pid, SIGKILL);

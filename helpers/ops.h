@@ -41,7 +41,7 @@ enum op {
     OP_NEST,           /* uid gid ready("1"): a second user namespace for one id, made now and entered later */
     OP_ENV,            /* NAME=VALUE... */
     OP_EXEC,           /* argv... */
-    OP_JOIN,           /* pid starttime namespaces("0": all) */
+    OP_JOIN,           /* pid starttime namespaces [uid gid]: with ids as OP_NEST makes a namespace for them */
     OP_PDEATHSIG,      /* signal */
     OP_CGROUP_JOIN,    /* path of cgroup.procs */
     OP_RUNTIME_HOOKS,  /* -: whoever made the process runs hooks now */

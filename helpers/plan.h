@@ -35,6 +35,7 @@ int do_treatment_op(struct plan *plan, const struct record *record); /* treatmen
 int do_create_op(struct plan *plan, const struct record *record);   /* gate.c */
 int do_join_op(struct plan *plan, const struct record *record);     /* joining.c */
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
+int plan_make_nested(struct plan *plan, const char *uid, const char *gid); /* confine.c */
 int plan_set_labels(struct plan *plan);                             /* treatment.c */
 #define OP_UNKNOWN_HERE 1
 #endif

@@ -264,12 +264,16 @@ def join_plan(
     `covered_proc`: as in `plan`.
     """
     ops = [*_oom_score(process), *_labels(process), *_affinity(process, "initial")]
-    if covered_proc and _nests(process, single):
+    nested = _nests(process, single)
+    if nested and covered_proc:
         ops.append(("host-proc", ()))
     if cgroup:
         # before joining: afterwards the path would mean something else, or nothing
         ops.append(("cgroup-join", (cgroup + "/cgroup.procs",)))
-    ops.append(("join", (str(pid), str(start), str(namespaces))))
+    # who makes a user namespace has to be one that can be traced, so it is made on the way, while
+    # nobody inside can name who does; in the /proc around they could, and find the host's files
+    ids = map(str, _ids(process)) if nested and not covered_proc else ()
+    ops.append(("join", (str(pid), str(start), str(namespaces), *ids)))
     if own_user:
         ops.append(("root-ids", ("0" if single else "1",)))
     ops += _affinity(process, "final")

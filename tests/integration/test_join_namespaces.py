@@ -185,6 +185,20 @@ def test_created_cannot_be_traced(variant: Variant, watch: Watch) -> None:  # no
     assert seen(dumpable) == "2 fd mem trace\n"
 
 
+# one that has its other namespace from before, and one that makes it now, which takes one that can
+# be looked at
+ENTERS_LATE = Change(
+    "helpers/confine.c",
+    "        return setns(plan->nested, CLONE_NEWUSER);\n",
+    "        return sleep(1), setns(plan->nested, CLONE_NEWUSER);\n",
+)
+CAN_BE_SEEN = Change(
+    "helpers/confine.c",
+    "    for (int i = 0; i < 3; i++)\n        file[i] =",
+    "    sleep(1);\n    for (int i = 0; i < 3; i++)\n        file[i] =",
+)
+
+
 def test_another_user_of_one_id_cannot_be_traced(
     variant: Variant,  # noqa: F811
     watch: Watch,
@@ -204,21 +218,36 @@ def test_another_user_of_one_id_cannot_be_traced(
         runtime.run("/missing", code=127)
         return watch.answer()
 
-    linger = Change(
-        "helpers/confine.c",
-        "        return setns(plan->nested, CLONE_NEWUSER);\n",
-        "        return sleep(1), setns(plan->nested, CLONE_NEWUSER);\n",
+    assert seen(ENTERS_LATE) == "1\n"
+    unmade = Change(
+        "rootless/runtime/compile.py", "if enters and _nests(process, single):", "if False:"
     )
-    assert seen(linger) == "1\n"
-    late = (
-        Change(
-            "rootless/runtime/compile.py", "if enters and _nests(process, single):", "if False:"
-        ),
-        Change(
-            "helpers/confine.c", "    if (plan->joined)\n", "    sleep(1);\n    if (plan->joined)\n"
-        ),
+    assert "trace" in seen(unmade, CAN_BE_SEEN)
+
+
+def test_an_entering_user_of_one_id_cannot_be_traced(
+    variant: Variant,  # noqa: F811
+    watch: Watch,
+    everyone: str,
+) -> None:
+    if everyone != "single":
+        return
+    container = variant()
+    start_neighbour(container, watch)
+
+    def seen(*changes: Change) -> str:
+        runtime = variant(*changes)
+        watch.ask("watch")
+        runtime.command("--root", container.root, "exec", "-u", "7:7", "a", "/missing", code=127)
+        return watch.answer()
+
+    assert seen(ENTERS_LATE) == "1\n"
+    unmade = Change(
+        "rootless/runtime/compile.py",
+        "if nested and not covered_proc else ()",
+        "if False else ()",
     )
-    assert "trace" in seen(*late)
+    assert "trace" in seen(unmade, CAN_BE_SEEN)
 
 
 # the one process that has to be in the pid namespace before the pivot: its root is the host's

@@ -102,3 +102,6 @@ def test_joining_enters_before_anything_is_given_up() -> None:
     plan = compile.join_plan(CONFIG["process"], pid=7, start=9, namespaces=3, cgroup="/sys/x")
     assert names(plan)[:3] == ["cgroup-join", "join", "root-ids"]
     assert plan[1] == ("join", ("7", "9", "3"))
+    other = {**CONFIG["process"], "user": {"uid": 33, "gid": 34}}
+    plan = compile.join_plan(other, pid=7, start=9, namespaces=3, single=True)
+    assert plan[0] == ("join", ("7", "9", "3", "33", "34"))
