@@ -45,9 +45,11 @@ def podman(house: House, script: str, stdin: str = "conf", lead: Lead | None = N
         house.command("unshare", "rm", "-rf", base, code=None)
 
 
-def run(house: House, *flags: str, stdin: str = "conf", caps: int = DEFAULT_CAPABILITIES) -> Told:
+def run(house: House, *flags: str, stdin: str = "conf", caps: int = DEFAULT_CAPABILITIES,
+        preserved: int = 0) -> Told:  # fmt: skip
     """`podman run FLAG... ways attack`."""
-    words = [*house.stage.mounts(), *flags, "ways", *house.stage.attack(caps=caps)]
+    words = [*house.stage.mounts(), *flags, "ways",
+             *house.stage.attack(caps=caps, preserved=preserved)]  # fmt: skip
     return podman(house, f"p run --rm --cgroups disabled {shlex.join(words)}", stdin)
 
 
@@ -97,7 +99,7 @@ PODMAN_WAYS: dict[str, Callable[[House], Told]] = {
     "run --cap-add ALL": lambda h: run(h, "--cap-add", "ALL", *NET, caps=-1),
     "run, no filter": lambda h: run(h, "--security-opt", "seccomp=unconfined", *NET),
     "run --network host": lambda h: run(h, "--network", "host"),
-    "run --preserve-fds": lambda h: run(h, "--preserve-fds", "1", *NET),
+    "run --preserve-fds": lambda h: run(h, "--preserve-fds", "1", *NET, preserved=1),
     "exec": lambda h: entering(h, "exec", "box", *attack(h)),
     "exec -i": lambda h: entering(h, "exec", "-i", "box", *attack(h)),
     "exec -it": lambda h: entering(h, "exec", "-it", "box", *attack(h), stdin="tty"),
