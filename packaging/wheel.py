@@ -32,8 +32,6 @@ VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_24", "manylinux_2_28")
 # of cffi only the module that compiled extensions load; its generator is for building
 ONLY = {"cffi": "_cffi_backend"}
-# used where it is there, and missing as a wheel for some versions
-OPTIONAL = {"fuse-python"}
 
 
 def requirements_library(directory: Path) -> None:
@@ -74,13 +72,12 @@ def dependencies(version: str) -> list[str]:
     ]
 
 
-def pip(*words: str, optional: bool = False) -> bool:
-    """Run pip; whether it worked.  Raises SystemExit with its words if it was not `optional`."""
+def pip(*words: str) -> None:
+    """Run pip.  Raises SystemExit with its words if it failed."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode and not optional:
+    if done.returncode:
         sys.exit(f"{done.stdout}\nerror: {' '.join(command)} failed")
-    return done.returncode == 0
 
 
 def download(version: str, directory: Path) -> None:
@@ -93,12 +90,8 @@ def download(version: str, directory: Path) -> None:
         *("--implementation", "cp", "--python-version", version),
         *("--abi", abi, "--abi", "abi3", "--abi", "none", *tags),
     ]
-    wanted = dependencies(version)
-    optional = [word for word in wanted if re.split(r"[<>=!~]", word)[0] in OPTIONAL]
-    pip(*words, *(word for word in wanted if word not in optional))
-    for word in optional:
-        if not pip(*words, word, optional=True):
-            print(f"no wheel of {word} for Python {version}: left out", flush=True)
+    # what has no wheel would have to be compiled by everybody who runs `pip install .`: an error
+    pip(*words, *dependencies(version))
 
 
 def vendor(downloads: Path, target: Path) -> None:
