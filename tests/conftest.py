@@ -147,7 +147,7 @@ def _remove_tree(base: Path) -> None:
             "from rootless.cli.lean import main;"
             f"sys.argv = ['rootless', 'unshare', 'rm', '-rf', {str(base)!r}]; sys.exit(main())"
         )
-        subprocess.run([_python(), "-IS", "-c", code], timeout=60, check=False)
+        subprocess.run([_python(), "-IS", "-c", code], timeout=100, check=False)
     shutil.rmtree(base, ignore_errors=True)
 
 
@@ -219,7 +219,7 @@ class Command:
         *words: str | Path,
         code: int | None = 0,
         input: str | bytes = b"",
-        timeout: float = 60,
+        timeout: float = 120,
         env: dict[str, str] | None = None,
         cwd: str | Path | None = None,
     ) -> Result:
@@ -281,7 +281,7 @@ class Command:
         for process in self.started:
             if process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(60)
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
@@ -300,7 +300,7 @@ class Terminal:
         """Press keys."""
         os.write(self.master, text.encode() if isinstance(text, str) else text)
 
-    def expect(self, text: str | bytes, timeout: float = 20) -> bytes:
+    def expect(self, text: str | bytes, timeout: float = 60) -> bytes:
         """Wait until this is printed after what was expected before; gives what came until then."""
         wanted = text.encode() if isinstance(text, str) else text
         end = time.monotonic() + timeout
@@ -329,7 +329,7 @@ class Terminal:
         """Change the size of the window."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Read to the end; the exit status."""
         end = time.monotonic() + timeout
         while self._read(end - time.monotonic()):
@@ -394,7 +394,7 @@ def rootless(entry: list[str], place: Place) -> Iterator[Command]:
     if left:
         command("rm", "-f", *left)
     problems = leftovers(place)
-    end = time.monotonic() + 3
+    end = time.monotonic() + 30
     while problems and time.monotonic() < end:
         # what ends asynchronously gets a moment: slirp4netns, the monitor
         time.sleep(0.05)

@@ -99,7 +99,7 @@ def special_files(d: Path) -> None:
     reader = threading.Thread(target=lambda: (d / "fifo").read_bytes())
     reader.start()
     (d / "fifo").write_bytes(b"x")
-    reader.join(10)
+    reader.join(60)
     assert not reader.is_alive()
     here = os.getcwd()
     os.chdir(d)

@@ -44,7 +44,7 @@ class Request(BaseHTTPRequestHandler):
 
     def ask(self) -> tuple[int, list[tuple[str, str]], bytes]:
         """What the real registry answers."""
-        there = http.client.HTTPConnection(self.server.behind, timeout=30)
+        there = http.client.HTTPConnection(self.server.behind, timeout=60)
         kept = {key: value for key, value in self.headers.items() if key != "Connection"}
         if self.server.tokens:
             kept.pop("Authorization", None)

@@ -132,7 +132,7 @@ class Registry:
 
     def _ready(self) -> bool:
         assert self._process is not None
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 if self.certificate is not None:

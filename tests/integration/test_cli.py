@@ -135,7 +135,7 @@ def test_output_that_nobody_reads_is_no_error(rootless: Command, busybox_image: 
     os.close(read)
     process = rootless.start("ps", "-a", stdout=write, stderr=subprocess.PIPE)
     os.close(write)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=100)
     assert errors == b""
     assert process.returncode == 141
 
@@ -228,7 +228,7 @@ def _ask_bash(rootless: Command, place: Place, entry: list[str], line: str) -> l
     )
     found = subprocess.run(
         ["bash", "--norc", "-c", asked], env=place.env, cwd=place.work,
-        capture_output=True, timeout=60, check=False,
+        capture_output=True, timeout=100, check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr.decode()
     assert found.stderr == b"", found.stderr.decode()
@@ -333,7 +333,7 @@ def test_importing_the_library_costs_no_more_than_what_is_used() -> None:
         "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
     )
     found = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, timeout=60
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, timeout=100
     )
     loaded = set(found.stdout.decode().split())
     assert not loaded & {"click", "rich", "http", "ssl", "platformdirs", "subprocess", "asyncio"}

@@ -36,7 +36,7 @@ def shell(
     terminal = command.terminal(rows=50, cols=120)
     # what is waited for is not what was typed
     terminal.type(f"{begin}; echo re''ady\n")
-    terminal.expect("ready\r\n", timeout=60)
+    terminal.expect("ready\r\n", timeout=100)
     yield terminal
     terminal.type("\x03")
     command.close()

@@ -47,7 +47,7 @@ def container(request: pytest.FixtureRequest, rootless: Command, busybox_image: 
         if request.param == "ended":
             rootless("wait", "c")
         else:
-            end = time.monotonic() + 10
+            end = time.monotonic() + 60
             while rootless("exec", "c", "test", "-e", "/box/away", code=None).code:
                 assert time.monotonic() < end
     return "c"
@@ -204,7 +204,7 @@ def test_links_that_change_while_cp_looks_never_lead_to_the_host(
         "mv real now; mv link real; mv real link; mv now real; done"
     )
     rootless("run", "-d", "--name", "c", "--network", "none", busybox_image, "sh", "-c", script)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while rootless("exec", "c", "test", "-e", "/ready", code=None).code:
         assert time.monotonic() < end
     (place.work / "own").write_text("copied in")
@@ -224,7 +224,7 @@ def test_two_copies_at_once_and_a_container_that_ends(
 ) -> None:
     script = "dd if=/dev/zero of=/big bs=1M count=30 2>/dev/null; touch /done; sleep 1000"
     rootless("run", "-d", "--name", "c", "--network", "none", busybox_image, "sh", "-c", script)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while rootless("exec", "c", "test", "-e", "/done", code=None).code:
         assert time.monotonic() < end
     results: list[int] = []

@@ -275,7 +275,7 @@ def test_cve_who_calls_a_published_port(
         found: Any = command("port", name, code=None).stdout.split()
         host, _, port = (found[-1] if found else "127.0.0.1:8080").rpartition(":")
         with socket.create_connection((host.replace("0.0.0.0", "127.0.0.1"), int(port)), 10):
-            end = time.monotonic() + 20
+            end = time.monotonic() + 60
             while time.monotonic() < end:
                 rows = [line.split() for line in command("logs", name).stdout.splitlines()]
                 seen = [row[4] for row in rows if len(row) > 5 and row[3].endswith(":8080")]

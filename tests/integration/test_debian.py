@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.usefixtures("everyone"), pytest.mark.slow]
 
 def test_the_whole_way(rootless: Command, debian_image: str, place: Place) -> None:
     image = debian_image
-    pulled = rootless("pull", image, timeout=100)
+    pulled = rootless("pull", image, timeout=200)
     assert len(pulled.stdout.strip()) == 64
     assert "debian" in rootless("images").stdout
 
@@ -54,7 +54,7 @@ def test_the_whole_way(rootless: Command, debian_image: str, place: Place) -> No
     follower = rootless.start("logs", "-f", "web", stdout=subprocess.PIPE)
     assert follower.stdout is not None
     assert follower.stdout.readline() == b"ready\n"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
@@ -77,7 +77,7 @@ def test_the_whole_way(rootless: Command, debian_image: str, place: Place) -> No
     begin = time.monotonic()
     rootless("stop", "-t", "3", "web")
     assert time.monotonic() - begin < 30
-    assert follower.wait(10) == 0
+    assert follower.wait(60) == 0
     rootless("rm", "web")
     rootless("rmi", image)
     assert rootless("ps", "-aq").stdout == ""
@@ -96,10 +96,10 @@ def test_a_published_udp_port(rootless: Command, debian_image: str) -> None:
         "while($s->recv(my $d,1500)){$s->send(uc $d)}"
     )
     rootless("run", "-d", "--name", "udp", "-p", f"127.0.0.1:{port}:53/udp", debian_image,
-             "perl", "-e", echo, timeout=100)  # fmt: skip
+             "perl", "-e", echo, timeout=200)  # fmt: skip
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.settimeout(0.3)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while True:
             one.sendto(b"hello", ("127.0.0.1", port))
             try:

@@ -51,7 +51,7 @@ def test_the_demonstration(
             continue
         done = subprocess.run(
             ["sh", "-c", line[2:].replace("8080", port)], env=shell, cwd=place.work,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100, check=False,
         )  # fmt: skip
         seen += line + done.stdout.decode().replace(port, "8080")
     if os.environ.get("ROOTLESS_TEST_SHOW"):

@@ -19,7 +19,7 @@ def examine(rootless: Command, *before: str, code: int = 0, **env: str) -> Check
     done = subprocess.run(
         [*before, *rootless.words, "doctor", "--format", "json"],
         env={**rootless.place.env, **env}, cwd=rootless.place.work, capture_output=True,
-        stdin=subprocess.DEVNULL, timeout=120,
+        stdin=subprocess.DEVNULL, timeout=200,
     )  # fmt: skip
     assert done.returncode == code, done.stderr.decode()
     found = json.loads(done.stdout)

@@ -27,7 +27,7 @@ def container(rootless: Command, busybox_image: str) -> Iterator[str]:
 
 
 def status(process: subprocess.Popen[bytes]) -> int:
-    return process.wait(30)
+    return process.wait(60)
 
 
 # writes to what it reads, reads what it writes to, and shows what all three are
@@ -114,7 +114,7 @@ def test_input_is_read_only_with_i(rootless: Command, container: str, place: Pla
     command = shlex.join(rootless.words)
     script = f"while read line; do {command} exec c sh -c 'cat; echo $1' sh $line; done"
     found = subprocess.run(["sh", "-c", script], input=b"one\ntwo\n", stdout=subprocess.PIPE,
-                           env=place.env, cwd=place.work, timeout=60)  # fmt: skip
+                           env=place.env, cwd=place.work, timeout=100)  # fmt: skip
     assert found.stdout == b"one\ntwo\n"
 
 
@@ -127,7 +127,7 @@ def test_the_ends_of_streams(rootless: Command, container: str, place: Place) ->
     with open("/dev/zero", "rb") as zero:
         process = rootless.start("exec", "-i", "c", "sh", "-c", "exec <&-; echo on; exit 4",
                                  stdin=zero, stdout=subprocess.PIPE)  # fmt: skip
-        assert process.communicate(timeout=30)[0] == b"on\n"
+        assert process.communicate(timeout=100)[0] == b"on\n"
         assert process.returncode == 4
     # nobody reads what it writes
     process = rootless.start("exec", "c", "yes", stdout=subprocess.PIPE)
@@ -152,7 +152,7 @@ def test_the_ends_of_streams(rootless: Command, container: str, place: Place) ->
     # what it wrote can be kept nowhere
     with open("/dev/full", "wb") as full:
         process = rootless.start("exec", "c", "echo", "lost", stdout=full, stderr=subprocess.PIPE)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=100)[1]
     assert process.returncode == 125
     assert said == b"error: the command's output cannot be written: No space left on device\n"
 
@@ -211,7 +211,7 @@ def test_the_runtime_in_the_foreground(runtime: Runtime, place: Place) -> None: 
         process = runtime.command.start(*root, "exec", "-d", "c", "sh", "-c", script, stdout=into,
                                         stdin=subprocess.DEVNULL)  # fmt: skip
         assert status(process) == 0
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (said := log.read_text()):
         assert time.monotonic() < end
         time.sleep(0.02)

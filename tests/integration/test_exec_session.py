@@ -30,7 +30,7 @@ def alone(said: str) -> bool:
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -187,7 +187,7 @@ def test_signals_of_a_process_are_for_the_command_alone(
         assert process.stdout.readline() == f"{name}\n".encode()
     process.send_signal(signal.SIGCONT)
     assert process.stdout.readline() == b"CONT\n"
-    assert process.wait(20) == 4
+    assert process.wait(60) == 4
     os.close(ends)
     os.close(ours)
 
@@ -200,5 +200,5 @@ def test_a_command_outlives_its_front_that_is_killed(rootless: Command, busybox_
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.kill()
-    process.wait(20)
+    process.wait(60)
     wait_for(lambda: rootless("exec", "c", "test", "-e", "/tmp/made", code=None).code == 0)

@@ -15,7 +15,7 @@ from conftest import Command, Place
 pytestmark = pytest.mark.usefixtures("everyone")
 
 
-def wait_for(what: str, condition: object, seconds: float = 40) -> None:
+def wait_for(what: str, condition: object, seconds: float = 60) -> None:
     """Until the condition holds; fails with `what` and the last answer."""
     end = time.monotonic() + seconds
     while not (found := condition()):  # type: ignore[operator]
@@ -54,7 +54,7 @@ def test_from_starting_to_unhealthy_and_back(rootless: Command, busybox_image: s
     assert status(rootless, "web") == "starting"
     waiting = rootless.start("wait", "--condition", "healthy", "web", stdout=subprocess.PIPE)
     rootless("exec", "web", "touch", "/tmp/well")
-    assert waiting.communicate(timeout=40)[0] == b"-1\n"
+    assert waiting.communicate(timeout=100)[0] == b"-1\n"
     assert "(healthy)" in rootless("ps").stdout
     assert rootless("ps", "-q", "--filter", "health=unhealthy").stdout == ""
     rootless("exec", "web", "rm", "/tmp/well")
@@ -270,14 +270,14 @@ def test_waiting_for_one_of_several(rootless: Command, busybox_image: str) -> No
     waiting = rootless.start("wait", "--condition", "running", "--condition", "removed", "w",
                              stdout=subprocess.PIPE)  # fmt: skip
     rootless("start", "w")
-    assert waiting.communicate(timeout=40)[0] == b"-1\n"
+    assert waiting.communicate(timeout=100)[0] == b"-1\n"
     removed = rootless.start("wait", "--condition", "removed", "w", stdout=subprocess.PIPE)
     following = rootless.start("wait", "--condition", "next-exit", "w", stdout=subprocess.PIPE)
     time.sleep(0.5)
     rootless("kill", "-s", "9", "w")
-    assert following.communicate(timeout=40)[0] == b"137\n"
+    assert following.communicate(timeout=100)[0] == b"137\n"
     rootless("rm", "w")
-    assert removed.communicate(timeout=40)[0] == b"137\n"
+    assert removed.communicate(timeout=100)[0] == b"137\n"
     assert rootless("wait", "--ignore", "w").stdout == "-1\n"
     assert 'unknown --condition "tired"' in rootless("wait", "--condition", "tired", "w",
                                                      code=125).stderr  # fmt: skip

@@ -212,7 +212,7 @@ def test_stalled_server(server: Server, store: ImageStore, layout: Layout, where
             request.wfile.flush()
         elif where not in request.path:
             return False
-        server.release.wait(30)
+        server.release.wait(60)
         request.close_connection = True
         return True
 

@@ -130,7 +130,7 @@ def test_an_index_that_names_one_image_two_thousand_times(
     inner = {"mediaType": MANIFEST, **made.blob(image_of(made, []))}
     document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [inner] * 2000}
     name = serve(front, made, json.dumps(document).encode(), INDEX)
-    told = rootless("copy", "-q", "--all", name, "oci:x", timeout=100)
+    told = rootless("copy", "-q", "--all", name, "oci:x", timeout=200)
     assert told.stdout.startswith("sha256:")
     for kind in ("/blobs/", "/manifests/sha256:"):
         asked = front.asked("GET", kind)
@@ -180,7 +180,7 @@ def test_a_layer_that_swells(rootless: Command, front: Front, made: Layout, plac
     name = serve(front, made, image_of(made, [(kind, data, "sha256:" + "1" * 64)]), MANIFEST)
     told = subprocess.run(
         ["sh", "-c", 'ulimit -v 700000; exec "$@"', "sh", *rootless.words, "pull", name],
-        env=place.env, capture_output=True, text=True, timeout=100, check=False,
+        env=place.env, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert told.returncode == 125, told.stderr
     assert "sha256:" + "1" * 64 in told.stderr
@@ -277,7 +277,7 @@ def test_ten_at_once_fetch_each_blob_once(
             for number in range(10)
         ]  # fmt: skip
         for one in pulls:
-            _, err = one.communicate(timeout=100)
+            _, err = one.communicate(timeout=200)
             assert one.returncode == 0, err
         blobs = front.asked("GET", "/blobs/")
         assert len(blobs) == len(set(blobs)), blobs

@@ -81,7 +81,7 @@ def peers(rootless: Command) -> Peers:
 
 def skopeo(*words: str, place: Place) -> str:
     done = subprocess.run(["skopeo", "--insecure-policy", *words], cwd=place.work, env=place.env,
-                          capture_output=True, text=True, timeout=120)  # fmt: skip
+                          capture_output=True, text=True, timeout=200)  # fmt: skip
     assert done.returncode == 0, done
     return done.stdout
 
@@ -112,7 +112,7 @@ def test_saved_here_unpacked_by_umoci_and_run(
         ["tar", "-C", "layout", "-xf", "app.tar"],
         ["umoci", "unpack", "--rootless", "--image", "layout:docker.io/library/app:1", "bundle"],
     ):
-        subprocess.run(words, cwd=place.work, check=True, capture_output=True, timeout=60)
+        subprocess.run(words, cwd=place.work, check=True, capture_output=True, timeout=100)
     path = place.work / "bundle/config.json"
     config = json.loads(path.read_text())
     config["process"]["terminal"] = False
@@ -126,7 +126,7 @@ def test_saved_here_unpacked_by_umoci_and_run(
         program = ["runc"] if runtime == "runc" else oci_entry
         command = [*program, "--root", root, "run", "--bundle", "bundle", "x"]
     done = subprocess.run(command, cwd=place.work, env=place.env, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60)  # fmt: skip
+                          capture_output=True, text=True, timeout=100)  # fmt: skip
     assert (done.returncode, done.stdout) == (3, SAID), done
 
 

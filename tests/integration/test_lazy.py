@@ -104,7 +104,7 @@ def _plain(layer: Packed) -> bytes:
 
 def until(true: Callable[[], bool], what: str) -> None:
     """Wait for something that takes its time."""
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while not true():
         if time.monotonic() > end:
             pytest.fail(f"{what} did not happen")

@@ -37,7 +37,7 @@ def test_an_example_of_the_documents(
 ) -> None:
     hub.use_as_docker_io(place.home)
     needed = "debian" if '"debian"' in example.code else "busybox"
-    rootless("pull", needed, timeout=100)
+    rootless("pull", needed, timeout=200)
     if "import pytest" in example.code:
         rootless("pull", "redis")
         file = place.work / "test_example.py"
@@ -64,7 +64,7 @@ def test_types_are_told_apart_by_detach(place: Place) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", place.work / "cache", file],
         env={**place.env, "MYPYPATH": str(TREE)}, cwd=place.work, capture_output=True, text=True,
-        timeout=110, check=False,
+        timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

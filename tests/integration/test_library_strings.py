@@ -77,7 +77,7 @@ def test_strings_are_words_and_not_letters(
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", _PROGRAM],
         env={**place.env, "PYTHONPATH": str(TREE), "PYTHONDONTWRITEBYTECODE": "1"},
-        cwd=place.work, capture_output=True, timeout=100, check=False,
+        cwd=place.work, capture_output=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     told: dict[str, Any] = documents.loads(done.stdout.decode())

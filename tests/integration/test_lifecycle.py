@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("everyone")
 SLEEP = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
 
 
-def wait_for(condition: object, seconds: float = 10) -> None:
+def wait_for(condition: object, seconds: float = 60) -> None:
     """Wait until a function is true."""
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
@@ -168,7 +168,7 @@ def test_a_signal_to_exec_reaches_its_command(rootless: Command, busybox_image: 
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
     assert process.stdout.read() == b"ended\n"
-    assert process.wait(10) == 5
+    assert process.wait(60) == 5
 
 
 def test_signals_are_passed_on_by_run(rootless: Command, busybox_image: str) -> None:
@@ -179,7 +179,7 @@ def test_signals_are_passed_on_by_run(rootless: Command, busybox_image: str) -> 
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
     assert process.stdout.read() == b"bye\n"
-    assert process.wait(10) == 6
+    assert process.wait(60) == 6
 
 
 def test_two_watchers_see_the_same(rootless: Command, busybox_image: str) -> None:
@@ -429,7 +429,7 @@ def test_a_client_that_its_person_has_stopped_holds_nobody_up(
     assert client.stdout is not None and client.stdout.read(1) == b"y"
     client.send_signal(signal.SIGSTOP)
     try:
-        rootless("stop", "-t", "0", "loud", timeout=40)
+        rootless("stop", "-t", "0", "loud", timeout=60)
         assert rootless("inspect", "-f", "{{.State.Status}}", "loud").stdout == "exited\n"
         rootless("rm", "loud")
     finally:

@@ -38,7 +38,7 @@ def on_a_small_disk(rootless: Command, tar: Path, script: str) -> tuple[str, str
     words = ["unshare", "sh", "-euc", ON_A_SMALL_DISK + script]
     env = {"SMALL": str(small), "TAR": str(tar),
            "PATH": f"{rootless.place.work}:{rootless.place.env['PATH']}"}  # fmt: skip
-    found = rootless(*words, env=env, timeout=100)
+    found = rootless(*words, env=env, timeout=200)
     return found.stdout, found.stderr
 
 
@@ -107,11 +107,11 @@ def test_an_interrupt_at_any_moment(rootless: Command, busybox_image: str, place
             time.sleep(0.001)
         time.sleep(choice.uniform(0, 0.2))
         front.send_signal(signal.SIGINT)
-        out, err = front.communicate(timeout=60)
+        out, err = front.communicate(timeout=100)
         # before anything began, on the way, in the container, or too late
         assert front.returncode in (0, 130, -signal.SIGINT), err
         assert b"internal error" not in err, err
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while rootless("ps", "-aq").stdout or leftovers(place):
         assert time.monotonic() < end, (rootless("ps", "-a").stdout, leftovers(place))
         time.sleep(0.1)
@@ -163,5 +163,5 @@ def test_two_hundred_containers_of_one_image(
     # none has a copy of the image's program, which is a megabyte
     assert taken(data_dir / "containers") < 220 * max(one, 100) < 220 * 1000
     assert len(rootless("ps", "-aq").stdout.split()) == 200
-    rootless("rm", "-a", timeout=100)
+    rootless("rm", "-a", timeout=200)
     assert rootless("ps", "-aq").stdout == ""

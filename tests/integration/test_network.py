@@ -28,7 +28,7 @@ def free_port() -> int:
 
 def fetch(port: int, path: str = "") -> bytes:
     """What a web server on the loopback says; tried until it listens."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:

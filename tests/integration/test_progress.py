@@ -56,7 +56,7 @@ class Slow:
     def half_way(self, count: int) -> None:
         """Until this many layers have stopped."""
         for _ in range(count):
-            assert self.waiting.acquire(timeout=60)
+            assert self.waiting.acquire(timeout=100)
 
 
 @pytest.fixture

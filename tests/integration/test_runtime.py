@@ -65,7 +65,7 @@ class Runtime:
                 [*self.command.words, "--root", str(self.root), "create", "--bundle",
                  str(self.bundle), *map(str, words), name],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=self.command.place.env,
-                timeout=60,
+                timeout=100,
             )  # fmt: skip
         assert done.returncode == 0, path.read_text()
         return path
@@ -74,7 +74,7 @@ class Runtime:
         """`state` as JSON."""
         return self("state", name).json()
 
-    def wait(self, name: str, status: str, seconds: float = 10) -> None:
+    def wait(self, name: str, status: str, seconds: float = 60) -> None:
         """Until it has this status."""
         end = time.monotonic() + seconds
         while (found := self.state(name)["status"]) != status:
@@ -174,7 +174,7 @@ def test_exec_in_it(runtime: Runtime) -> None:
     subprocess.run(
         ["sh", "-c", quiet, "sh", *runtime.command.words, "--root", str(runtime.root), "exec", "-d",
          "--pid-file", str(pid_file), "e", "sleep", "500"],
-        env=runtime.command.place.env, stdin=subprocess.DEVNULL, check=True, timeout=60,
+        env=runtime.command.place.env, stdin=subprocess.DEVNULL, check=True, timeout=100,
     )  # fmt: skip
     assert int(pid_file.read_text()) in runtime("ps", "--format", "json", "e").json()
     assert "sleep 500" in runtime("ps", "e", "-ef").stdout
@@ -276,7 +276,7 @@ def test_descriptors_pass_through(runtime: Runtime) -> None:
         return subprocess.run(
             ["sh", "-c", 'exec "$@" 3>"$0"', str(path), *words, *more],
             env=runtime.command.place.env, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=60,
+            text=True, timeout=100,
         )  # fmt: skip
 
     kept = with_third("--preserve-fds", "1", "p")
@@ -498,7 +498,7 @@ def test_as_a_batch_system_calls_it(runtime: Runtime) -> None:
     def pattern(words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["/bin/sh", "-c", f"{program} --rootless=true {root} {words}"],
                               env=environment, cwd="/", stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+                              capture_output=True, text=True, timeout=100)  # fmt: skip
 
     missing = pattern("state user.1.0.0")
     assert (missing.returncode, missing.stdout) == (1, "")
@@ -514,6 +514,6 @@ def test_as_a_batch_system_calls_it(runtime: Runtime) -> None:
     assert found.stderr == ""
     assert pattern("kill -a user.1.0.0").returncode == 0
     assert pattern("kill user.1.0.0 KILL").returncode in (0, 1)
-    assert job.wait(20) in (137, 143)
+    assert job.wait(60) in (137, 143)
     assert pattern("delete --force user.1.0.0").returncode == 0
     job.stdout.close()

@@ -23,7 +23,7 @@ class Buildah:
     def __call__(self, *words: str | Path, code: int = 0) -> str:
         found = subprocess.run(
             [*self.words, *map(str, words)], env=self.place.env, cwd=self.place.work, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=200,
         )  # fmt: skip
         assert found.returncode == code, f"{words}: {found.returncode}\n{found.stdout}"
         return found.stdout

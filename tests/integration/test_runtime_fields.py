@@ -57,7 +57,7 @@ def executed(seen: Seen, *words: str) -> str:  # noqa: F811
     found = subprocess.run(
         [*command.words[:at], "sh", "-c", script, "sh", *words], env=command.place.env,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=60,
+        timeout=100,
     )  # fmt: skip
     return found.stdout
 

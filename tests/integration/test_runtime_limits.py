@@ -130,6 +130,7 @@ def test_verbs_that_need_a_cgroup(runtime: Runtime) -> None:  # noqa: F811
     runtime("delete", "c")
 
 
+@pytest.mark.long
 def test_little_memory(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
     """How little is enough to start, beside others."""
     names = ["rootless-runtime", *(name for name in ("crun", "runc") if shutil.which(name))]
@@ -152,7 +153,7 @@ def test_little_memory(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> 
             found = subprocess.run(
                 [*words, "run", "--bundle", str(runtime.bundle), f"{name}-{kib}"],
                 env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=120,
+                timeout=200,
             )  # fmt: skip
             said = found.stderr.strip().splitlines()
             result = "starts" if found.returncode == 0 else f"fails: {said[-1:]}"

@@ -242,6 +242,6 @@ def test_a_further_process(pair: tuple[Seen, Seen]) -> None:
         [*runtime.command.words[:at], "sh", "-c", script, "sh", *runtime.command.words[at:],
          "--root", str(runtime.root)],
         env=runtime.command.place.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-        timeout=60,
+        timeout=100,
     )  # fmt: skip
     assert json.loads(found.stdout)["descriptors"] == [0, 1, 2]

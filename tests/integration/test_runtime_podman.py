@@ -34,7 +34,7 @@ class Podman:
     def __call__(self, *words: str, code: int | None = 0) -> str:
         found = subprocess.run(
             [*self.words, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            env=self.env, timeout=120,
+            env=self.env, timeout=200,
         )  # fmt: skip
         said = f"{' '.join(words)}: {found.returncode}\n{found.stdout}\n{found.stderr}"
         assert code is None or found.returncode == code, said
@@ -80,7 +80,7 @@ def terminal(podman: Podman) -> None:
     words = " ".join([*podman.words, "run --rm -it --network none bb sh -c 'tty; stty size'"])
     found = subprocess.run(
         ["script", "-qec", words, "/dev/null"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        text=True, env=podman.env, timeout=120,
+        text=True, env=podman.env, timeout=200,
     )  # fmt: skip
     assert "/dev/pts/0" in found.stdout, found.stdout
     assert found.returncode == 0, found.stdout
@@ -155,6 +155,7 @@ def engines(place: Place, busybox_tar: Path, oci_entry: list[str]) -> Iterator[d
         podman("unshare", "sh", "-c", f"umount -l {base}/root/overlay 2>/dev/null; rm -rf {base}")
 
 
+@pytest.mark.long
 def test_podman_does_with_it_what_it_does_with_crun(
     engines: dict[str, Podman], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,7 +130,7 @@ class Probe:
             input="\n".join(lines) + "\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         self.nanoseconds = int(done.stderr)

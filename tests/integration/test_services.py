@@ -67,7 +67,7 @@ class Systemd:
         self.socket.bind("\0" + path[1:] if path.startswith("@") else path)
         self.env = {"NOTIFY_SOCKET": path}
 
-    def hear(self, seconds: float = 20) -> dict[str, str]:
+    def hear(self, seconds: float = 60) -> dict[str, str]:
         """The next message as a table; empty when none comes."""
         self.socket.settimeout(seconds)
         try:
@@ -87,7 +87,7 @@ def systemd(rootless: Command) -> Iterator[Systemd]:
         os.unlink(listener.address)
 
 
-def until(what: str, condition: Callable[[], object], seconds: float = 30) -> None:
+def until(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for it."""
     end = time.monotonic() + seconds
     while not condition():
@@ -198,7 +198,7 @@ def test_ready_when_healthy(rootless: Command, busybox_image: str, systemd: Syst
     assert systemd.hear(0.5) == {}
     (gate / "open").touch()
     assert systemd.hear() == {"READY": "1"}
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     rootless("rm", "-f", "web")
     # it ends before it is healthy: no service, and nothing left behind
     (gate / "open").unlink()
@@ -266,7 +266,7 @@ def test_a_socket_of_systemd_answers_without_a_network(
     assert process.wait(60) == 0
     assert process.stdout is not None
     process.stdout.close()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         assert client.recv(100) == b"hello from inside\n"
     until("output", lambda: "me=" in rootless("logs", "web").stdout)
     number = "2" if more else "1"
@@ -281,7 +281,7 @@ def test_a_socket_of_systemd_answers_without_a_network(
         "a new start",
         lambda: rootless("inspect", "--format", "{{.State.StartedAt}}", "web").stdout != before,
     )
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         assert client.recv(100) == b"hello from inside\n"
     # a start by hand has no sockets to give
     rootless("stop", "-t", "0", "web")

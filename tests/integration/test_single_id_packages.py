@@ -56,7 +56,7 @@ def repository(place: Place) -> Path:
     (tree / "DEBIAN/control").write_text("Package: thing\n" + _FIELDS)
     script = tree / "DEBIAN/postinst"
     script.write_text(
-        "#!/bin/sh\nset -e\nadduser --system --group thing 2>/dev/null || useradd -r thing\n"
+        "#!/bin/sh\nset -e\ngetent passwd thing || useradd -r thing\n"
         "chown thing:thing /usr/share/thing/file\nchmod 4755 /usr/share/thing/file\n"
     )
     script.chmod(0o755)
@@ -83,13 +83,13 @@ def repository(place: Place) -> Path:
 def test_apt_update_and_install(
     rootless: Command, debian_tar: Path, repository: Path, place: Place
 ) -> None:
-    rootless("import", debian_tar, "debian:test", timeout=100)
+    rootless("import", debian_tar, "debian:test", timeout=200)
     words = ["--name", "c", "--network", "none", "-v", f"{repository}:/repository:ro"]
-    done = rootless("run", *words, "debian:test", "sh", "-c", _SCRIPT, timeout=100)
+    done = rootless("run", *words, "debian:test", "sh", "-c", _SCRIPT, timeout=200)
     assert done.stdout.endswith("installed\ninstall ok installed\n"), done
     assert "\nW:" not in done.stdout, done
 
-    rootless("start", "-a", "c", timeout=100)
+    rootless("start", "-a", "c", timeout=200)
     changed = rootless("diff", "c").stdout.splitlines()
     assert "C /etc/apt/sources.list" in changed and "A /usr/share/thing" in changed
     assert not [one for one in changed if "apt.conf" in one]

@@ -425,7 +425,7 @@ def test_many_unpack_the_same_image_at_once(
     results: list[str] = []
 
     def pull() -> None:
-        results.append(rootless("pull", "-q", name, timeout=100).stdout.split()[-1])
+        results.append(rootless("pull", "-q", name, timeout=200).stdout.split()[-1])
 
     threads = [threading.Thread(target=pull) for _ in range(6)]
     for thread in threads:

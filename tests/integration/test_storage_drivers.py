@@ -330,7 +330,7 @@ rootless --storage-driver python-fuse run --rm --network none b:1 grep " / " /pr
 rootless --storage-driver overlay run --rm --network none b:1 true || echo refused
 """
     )
-    found = rootless("unshare", "sh", script, timeout=100)
+    found = rootless("unshare", "sh", script, timeout=200)
     lines = found.stdout.splitlines()
     assert lines[-3].startswith("fuse-overlayfs / fuse")
     assert lines[-2].startswith("python-fuse / fuse")
@@ -374,5 +374,5 @@ diff -r /usr/share/perl5 /opt/perl5 && rm -r /opt/perl5
 perl -e 'open F, ">/opt/x"; print F "x" x 100000; close F; rename "/opt/x", "/opt/y"'
 stat -c %s /opt/y
 """
-    out = rootless(*run, "bash", "-c", script, timeout=110).stdout
+    out = rootless(*run, "bash", "-c", script, timeout=200).stdout
     assert out.splitlines() == ["4755 /usr/share/thing/link/file", "1", "2", "100000"]

@@ -65,7 +65,7 @@ def test_a_full_disk_while_a_file_is_copied_up(
         "from integration.test_storage_faults import full_disk;"
         f"print(json.dumps(full_disk({driver!r}, pathlib.Path({str(base)!r}))))"
     )
-    out = rootless("unshare", sys.executable, "-IS", "-c", code, timeout=100).stdout
+    out = rootless("unshare", sys.executable, "-IS", "-c", code, timeout=200).stdout
     assert json.loads(out.splitlines()[-1]) == {
         "said": "No space left on device", "same": True, "little": "lmore",
         "listed": ["big", "little"], "left": [], "upper": ["little"],

@@ -44,7 +44,7 @@ def in_namespace(rootless: Command, *words: str) -> str:
     paths = [str(TREE), str(TREE / "tests"), *sys.path]
     code = f"import sys; sys.path[:0] = {paths!r}; from integration.filesystem import main; "
     code += f"main({list(words)!r})"
-    return rootless("unshare", sys.executable, "-IS", "-c", code, timeout=110).stdout
+    return rootless("unshare", sys.executable, "-IS", "-c", code, timeout=200).stdout
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -79,7 +79,7 @@ def test_any_directory(place: Place) -> None:
     base = tempfile.mkdtemp(dir=given or place.work)
     try:
         run = subprocess.run(
-            [sys.executable, PROGRAM, base], capture_output=True, text=True, timeout=110
+            [sys.executable, PROGRAM, base], capture_output=True, text=True, timeout=200
         )
         judge(run.stdout, "")
     finally:

@@ -45,7 +45,15 @@ def hook(event, words):
 fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 sys.addaudithook(hook)
 """
-POINTS = 6
+# how many points of a command's way: a few each day, and before a release what takes minutes
+FEW_OR_MANY = pytest.mark.parametrize("points", [3, pytest.param(24, marks=pytest.mark.long)])
+ROOMS = pytest.mark.parametrize(
+    "rooms",
+    [
+        (0, 40, 110, 1000),
+        pytest.param((8, 20, 60, 80, 140, 180, 230), marks=pytest.mark.long),
+    ],
+)
 
 
 class Killer:
@@ -64,7 +72,7 @@ class Killer:
         env = {**self.place.env, "KILL_AT": str(number), "KILL_LOG": str(self.log)}
         done = subprocess.run(
             [_python(), "-IS", str(self.script), *words], env=env, cwd=self.place.work,
-            capture_output=True, timeout=60, start_new_session=True,
+            capture_output=True, timeout=100, start_new_session=True,
         )  # fmt: skip
         assert done.returncode == (-9 if number else 0), (words, number, done)
         return self.log.stat().st_size
@@ -112,8 +120,9 @@ def rubbish(place: Place) -> list[str]:
     return found
 
 
+@FEW_OR_MANY
 @pytest.mark.parametrize("verb", ("pull", "load", "commit", "rmi", "prune"))
-def test_killed(rootless: Command, place: Place, doomed: str, verb: str) -> None:
+def test_killed(rootless: Command, place: Place, doomed: str, verb: str, points: int) -> None:
     """kill -9 at points spread over all changes that a command makes, in five verbs."""
     words = {
         "pull": ("pull", "-q", doomed),
@@ -135,9 +144,12 @@ def test_killed(rootless: Command, place: Place, doomed: str, verb: str) -> None
     kill = Killer(place)
     prepare()
     changes = kill(0, *words)
-    assert changes >= POINTS
+    assert changes >= 6
     kept = rootless("image", "inspect", "kept:1").json()
-    for number in sorted({1 + k * (changes - 1) // (POINTS - 1) for k in range(POINTS)}):
+    # attempts differ by a change or two (a lock that is not free at once): the last ones of one may
+    # not come in the next
+    last = changes - 3
+    for number in sorted({1 + k * (last - 1) // (points - 1) for k in range(points)}):
         prepare()
         kill(number, *words)
         # what was there is there, and whole
@@ -211,13 +223,19 @@ def alone(rootless: Command, place: Place, script: str, *words: str) -> Any:
     whole = script.replace("{words}", text).replace("{data}", str(place.data))
     return subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", whole, "sh", *words],
-        env=place.env, cwd=place.work, capture_output=True, text=True, timeout=120,
+        env=place.env, cwd=place.work, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
 
 
+@ROOMS
 @pytest.mark.parametrize("verb", ("pull", "load", "commit"))
 def test_full_disk(
-    rootless: Command, place: Place, archive: Path, registry: Registry, verb: str
+    rootless: Command,
+    place: Place,
+    archive: Path,
+    registry: Registry,
+    verb: str,
+    rooms: tuple[int, ...],
 ) -> None:
     """A disk that is full after so many kilobytes: a sentence, nothing half-made, and room enough
     afterwards is enough."""
@@ -238,7 +256,7 @@ def test_full_disk(
         )
     (place.work / "small.tar").write_bytes(tar_of({"s": b"1"}))
     codes = []
-    for room in (0, 8, 20, 40, 60, 80, 110, 140, 180, 230, 1000):
+    for room in rooms:
         done = alone(rootless, place, script, str(room), *words)
         codes.append(done.returncode)
         assert done.returncode in (0, 125), (room, done, (place.work / "checked").read_text())
@@ -256,7 +274,7 @@ def test_full_disk(
         big = name if verb == "pull" else "big:1"
         assert set(listed) <= {"small:1", big} and "small:1" in listed
         assert (big in listed) == (done.returncode == 0)
-    assert codes[0] == 125 and codes[-1] == 0
+    assert codes[0] == 125 and (codes[-1] == 0 or 1000 not in rooms)
 
 
 def test_a_disk_without_room_for_another_file(

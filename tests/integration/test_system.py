@@ -200,7 +200,7 @@ def test_a_pull_in_progress_does_not_stop_collecting(
         assert not blobs(place)
     finally:
         os.close(writing)
-    assert loading.wait(20) == 125
+    assert loading.wait(60) == 125
 
 
 # check

@@ -43,7 +43,7 @@ def stages(short: str) -> list[str]:
     return [one.partition("-")[0] for one in mine]
 
 
-@pytest.mark.parametrize("victim", ["monitor", "manager"])
+@pytest.mark.parametrize("victim", ["monitor", pytest.param("manager", marks=pytest.mark.long)])
 def test_checks_by_a_timer(rootless: Command, busybox_image: str, victim: str) -> None:
     rootless("run", "-d", "--name", "h", "--health-cmd", "test -e /tmp/well", "--health-interval",
              "700ms", "--health-start-period", "10m", "--health-start-interval", "500ms",
@@ -101,6 +101,7 @@ def _kill_the_manager() -> None:
         wait_for("systemd", lambda: "running" in systemctl("is-system-running", "--wait"), 60)
 
 
+@pytest.mark.long
 def test_restarted_when_it_is_unhealthy(rootless: Command, busybox_image: str) -> None:
     work = rootless.place.work
     rootless("run", "-d", "--name", "h", "-v", f"{work}:/w:ro", "--health-cmd", "test -e /w/well",
@@ -120,6 +121,7 @@ def test_restarted_when_it_is_unhealthy(rootless: Command, busybox_image: str) -
     rootless("rm", "-f", "-t", "0", "h")
 
 
+@pytest.mark.long
 def test_limits_in_the_words_of_systemd(rootless: Command, busybox_image: str) -> None:
     status = os.stat(os.path.expanduser("~"))
     number = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
@@ -164,6 +166,7 @@ def test_oom_is_told(rootless: Command, busybox_image: str) -> None:
     assert told == ["create", "attach", "init", "start", "oom", "die", "cleanup"]
 
 
+@pytest.mark.long
 def test_a_delegated_tree_without_a_bus(rootless: Command, busybox_image: str) -> None:
     """A runner of jobs gives a tree and nothing else: health by the monitor, its pid left alone."""
     words = [*outside(), "-p", "Delegate=yes", "--", "env", "-u", "DBUS_SESSION_BUS_ADDRESS",
@@ -196,6 +199,7 @@ def test_a_delegated_tree_without_a_bus(rootless: Command, busybox_image: str) -
     subprocess.run(["rm", "-rf", f"/tmp/rootless-{os.getuid()}"], check=True)
 
 
+@pytest.mark.long
 def test_forced_where_it_cannot_be(rootless: Command, busybox_image: str) -> None:
     # a login session's own cgroup belongs to the system's manager
     found = rootless("--cgroup-manager", "cgroupfs", "run", busybox_image, "true", code=125)
@@ -229,11 +233,12 @@ print(done.output.decode().strip(), len(made))
     path = ":".join([str(TREE), *filter(None, [os.environ.get("ROOTLESS_TEST_SITE")])])
     found = subprocess.run(
         [sys.executable, "-c", script], env={**rootless.place.env, "PYTHONPATH": path},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=100,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200,
     )  # fmt: skip
     assert found.stdout == f"{64 << 20} 1\n"
 
 
+@pytest.mark.long
 def test_what_a_scope_costs(rootless: Command, busybox_image: str) -> None:
     """Printed, not judged: tests/bench/scope.py does it at length."""
     bench = TREE / "tests/bench/scope.py"

@@ -49,6 +49,7 @@ def load() -> Iterator[None]:
             one.wait()
 
 
+@pytest.mark.long
 def test_systemd_hears_late_of_the_end(rootless: Command, busybox_image: str) -> None:
     """Everything of the container has gone when systemd looks."""
     for name in ("first", "second"):
@@ -81,6 +82,7 @@ def test_a_scope_that_stayed_is_ended_by_the_next_start(
     rootless("rm", "-f", "k")
 
 
+@pytest.mark.long
 def test_restart_and_removal_on_a_busy_host(rootless: Command, busybox_image: str) -> None:
     """Restart by hand meets restart by policy, and removal meets both."""
     with load():

@@ -73,6 +73,7 @@ def test_a_container_that_hangs_is_started_anew(image: str, home: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_service_that_forks(image: str, home: Path) -> None:
     """As older tools write them: the command returns, a file names the main process."""
     directory = Path(environment()["HOME"]) / ".config/systemd/user"

@@ -264,7 +264,7 @@ def test_a_socket_and_a_container_that_tells(image: str, home: Path) -> None:
         assert state("web.service") == "activating"
         (home / "go").touch()
         until("readiness", lambda: state("web.service") == "active")
-        output, _ = client.communicate(timeout=120)
+        output, _ = client.communicate(timeout=200)
     finally:
         client.kill()
     assert output.strip() == "hello by socket"
@@ -278,6 +278,7 @@ def test_a_socket_and_a_container_that_tells(image: str, home: Path) -> None:
     assert shown("web.service", "Result") == {"Result": "success"}
 
 
+@pytest.mark.long
 def test_a_person_without_the_generator(image: str, home: Path) -> None:
     """Where root has installed nothing the units are written where systemd reads them."""
     generator = "/usr/local/lib/systemd/user-generators/rootless-generator"
@@ -338,6 +339,7 @@ def test_a_plain_unit(image: str, home: Path) -> None:
     systemctl("daemon-reload")
 
 
+@pytest.mark.long
 def test_updates_and_the_way_back(
     image: str, home: Path, busybox_tar: Path, tmp_path: Path
 ) -> None:

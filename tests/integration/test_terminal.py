@@ -114,7 +114,7 @@ def test_the_terminal_is_as_it_was_afterwards(rootless: Command, busybox_image: 
     assert not slave_flags & termios.ICANON
     terminal.process.send_signal(signal.SIGTERM)
     terminal.type("exit\n")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while terminal.process.poll() is None and time.monotonic() < end:
         terminal._read(0.05)
     flags = termios.tcgetattr(terminal.master)[3]

@@ -119,7 +119,7 @@ def options(maps: IdMaps) -> list[str]:
 
 
 def enter(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ENTER, *words], capture_output=True, text=True, timeout=30)
+    return subprocess.run([ENTER, *words], capture_output=True, text=True, timeout=60)
 
 
 # ------------------------------------------------------------ the program
@@ -160,7 +160,7 @@ def test_pid_namespace(maps: IdMaps) -> None:
     assert process.stdout and process.stdin
     process.stdout.readline()
     process.terminate()
-    assert process.wait(10) == 9
+    assert process.wait(60) == 9
     process.stdin.close()
     process.stdout.close()
 

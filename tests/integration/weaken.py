@@ -34,11 +34,13 @@ def program(scratch: Path, changes: tuple[Change, ...]) -> Path:
     made = scratch / f"weak-{name}"
     if made.exists():
         return made
-    unwanted = shutil.ignore_patterns("__pycache__", "*.pyc")
-    shutil.copytree(TREE / "rootless", made / "rootless", ignore=unwanted)
+    # times of files are kept: bytecode and objects of all that is not changed stay valid
+    shutil.copytree(TREE / "rootless", made / "rootless")
     native = any(change.file.startswith("helpers/") for change in changes)
     if native:
         shutil.copytree(TREE / "helpers", made / "helpers")
+        for objects in TREE.glob("build/temp.*/helpers"):
+            shutil.copytree(objects, made / "obj", dirs_exist_ok=True)
     for change in changes:
         path = made / change.file
         text = path.read_text()

@@ -154,24 +154,48 @@ def program(suite: str) -> str:
     return "/opt/python/bin/python3" if suite in BROUGHT else "/usr/bin/python3"
 
 
+def _copy(source: pathlib.Path, target: pathlib.Path, *excluded: str) -> None:
+    """Copy a directory's content; all of it belongs to root there."""
+    target.mkdir(parents=True)
+    words = ["tar", "-C", source, *(f"--exclude={one}" for one in excluded), "-cf", "-", "."]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as tar:
+        subprocess.run(
+            ["tar", "-C", target, "--no-same-owner", "-xf", "-"], stdin=tar.stdout, check=True
+        )
+    if tar.returncode:
+        raise SystemExit(f"tests/vm: error: {source} cannot be copied")
+
+
 def copy_in(machine: Machine, tree: pathlib.Path, suite: str) -> None:
     """The tree and the tools, and a command on the PATH of everybody there."""
-    machine.send("root", tree, "/opt/tree", "./.git", "./build", "./.*_cache", "./tests/vm")
-    machine.send("root", site(suite), "/opt/site")
+    stage = machine.work / "opt"
+    _copy(tree, stage / "tree", "./.git", "./build", "./.*_cache", "./tests/vm")
+    _copy(site(suite), stage / "site")
     if suite in BROUGHT:
-        machine.send("root", interpreter(BROUGHT[suite]), "/opt/python")
+        _copy(interpreter(BROUGHT[suite]), stage / "python")
+    subprocess.run(["chmod", "-R", "a+rX", stage], check=True)
     python = program(suite)
+    # bytecode is made on this side if the Pythons are the same
+    mine = f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHONS[suite]
+    if mine:
+        words = ["-m", "compileall", "-q", "-s", stage, "-p", "/opt"]
+        subprocess.run(
+            [sys.executable, *words, stage / "tree/rootless", stage / "site"],
+            stdout=subprocess.DEVNULL,
+        )
+    machine.attach(stage, "/opt")
+    shutil.rmtree(stage)
     machine.run(
         "root",
         [
-            f"chmod -R a+rX /opt && printf '#!{python} -IS\\nimport sys\\n"
+            f"printf '#!{python} -IS\\nimport sys\\n"
             "sys.path[:0] = [\"/opt/tree\", \"/opt/site\"]\\n"
             "from rootless.cli.lean import main\\nsys.exit(main())\\n' >/usr/local/bin/rootless && "
             "sed s/rootless.cli.lean/rootless.units.generator/ /usr/local/bin/rootless "
             ">/usr/local/bin/rootless-generator && chmod 755 /usr/local/bin/rootless* && "
             "mkdir -p /usr/local/lib/systemd/user-generators && "
             "ln -s ../../../bin/rootless-generator /usr/local/lib/systemd/user-generators/ && "
-            f"{python} -m compileall -q /opt/tree/rootless /opt/site >/dev/null 2>&1; true"
+            + ("true" if mine else f"{python} -m compileall -q /opt/tree/rootless /opt/site; true")
         ],
         timeout=300,
     )  # fmt: skip
