@@ -190,8 +190,6 @@ def test_cve_2021_other_users_reach_nothing_of_a_container(
 
     assert reachable() == []
     open_to_all = Change(
-        "rootless/engine/engine.py",
-        "paths.ensure(self.data_dir, 0o700)",
-        "paths.ensure(self.data_dir, 0o711)",
+        "rootless/paths.py", "ensure(path, 0o700, hint=_CHOOSE)", "ensure(path, 0o711, hint=_CHOOSE)"
     )
     assert reachable(open_to_all) != []
