@@ -190,6 +190,8 @@ def test_cve_2021_other_users_reach_nothing_of_a_container(
 
     assert reachable() == []
     open_to_all = Change(
-        "rootless/paths.py", "ensure(path, 0o700, hint=_CHOOSE)", "ensure(path, 0o711, hint=_CHOOSE)"
+        "rootless/paths.py",
+        "ensure(path, 0o700, hint=_CHOOSE)",
+        "ensure(path, 0o711, hint=_CHOOSE)",
     )
     assert reachable(open_to_all) != []
