@@ -11,6 +11,7 @@
 
 #include "gate.h"
 #include "pass.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,20 +76,35 @@ static int holder(int user, int other)
     return outer ? parent : user;
 }
 
+/* The monitor joins anew at each start, and by then the number in the path may be another's.  The
+ * process is looked at after the namespace was opened, which is its own for that reason. */
+static int open_namespace(char *const *words)
+{
+    int fd = open(words[1], O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || !words[2][0])
+        return fd;
+    pid_t pid = strncmp(words[1], "/proc/", 6) == 0 ? atoi(words[1] + 6) : 0;
+    if (process_stat(pid, 22) == strtoull(words[2], NULL, 10))
+        return fd;
+    close(fd);
+    errno = ESRCH;
+    return -1;
+}
+
 static int enter(struct plan *plan, char **words, int opened[])
 {
-    for (int i = 0; i < MOST_JOINS && words[2 * i]; i++) {
-        int flag = (int)strtoul(words[2 * i], NULL, 10);
-        plan->failing = words[2 * i + 1];
+    for (int i = 0; i < MOST_JOINS && words[3 * i]; i++) {
+        int flag = (int)strtoul(words[3 * i], NULL, 10);
+        plan->failing = words[3 * i + 1];
         /* what only the members of a user namespace may look at can be opened now */
-        int fd = opened[i] >= 0 ? opened[i] : open(words[2 * i + 1], O_RDONLY | O_CLOEXEC);
+        int fd = opened[i] >= 0 ? opened[i] : open_namespace(words + 3 * i);
         if (fd < 0)
             return -1;
         if (flag == CLONE_NEWPID) {
             plan->pid_ns = fd;
             continue;
         }
-        if (flag == CLONE_NEWUSER && words[2 * i + 2] && opened[i + 1] >= 0)
+        if (flag == CLONE_NEWUSER && words[3 * i + 3] && opened[i + 1] >= 0)
             fd = holder(fd, opened[i + 1]);
         if (setns(fd, flag) < 0)
             return -1;
@@ -106,8 +122,8 @@ int join_namespaces(struct plan *plan, char **words, uint32_t *order)
     *order = ORDER_JOIN;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     /* opened while a path still means what it means to the caller */
-    for (int i = 0; i < MOST_JOINS && words[2 * i]; i++)
-        opened[i] = open(words[2 * i + 1], O_RDONLY | O_CLOEXEC);
+    for (int i = 0; i < MOST_JOINS && words[3 * i]; i++)
+        opened[i] = open_namespace(words + 3 * i);
     if (enter(plan, words, opened) < 0)
         return -1;
     *order = ORDER_CLONE;

@@ -3,8 +3,8 @@
 #define ROOTLESS_JOINING_H
 #include "plan.h"
 
-/* Words after CTL and PLAN: clone flags, descriptor of a cgroup or -1, then flag and path of each
- * namespace.  Returns in the process that was made, which is root of the user namespace; -1 with the
+/* Words after CTL and PLAN: clone flags, descriptor of a cgroup or -1, then of each namespace its
+ * flag, its path, and the start time of the process in /proc/PID/... or "".  Returns in the process that was made, which is root of the user namespace; -1 with the
  * number of the order in *order. */
 int join_namespaces(struct plan *plan, char **words, uint32_t *order);
 

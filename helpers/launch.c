@@ -2,7 +2,7 @@
  *
  *   rootless-launch CTL PLAN     started by the monitor, descriptors as numbers; ROWS and COLUMNS in its
  *                                environment are the size of a terminal
- *   rootless-launch CTL PLAN FLAGS CGROUP [FLAG PATH]...   joins namespaces first (joining.h)
+ *   rootless-launch CTL PLAN FLAGS CGROUP [FLAG PATH STARTTIME]...   joins namespaces first (joining.h)
  *   rootless-launch - FILE       `rootless exec` without a terminal: enters, forks, waits, mirrors
  *
  * The first operation that fails is reported as (index, errno, op, path); nothing is retried. */

@@ -69,7 +69,7 @@ enum op {
     ORDER_SOCKET,      /* directory of the attach socket */
     ORDER_CLONE,       /* flags */
     ORDER_MAP,         /* uid map, gid map, newuidmap, newgidmap ("" : write directly) */
-    ORDER_JOIN,        /* clone flag, path of a namespace */
+    ORDER_JOIN,        /* clone flag, path of a namespace, start time of the process in /proc/PID/... or "" */
     ORDER_EXECUTOR,    /* program, plan */
     ORDER_TTY,         /* - */
     ORDER_STDIN,       /* null | open | once */

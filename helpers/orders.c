@@ -36,6 +36,7 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_JOIN:
         if (o->joins < 8) {
             o->join[o->joins].flag = strtoul(a[0], NULL, 10);
+            o->join[o->joins].began = a[2];
             o->join[o->joins++].path = a[1];
         }
         break;

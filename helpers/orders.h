@@ -14,7 +14,7 @@ struct orders {
     const char *id, *name, *directory, *state, *socket_directory;
     unsigned long clone_flags;
     struct idmap map, outer; /* of the container; of a user namespace around it */
-    struct { unsigned long flag; const char *path; } join[8];
+    struct { unsigned long flag; const char *path, *began; } join[8];
     int joins;
     const char *executor, *plan;
     int tty, wait_for_go, session;

@@ -34,7 +34,7 @@ static void __attribute__((noreturn)) fail(int ctl, uint32_t op, const char *tex
 
 struct pipes { int in[2], out[2], err[2], ctl[2], null; };
 
-enum { MOST_WORDS = 2 + 2 * 8 }; /* of a launcher that joins */
+enum { MOST_WORDS = 2 + 3 * 8 }; /* of a launcher that joins */
 
 /* Descriptors of the command's own, as socket activation gives them: they begin at 3, and what we use
  * ourselves makes room for them. */
@@ -135,6 +135,7 @@ static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, in
         snprintf(number[2 + i], sizeof *number, "%lu", o->join[i].flag);
         words[count++] = number[2 + i];
         words[count++] = (char *)(uintptr_t)o->join[i].path;
+        words[count++] = (char *)(uintptr_t)o->join[i].began;
     }
     if (cgroup >= 0)
         fcntl(cgroup, F_SETFD, 0);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.engine import single_id
-from rootless.errors import NotFound, StorageError, UsageError
+from rootless.errors import Conflict, NotFound, StorageError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def lowers(container: Container) -> list[str]:
 
 def _root(container: Container) -> Json:
     """The request that tells a worker how to come to the root directory (storage.transfer.Root)."""
-    pid, _ = container.process()
+    pid, start = container.process()
     if pid:
-        return {"pid": pid}
+        return {"pid": pid, "start": start}
     driver = container.record["driver"]
     binds = [
         [mount["Source"], mount["Destination"]]
@@ -77,14 +77,34 @@ def _spawn(
 
     root = _root(container)
     if root.get("pid"):
-        return calls.spawn(
-            function, {**root, **request}, join_pid=root["pid"], maps=container.maps(),
-            stdin=stdin, stdout=stdout,
-        )  # fmt: skip
+        # the worker comes late: by then another container's process may have the pid
+        process = _held(root["pid"], root["start"], container.name)
+        try:
+            return calls.spawn(
+                function, {**root, **request, "process": process}, join_pid=root["pid"],
+                maps=container.maps(), stdin=stdin, stdout=stdout, pass_fds=(process,),
+            )  # fmt: skip
+        finally:
+            os.close(process)
     return calls.spawn(
         function, {**root, **request}, maps=_maps(container), mount_namespace=True,
         stdin=stdin, stdout=stdout,
     )  # fmt: skip
+
+
+def _held(pid: int, start: int, name: str) -> int:
+    """A descriptor of this very process in /proc.  Raises Conflict when it has ended."""
+    from rootless.engine import state
+
+    try:
+        fd = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        fd = -1
+    if fd >= 0 and state.start_time(pid) == start:
+        return fd
+    if fd >= 0:
+        os.close(fd)
+    raise Conflict(f"the container {name} has ended meanwhile", hint="try again")
 
 
 def look(container: Container, path: str, *, follow: bool = True) -> Json:

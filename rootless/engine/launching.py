@@ -188,17 +188,25 @@ def aim(container: Container, orders: str) -> str:
     from rootless.engine.container import Container
 
     other = Container(container.engine, container.record["networkTarget"])
-    pid = other.state().pid
-    if not pid:
+    found = other.state()
+    if not found.pid:
         raise Conflict(
             f"the container {other.name}, whose namespaces are shared, is not running",
             hint=f"rootless start {other.name}",
         )
+    pid, start = str(found.pid).encode(), str(found.pid_start).encode()
     with open(orders, "rb") as file:
-        found = records.decode(file.read(), records.ORDERS)
+        listed = records.decode(file.read(), records.ORDERS)
     aimed: list[tuple[str, tuple[str | bytes, ...]]] = [
-        (name, tuple(one.replace(b"@TARGET@", str(pid).encode()) for one in arguments))
-        for name, arguments in found
+        (
+            name,
+            (
+                *(one.replace(b"@TARGET@", pid) for one in arguments),
+                # the monitor goes by this at each start of its own, when others may have the pid
+                *((start,) if name == "join" else ()),
+            ),
+        )
+        for name, arguments in listed
     ]
     documents.write_bytes(orders + ".aimed", records.encode(aimed, records.ORDERS))
     return orders + ".aimed"

@@ -30,17 +30,18 @@ _INSIDE = 0x10 | 0x02  # RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, openat2(2)
 
 
 class Root:
-    """The root directory of a container, running (`pid`) or put together for the occasion.
+    """The root directory of a container, running (`process`) or put together for the occasion.
 
-    A request has `pid`, or `path` with an optional `overlay` (mount data), `servers`
-    (rootfs.Server.as_json), `no_links` and `binds` ((source, target) pairs); the mounts vanish with
-    this process's mount namespace.  `fd` is the descriptor.
+    A request has `process` (a descriptor of /proc/PID), or `path` with an optional `overlay` (mount
+    data), `servers` (rootfs.Server.as_json), `no_links` and `binds` ((source, target) pairs); the
+    mounts vanish with this process's mount namespace.  `fd` is the descriptor.
     """
 
     def __init__(self, request: Json) -> None:
         self._servers = serving.Servers(request.get("servers", ()))
-        if request.get("pid"):
-            self.fd = os.open(f"/proc/{request['pid']}/root", os.O_PATH | os.O_DIRECTORY)
+        if "process" in request:
+            at = request["process"]
+            self.fd = os.open("root", os.O_PATH | os.O_DIRECTORY, dir_fd=at)
             return
         path = request["path"]
         if request.get("overlay"):
