@@ -22,11 +22,17 @@ enum { ROOM = 1 << 16, SAFE = 4096, LARGE = 1 << 14 };
 
 /* ---------------------------------------------------------------- signals */
 
-static pid_t command;
+static volatile pid_t command; /* 0 from when it has ended: its number may be another's then */
+static volatile sig_atomic_t told_to_end;
 static int is_job;
 
 static void pass(int number, int to_group)
 {
+    if (!command) {
+        /* all that is left is output that nobody may be reading */
+        told_to_end |= number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+        return;
+    }
     /* no group of that number: it has not come so far yet */
     if (!to_group || kill(-command, number) < 0)
         kill(command, number);
@@ -130,6 +136,10 @@ static void copy_output(int i)
     }
     output[i].due -= (int)got;
     for (ssize_t done = 0, wrote; done < got; done += wrote > 0 ? wrote : 0) {
+        if (told_to_end) {
+            refused(i, EPIPE);
+            return;
+        }
         wrote = write(output[i].to, data + done, (size_t)(got - done));
         if (wrote < 0 && errno == EAGAIN) {
             struct pollfd room = {output[i].to, POLLOUT, 0};
@@ -251,9 +261,12 @@ int mirror(pid_t child, const int ours[3], int job)
                                                 (short)(output[i].full ? POLLOUT : 0), 0};
         }
         int events = poll(polled, 7, over < 0 ? -1 : 100);
+        if (over >= 0 && told_to_end)
+            break;
         if (events < 0)
             continue;
         if (polled[0].revents) {
+            command = 0;
             while (waitpid(child, &status, 0) < 0)
                 if (errno != EINTR)
                     return 125;

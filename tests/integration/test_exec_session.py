@@ -3,10 +3,14 @@ signals reach it as they reach any job of that shell."""
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import shlex
 import signal
+import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -202,3 +206,24 @@ def test_a_command_outlives_its_front_that_is_killed(rootless: Command, busybox_
     process.kill()
     process.wait(60)
     wait_for(lambda: rootless("exec", "c", "test", "-e", "/tmp/made", code=None).code == 0)
+
+
+def test_a_front_that_nobody_reads_from_ends_when_it_is_told(
+    rootless: Command, busybox_image: str
+) -> None:
+    """Its command has ended, and the number of that is anybody's by now: no signal goes there."""
+    rootless("run", "-d", "--name", "c", "--network", "none", busybox_image, "sleep", "1000")
+    script = "head -c 120000 /dev/zero; exit 3"
+    process = rootless.start("exec", "c", "sh", "-c", script, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    reader, children = process.stdout, Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    there = array.array("i", [0])
+
+    def stands() -> bool:
+        fcntl.ioctl(reader, termios.FIONREAD, there)
+        return there[0] >= 1 << 15 and not children.read_text()
+
+    wait_for(stands)
+    process.terminate()
+    assert process.wait(20) == 3
+    reader.close()
