@@ -285,9 +285,10 @@ def test_damaged_volumes_and_images(rootless: Command, busybox_image: str, place
 
 def test_a_sample_of_damaged_documents(store: Store) -> None:
     """A sentence and nothing else, for some of all damages; the whole is the next test's."""
-    chance = random.Random()
-    seed = chance.getrandbits(32)
-    chance.seed(seed)
+    # the same ones each time, so that a run fails for a change; others before a release
+    daily = os.environ.get("ROOTLESS_TEST_EXAMPLES", "daily") == "daily"
+    seed = 1 if daily else random.Random().getrandbits(32)
+    chance = random.Random(seed)
     found = []
     for name, (kind, _) in store.documents.items():
         text = store.whole[name]

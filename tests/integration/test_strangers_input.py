@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -111,9 +112,10 @@ def test_a_registry_that_leads_nowhere(rootless: Command, front: Front, header: 
 
 def test_settings_that_make_no_sense(rootless: Command, place: Place) -> None:
     """Bytes by chance, and TOML with other values than are meant."""
-    chance = random.Random()
-    seed = chance.getrandbits(32)
-    chance.seed(seed)
+    # the same ones each time, so that a run fails for a change; others before a release
+    daily = os.environ.get("ROOTLESS_TEST_EXAMPLES", "daily") == "daily"
+    seed = 1 if daily else random.Random().getrandbits(32)
+    chance = random.Random(seed)
     path = place.home / ".config/rootless/config.toml"
     path.parent.mkdir(parents=True)
     values = ["true", "1", "1.5", "nan", "1979-05-27", '""', '"\\u0000"', '"x"', "[]", '["x", 1]',
