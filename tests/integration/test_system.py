@@ -306,7 +306,8 @@ def test_damaged_records_are_rebuilt(rootless: Command, busybox_image: str, plac
     record.write_text('{"id":')
     bad = rootless("system", "check", code=125)
     assert "record" in bad.stdout and "busybox:test" in bad.stdout
-    assert rootless("system", "prune", "-f", code=125).stderr  # what it needs is not known
+    # what it needs is not known, so nothing that it could need goes
+    assert "no layers and blobs are freed" in rootless("system", "prune", "-f").stderr
     assert "rebuilt" in rootless("system", "check", "--repair").stdout
     assert rootless("image", "inspect", busybox_image).json()[0] == before
     assert "busybox" in rootless("images").stdout
