@@ -349,8 +349,9 @@ def _process(
     if keyring:
         # counted as the user's, who has it now
         ops.append(("keyring", (str(int(keyring == "needed")),)))
-    if not joins and gate is None:
-        # changing ids cleared it, so it is asked for only now
+    if not joins and (gate is None or gate.listener < 0):
+        # changing ids cleared it, so it is asked for only now.  A helper of `run` that is killed
+        # takes its process along: until that is written down nobody else could find it
         ops.append(("pdeathsig", (_KILL,)))
     ops.append(_rights(caps, bounding, uid, bool(process.get("noNewPrivileges"))))
     if process.get("noNewPrivileges"):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import Place, _processes
 from test_runtime import Runtime, runtime  # noqa: F401  (a fixture)
+from weaken import Change, Variant, variant  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -146,3 +147,30 @@ def test_killed_at_any_moment(runtime: Runtime, place: Place, tmp_path: Path) ->
                 assert runtime("start", "k").code == 0
             runtime("delete", "--force", "k")
             nobody(place)
+
+
+def test_a_helper_that_is_killed_takes_its_process_along(
+    variant: Variant,  # noqa: F811
+    place: Place,
+) -> None:
+    """Before its pid is written down, and afterwards, when `run` removes the container."""
+    early = Change(
+        "helpers/create.c", "    tell('R', &pid, 4);\n", "    kill(getpid(), SIGKILL);\n"
+    )
+    runtime = variant(early)  # noqa: F811
+    runtime.config["process"]["args"] = ["sleep", "1000"]
+    runtime.write()
+    for words in ((), ("--detach",)):
+        runtime("run", *words, "-b", runtime.bundle, "k", code=1)
+        nobody(place)
+    words = ("--root", str(runtime.root), "run", "-b", str(runtime.bundle), "k")
+    process = variant().command.start(*words)
+    while runtime("state", "k", code=None).code:
+        assert process.poll() is None
+        time.sleep(0.02)
+    runtime.wait("k", "running")
+    helper = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    os.kill(int(helper), signal.SIGKILL)
+    assert process.wait(20) == 137
+    nobody(place)
+    assert runtime("list", "-q").stdout == ""

@@ -166,8 +166,10 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
     from rootless.cli.oci.passing import Passing
 
     signals = None if given["detach"] else Passing()
-    # the process need not wait for us, which saves going back and forth
-    box, process = _make(shared, given, words[0], wait=not given["detach"], waits=False)
+    # in the foreground the process need not wait for us, which saves going back and forth: it ends
+    # with its helper
+    detach = given["detach"]
+    box, process = _make(shared, given, words[0], wait=not detach, waits=detach)
     try:
         if process.waits:
             oci.start(box)
@@ -175,7 +177,7 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
             oci.started(box)
     except BaseException:
         oci.signal(box, 9)
-        if not given["detach"]:
+        if not detach:
             os.waitpid(process.helper, 0)
         oci.wait_end(box, 10)
         _delete(shared, box)
@@ -184,6 +186,9 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
         return 0
     code = signals.wait(process.helper)
     if not given["keep"]:
+        # where the helper was killed it is just about to end
+        oci.signal(box, 9)
+        oci.wait_end(box, 10)
         _delete(shared, box)
     return code
 
