@@ -101,7 +101,14 @@ def _parameter(option: Option) -> list[click.Option]:
     if option.kind == FLAG:
         # the twin comes from `spelled_out`, the last of both wins
         names = [*option.names, option.dest]
-        shown = click.Option(names, is_flag=True, flag_value=True, default=None, help=option.help)
+        shown = click.Option(
+            names,
+            is_flag=True,
+            flag_value=True,
+            default=None,
+            help=option.help,
+            hidden=option.hidden,
+        )
         twin = click.Option(
             [_twin(option), option.dest], is_flag=True, flag_value=False, default=None, hidden=True
         )
@@ -118,6 +125,7 @@ def _parameter(option: Option) -> list[click.Option]:
             metavar=option.metavar,
             multiple=option.kind == LIST,
             help=option.help,
+            hidden=option.hidden,
         )
     ]
 
@@ -158,6 +166,25 @@ class VerbCommand(click.Command):
         """The usage line in the verb's own words."""
         pieces = [self.options_metavar or ""] if self.verb.options else []
         return [*pieces, self.verb.usage]
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """As click's, in the style of the others."""
+        return _plain_help(super().get_help_option(ctx))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options under their headings."""
+        records = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                records[parameter.name] = record
+        last = records.pop("help", None)
+        for title, options in self.verb.sections:
+            rows = [records[option.dest] for option in options if option.dest in records]
+            if last and title == self.verb.sections[0][0]:
+                rows.append(last)
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click's, with docker's spellings."""
@@ -215,12 +242,38 @@ def _long_help(verb: Verb) -> str:
     return "\n\n".join(parts)
 
 
+def _plain_help(option: click.Option | None) -> click.Option | None:
+    if option:
+        option.help = "Print this help"
+    return option
+
+
+# headings of `rootless --help`, in this order; a verb that is not named here is one of the system
+_HEADINGS: dict[str, tuple[str, ...]] = {
+    "Commands": (),
+    "Container commands": tuple(
+        """attach commit cp create diff exec explain export kill logs pause port ps rename restart
+        rm run start stats stop top unpause update wait""".split()
+    ),
+    "Image commands": tuple(
+        "copy history images import load pull push rmi save search tag untag".split()
+    ),
+    "Registry commands": ("login", "logout"),
+    "System commands": (),
+    "Management commands": (),
+}
+
+
 class _Commands(click.Group):
     """Commands by name, made when asked for."""
 
     def __init__(self, name: str, prefix: str, help: str) -> None:
         super().__init__(name, help=help, no_args_is_help=False, invoke_without_command=True)
         self.prefix = prefix
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """As click's, in the style of the others."""
+        return _plain_help(super().get_help_option(ctx))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See click.Group."""
@@ -240,21 +293,34 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without loading a module for each line."""
-        rows = []
+        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in _HEADINGS}
         for one in self.list_commands(ctx):
             full = self.prefix + one
             name = ALIASES.get(full, full)
-            rows.append((one, GROUPS[full] if full in GROUPS else VERBS[name][1]))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            text = GROUPS[full] if full in GROUPS else VERBS[name][1]
+            rows[self._heading(one)].append((one, text))
+        for title, lines in rows.items():
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl(lines)
+
+    def _heading(self, name: str) -> str:
+        if self.prefix:
+            return "Commands"
+        if name in GROUPS:
+            return "Management commands"
+        found = [title for title, names in _HEADINGS.items() if name in names]
+        return found[0] if found else "System commands"
 
 
 def root() -> click.Group:
     """The whole command line."""
-    group = _Commands("rootless", "", "Containers for people without root: no daemon, no service.")
+    group = _Commands(
+        "rootless", "", "Manage containers and images without root and without a daemon."
+    )
     for option in words.GLOBALS:
         group.params += _parameter(option)
-    group.params.append(click.Option(["-v", "--version"], is_flag=True, help="Show the version."))
+    group.params.append(click.Option(["-v", "--version"], is_flag=True, help="Print the version"))
     return group
 
 
@@ -344,7 +410,12 @@ def _hint(error: click.UsageError, verb: Verb, name: str) -> str:
 
         if instead := elsewhere.option(error.option_name):
             return instead
-        known = [one for option in verb.options for one in option.names if one.startswith("--")]
+        known = [
+            one
+            for option in verb.options
+            for one in option.names
+            if one.startswith("--") and not option.hidden
+        ]
         near = difflib.get_close_matches(error.option_name, known)
         if near:
             return f"did you mean {' or '.join(near)}?"

@@ -28,15 +28,16 @@ class Option:
     """One option: its spellings, what it takes, the sentence of its help.
 
     `complete`: what its value names (container, image, volume, anything, file, directory), or
-    choices as words with spaces between.
+    choices as words with spaces between.  `hidden`: neither help nor completion shows it.
     """
 
-    __slots__ = ("complete", "dest", "help", "kind", "metavar", "names")
+    __slots__ = ("complete", "dest", "help", "hidden", "kind", "metavar", "names")
 
     def __init__(
-        self, kind: str, names: str, metavar: str, text: str, complete: str, dest: str
+        self, kind: str, names: str, metavar: str, text: str, complete: str, dest: str, hidden: bool
     ) -> None:
         self.kind = kind
+        self.hidden = hidden
         self.names = names.split()
         self.metavar = metavar
         self.help = text
@@ -48,24 +49,40 @@ class Option:
         return [] if self.kind == LIST else None
 
 
-def flag(names: str, text: str, *, dest: str = "") -> Option:
+def flag(names: str, text: str, *, dest: str = "", hidden: bool = False) -> Option:
     """An option that is there or not."""
-    return Option(FLAG, names, "", text, "", dest)
+    return Option(FLAG, names, "", text, "", dest, hidden)
 
 
-def text(names: str, metavar: str, text: str, *, complete: str = "", dest: str = "") -> Option:
+def text(
+    names: str,
+    metavar: str,
+    text: str,
+    *,
+    complete: str = "",
+    dest: str = "",
+    hidden: bool = False,
+) -> Option:
     """An option with a value; the last one given wins."""
-    return Option(TEXT, names, metavar, text, complete, dest)
+    return Option(TEXT, names, metavar, text, complete, dest, hidden)
 
 
-def several(names: str, metavar: str, text: str, *, complete: str = "", dest: str = "") -> Option:
+def several(
+    names: str,
+    metavar: str,
+    text: str,
+    *,
+    complete: str = "",
+    dest: str = "",
+    hidden: bool = False,
+) -> Option:
     """An option that may be given several times."""
-    return Option(LIST, names, metavar, text, complete, dest)
+    return Option(LIST, names, metavar, text, complete, dest, hidden)
 
 
-def number(names: str, metavar: str, text: str, *, dest: str = "") -> Option:
+def number(names: str, metavar: str, text: str, *, dest: str = "", hidden: bool = False) -> Option:
     """An option whose value is a whole number."""
-    return Option(NUMBER, names, metavar, text, "", dest)
+    return Option(NUMBER, names, metavar, text, "", dest, hidden)
 
 
 class Verb:
@@ -73,6 +90,7 @@ class Verb:
 
     `stop_early`: options end at the first other word, which begins somebody else's command line.
     `complete`: what the words name, the last kind for all that follow.
+    `sections`: the options under the headings of the help, instead of `options`.
     """
 
     __slots__ = (
@@ -82,6 +100,7 @@ class Verb:
         "minimum",
         "name",
         "options",
+        "sections",
         "stop_early",
         "summary",
         "text",
@@ -101,11 +120,13 @@ class Verb:
         text: str = "",
         examples: str = "",
         complete: Sequence[str] = (),
+        sections: Sequence[tuple[str, Sequence[Option]]] = (),
     ) -> None:
         self.name = name
         self.usage = usage
         self.summary = summary
-        self.options = options
+        self.options = options or [one for _, some in sections for one in some]
+        self.sections = sections or (("Options", options),)
         self.minimum = minimum
         self.maximum = maximum
         self.stop_early = stop_early
@@ -128,16 +149,18 @@ class Call:
 
 
 GLOBALS = (
-    text("--root --data-dir", "DIR", "keep images, containers and volumes in DIR",
+    text("--root --data-dir", "DIR", "Directory for images, containers and volumes",
          complete="directory"),
-    text("--storage-driver", "NAME", "how root file systems are put together",
+    text("--storage-driver", "NAME", "Storage driver: overlay, fuse-overlayfs, python-fuse or copy",
          complete="overlay fuse-overlayfs python-fuse copy"),
-    several("--storage-opt", "NAME[=VALUE]", "an option of the storage driver"),
-    text("--cgroup-manager", "NAME", "who applies limits", complete="systemd cgroupfs disabled"),
-    text("--runtime", "NAME", "run containers by this OCI runtime instead of the built-in one",
+    several("--storage-opt", "NAME[=VALUE]", "Set an option of the storage driver"),
+    text("--cgroup-manager", "NAME",
+        "Cgroup manager to use: systemd, cgroupfs or "
+        "disabled", complete="systemd cgroupfs disabled"),
+    text("--runtime", "NAME", "OCI runtime to use: rootless (built in), crun, runc or a path",
          complete="rootless crun runc"),
-    flag("-D --debug", "on an internal error show where it happened"),
-    text("--log-level", "LEVEL", "debug is --debug; other levels change nothing",
+    flag("-D --debug", "Print a traceback for internal errors"),
+    text("--log-level", "LEVEL", "Log level: debug is the same as --debug, others have no effect",
          complete="debug info warn error fatal"),
 )  # fmt: skip
 

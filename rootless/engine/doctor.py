@@ -1,4 +1,4 @@
-"""`doctor`: every precondition of this host, tried, with what it means and what mends it.
+"""`doctor`: every precondition of this host, tried, with what it means and how to fix it.
 
 The names of the lines are the headings of docs/troubleshooting.md.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.engine import Engine
 
-FINE, LESS, MISSING = "fine", "less", "missing"
+FINE, LIMITED, MISSING = "fine", "limited", "missing"
 
 # file systems that refuse files of subordinate ids, extended attributes, or both (statfs(2))
 _NETWORK = {
@@ -24,12 +24,26 @@ _NETWORK = {
 }  # fmt: skip
 
 
-def _line(name: str, status: str, text: str, remedy: str = "", *, required: bool = False) -> Json:
+_ROOT = "as root: "
+
+
+def _line(
+    name: str,
+    status: str,
+    text: str,
+    remedy: str = "",
+    *,
+    required: bool = False,
+    command: bool = False,
+) -> Json:
+    """`command`: the remedy is a command for the user; what follows "as root: " is one for root."""
     return {
         "name": name,
         "status": status,
         "text": text,
         "remedy": remedy,
+        "command": remedy if command else remedy.partition(_ROOT)[2],
+        "as_root": _ROOT in remedy,
         "required": required,
     }
 
@@ -45,8 +59,9 @@ def _read(path: str) -> str:
 def checks(engine: Engine) -> list[Json]:
     """One object for each precondition.
 
-    `status`: fine, less (works less well, and `text` says how) or missing; `remedy`: the command
-    that mends it; `required`: no container can run without it.
+    `status`: fine, limited (works, and `text` says what does not) or missing; `remedy`: how to fix
+    it; `command`: the command alone, where that is one, and whether it is for root in `as_root`;
+    `required`: no container can run without it.
     """
     made = [
         *_namespaces(),
@@ -130,7 +145,7 @@ def _proc(problem: str) -> Json:
     if not covered:
         return _line(name, MISSING, f"a new one cannot be mounted: {problem}", required=True)
     return _line(
-        name, LESS,
+        name, LIMITED,
         f"{covered} is covered, so a new one is refused: containers show the /proc around them, "
         "read-only, with its processes and their numbers, and no sysctl can be set",
         host.WHOLE_PROC, required=True,
@@ -141,7 +156,7 @@ def _host_name(problem: str) -> Json:
     if not problem:
         return _line("host name", FINE, "a container has its own")
     return _line(
-        "host name", LESS,
+        "host name", LIMITED,
         f"cannot be set: {problem}: containers keep the one of here, and --hostname is an error",
         host.NO_FILTER,
     )  # fmt: skip
@@ -158,7 +173,7 @@ def _ids() -> list[Json]:
         line = _line("subordinate ids", FINE, f"{count} for {who}")
         if count < subids.USUAL:
             line = _line(
-                "subordinate ids", LESS, f"{count} for {who}: images may hold ids up to 65535",
+                "subordinate ids", LIMITED, f"{count} for {who}: images may hold ids up to 65535",
                 f"as root: {subids.grant(uid)}",
             )  # fmt: skip
     elif helpers.privileged():
@@ -168,7 +183,7 @@ def _ids() -> list[Json]:
             name for name, found in (("/etc/subuid", uids), ("/etc/subgid", gids)) if not found
         )
         line = _line(
-            "subordinate ids", LESS,
+            "subordinate ids", LIMITED,
             f"{missing} has none for {who}: containers have a single id, and no other user in them",
             f"as root: {subids.grant(uid)}",
         )  # fmt: skip
@@ -177,7 +192,10 @@ def _ids() -> list[Json]:
     maps = idmap.default_maps()
     if maps.single:
         problem, _, remedy = maps.why.partition("; ")
-        return [line, _line("newuidmap", LESS, f"{problem}: containers have a single id", remedy)]
+        return [
+            line,
+            _line("newuidmap", LIMITED, f"{problem}: containers have a single id", remedy),
+        ]
     return [line, _line("newuidmap", FINE, ", ".join(helpers.paths()))]
 
 
@@ -194,7 +212,7 @@ def _device(path: str, user: str, module: str, otherwise: str) -> Json:
         remedy = f"as root: modprobe {module}"
     if host.contained():
         remedy = f"start the outer container with --device {path}"
-    return _line(path, LESS, text, remedy)
+    return _line(path, LIMITED, text, remedy)
 
 
 def _slirp() -> Json:
@@ -203,12 +221,12 @@ def _slirp() -> Json:
     program = host.current().slirp4netns
     if not program:
         return _line(
-            "slirp4netns", LESS, "is not installed: only --network none and host work",
-            "as root: apt-get install slirp4netns (dnf, zypper, pacman and apk name it so as well)",
+            "slirp4netns", LIMITED, "is not installed: only --network none and host work",
+            "as root: apt-get install slirp4netns",
         )  # fmt: skip
     if not slirp.sandbox_possible():
         return _line(
-            "slirp4netns", LESS,
+            "slirp4netns", LIMITED,
             f"{program} runs without its sandbox, because /etc/resolv.conf is a link that leads "
             "out of /etc and /run",
         )  # fmt: skip
@@ -224,14 +242,15 @@ def _overlay(engine: Engine) -> Json:
         return _line("overlay", FINE, "the kernel's overlay works in your namespace")
     missing = drivers.fuse_obstacle()
     if not missing:
-        return _line("overlay", LESS, f"{problem}: fuse-overlayfs is used, which is slower")
+        return _line("overlay", LIMITED, f"{problem}: fuse-overlayfs is used, which is slower")
     if not drivers.python_fuse_obstacle():
         return _line(
-            "overlay", LESS, f"{problem}; {missing}: python-fuse is used, which is slower still",
+            "overlay", LIMITED, f"{problem}; {missing}: python-fuse is used, which is slower still",
             "as root: apt-get install fuse-overlayfs",
         )  # fmt: skip
     return _line(
-        "overlay", LESS, f"{problem}; {missing}: every container gets copies of the image's files",
+        "overlay", LIMITED,
+        f"{problem}; {missing}: every container gets copies of the image's files",
         "as root: apt-get install fuse-overlayfs" if "installed" in missing else
         f"start the outer container with --device /dev/fuse, or with a volume at {engine.data_dir}"
         if host.contained() else "set ROOTLESS_DATA_DIR to a directory on a local disk",
@@ -246,26 +265,27 @@ def _programs() -> list[Json]:
     older = host.current().program("squashfuse")
     if found or not older:
         squashfuse = _line("squashfuse", FINE, found) if found else _line(
-            "squashfuse", LESS, "is not installed: images of a single file cannot be run",
+            "squashfuse", LIMITED, "is not installed: images of a single file cannot be run",
             "as root: apt-get install squashfuse",
         )  # fmt: skip
     else:
         squashfuse = _line(
-            "squashfuse", LESS, f"only {older}, not squashfuse_ll, which is faster",
-            "as root: apt-get install squashfuse (0.1.103 or newer)",
+            "squashfuse", LIMITED,
+            f"only {older}, not squashfuse_ll of 0.1.103 or newer, which is faster",
+            "as root: apt-get install squashfuse",
         )  # fmt: skip
     program = host.current().program("mksquashfs")
     mksquashfs = _line("mksquashfs", FINE, program) if program else _line(
-        "mksquashfs", LESS, "is not installed: save --format squashfs is refused",
+        "mksquashfs", LIMITED, "is not installed: save --format squashfs is refused",
         "as root: apt-get install squashfs-tools",
     )  # fmt: skip
     library = _line("fuse-python", FINE, "is installed")
     if not drivers.python_fuse_library():
         library = _line(
-            "fuse-python", LESS,
+            "fuse-python", LIMITED,
             "is not installed: run --lazy fetches whole images first, and the driver python-fuse "
             "is not there",
-            "pip install fuse-python",
+            "pip install fuse-python", command=True,
         )  # fmt: skip
     return [squashfuse, mksquashfs, library]
 
@@ -283,16 +303,17 @@ def _home(engine: Engine) -> Json:
     gigabytes = free.f_bavail * free.f_frsize / (1 << 30)
     if kind in _NETWORK:
         return _line(
-            name, LESS, f"{path} is on {_NETWORK[kind]}, which refuses other ids and attributes",
-            "export ROOTLESS_DATA_DIR=/local/disk/of/yours/rootless",
+            name, LIMITED, f"{path} is on {_NETWORK[kind]}, which refuses other ids and attributes",
+            "export ROOTLESS_DATA_DIR=/local/disk/of/yours/rootless", command=True,
         )  # fmt: skip
     if free.f_flag & os.ST_NOEXEC:
         return _line(
             name, MISSING, f"{path} is mounted noexec", "export ROOTLESS_DATA_DIR=/another/place",
-            required=True,
+            required=True, command=True,
         )  # fmt: skip
     if gigabytes < 1:
-        return _line(name, LESS, f"{path} has only {gigabytes:.1f} GB left", "rootless prune")
+        text = f"{path} has only {gigabytes:.1f} GB left"
+        return _line(name, LIMITED, text, "rootless prune", command=True)
     return _line(name, FINE, f"{path}, {gigabytes:.0f} GB free", required=True)
 
 
@@ -302,13 +323,13 @@ def _cgroups(engine: Engine) -> Json:
         from rootless.cgroups import managers
 
         text = f"{manager.why}: no limits, no pause; a limit that is asked for is an error"
-        return _line("cgroups", LESS, text, managers.remedy())
+        return _line("cgroups", LIMITED, text, managers.remedy())
     missing = sorted({"cpu", "cpuset", "io", "memory", "pids"} - manager.controllers())
     if missing:
         from rootless.cgroups import managers
 
         text = f"{manager.kind}: {manager.why}; not delegated: {', '.join(missing)}"
-        return _line("cgroups", LESS if "memory" in missing else FINE, text, managers.remedy())
+        return _line("cgroups", LIMITED if "memory" in missing else FINE, text, managers.remedy())
     return _line("cgroups", FINE, f"{manager.kind}: {manager.why}")
 
 
@@ -321,8 +342,9 @@ def _linger() -> Json:
     if not who:
         return _line("linger", FINE, "on: containers go on when you log out")
     return _line(
-        "linger", LESS, "off: containers may end when you log out", f"loginctl enable-linger {who}"
-    )
+        "linger", LIMITED, "off: containers may end when you log out",
+        f"loginctl enable-linger {who}", command=True,
+    )  # fmt: skip
 
 
 def _runtime_dir() -> Json:
@@ -336,7 +358,7 @@ def _runtime_dir() -> Json:
         return _line("XDG_RUNTIME_DIR", FINE, value, required=True)
     what = f"{value} is not yours to write to" if value else "is not set"
     return _line(
-        "XDG_RUNTIME_DIR", LESS, f"{what}: {used} is used instead",
+        "XDG_RUNTIME_DIR", LIMITED, f"{what}: {used} is used instead",
         "log in with ssh or machinectl shell instead of su or sudo", required=True,
     )  # fmt: skip
 
@@ -354,13 +376,14 @@ def _directories() -> Json:
         value = os.environ.get(variable, "")
         if value and not value.startswith("/"):
             return _line(
-                "directories", LESS, f"{variable}={value} is relative and ignored: {ours} is used",
-                f"export {variable}={ours}",
+                "directories", LIMITED,
+                f"{variable}={value} is relative and ignored: {ours} is used",
+                f"export {variable}={ours}", command=True,
             )  # fmt: skip
         if not value and (theirs := ask()) != ours:
             return _line(
-                "directories", LESS, f"{ours} is used, and other programs use {theirs}",
-                f"export {variable}={theirs}",
+                "directories", LIMITED, f"{ours} is used, and other programs use {theirs}",
+                f"export {variable}={theirs}", command=True,
             )  # fmt: skip
     return _line("directories", FINE, ", ".join(ours for _, ours, _ in places))
 
@@ -370,7 +393,7 @@ def _ping() -> Json:
     if len(words) == 2 and int(words[0]) <= os.getgid() <= int(words[1]):
         return _line("ping", FINE, f"groups {words[0]} to {words[1]} may")
     return _line(
-        "ping", LESS, "ping from a container to the outside is refused for your group",
+        "ping", LIMITED, "ping from a container to the outside is refused for your group",
         "as root: echo 'net.ipv4.ping_group_range=0 2147483647' >/etc/sysctl.d/80-ping.conf "
         "&& sysctl --system",
     )  # fmt: skip
@@ -381,7 +404,7 @@ def _ports() -> Json:
     if int(first) <= 80:
         return _line("low ports", FINE, f"from {first} on")
     return _line(
-        "low ports", LESS, f"ports below {first} cannot be published: use -p 8080:80",
+        "low ports", LIMITED, f"ports below {first} cannot be published: use -p 8080:80",
         "as root: echo net.ipv4.ip_unprivileged_port_start=80 >/etc/sysctl.d/80-ports.conf "
         "&& sysctl --system",
     )  # fmt: skip

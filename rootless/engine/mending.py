@@ -29,7 +29,7 @@ def containers(engine: Engine, *, repair: bool) -> Iterator[Damage]:
             elif repair:
                 _mend(one, path, found)
             elif not path.endswith("config.json"):
-                found.remedy = f"system check --repair mends it; {found.remedy}"
+                found.remedy = f"rootless system check --repair repairs it; {found.remedy}"
             yield found
 
 
@@ -71,7 +71,9 @@ def volumes(engine: Engine, *, repair: bool) -> Iterator[Damage]:
             continue
         found = Damage("volume", one["Name"], one["Damaged"], [])
         name = one["Name"]
-        found.remedy = f"system check --repair mends it; rootless volume rm {name} removes it"
+        found.remedy = (
+            f"rootless system check --repair repairs it; rootless volume rm {name} removes it"
+        )
         if repair:
             store.repair(name)
             found.repaired, found.remedy = True, "written anew, without labels and options"

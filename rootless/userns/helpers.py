@@ -78,7 +78,7 @@ def obstacle() -> str:
 
 def _one(name: str, bit: int, path: str, bounding: int) -> str:
     if not path:
-        return f"{name} is not installed; as root: install the package uidmap or shadow-utils"
+        return f"{name} is not installed; as root: apt-get install uidmap"
     try:
         found = os.stat(path)
         nosuid = os.statvfs(path).f_flag & os.ST_NOSUID

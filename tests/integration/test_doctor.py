@@ -25,7 +25,7 @@ def examine(rootless: Command, *before: str, code: int = 0, **env: str) -> Check
     found = json.loads(done.stdout)
     assert found["works"] == (code == 0)
     for line in found["checks"]:
-        assert line["status"] in ("fine", "less", "missing")
+        assert line["status"] in ("fine", "limited", "missing")
         # what is wrong has a sentence that says how it works then
         assert line["text"] and not line["text"].endswith(".")
     return {line["name"]: line for line in found["checks"]}
@@ -44,8 +44,10 @@ def test_here_everything_that_is_required_is_fine(rootless: Command) -> None:
     assert text.endswith("containers can run here\n")
     for name, line in checks.items():
         assert f"  {name} " in text or f"  {name}\n" in text
-        if line["status"] != "fine" and line["remedy"]:
-            assert f"-> {line['remedy']}" in text
+        if line["status"] != "fine" and line["command"]:
+            # alone on its line, so that it can be copied
+            assert line["command"] in line["remedy"]
+            assert line["command"] in map(str.strip, text.splitlines())
 
 
 def test_programs_for_single_files(rootless: Command) -> None:
@@ -55,7 +57,7 @@ def test_programs_for_single_files(rootless: Command) -> None:
     hide = "for i in {}; do mount --bind /dev/null /usr/bin/$i; done"
     words = host(hide.format("squashfuse squashfuse_ll mksquashfs"), "--mount")
     without = examine(rootless, *words)
-    assert without["squashfuse"]["status"] == without["mksquashfs"]["status"] == "less"
+    assert without["squashfuse"]["status"] == without["mksquashfs"]["status"] == "limited"
     assert "apt-get install squashfs-tools" in without["mksquashfs"]["remedy"]
     older = examine(rootless, *host(hide.format("squashfuse_ll"), "--mount"))
     assert "not squashfuse_ll" in older["squashfuse"]["text"]
@@ -71,6 +73,13 @@ def test_user_namespaces_that_are_switched_off(rootless: Command) -> None:
         [*words, *rootless.words, "doctor"], env=rootless.place.env, capture_output=True, text=True
     ).stdout
     assert text.endswith("containers cannot run here\n")
+    first, how, command = text.splitlines()[:3]
+    assert first.startswith("missing  user namespaces ")
+    assert how.strip() == "fix, as root:"
+    assert command.strip() == line["command"]
+    # problems first
+    marks = [row[:7] for row in text.splitlines() if row[:7] in ("missing", "limited", "ok     ")]
+    assert marks == sorted(marks, key=["missing", "limited", "ok     "].index)
 
 
 def test_no_new_privileges_take_the_helpers_away(rootless: Command) -> None:
@@ -79,7 +88,7 @@ def test_no_new_privileges_take_the_helpers_away(rootless: Command) -> None:
     if mine["newuidmap"]["text"] == "not needed":
         assert checks["newuidmap"] == mine["newuidmap"]
     else:
-        assert checks["newuidmap"]["status"] == "less"
+        assert checks["newuidmap"]["status"] == "limited"
         assert "single id" in checks["newuidmap"]["text"]
 
 
@@ -87,7 +96,7 @@ def test_subordinate_ids(rootless: Command) -> None:
     line = examine(rootless)["subordinate ids"]
     with open("/etc/subuid") as file:
         given = any(row.startswith(f"{os.environ['USER']}:") for row in file)
-    assert line["status"] == ("fine" if given else "less")
+    assert line["status"] == ("fine" if given else "limited")
     if not given:
         words = line["remedy"].split()
         assert words[2:4] == ["usermod", "--add-subuids"]
@@ -106,7 +115,7 @@ def test_a_directory_that_other_programs_have_elsewhere(rootless: Command) -> No
     line = examine(rootless)["directories"]
     assert line["status"] == "fine"
     line = examine(rootless, XDG_CONFIG_HOME="relative")["directories"]
-    assert line["status"] == "less"
+    assert line["status"] == "limited"
     assert "XDG_CONFIG_HOME=relative is relative and ignored" in line["text"]
     assert line["remedy"] == f"export XDG_CONFIG_HOME={rootless.place.home}/.config"
 
@@ -118,7 +127,7 @@ def test_devices_that_are_not_there(rootless: Command) -> None:
     )
     checks = examine(rootless, *host(script, "--mount"))
     for name, module in (("/dev/fuse", "fuse"), ("/dev/net/tun", "tun")):
-        assert checks[name]["status"] == "less"
+        assert checks[name]["status"] == "limited"
         # in somebody else's container the remedy is that one's
         contained = os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
         wanted = f"--device {name}" if contained else f"modprobe {module}"
@@ -128,13 +137,13 @@ def test_devices_that_are_not_there(rootless: Command) -> None:
 def test_programs_that_are_not_there(rootless: Command) -> None:
     script = "for p in slirp4netns fuse-overlayfs; do mount --bind /dev/null /usr/bin/$p; done"
     checks = examine(rootless, *host(script, "--mount"))
-    assert checks["slirp4netns"]["status"] == "less"
+    assert checks["slirp4netns"]["status"] == "limited"
     assert "apt-get install slirp4netns" in checks["slirp4netns"]["remedy"]
 
 
 def test_a_runtime_directory_that_is_not_there_or_not_ours(rootless: Command) -> None:
     line = examine(rootless, "env", "-u", "XDG_RUNTIME_DIR")["XDG_RUNTIME_DIR"]
-    assert line["status"] == "less"
+    assert line["status"] == "limited"
     assert f"is not set: /tmp/rootless-{os.getuid()} is used instead" in line["text"]
     line = examine(rootless, XDG_RUNTIME_DIR="/root")["XDG_RUNTIME_DIR"]
     assert "/root is not yours to write to" in line["text"]
@@ -149,7 +158,7 @@ def test_ping_and_low_ports(rootless: Command) -> None:
     # a new network namespace lets no group ping
     closed_host = host(f"echo 1024 >{sysctls}/ip_unprivileged_port_start", "--net")
     checks = examine(rootless, *closed_host)
-    assert (checks["ping"]["status"], checks["low ports"]["status"]) == ("less", "less")
+    assert (checks["ping"]["status"], checks["low ports"]["status"]) == ("limited", "limited")
     assert "net.ipv4.ping_group_range=" in checks["ping"]["remedy"]
     assert "net.ipv4.ip_unprivileged_port_start=80" in checks["low ports"]["remedy"]
 
@@ -157,7 +166,7 @@ def test_ping_and_low_ports(rootless: Command) -> None:
 def test_a_home_that_cannot_hold_containers(rootless: Command) -> None:
     data = rootless.place.data
     full = examine(rootless, *host(f"mount -t tmpfs -o size=1m none {data}", "--mount"))
-    assert full["home file system"]["status"] == "less"
+    assert full["home file system"]["status"] == "limited"
     assert "0.0 GB left" in full["home file system"]["text"]
     noexec = host(f"mount -t tmpfs -o noexec none {data}", "--mount")
     line = examine(rootless, *noexec, code=125)["home file system"]
@@ -167,6 +176,6 @@ def test_a_home_that_cannot_hold_containers(rootless: Command) -> None:
 
 def test_no_cgroups_are_told(rootless: Command) -> None:
     line = examine(rootless, *host("mount -t tmpfs none /sys/fs/cgroup", "--mount"))["cgroups"]
-    assert line["status"] == "less"
+    assert line["status"] == "limited"
     assert "no limits, no pause" in line["text"]
     assert "Delegate=cpu cpuset io memory pids" in line["remedy"]

@@ -114,7 +114,7 @@ def test_a_running_container(rootless: Command, busybox_image: str) -> None:
     assert "%*" in rootless("stats", "--no-stream").stdout.splitlines()[1]
     lines = rootless("doctor", "--format", "json", code=None).json()["checks"]
     line = next(one for one in lines if one["name"] == "cgroups")
-    assert line["status"] == "less"
+    assert line["status"] == "limited"
     assert "no limits, no pause" in line["text"]
     assert "Delegate=cpu cpuset io memory pids" in line["remedy"]
     assert "/etc/systemd/system/user@.service.d/delegate.conf" in line["remedy"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from rootless.cgroups import limits
 from rootless.cli import click_road, lean, words
 from rootless.cli.table import ALIASES, GROUPS, VERBS
 from rootless.cli.words import FLAG, LIST, NUMBER, Option, Verb
@@ -97,8 +99,28 @@ def test_options_of_a_verb_have_one_meaning_each(name: str) -> None:
     assert sorted(spellings) == sorted(set(spellings))
     assert all(option.help and not option.help.endswith(".") for option in verb.options)
     assert all(option.metavar or option.kind == FLAG for option in verb.options)
+    assert all(option.help[0].isupper() for option in verb.options)
+    shown = [option for _, options in verb.sections for option in options]
+    assert shown == list(verb.options)
     assert verb.summary == VERBS[name][1]
     assert verb.name == name
+
+
+def test_the_help_of_run_has_headings_and_hides_what_always_fails(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert click_road.main(["run", "--help"]) == 0
+    shown = capsys.readouterr().out
+    headings = [line for line in shown.splitlines() if re.fullmatch(r"[A-Z].*options:", line)]
+    assert [line.removesuffix(" options:") for line in headings] == [
+        "Basic", "File system", "Network", "User, namespace and security", "Resource limit",
+        "Health check", "Advanced",
+    ]  # fmt: skip
+    hidden = [option for option in verb_of("run").options if option.hidden]
+    assert {option.dest for option in hidden} == set(limits.NOT_IN_V2)
+    for option in verb_of("run").options:
+        pattern = rf"^  (-\w, )?(--[\w-]+, )?{option.names[-1]}\b"
+        assert bool(re.search(pattern, shown, re.M)) != option.hidden, option.names
 
 
 def test_every_alias_leads_to_a_verb() -> None:

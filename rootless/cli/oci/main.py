@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 GLOBALS = (
-    text("--root", "DIR", "where containers are kept; below the runtime directory otherwise",
+    text("--root", "DIR", "Directory for the state of containers",
          complete="directory"),
-    text("--log", "FILE", "errors go to FILE as well, warnings to FILE only", complete="file"),
-    text("--log-format", "FORMAT", "of FILE: text or json", complete="text json"),
-    text("--log-level", "LEVEL", "taken and not used: only errors are written"),
-    flag("--debug", "on an internal error show where it happened"),
-    text("--cgroup-manager", "NAME", "who makes cgroups",
+    text("--log", "FILE",
+        "Write errors to a file as well, and warnings to the file only", complete="file"),
+    text("--log-format", "FORMAT", "Format of the log file: text or json", complete="text json"),
+    text("--log-level", "LEVEL", "Accepted for compatibility, ignored: only errors are written"),
+    flag("--debug", "Print a traceback for internal errors"),
+    text("--cgroup-manager", "NAME", "Cgroup manager to use: systemd, cgroupfs or disabled",
          complete="systemd cgroupfs disabled"),
-    flag("--systemd-cgroup", "the same as --cgroup-manager systemd"),
-    text("--rootless", "WORD", "true, false or auto: taken and not used, it is found out"),
-    text("--criu", "PATH", "taken and not used"),
-    flag("-v --version", "print versions and features"),
-    flag("-h --help", "this text"),
+    flag("--systemd-cgroup", "Use systemd as the cgroup manager"),
+    text("--rootless", "WORD", "Accepted for compatibility, ignored: it is detected"),
+    text("--criu", "PATH", "Accepted for compatibility, ignored"),
+    flag("-v --version", "Print the version and the features"),
+    flag("-h --help", "Print this help"),
 )  # fmt: skip
 
 _FIRST = ("create", "start", "run", "state", "kill", "delete")
@@ -152,7 +153,7 @@ def _after_id(
 
 
 def _help(program: str) -> str:
-    summary = "An OCI runtime that needs no root, as a command of its own."
+    summary = "Run an OCI runtime that needs no root."
     lines = [f"Usage: {program} [OPTION...] VERB ...", "", summary, "", "Verbs:"]
     lines += [f"  {name:10} {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "Options:", *_options(GLOBALS), ""])
@@ -169,7 +170,9 @@ def _help_of(program: str, name: str) -> str:
 
 def _options(described: Sequence[Option]) -> list[str]:
     return [
-        f"  {', '.join(one.names)} {one.metavar}".ljust(34) + f" {one.help}" for one in described
+        f"  {', '.join(one.names)} {one.metavar}".ljust(34) + f" {one.help}"
+        for one in described
+        if not one.hidden
     ]
 
 

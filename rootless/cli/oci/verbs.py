@@ -4,98 +4,118 @@ from __future__ import annotations
 
 from rootless.cli.words import Verb, flag, number, several, text
 
-_bundle = text("-b --bundle", "DIR", "the directory with config.json (.)", complete="directory")
-_config = text("-f --config", "FILE", "another configuration than DIR/config.json", complete="file")
-_console = text("--console-socket", "PATH", "a socket that gets the terminal", complete="file")
-_pid_file = text("--pid-file", "FILE", "write the pid of the process to FILE", complete="file")
-_preserve = number("--preserve-fds", "N", "N further descriptors, from 3 on, are the process's")
+_bundle = text(
+    "-b --bundle", "DIR", "Path of the bundle directory (default .)", complete="directory"
+)
+_config = text(
+    "-f --config",
+    "FILE",
+    "Override the configuration file (default: config.json of the bundle)",
+    complete="file",
+)
+_console = text(
+    "--console-socket",
+    "PATH",
+    "Path of a socket that receives the console's descriptor",
+    complete="file",
+)
+_pid_file = text("--pid-file", "FILE", "Write the process ID to a file", complete="file")
+_preserve = number(
+    "--preserve-fds", "N", "Pass N additional file descriptors, from 3 on, to the process"
+)
 _rare = (
-    flag("--no-pivot", "refused: leaving the old root by chroot alone would be a way out"),
-    flag("--no-new-keyring", "leave it the session keyring of the caller"),
-    flag("--no-subreaper", "taken and not used"),
+    flag("--no-pivot", "Not supported: chroot alone would let the container escape", hidden=True),
+    flag("--no-new-keyring", "Do not create a new session keyring"),
+    flag("--no-subreaper", "Accepted for compatibility, ignored"),
 )
 
 VERBS = {
     "create": Verb(
-        "create", "ID", "Make a container, which waits for `start`",
+        "create", "ID", "Create a container",
         (_bundle, _config, _console, _pid_file, _preserve, *_rare), minimum=1, maximum=1,
     ),
-    "start": Verb("start", "ID", "Let a created container run", minimum=1, maximum=1),
+    "start": Verb("start", "ID", "Start a created container", minimum=1, maximum=1),
     "run": Verb(
-        "run", "ID", "Make a container, run it and remove it",
+        "run", "ID", "Create and run a container, and delete it after it exits",
         (_bundle, _config, _console, _pid_file, _preserve, *_rare,
-         flag("-d --detach", "do not wait for its end"),
-         flag("--keep", "do not remove it at its end")),
+         flag("-d --detach", "Detach from the container's process"),
+         flag("--keep", "Do not delete the container after it exits")),
         minimum=1, maximum=1,
     ),
-    "state": Verb("state", "ID", "Print the state of a container as JSON", minimum=1, maximum=1),
+    "state": Verb("state", "ID", "Output the state of a container as JSON", minimum=1, maximum=1),
     "kill": Verb(
-        "kill", "ID [SIGNAL]", "Send a signal to the first process (TERM)",
-        (flag("-a --all", "to all its processes"),), minimum=1, maximum=2,
+        "kill", "ID [SIGNAL]", "Send a signal to the first process of a container (default TERM)",
+        (flag("-a --all",
+            "Send the signal to all processes of the container"),), minimum=1, maximum=2,
     ),
     "delete": Verb(
-        "delete", "ID", "Remove a container that has ended",
-        (flag("-f --force", "kill it first; no error when it does not exist"),
-         flag("--regex", "refused: name each container")), minimum=1, maximum=1,
+        "delete", "ID", "Delete a stopped container",
+        (flag("-f --force", "Kill the container if it is still running; ignore a missing one"),
+         flag("--regex", "Not supported: name the container", hidden=True)), minimum=1, maximum=1,
     ),
     "exec": Verb(
-        "exec", "ID [COMMAND [ARGUMENT...]]", "Run a further process in a container",
+        "exec", "ID [COMMAND [ARGUMENT...]]", "Execute a new process in a container",
         (
-            text("-p --process", "FILE", "the process as in config.json", complete="file"),
+            text("-p --process", "FILE", "Path of the process.json file", complete="file"),
             _console, _pid_file, _preserve,
-            flag("-d --detach", "do not wait for its end"),
-            flag("-t --tty", "with a terminal"),
-            text("-u --user", "UID[:GID]", "as this user"),
-            several("-g --additional-gids", "GID", "a further group"),
-            text("--cwd", "DIR", "in this directory"),
-            several("-e --env", "NAME=VALUE", "with this variable"),
-            several("-c --cap", "CAPABILITY", "with this capability"),
-            flag("--no-new-privs", "it and its children gain no rights by executing"),
-            text("--cgroup", "PATH", "in this cgroup below the container's"),
-            text("--apparmor", "PROFILE", "confined by this profile"),
-            text("--process-label", "LABEL", "with this label of SELinux"),
-            flag("--ignore-paused", "wait in a frozen container instead of refusing"),
+            flag("-d --detach", "Detach from the container's process"),
+            flag("-t --tty", "Allocate a pseudo-TTY"),
+            text("-u --user", "UID[:GID]", "UID (and optionally GID) of the process"),
+            several("-g --additional-gids", "GID", "Add a supplementary GID"),
+            text("--cwd", "DIR", "Current working directory in the container"),
+            several("-e --env", "NAME=VALUE", "Set an environment variable"),
+            several("-c --cap", "CAPABILITY", "Add a capability"),
+            flag("--no-new-privs", "Set the no_new_privs flag of the process"),
+            text("--cgroup", "PATH", "Path of a sub-cgroup of the container's cgroup"),
+            text("--apparmor", "PROFILE", "Set the AppArmor profile of the process"),
+            text("--process-label", "LABEL", "Set the SELinux label of the process"),
+            flag("--ignore-paused", "Allow exec in a paused container"),
         ),
         minimum=1, stop_early=True,
     ),
     "ps": Verb(
         "ps", "ID [OPTION...]", "List the processes of a container",
-        (text("-f --format", "FORMAT", "table or json", complete="table json"),),
+        (text("-f --format", "FORMAT", "Output format: table or json", complete="table json"),),
         minimum=1, stop_early=True,
     ),
     "list": Verb(
         "list", "", "List containers",
-        (text("-f --format", "FORMAT", "table or json", complete="table json"),
-         flag("-q --quiet", "ids only")), maximum=0,
+        (text("-f --format", "FORMAT", "Output format: table or json", complete="table json"),
+         flag("-q --quiet", "Display only container IDs")), maximum=0,
     ),
-    "pause": Verb("pause", "ID", "Freeze a container", minimum=1, maximum=1),
-    "resume": Verb("resume", "ID", "Let a frozen container go on", minimum=1, maximum=1),
+    "pause": Verb("pause", "ID", "Suspend all processes of a container", minimum=1, maximum=1),
+    "resume": Verb("resume", "ID",
+        "Resume all processes of a paused container", minimum=1, maximum=1),
     "update": Verb(
-        "update", "ID", "Change limits",
+        "update", "ID", "Update the resource limits of a container",
         (
-            text("-r --resources", "FILE", "linux.resources as JSON; - for standard input"),
-            number("--memory", "BYTES", "memory"),
-            number("--memory-swap", "BYTES", "memory and swap together"),
-            number("--memory-reservation", "BYTES", "memory that is taken last"),
-            number("--cpu-period", "MICROSECONDS", "length of a period"),
-            number("--cpu-quota", "MICROSECONDS", "processor time in a period"),
-            number("--cpu-share", "NUMBER", "weight against others"),
-            text("--cpuset-cpus", "LIST", "processors"),
-            text("--cpuset-mems", "LIST", "memory nodes"),
-            number("--pids-limit", "NUMBER", "processes"),
-            number("--blkio-weight", "NUMBER", "weight of reads and writes"),
+            text("-r --resources", "FILE",
+                "Path of a JSON file with the resources (- for standard input)"),
+            number("--memory", "BYTES", "Memory limit in bytes"),
+            number("--memory-swap", "BYTES", "Limit of memory plus swap in bytes"),
+            number("--memory-reservation", "BYTES", "Memory soft limit in bytes"),
+            number("--cpu-period", "MICROSECONDS", "CPU CFS period in microseconds"),
+            number("--cpu-quota", "MICROSECONDS", "CPU CFS quota in microseconds"),
+            number("--cpu-share", "NUMBER", "CPU shares (relative weight)"),
+            text("--cpuset-cpus", "LIST", "CPUs to use"),
+            text("--cpuset-mems", "LIST", "Memory nodes to use"),
+            number("--pids-limit", "NUMBER", "Maximum number of processes"),
+            number("--blkio-weight", "NUMBER", "Block I/O weight (relative weight)"),
         ),
         minimum=1, maximum=1,
     ),
     "spec": Verb(
-        "spec", "", "Write a configuration to begin with",
-        (_bundle, flag("--rootless", "for a user without root")), maximum=0,
+        "spec", "", "Create a new specification file",
+        (_bundle, flag("--rootless",
+            "Generate a configuration for a rootless container")), maximum=0,
     ),
-    "features": Verb("features", "", "Print what this runtime knows as JSON", maximum=0),
-    "stats": Verb("stats", "ID", "Print statistics as JSON, once", minimum=1, maximum=1),
+    "features": Verb("features", "", "Show the enabled features as JSON", maximum=0),
+    "stats": Verb("stats", "ID",
+        "Display statistics of a container as JSON, once", minimum=1, maximum=1),
     "events": Verb(
-        "events", "ID", "Print statistics as JSON",
-        (flag("--stats", "once, and end"), text("--interval", "DURATION", "as 5s")),
+        "events", "ID", "Display statistics of a container as JSON",
+        (flag("--stats", "Print the statistics once and exit"), text("--interval", "DURATION",
+            "Interval between two statistics, as in 5s")),
         minimum=1, maximum=1,
     ),
 }  # fmt: skip

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 PLATFORM = (
-    text("--arch", "ARCH", "the processor architecture", complete="amd64 arm64 arm riscv64"),
-    text("--os", "OS", "the operating system"),
-    text("--os-version", "VERSION", "its version"),
-    several("--os-features", "NAME", "what it must have"),
-    several("--features", "NAME", "what the processor must have"),
-    text("--variant", "NAME", "the variant of the architecture, as v8"),
-    several("--annotation", "KEY=VALUE", "a note in the list"),
+    text("--arch", "ARCH", "Set the architecture", complete="amd64 arm64 arm riscv64"),
+    text("--os", "OS", "Set the operating system"),
+    text("--os-version", "VERSION", "Set the version of the operating system"),
+    several("--os-features", "NAME", "Set a required feature of the operating system"),
+    several("--features", "NAME", "Set a required feature of the CPU"),
+    text("--variant", "NAME", "Set the variant of the architecture, as in v8"),
+    several("--annotation", "KEY=VALUE", "Set an annotation"),
 )
 
 

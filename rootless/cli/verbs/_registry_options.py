@@ -10,15 +10,32 @@ if TYPE_CHECKING:
     from rootless.engine.trusting import Demands
     from rootless.images.transport import Settings
 
-AUTHFILE = text("--authfile", "FILE", "take passwords from FILE", complete="file")
-CERT_DIR = text("--cert-dir", "DIR", "certificates: *.crt, *.cert with *.key", complete="directory")
-CREDS = text("--creds", "USER:PASSWORD", "who you are, for this once")
-TLS = text("--tls-verify", "BOOL", "check the registry's certificate (true)", complete="true false")
+AUTHFILE = text("--authfile", "FILE", "Path of the authentication file", complete="file")
+CERT_DIR = text(
+    "--cert-dir",
+    "DIR",
+    "Directory of TLS certificates: *.crt, *.cert with *.key",
+    complete="directory",
+)
+CREDS = text(
+    "--creds", "USER:PASSWORD", "Credentials to use for accessing the registry, not stored"
+)
+TLS = text(
+    "--tls-verify",
+    "BOOL",
+    "Require HTTPS and verify certificates (default true)",
+    complete="true false",
+)
 REGISTRY = (AUTHFILE, CERT_DIR, CREDS, TLS)
-POLICY = text("--signature-policy", "FILE", "another policy.json", complete="file")
+POLICY = text(
+    "--signature-policy",
+    "FILE",
+    "Path of a signature policy file to use instead of policy.json",
+    complete="file",
+)
 TRUST = (
-    flag("--verify", "refuse what is not signed by a key of your policy"),
-    several("--verify-key", "FILE", "refuse what is not signed by this public key",
+    flag("--verify", "Require a signature by a key of the signature policy"),
+    several("--verify-key", "FILE", "Require a signature by this public key",
             complete="file"),
     POLICY,
 )  # fmt: skip

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "attach",
     "CONTAINER",
-    "Connect to the streams of a running container",
+    "Attach to a running container",
     (
-        flag("--no-stdin", "do not connect standard input"),
-        text("--detach-keys", "KEYS", "keys that leave the container running (ctrl-p,ctrl-q)"),
-        text("--sig-proxy", "BOOL", "pass signals on (true)"),
+        flag("--no-stdin", "Do not attach standard input"),
+        text(
+            "--detach-keys",
+            "KEYS",
+            "Override the key sequence for detaching (default ctrl-p,ctrl-q)",
+        ),
+        text("--sig-proxy", "BOOL", "Proxy received signals to the process (default true)"),
     ),
     minimum=1,
     maximum=1,

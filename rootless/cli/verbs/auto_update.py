@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 VERB = Verb(
     "auto-update",
     "",
-    "Restart units whose containers' images have changed",
+    "Update containers according to their auto-update policy",
     (
-        flag("--dry-run", "look only; what would be updated is pending"),
-        text("--rollback", "BOOL", "go back to the old image when the new one does not start or is "
-             "unhealthy (true)"),
-        flag("--force", "try an image again that was taken back before"),
-        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
-        text("--authfile", "FILE", "where passwords of registries are", complete="file"),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Unit}}"),
+        flag("--dry-run", "Check for updates without applying them"),
+        text("--rollback", "BOOL",
+            "Roll back to the previous image if the update fails (default true)"),
+        flag("--force", "Retry images that were rolled back before"),
+        text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)"),
+        text("--authfile", "FILE", "Path of the authentication file", complete="file"),
+        text("--format", "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Unit}}"),
     ),
     maximum=0,
-    text="Containers take part by AutoUpdate=registry or local in their unit file, or the label "
-    "io.containers.autoupdate.  rootless service enable auto-update does it every day.",
+    text="Containers take part by AutoUpdate=registry or local in their unit file, or by the "
+    "label io.containers.autoupdate. `rootless service enable auto-update` runs it every "
+    "day.",
     examples="rootless auto-update --dry-run\nrootless auto-update",
 )  # fmt: skip
 

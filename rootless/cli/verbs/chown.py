@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 VERB = Verb(
     "chown",
     "UID[:GID] PATH...",
-    "Change owners in terms of a container's ids",
+    "Change the owner of files, by the IDs of a container",
     (
-        flag("-R --recursive", "also everything below directories"),
-        flag("--to-me", "make the files yours: what root of a container owns; no UID is given"),
+        flag("-R --recursive", "Change files and directories recursively"),
+        flag("--to-me", "Give the files to yourself (root of a container); takes no UID"),
     ),
     minimum=1,
-    text="For directories that containers have written to: their users are other ids on the host.",
+    text="For directories that containers have written to: the users of a container have "
+    "other IDs on the host.",
     examples="rootless chown -R --to-me ~/data\nrootless chown -R 1000:1000 ~/data",
 )
 

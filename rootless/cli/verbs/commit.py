@@ -11,24 +11,33 @@ if TYPE_CHECKING:
 VERB = Verb(
     "commit",
     "CONTAINER [NAME]",
-    "Make an image of a container",
+    "Create a new image from a container's changes",
     (
-        several("-c --change", "INSTRUCTION", "a Dockerfile instruction, as in 'CMD [\"sh\"]'"),
-        text("-a --author", "TEXT", "who made it"),
-        text("-m --message", "TEXT", "a line for the history"),
-        flag("-p --pause", "freeze the container meanwhile; the default where that can be done"),
-        text("-f --format", "FORMAT", "oci (the default) or docker", complete="oci docker"),
-        flag("--include-volumes", "declare the container's volumes as volumes of the image"),
-        flag("-s --squash", "one layer with everything, instead of one more"),
-        text("--iidfile", "FILE", "write the image's id to this file", complete="file"),
-        number("--timestamp", "SECONDS", "the time of the image and of every file in its layer"),
-        flag("-q --quiet", "no progress"),
+        several(
+            "-c --change", "INSTRUCTION", "Apply a Dockerfile instruction, as in 'CMD [\"sh\"]'"
+        ),
+        text("-a --author", "TEXT", "Author of the image"),
+        text("-m --message", "TEXT", "Set the commit message"),
+        flag("-p --pause", "Pause the container during commit (default: where possible)"),
+        text(
+            "-f --format",
+            "FORMAT",
+            "Format of the image: oci or docker (default oci)",
+            complete="oci docker",
+        ),
+        flag("--include-volumes", "Declare the container's volumes as volumes of the image"),
+        flag("-s --squash", "Squash all layers into one"),
+        text("--iidfile", "FILE", "Write the image ID to a file", complete="file"),
+        number(
+            "--timestamp", "SECONDS", "Set the creation time of the image and the time of its files"
+        ),
+        flag("-q --quiet", "Suppress the progress output"),
     ),
     minimum=1,
     maximum=2,
     complete=("container", ""),
-    text="What is in volumes stays there. With --timestamp, or with SOURCE_DATE_EPOCH in the "
-    "environment as the latest time that a file may have, the same files give the same image.",
+    text="Volumes are not part of the image. With --timestamp, or SOURCE_DATE_EPOCH in the "
+    "environment as the latest time of any file, the same files give the same image.",
     examples="rootless commit web mine:2\n"
     "rootless commit -c 'ENV MODE=test' -c 'CMD [\"serve\"]' -m 'with settings' web mine:3",
 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "completion",
     "bash|zsh|fish",
-    "Print the completion script of a shell",
+    "Generate the completion script for a shell",
     minimum=1,
     maximum=1,
     complete=("bash zsh fish",),

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "container exists",
     "CONTAINER",
-    "Tell whether a container exists",
+    "Check whether a container exists",
     minimum=1,
     maximum=1,
     complete=("container",),
-    text="0 if it does, 1 if it does not; nothing is printed.",
+    text="Exits with 0 if the container exists, with 1 if not. Prints nothing.",
     examples="rootless container exists db || rootless run -d --name db redis",
 )
 

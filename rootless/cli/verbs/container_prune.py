@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "container prune",
     "",
-    "Remove stopped containers",
+    "Remove all stopped containers",
     (
-        flag("-f --force", "do not ask"),
-        several("--filter", "KEY=VALUE", "which ones, as ps has it"),
+        flag("-f --force", "Do not prompt for confirmation"),
+        several("--filter", "KEY=VALUE", "Filter as ps does"),
     ),
     maximum=0,
 )

@@ -14,15 +14,16 @@ VERB = Verb(
     "CONTAINER:PATH TARGET | SOURCE CONTAINER:PATH",
     "Copy files between a container and the host",
     (
-        flag("-a --archive", "keep owners"),
-        flag("-L --follow-link", "copy what a link SOURCE leads to"),
-        flag("-q --quiet", "accepted; nothing is said anyway"),
+        flag("-a --archive", "Preserve UIDs and GIDs"),
+        flag("-L --follow-link", "Follow symbolic links in SOURCE"),
+        flag("-q --quiet", "Accepted for compatibility; there is no output"),
     ),
     minimum=2,
     maximum=2,
     complete=("file",),
-    text="- is a tar stream on standard input (compressed or not) or output. A SOURCE that ends "
-    "in /. means the contents of the directory. The container may run or not.",
+    text="- is a tar archive on standard input (compressed or not) or standard output. A "
+    "SOURCE that ends in /. copies the contents of the directory. The container may be "
+    "running or stopped.",
     examples="rootless cp web:/etc/nginx.conf .\nrootless cp site/. web:/srv\n"
     "rootless cp web:/srv - | tar t",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from rootless.cli.verbs._container_options import OPTIONS
+from rootless.cli.verbs._container_options import sections
 from rootless.cli.words import Verb
 
 TYPE_CHECKING = False
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 VERB = Verb(
     "create",
     "IMAGE [COMMAND [ARGUMENT...]]",
-    "Make a container without starting it",
-    OPTIONS,
+    "Create a container without starting it",
+    sections=sections(),
     minimum=1,
     stop_early=True,
     complete=("image", ""),

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 VERB = Verb(
     "diff",
     "CONTAINER|IMAGE",
-    "Show what a container or an image changed",
-    (text("--format", "FORMAT", "json", complete="json"),),
+    "Inspect changes to the file system of a container or an image",
+    (text("--format", "FORMAT", "Output format: json", complete="json"),),
     minimum=1,
     maximum=1,
     complete=("container",),

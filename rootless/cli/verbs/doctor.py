@@ -7,23 +7,24 @@ from rootless.cli.words import Verb, text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
+    from rootless.documents import Json
 
 VERB = Verb(
     "doctor",
     "",
-    "Check what this host can do, and say what mends it",
-    (text("--format", "FORMAT", "json", complete="json"),),
+    "Check what this host supports and how to fix what it lacks",
+    (text("--format", "FORMAT", "Output format: json", complete="json"),),
     maximum=0,
-    text="The exit status is 0 if a container can run. docs/troubleshooting.md has a chapter for "
-    "each line.",
+    text="Exits with 0 if containers can run, with 125 if not. docs/troubleshooting.md explains "
+    "each check.",
 )
 
-_MARKS = {"fine": ("\x1b[32m", "ok     "), "less": ("\x1b[33m", "less   "),
+_MARKS = {"fine": ("\x1b[32m", "ok     "), "limited": ("\x1b[33m", "limited"),
           "missing": ("\x1b[31m", "missing")}  # fmt: skip
 
 
 def run(call: Call) -> int:
-    """Print the lines."""
+    """Print the lines, problems first."""
     from rootless import documents
     from rootless.cli import output
     from rootless.cli.lean import colours
@@ -36,12 +37,26 @@ def run(call: Call) -> int:
         return 0 if works else 125
     colour = colours(1)
     width = max(len(one["name"]) for one in lines)
-    for one in lines:
-        begin, mark = _MARKS[one["status"]]
+    for status in (doctor.MISSING, doctor.LIMITED, doctor.FINE):
+        begin, mark = _MARKS[status]
         shown = f"{begin}{mark}\x1b[0m" if colour else mark
-        output.line(f"  {one['name']:{width}}  {one['text']}", before=shown)
-        if one["remedy"] and one["status"] != "fine":
-            output.line(f"{'':{len(mark) + width + 4}}-> {one['remedy']}")
-    output.line("")
+        found = [one for one in lines if one["status"] == status]
+        for one in found:
+            output.line(f"  {one['name']:{width}}  {one['text']}", before=shown)
+            if status != doctor.FINE:
+                for text in _remedy(one):
+                    output.line(text)
+        if found:
+            output.line("")
     output.line("containers can run here" if works else "containers cannot run here")
     return 0 if works else 125
+
+
+def _remedy(line: Json) -> list[str]:
+    """How to fix it; a command stands on a line of its own, to be copied."""
+    remedy, command = line["remedy"], line["command"]
+    if not command:
+        return [f"    fix: {remedy}"] if remedy else []
+    before = remedy.removesuffix(command).removesuffix("as root: ").rstrip("; ")
+    made = [f"    fix: {before}"] if before else []
+    return [*made, "    fix, as root:" if line["as_root"] else "    fix:", f"        {command}"]

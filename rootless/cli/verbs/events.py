@@ -13,21 +13,23 @@ if TYPE_CHECKING:
 VERB = Verb(
     "events",
     "",
-    "Show what happens to containers, images, volumes and networks",
+    "Show events of containers, images, volumes and networks",
     (
         several("-f --filter", "KEY=VALUE",
-                "container, image, volume, network, pod, type, event, label, id, name"),
-        text("--format", "FORMAT", "json, or a template as {{.Time}} {{.Status}} {{.Name}}"),
-        text("--since", "TIME", "from then on: 10m, 2024-05-01T10:00:00Z, seconds since the epoch"),
-        text("--until", "TIME", "up to then; a time to come is waited for"),
-        text("--stream", "BOOL", "go on with what happens (true)"),
-        flag("--no-stream", "end with what has happened"),
-        text("--no-trunc", "BOOL", "ids in full (true)"),
+                "Filter by container, image, volume, network, pod, type, event, label, id or name"),
+        text("--format", "FORMAT",
+            "Output format: json, or a Go template as in {{.Time}} {{.Status}} {{.Name}}"),
+        text("--since", "TIME",
+            "Show events since a time: 10m, 2024-05-01T10:00:00Z or a UNIX timestamp"),
+        text("--until", "TIME", "Show events until a time, which may be in the future"),
+        text("--stream", "BOOL", "Stream new events (default true)"),
+        flag("--no-stream", "Exit after the past events"),
+        text("--no-trunc", "BOOL", "Do not truncate IDs (default true)"),
     ),
     maximum=0,
-    text="Without --since it begins now; with --no-stream, at the oldest event that is kept.  The "
-    "actions may be called by docker's or by podman's names.  Nothing runs for this: commands and "
-    "monitors write the events to a file each boot, of which the last 8 to 16 MB are kept.",
+    text="Without --since, only new events are shown; with --no-stream, all stored events. "
+    "Filters take docker's and podman's names of events. There is no daemon: commands "
+    "and monitors append events to a file, which keeps the last 8 to 16 MB since boot.",
     examples="rootless events --since 1h --no-stream\n"
     "rootless events --filter container=web --filter event=die --format json",
 )  # fmt: skip

@@ -11,13 +11,20 @@ if TYPE_CHECKING:
 VERB = Verb(
     "explain",
     "CONTAINER",
-    "Show a container as processes, namespaces, ids, mounts",
-    (text("--format", "FORMAT", "json, or a template as {{.Pid}}", complete="json"),),
+    "Show a container's processes, namespaces, IDs and mounts",
+    (
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, or a Go template as in {{.Pid}}",
+            complete="json",
+        ),
+    ),
     minimum=1,
     maximum=1,
     complete=("running",),
-    text="A container is a process beside other processes: this shows which, what of the host it "
-    "shares and what it has of its own.",
+    text="Shows which processes of the host a container is, which namespaces it shares with "
+    "the host and which are its own.",
 )
 
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 VERB = Verb(
     "export",
     "CONTAINER",
-    "Write a container's file system to a tar",
-    (text("-o --output", "FILE", "write there instead of standard output", complete="file"),),
+    "Export a container's file system as a tar archive",
+    (text("-o --output", "FILE", "Write to a file instead of standard output", complete="file"),),
     minimum=1,
     maximum=1,
     complete=("container",),
-    text="The container may run or not. What is mounted in it is left out.",
+    text="The container may be running or stopped. Mounts are not included.",
     examples="rootless export web | tar t\nrootless export -o web.tar web",
 )
 

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 VERB = Verb(
     "healthcheck run",
     "CONTAINER",
-    "Check the health of a container now",
+    "Run the health check of a container",
     (
-        flag("--ignore-result", "exit with 0 also when the check fails"),
-        text("--driver", "NAME", "who asks: timer or monitor, for the engine's own use"),
+        flag("--ignore-result", "Exit with status 0 even if the check fails"),
+        text("--driver", "NAME", "Origin of the check: timer or monitor (for internal use)"),
     ),
     minimum=1,
     maximum=1,
     complete=("running",),
-    text="Exits with 0 when the check succeeds, with 1 when it fails, with 125 when there is none "
-    "or the container does not run.  The result counts like that of a check at its time.",
+    text="Exits with 0 if the check succeeds, with 1 if it fails, with 125 if the container "
+    "has no check or is not running. The result is recorded as that of a scheduled check.",
 )
 
 

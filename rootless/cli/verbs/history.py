@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 VERB = Verb(
     "history",
     "IMAGE",
-    "Show how an image came about",
+    "Show the history of an image",
     (
-        flag("-q --quiet", "ids only"),
-        flag("--no-trunc", "do not shorten"),
-        text("-H --human", "BOOL", "sizes and times for people (true)"),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.CreatedBy}}"),
+        flag("-q --quiet", "Print only image IDs"),
+        flag("--no-trunc", "Do not truncate output"),
+        text("-H --human", "BOOL", "Print sizes and dates in human-readable format (default true)"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.CreatedBy}}",
+        ),
     ),
     minimum=1,
     maximum=1,

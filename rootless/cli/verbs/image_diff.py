@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image diff",
     "IMAGE [IMAGE]",
-    "Show what differs between images",
-    (text("--format", "FORMAT", "json", complete="json"),),
+    "Inspect changes between images",
+    (text("--format", "FORMAT", "Output format: json", complete="json"),),
     minimum=1,
     maximum=2,
     complete=("image",),

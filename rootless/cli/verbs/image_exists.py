@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image exists",
     "IMAGE",
-    "Tell whether an image is here",
+    "Check whether an image exists in local storage",
     minimum=1,
     maximum=1,
     complete=("image",),
-    text="0 if it is, 1 if it is not; nothing is printed.",
+    text="Exits with 0 if the image exists, with 1 if not. Prints nothing.",
     examples="rootless image exists debian || rootless pull debian",
 )
 

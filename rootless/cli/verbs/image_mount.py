@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image mount",
     "[IMAGE...]",
-    "Mount images, inside `rootless unshare`",
+    "Mount the root file systems of images",
     (
-        flag("-a --all", "all images"),
-        text("--format", "FORMAT", "json", complete="json"),
+        flag("-a --all", "Mount all images"),
+        text("--format", "FORMAT", "Output format: json", complete="json"),
     ),
     complete=("image",),
-    text="Prints where. Without an IMAGE it lists what is mounted. The mounts are seen in that "
-    "namespace alone and end with its last process.",
+    text="Works inside `rootless unshare` and prints the mount points. Without IMAGE, lists "
+    "the mounted images. The mounts are visible in that namespace only and end with its "
+    "last process.",
     examples="rootless unshare sh -c 'ls $(rootless image mount debian)'",
 )
 

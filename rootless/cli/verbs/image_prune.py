@@ -13,9 +13,9 @@ VERB = Verb(
     "",
     "Remove unused images",
     (
-        flag("-a --all", "also those that have a name"),
-        flag("-f --force", "do not ask"),
-        several("--filter", "KEY=VALUE", "only what passes: dangling, until, label, label!"),
+        flag("-a --all", "Remove all unused images, not just dangling ones"),
+        flag("-f --force", "Do not prompt for confirmation"),
+        several("--filter", "KEY=VALUE", "Filter by dangling, until, label or label!"),
     ),
     maximum=0,
 )

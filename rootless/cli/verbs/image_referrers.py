@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image referrers",
     "NAME",
-    "List what refers to an image in its registry: signatures, attestations",
+    "List the referrers of an image: signatures, attestations",
     (
-        text("--artifact-type", "TYPE", "only those of this type"),
-        text("--format", "FORMAT", "json, or a template as {{.Digest}}", complete="json"),
-        flag("-q --quiet", "digests only"),
+        text("--artifact-type", "TYPE", "Filter by artifact type"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, or a Go template as in {{.Digest}}",
+            complete="json",
+        ),
+        flag("-q --quiet", "Print only digests"),
         *REGISTRY,
     ),
     minimum=1,
     maximum=1,
     complete=("image",),
-    text="Registries without this question are asked for the tag that stands in for it.",
+    text="If the registry has no referrers API, the referrers tag is used.",
     examples="rootless image referrers quay.io/team/tool:1",
 )
 

@@ -13,17 +13,19 @@ VERB = Verb(
     "KEY IMAGE | --sign-by ID IMAGE...",
     "Sign images in a registry",
     (
-        text("--passphrase-file", "FILE", "the passphrase of the private key", complete="file"),
-        text("--sign-by", "ID", "sign with this GPG key instead, as a file beside the registry"),
-        text("-d --directory", "DIR", "where --sign-by writes; otherwise as registries.d says",
+        text("--passphrase-file", "FILE",
+            "Read the passphrase of the private key from a file", complete="file"),
+        text("--sign-by", "ID", "Sign with a GPG key; the signature is a file beside the registry"),
+        text("-d --directory", "DIR",
+            "Directory for signatures of --sign-by (default: as in registries.d)",
              complete="directory"),
-        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+        text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)"),
     ),
     minimum=1,
     complete=("file", "image"),
-    text="KEY is a private key in a file: PEM, or as cosign and skopeo encrypt it; the passphrase "
-    "may be in COSIGN_PASSWORD. The signature goes into the registry, where cosign, podman and "
-    "skopeo find it. Prints what was signed.",
+    text="KEY is a file with a private key, in PEM or as encrypted by cosign and skopeo; the "
+    "passphrase may be in COSIGN_PASSWORD. The signature is stored in the registry, "
+    "where cosign, podman and skopeo find it.",
     examples="rootless image sign cosign.key registry.example.com/team/app:1\n"
     "rootless image sign --sign-by me@example.com registry.example.com/team/app:1",
 )  # fmt: skip

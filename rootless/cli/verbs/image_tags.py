@@ -12,8 +12,16 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image tags",
     "NAME",
-    "List the tags that a registry has for a name",
-    (text("--format", "FORMAT", "json, or a template as {{.Tag}}", complete="json"), *REGISTRY),
+    "List the tags of a repository in a registry",
+    (
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, or a Go template as in {{.Tag}}",
+            complete="json",
+        ),
+        *REGISTRY,
+    ),
     minimum=1,
     maximum=1,
     complete=("image",),

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image tree",
     "IMAGE",
-    "Show an image's layers",
+    "Show the layers of an image as a tree",
     (
-        flag("--whatrequires", "also the images that are built upon this one"),
-        text("--format", "FORMAT", "json", complete="json"),
+        flag("--whatrequires", "Show the images that are built on this one"),
+        text("--format", "FORMAT", "Output format: json", complete="json"),
     ),
     minimum=1,
     maximum=1,

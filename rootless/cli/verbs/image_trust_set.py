@@ -11,17 +11,20 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image trust set",
     "SCOPE|default",
-    "Say which images are trusted",
+    "Set the trust policy of a scope",
     (
-        text("-t --type", "TYPE", "accept, reject, signedBy (the default), sigstoreSigned",
+        text("-t --type", "TYPE",
+            "Trust type: accept, reject, signedBy or sigstoreSigned (default signedBy)",
              complete="accept reject signedBy sigstoreSigned"),
-        several("-f --pubkeysfile", "FILE", "the public key, for the last two", complete="file"),
-        text("--policypath", "FILE", "another policy.json than your own", complete="file"),
+        several("-f --pubkeysfile", "FILE",
+            "Path of the public key for signedBy or sigstoreSigned", complete="file"),
+        text("--policypath", "FILE",
+            "Path of the policy file (default: your policy.json)", complete="file"),
     ),
     minimum=1,
     maximum=1,
-    text="SCOPE is a registry, a repository, an image, or *.example.com. What is most specific "
-    "counts. Undo with another set, or in the file ~/.config/containers/policy.json.",
+    text="SCOPE is a registry, a repository, an image, or *.example.com. The most specific "
+    "scope applies. The policy is in ~/.config/containers/policy.json.",
     examples="rootless image trust set -t reject default\n"
     "rootless image trust set -t sigstoreSigned -f cosign.pub registry.example.com/team",
 )  # fmt: skip

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image trust show",
     "[SCOPE]",
-    "Show which images are trusted",
+    "Show the trust policy",
     (
-        flag("-j --json", "as JSON"),
-        flag("--raw", "the policy as it is in its file"),
-        flag("-n --noheading", "no line of headings"),
-        text("--policypath", "FILE", "another policy.json", complete="file"),
+        flag("-j --json", "Output as JSON"),
+        flag("--raw", "Output the policy file unchanged"),
+        flag("-n --noheading", "Do not print the table headings"),
+        text(
+            "--policypath",
+            "FILE",
+            "Path of the policy file (default: your policy.json)",
+            complete="file",
+        ),
     ),
     maximum=1,
 )

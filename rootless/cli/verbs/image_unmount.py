@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image unmount",
     "IMAGE...",
-    "Unmount images",
+    "Unmount the root file systems of images",
     (
-        flag("-a --all", "all that are mounted"),
-        flag("-f --force", "also while a process uses it"),
+        flag("-a --all", "Unmount all mounted images"),
+        flag("-f --force", "Unmount even if a process uses the image"),
     ),
     complete=("image",),
 )

@@ -11,17 +11,18 @@ if TYPE_CHECKING:
 VERB = Verb(
     "image verify",
     "IMAGE...",
-    "Check who signed images in a registry",
+    "Verify the signatures of images in a registry",
     (
-        several("-k --key", "FILE", "a public key; one of those given must have signed",
+        several("-k --key", "FILE", "Public key, one of which must have signed the image",
                 complete="file"),
-        text("--signature-policy", "FILE", "another policy.json", complete="file"),
-        text("--tls-verify", "BOOL", "check the registry's certificate (true)"),
+        text("--signature-policy", "FILE",
+            "Path of a signature policy file to use instead of policy.json", complete="file"),
+        text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)"),
     ),
     minimum=1,
     complete=("image",),
-    text="With --key the signature must be by that key and for this repository; without it the "
-    "policy decides, and must ask for a signature. Prints what is verified.",
+    text="With --key, the signature must be by that key and for this repository. Without it, "
+    "the policy applies, which must require a signature.",
     examples="rootless image verify --key cosign.pub registry.example.com/team/app:1",
 )  # fmt: skip
 

@@ -15,15 +15,21 @@ VERB = Verb(
     "[NAME]",
     "List images",
     (
-        flag("-a --all", "also images without a name that others are built on"),
-        flag("-q --quiet", "ids only"),
-        flag("--no-trunc", "do not shorten"),
-        flag("--digests", "also the digests of the manifests"),
+        flag("-a --all", "Show all images, including intermediate ones"),
+        flag("-q --quiet", "Print only image IDs"),
+        flag("--no-trunc", "Do not truncate output"),
+        flag("--digests", "Show digests"),
         several(
-            "-f --filter", "KEY=VALUE", "before, dangling, label, label!, reference, since, until"
+            "-f --filter",
+            "KEY=VALUE",
+            "Filter by before, dangling, label, label!, reference, since or until",
         ),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Repository}}"),
-        flag("-n --noheading", "no line of headings"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Repository}}",
+        ),
+        flag("-n --noheading", "Do not print the table headings"),
     ),
     maximum=1,
     complete=("image",),

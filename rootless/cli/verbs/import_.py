@@ -12,12 +12,18 @@ if TYPE_CHECKING:
 VERB = Verb(
     "import",
     "FILE|- [NAME]",
-    "Make an image of a root file system's tar",
+    "Import a tar archive to create a file system image",
     (
-        several("-c --change", "INSTRUCTION", "a Dockerfile instruction, as in 'CMD [\"sh\"]'"),
-        text("-m --message", "TEXT", "a line for the history"),
-        text("--platform", "OS/ARCH[/VARIANT]", "whose programs they are; this host's otherwise"),
-        flag("-q --quiet", "no progress"),
+        several(
+            "-c --change", "INSTRUCTION", "Apply a Dockerfile instruction, as in 'CMD [\"sh\"]'"
+        ),
+        text("-m --message", "TEXT", "Set the commit message"),
+        text(
+            "--platform",
+            "OS/ARCH[/VARIANT]",
+            "Set the platform of the image (default: this host's)",
+        ),
+        flag("-q --quiet", "Suppress the progress output"),
         POLICY,
     ),
     minimum=1,

@@ -12,8 +12,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "info",
     "",
-    "Show this host and the choices made on it",
-    (text("-f --format", "FORMAT", "json, or a template as {{.Driver}}", complete="json"),),
+    "Display information about the host and the configuration",
+    (
+        text(
+            "-f --format",
+            "FORMAT",
+            "Output format: json, or a Go template as in {{.Driver}}",
+            complete="json",
+        ),
+    ),
     maximum=0,
 )
 

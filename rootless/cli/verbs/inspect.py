@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 VERB = Verb(
     "inspect",
     "NAME...",
-    "Show everything about containers, images or volumes",
+    "Display detailed information on containers, images or volumes",
     (
-        text("-f --format", "FORMAT", "json, or a template as {{.State.Status}}"),
-        text("--type", "TYPE", "container, image or volume; otherwise whichever has the name",
+        text("-f --format", "FORMAT",
+            "Output format: json, or a Go template as in {{.State.Status}}"),
+        text("--type", "TYPE", "Type of the object: container, image or volume (default: any)",
              complete="container image volume"),
-        flag("-s --size", "also SizeRw and SizeRootFs of containers, which takes longer"),
+        flag("-s --size", "Add the total file sizes of containers"),
     ),
     minimum=1,
     complete=("anything",),

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "kill",
     "CONTAINER...",
-    "Send a signal to containers",
+    "Send a signal to one or more running containers",
     (
-        text("-s --signal", "SIGNAL", "a name or a number (KILL)"),
-        flag("-a --all", "all that run"),
+        text("-s --signal", "SIGNAL", "Signal to send (default KILL)"),
+        flag("-a --all", "Signal all running containers"),
     ),
     complete=("running",),
 )

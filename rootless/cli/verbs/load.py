@@ -14,12 +14,13 @@ VERB = Verb(
     "",
     "Load images from an archive",
     (
-        text("-i --input", "FILE", "read this file instead of standard input", complete="file"),
-        flag("-q --quiet", "no progress"),
+        text("-i --input", "FILE", "Read from a file instead of standard input", complete="file"),
+        flag("-q --quiet", "Suppress the progress output"),
         POLICY,
     ),
     maximum=0,
-    text="docker-archive and oci-archive, plain or compressed, and directories with an OCI layout.",
+    text="Reads docker-archive and oci-archive, compressed or not, and directories with an "
+    "OCI layout.",
     examples="rootless load -i image.tar\nssh host docker save debian | rootless load",
 )
 

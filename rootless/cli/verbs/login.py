@@ -17,19 +17,21 @@ VERB = Verb(
     (
         AUTHFILE,
         CERT_DIR,
-        flag("--get-login", "print who is logged in"),
-        text("-p --password", "PASSWORD", "the password; others can see it in the process list"),
-        flag("--password-stdin", "read the password from standard input"),
+        flag("--get-login", "Print the user that is logged in"),
+        text(
+            "-p --password", "PASSWORD", "Password for the registry (visible in the process list)"
+        ),
+        flag("--password-stdin", "Read the password from standard input"),
         TLS,
-        text("-u --username", "NAME", "your name there"),
-        flag("-v --verbose", "say where the password is kept"),
+        text("-u --username", "NAME", "Username for the registry"),
+        flag("-v --verbose", "Print where the credentials are stored"),
     ),
     maximum=1,
     complete=("registry",),
-    text="REGISTRY is a host with an optional port and namespace, docker.io by default. The "
-    "password is tried before it is kept. It is kept in $XDG_RUNTIME_DIR/containers/auth.json, "
-    "or in $REGISTRY_AUTH_FILE or --authfile, or by the program that such a file names; what "
-    "podman, skopeo and docker have stored is used as well.",
+    text="REGISTRY is a host with an optional port and namespace (default docker.io). The "
+    "password is verified and then stored in $XDG_RUNTIME_DIR/containers/auth.json, in "
+    "$REGISTRY_AUTH_FILE or --authfile, or by a credential helper. Credentials stored by "
+    "podman, skopeo and docker are used as well.",
     examples="rootless login quay.io\nrootless login -u ann --password-stdin quay.io <secret",
 )
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "logout",
     "[REGISTRY]",
-    "Forget the password of a registry",
-    (flag("-a --all", "all passwords in the file"), AUTHFILE),
+    "Log out of a registry",
+    (flag("-a --all", "Remove the credentials of all registries"), AUTHFILE),
     maximum=1,
     complete=("registry",),
-    text="REGISTRY is docker.io by default. What docker stored in its own file stays.",
+    text="REGISTRY is docker.io by default. Credentials in docker's own file are not removed.",
     examples="rootless logout quay.io\nrootless logout --all",
 )
 

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 VERB = Verb(
     "logs",
     "CONTAINER",
-    "Show what a container wrote",
+    "Fetch the logs of a container",
     (
-        flag("-f --follow", "go on as it writes"),
-        text("-n --tail", "N", "the last N lines; all for everything"),
-        text("--since", "TIME", "from then on: 10m, 2024-05-01T10:00:00Z, seconds since the epoch"),
-        text("--until", "TIME", "up to then"),
-        flag("-t --timestamps", "each line with its time"),
+        flag("-f --follow", "Follow the log output"),
+        text("-n --tail", "N", "Number of lines to show from the end of the logs (all for all)"),
+        text(
+            "--since",
+            "TIME",
+            "Show logs since a time: 10m, 2024-05-01T10:00:00Z or a UNIX timestamp",
+        ),
+        text("--until", "TIME", "Show logs until a time"),
+        flag("-t --timestamps", "Show timestamps"),
     ),
     minimum=1,
     maximum=1,

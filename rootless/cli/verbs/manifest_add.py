@@ -14,7 +14,7 @@ VERB = Verb(
     "manifest add",
     "LIST IMAGE...",
     "Add images to a manifest list",
-    (flag("--all", "of an index in a registry, every image"), *PLATFORM, *REGISTRY),
+    (flag("--all", "Add all images of the index in the registry"), *PLATFORM, *REGISTRY),
     minimum=2,
     complete=("list", "image"),
     examples="rootless manifest add team/app:1 docker://quay.io/team/app:arm64",

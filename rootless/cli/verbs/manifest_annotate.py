@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 VERB = Verb(
     "manifest annotate",
     "LIST IMAGE",
-    "Change what a manifest list says of an image",
+    "Add or update information about an image of a manifest list",
     PLATFORM,
     minimum=2,
     maximum=2,
     complete=("list", "image"),
-    text="IMAGE is an image of this host that is in the list, or a digest.",
+    text="IMAGE is an image in local storage that is in the list, or a digest.",
     examples="rootless manifest annotate --arch arm64 --variant v8 team/app:1 app:arm64",
 )
 

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 VERB = Verb(
     "manifest create",
     "LIST [IMAGE...]",
-    "Make a manifest list: one name, an image for each platform",
+    "Create a manifest list",
     (
-        flag("--all", "of an index in a registry, every image"),
-        flag("-a --amend", "go on with a list that exists"),
+        flag("--all", "Add all images of the index in the registry"),
+        flag("-a --amend", "Add to an existing manifest list"),
         *REGISTRY,
     ),
     minimum=1,
     complete=("list", "image"),
-    text="IMAGE is an image of this host, or a name in a registry, where it stays until the list "
-    "is pushed.",
+    text="IMAGE is an image in local storage, or a name in a registry, where it remains until "
+    "the list is pushed.",
     examples="rootless manifest create team/app:1 app:amd64 app:arm64\n"
     "rootless manifest push team/app:1 quay.io/team/app:1",
 )

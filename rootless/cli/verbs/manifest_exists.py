@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "manifest exists",
     "LIST",
-    "Tell by the exit status whether there is a manifest list: 0 or 1",
+    "Check whether a manifest list exists",
     minimum=1,
     complete=("list",),
     maximum=1,

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "manifest inspect",
     "NAME",
-    "Show a manifest list, or what a registry has under a name",
-    (text("-f --format", "FORMAT", "json, or a template", complete="json"), *REGISTRY),
+    "Display a manifest list, or a manifest of a registry",
+    (
+        text("-f --format", "FORMAT", "Output format: json, or a Go template", complete="json"),
+        *REGISTRY,
+    ),
     minimum=1,
     maximum=1,
     complete=("image",),

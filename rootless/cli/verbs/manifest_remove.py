@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "manifest remove",
     "LIST IMAGE",
-    "Take an image out of a manifest list",
+    "Remove an image from a manifest list",
     minimum=2,
     maximum=2,
     complete=("list", "image"),
-    text="IMAGE is an image of this host that is in the list, or a digest.",
+    text="IMAGE is an image in local storage that is in the list, or a digest.",
     examples="rootless manifest remove team/app:1 app:arm64",
 )
 

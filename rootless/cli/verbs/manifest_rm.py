@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "manifest rm",
     "LIST...",
-    "Remove manifest lists; their images stay",
+    "Remove manifest lists without removing their images",
     minimum=1,
     complete=("list",),
     examples="rootless manifest rm team/app:1",

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 VERB = Verb(
     "pause",
     "CONTAINER...",
-    "Freeze containers",
-    (flag("-a --all", "all that run"),),
+    "Pause all processes of one or more containers",
+    (flag("-a --all", "Pause all running containers"),),
     complete=("running",),
 )
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "port",
     "CONTAINER [PORT[/PROTOCOL]]",
-    "List the published ports of a container",
+    "List the port mappings of a container",
     minimum=1,
     maximum=2,
     complete=("container", ""),

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 VERB = Verb(
     "prune",
     "",
-    "Remove stopped containers and unused images",
+    "Remove unused data",
     (
-        flag("-a --all", "also images that have a name and no container"),
-        flag("--volumes", "also anonymous volumes that no container uses"),
-        flag("-f --force", "do not ask"),
-        several("--filter", "KEY=VALUE", "only what passes: until, label, label!"),
+        flag("-a --all", "Remove all unused images, not just dangling ones"),
+        flag("--volumes", "Prune anonymous volumes"),
+        flag("-f --force", "Do not prompt for confirmation"),
+        several("--filter", "KEY=VALUE", "Filter by until, label or label!"),
     ),
     maximum=0,
-    text="Also what killed commands left, and beginnings of images that were never fetched whole. "
-    "Nothing that a container or a command at work needs is touched.",
+    text="Removes stopped containers, dangling images, leftovers of interrupted commands and "
+    "incomplete downloads. Nothing that a container or a running command uses is removed.",
     examples="rootless system prune -a --volumes\nrootless system prune -f --filter until=24h",
 )
 

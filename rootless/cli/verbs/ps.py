@@ -15,17 +15,18 @@ VERB = Verb(
     "",
     "List containers",
     (
-        flag("-a --all", "also those that do not run"),
-        flag("-q --quiet", "ids only"),
-        number("-n --last", "N", "the newest N, running or not"),
-        flag("-l --latest", "the newest one, running or not"),
-        flag("-s --size", "what each wrote, and with its image's files, on the disk"),
-        flag("--no-trunc", "do not shorten"),
+        flag("-a --all", "Show all containers (default: only running ones)"),
+        flag("-q --quiet", "Print only container IDs"),
+        number("-n --last", "N", "Show the N last created containers, in all states"),
+        flag("-l --latest", "Show the latest created container, in all states"),
+        flag("-s --size", "Display total file sizes"),
+        flag("--no-trunc", "Do not truncate output"),
         several("-f --filter", "KEY=VALUE",
-                "id, name, label, status, health, ancestor, before, since, exited, volume, "
-                "network, until"),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Names}}"),
-        flag("--noheading", "no line of headings"),
+                "Filter by id, name, label, status, health, ancestor, before, since, "
+                "exited, volume, network or until"),
+        text("--format", "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Names}}"),
+        flag("--noheading", "Do not print the table headings"),
     ),
     maximum=0,
     examples="rootless ps -a --filter status=exited\n"

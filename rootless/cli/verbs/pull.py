@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 VERB = Verb(
     "pull",
     "IMAGE...",
-    "Fetch an image",
+    "Pull images from a registry",
     (
-        flag("-a --all-tags", "every tag that the registry has for IMAGE"),
-        flag("-q --quiet", "print the id only"),
-        flag("--lazy", "leave layers away that can be read where they are; see `run --lazy`"),
-        text("--platform", "OS/ARCH[/VARIANT]", "which of an image's platforms"),
+        flag("-a --all-tags", "Pull all tagged images of the repository"),
+        flag("-q --quiet", "Print only the image ID"),
+        flag("--lazy", "Skip layers that can be read from the registry on demand; see run --lazy"),
+        text("--platform", "OS/ARCH[/VARIANT]", "Select the platform of the image"),
         *TRUST,
         *REGISTRY,
     ),
     minimum=1,
     complete=("image",),
-    text="IMAGE is a name of a registry (docker.io/library by default), docker://NAME, "
-    "oci:DIRECTORY[:TAG], oci-archive:FILE, docker-archive:FILE or dir:DIRECTORY. What was "
-    "interrupted goes on where it stopped. Of layers in the formats zstd:chunked and eStargz only "
-    "those files are fetched that no unpacked layer has.",
+    text="IMAGE is a name in a registry (default docker.io/library), docker://NAME, "
+    "oci:DIRECTORY[:TAG], oci-archive:FILE, docker-archive:FILE or dir:DIRECTORY. An "
+    "interrupted pull is resumed. Of layers in the formats zstd:chunked and eStargz, "
+    "only files that no other layer has are downloaded.",
     examples="rootless pull debian:bookworm-slim\nrootless pull localhost:5000/mine\n"
     "rootless pull oci:./layout:tag",
 )

@@ -12,28 +12,29 @@ if TYPE_CHECKING:
 VERB = Verb(
     "push",
     "IMAGE [TARGET]",
-    "Send an image to a registry",
+    "Push an image to a registry",
     (
-        flag("-a --all-tags", "every tag of the repository IMAGE"),
-        flag("--all", "of a manifest list its images as well, as it is always done"),
-        text("--chunk-size", "BYTES", "send blobs in chunks of this size, as 16m"),
-        text("--compression-format", "FORMAT", "the form of all layers",
+        flag("-a --all-tags", "Push all tags of the repository"),
+        flag("--all", "Push the images of a manifest list as well (always done)"),
+        text("--chunk-size", "BYTES", "Upload blobs in chunks of this size, as in 16m"),
+        text("--compression-format", "FORMAT",
+            "Compression of the layers: gzip, zstd, zstd:chunked or none",
              complete="gzip zstd zstd:chunked none"),
-        number("--compression-level", "N", "how hard to compress: 1 to 9 (gzip), 1 to 22 (zstd)"),
-        text("--digestfile", "FILE", "write the digest of what was pushed to FILE",
+        number("--compression-level", "N", "Compression level: 1 to 9 (gzip), 1 to 22 (zstd)"),
+        text("--digestfile", "FILE", "Write the digest of the pushed image to a file",
              complete="file"),
-        text("-f --format", "FORMAT", "media types: oci, or v2s2 (docker's)",
+        text("-f --format", "FORMAT", "Manifest type: oci or v2s2",
              complete="oci v2s2"),
-        flag("-q --quiet", "print the name only"),
+        flag("-q --quiet", "Print only the image name"),
         *REGISTRY,
     ),
     minimum=1,
     maximum=2,
     complete=("image",),
-    text="TARGET is a name in a registry, by default IMAGE itself; or docker://NAME, "
-    "oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIRECTORY. "
-    "Blobs that the registry has are not sent; those that it has in another repository are "
-    "mounted from there.",
+    text="TARGET is a name in a registry (default: IMAGE itself), docker://NAME, "
+    "oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] or "
+    "dir:DIRECTORY. Blobs that the registry already has are not uploaded; blobs of its "
+    "other repositories are mounted.",
     examples="rootless push mine:1.0 registry.example/team/mine:1.0\n"
     "rootless push --digestfile digest localhost:5000/mine",
 )  # fmt: skip

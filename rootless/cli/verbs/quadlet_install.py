@@ -8,18 +8,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
 
-RELOAD = text("--reload-systemd", "BOOL", "let systemd read its units anew (true)")
+RELOAD = text("--reload-systemd", "BOOL", "Reload systemd (default true)")
 
 VERB = Verb(
     "quadlet install",
     "FILE|DIRECTORY [FILE...]",
     "Install unit files (.container, .volume, .image, ...)",
-    (flag("-r --replace", "overwrite files of the same names"), RELOAD),
+    (flag("-r --replace", "Replace existing files of the same name"), RELOAD),
     minimum=1,
     complete=("file",),
-    text="They are copied to ~/.config/rootless/units.  A directory, or a unit file with files of "
-    "other kinds after it, is an application and will be removed as a whole.  A file with a "
-    "mistake is not installed.",
+    text="Unit files are copied to ~/.config/rootless/units. A directory, or a unit file "
+    "followed by files of other kinds, is an application and is removed as a whole. A "
+    "file with an error is not installed.",
     examples="rootless quadlet install web.container web.socket\n"
     "systemctl --user start web.service",
 )

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 VERB = Verb(
     "quadlet keys",
     "[SECTION]",
-    "List the keys of unit files and what they mean",
-    (text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Key}}"),),
+    "List the keys of unit files",
+    (
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Key}}",
+        ),
+    ),
     maximum=1,
     complete=("Container Volume Image Quadlet",),
     examples="rootless quadlet keys container",

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "quadlet list",
     "",
-    "List unit files and the state of their services",
+    "List the installed unit files",
     (
-        several("-f --filter", "KEY=VALUE", "name=PATTERN or status=STATUS"),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Name}}"),
-        flag("-n --noheading", "no line of titles"),
+        several("-f --filter", "KEY=VALUE", "Filter by name=PATTERN or status=STATUS"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Name}}",
+        ),
+        flag("-n --noheading", "Do not print the table headings"),
     ),
     maximum=0,
     examples="rootless quadlet list\nrootless quadlet list --filter 'name=web*' --format json",

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 VERB = Verb(
     "quadlet print",
     "NAME",
-    "Show a unit file with its drop-ins",
+    "Print a unit file with its drop-ins",
     (),
     minimum=1,
     maximum=1,
     complete=("quadlet",),
-    text="What systemd gets is shown by: systemctl --user cat SERVICE",
+    text="To see the generated service: systemctl --user cat SERVICE",
 )
 
 

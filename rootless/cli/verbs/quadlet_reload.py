@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "quadlet reload",
     "",
-    "Let systemd know of unit files that were changed by hand",
+    "Reload systemd after a manual change of unit files",
     (),
     maximum=0,
-    text="Where rootless-generator is installed for all users this is systemctl --user "
-    "daemon-reload; elsewhere units are written to ~/.config/systemd/user first.",
+    text="If rootless-generator is installed for all users, this is the same as systemctl "
+    "--user daemon-reload; otherwise units are generated in ~/.config/systemd/user first.",
 )
 
 

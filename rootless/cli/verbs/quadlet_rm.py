@@ -14,14 +14,14 @@ VERB = Verb(
     "NAME...",
     "Remove unit files",
     (
-        flag("-a --all", "all that are yours"),
-        flag("-f --force", "stop their services first"),
-        flag("-i --ignore", "no error for a file that does not exist"),
+        flag("-a --all", "Remove all unit files of the user"),
+        flag("-f --force", "Stop running services first"),
+        flag("-i --ignore", "Ignore files that do not exist"),
         RELOAD,
     ),
     complete=("quadlet",),
-    text="NAME is that of a file, of its service or of an application.  Volumes that services made "
-    "stay.",
+    text="NAME is the name of a file, of its service or of an application. Volumes created by "
+    "the services are not removed.",
 )
 
 

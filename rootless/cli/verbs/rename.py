@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "rename",
     "CONTAINER NAME",
-    "Give a container another name",
+    "Rename a container",
     minimum=2,
     maximum=2,
     complete=("container", ""),

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "restart",
     "CONTAINER...",
-    "Stop and start containers",
+    "Restart one or more containers",
     (
-        number("-t --time --timeout", "SECONDS", "how long to wait before killing", dest="time"),
-        flag("-a --all", "all that run"),
+        number(
+            "-t --time --timeout",
+            "SECONDS",
+            "Seconds to wait before killing the container",
+            dest="time",
+        ),
+        flag("-a --all", "Restart all running containers"),
     ),
     complete=("container",),
 )

@@ -11,13 +11,17 @@ if TYPE_CHECKING:
 VERB = Verb(
     "rm",
     "CONTAINER...",
-    "Remove containers",
+    "Remove one or more containers",
     (
-        flag("-f --force", "also if it runs; no error if it does not exist"),
-        flag("-v --volumes", "with its anonymous volumes"),
-        flag("-a --all", "all containers"),
-        flag("-i --ignore", "no error for a container that does not exist"),
-        number("-t --time", "SECONDS", "with --force: how long it may take to end by itself (0)"),
+        flag("-f --force", "Force the removal of running containers; ignore missing ones"),
+        flag("-v --volumes", "Remove anonymous volumes associated with the container"),
+        flag("-a --all", "Remove all containers"),
+        flag("-i --ignore", "Ignore containers that do not exist"),
+        number(
+            "-t --time",
+            "SECONDS",
+            "Seconds to wait with --force before killing the container (default 0)",
+        ),
     ),
     complete=("container",),
 )

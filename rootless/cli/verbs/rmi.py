@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "rmi",
     "IMAGE...",
-    "Remove images",
+    "Remove one or more images",
     (
-        flag("-f --force", "also with containers, which are removed; no error if there is none"),
-        flag("-a --all", "all images"),
-        flag("-i --ignore", "no error for an image that does not exist"),
+        flag("-f --force", "Remove containers that use the image as well; ignore missing images"),
+        flag("-a --all", "Remove all images"),
+        flag("-i --ignore", "Ignore images that do not exist"),
     ),
     complete=("image",),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rootless.cli.verbs._container_options import OPTIONS
+from rootless.cli.verbs._container_options import sections
 from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
@@ -15,25 +15,28 @@ if TYPE_CHECKING:
 VERB = Verb(
     "run",
     "IMAGE [COMMAND [ARGUMENT...]]",
-    "Make a container and run a command in it",
-    (
-        *OPTIONS,
-        flag("-d --detach", "return at once, and print the id"),
-        several(
-            "-a --attach",
-            "STREAM",
-            "connect to stdin, stdout or stderr only",
-            complete="stdin stdout stderr",
+    "Create a container and run a command in it",
+    sections=sections(
+        basic=(
+            flag("-d --detach", "Run the container in the background and print its ID"),
+            several(
+                "-a --attach",
+                "STREAM",
+                "Attach to stdin, stdout or stderr",
+                complete="stdin stdout stderr",
+            ),
+            flag("-q --quiet", "Suppress the pull output"),
         ),
-        text("--sig-proxy", "BOOL", "pass signals on to the container (true)"),
-        flag("--dry-run", "print the launch plan instead of carrying it out"),
-        flag("-q --quiet", "say nothing about fetching the image"),
+        advanced=(
+            text("--sig-proxy", "BOOL", "Proxy received signals to the process (default true)"),
+            flag("--dry-run", "Print the launch plan without running anything"),
+        ),
     ),
     minimum=1,
     stop_early=True,
     complete=("image", ""),
-    text="The exit status is the command's own; 125 if rootless failed, 126 if the command cannot "
-    "be executed, 127 if it does not exist, 128+n if signal n ended it.",
+    text="The exit status is that of the command; 125 if rootless fails, 126 if the command "
+    "cannot be executed, 127 if it is not found, 128+n if it is killed by signal n.",
     examples="rootless run --rm -it debian\n"
     'rootless run --rm -v "$PWD":/work -w /work debian make\n'
     "rootless run -d --name web -p 8080:80 nginx",

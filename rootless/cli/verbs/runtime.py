@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "runtime",
     "[OPTION...] VERB ...",
-    "An OCI runtime that needs no root, as a command of its own",
+    "Run an OCI runtime that needs no root",
     stop_early=True,
-    text="For other engines and batch systems; the same as the command rootless-runtime, whose "
-    "--help lists its verbs.",
+    text="For other container engines and batch systems. `rootless-runtime --help` lists its "
+    "commands.",
 )
 
 

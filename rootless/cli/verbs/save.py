@@ -11,22 +11,24 @@ if TYPE_CHECKING:
 VERB = Verb(
     "save",
     "IMAGE...",
-    "Write images to an archive",
+    "Save one or more images to an archive",
     (
-        text("-o --output", "FILE", "write there instead of standard output", complete="file"),
+        text("-o --output", "FILE", "Write to a file instead of standard output", complete="file"),
         text("--format", "FORMAT",
-             "docker-archive (default), oci-archive, oci-dir, docker-dir or squashfs",
+             "Format of the archive: docker-archive, oci-archive, oci-dir, docker-dir "
+             "or squashfs (default docker-archive)",
              complete="docker-archive oci-archive oci-dir docker-dir squashfs"),
-        flag("--compress", "compress plain layers with gzip (not for docker-archive)"),
-        flag("--uncompressed", "leave plain layers plain, which is the default"),
-        flag("-m --multi-image-archive", "accepted: any number of images can be named anyway"),
-        flag("-q --quiet", "no progress"),
+        flag("--compress", "Compress uncompressed layers with gzip (not for docker-archive)"),
+        flag("--uncompressed", "Leave uncompressed layers uncompressed (default)"),
+        flag("-m --multi-image-archive",
+            "Accepted for compatibility; an archive may hold several images"),
+        flag("-q --quiet", "Suppress the progress output"),
     ),
     minimum=1,
     complete=("image",),
-    text="Images keep their names, those given by id have none. Blobs are written as they are "
-    "kept, so that digests stay the same; the same images give the same bytes. A squashfs "
-    "holds one image, which `run ./FILE` mounts where it lies.",
+    text="Images given by name keep their names, images given by ID have none. Blobs are not "
+    "converted, so digests stay the same, and the same images give the same archive. A "
+    "squashfs holds one image, which `run ./FILE` mounts directly.",
     examples="rootless save -o both.tar debian busybox\n"
     "rootless save --format oci-archive debian | ssh host podman load",
 )  # fmt: skip

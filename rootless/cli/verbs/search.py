@@ -15,11 +15,15 @@ VERB = Verb(
     "TERM",
     "Search registries for images",
     (
-        several("-f --filter", "KEY=VALUE", "is-automated, is-official, stars"),
-        text("--format", "FORMAT", "json, table TEMPLATE, or a template as {{.Name}}"),
-        number("--limit", "N", "at most N images of each registry (25)"),
-        flag("--list-tags", "TERM is a repository: list its tags"),
-        flag("--no-trunc", "do not shorten descriptions"),
+        several("-f --filter", "KEY=VALUE", "Filter by is-automated, is-official or stars"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table TEMPLATE, or a Go template as in {{.Name}}",
+        ),
+        number("--limit", "N", "Maximum number of results of each registry (default 25)"),
+        flag("--list-tags", "List the tags of the repository TERM"),
+        flag("--no-trunc", "Do not truncate output"),
         AUTHFILE,
         CERT_DIR,
         CREDS,
@@ -27,8 +31,8 @@ VERB = Verb(
     ),
     minimum=1,
     maximum=1,
-    text="REGISTRY/TERM asks that registry; a word alone those that registries.conf says, or "
-    "docker.io. A registry without a search gives the names in its catalog.",
+    text="REGISTRY/TERM searches that registry, TERM alone the registries of registries.conf "
+    "or docker.io. If a registry has no search API, its catalog is searched.",
     examples="rootless search --limit 5 debian\nrootless search quay.io/podman\n"
     "rootless search --list-tags quay.io/podman/stable",
 )

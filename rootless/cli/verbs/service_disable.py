@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 VERB = Verb(
     "service disable",
     "NAME...",
-    "Undo rootless service enable",
+    "Disable a service of rootless",
     (),
     minimum=1,
     complete=("auto-update restart",),

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 VERB = Verb(
     "service enable",
     "NAME...",
-    "Let systemd do something for containers at boot or every day",
+    "Enable a service of rootless, at boot or every day",
     (),
     minimum=1,
     complete=("auto-update restart",),
-    text="Units are written to ~/.config/systemd/user.  restart: containers with --restart always "
-    "or unless-stopped start at boot.  auto-update: see rootless auto-update.  Without lingering "
-    "boot is your first login; loginctl enable-linger changes that.",
+    text="Units are written to ~/.config/systemd/user. restart: start containers with "
+    "--restart always or unless-stopped at boot. auto-update: see `rootless "
+    "auto-update`. Without lingering, boot means your first login; loginctl "
+    "enable-linger changes that.",
     examples="rootless service enable restart auto-update",
 )
 

@@ -11,8 +11,14 @@ if TYPE_CHECKING:
 VERB = Verb(
     "service list",
     "",
-    "List what rootless service can enable",
-    (text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Name}}"),),
+    "List the services of rootless",
+    (
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Name}}",
+        ),
+    ),
     maximum=0,
 )
 

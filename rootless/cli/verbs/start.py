@@ -11,18 +11,23 @@ if TYPE_CHECKING:
 VERB = Verb(
     "start",
     "CONTAINER...",
-    "Start containers",
+    "Start one or more stopped containers",
     (
-        flag("--all", "all that do not run, oldest first"),
+        flag("--all", "Start all containers that are not running, oldest first"),
         several(
             "-f --filter",
             "KEY=VALUE",
-            "of all those that pass, as of ps; should-start-on-boot=true: by their restart policy",
+            "Start the containers that match a filter of ps, or "
+            "should-start-on-boot=true (by restart policy)",
         ),
-        flag("-a --attach", "connect to its output, pass signals on, end as it ends"),
-        flag("-i --interactive", "connect to its standard input"),
-        text("--detach-keys", "KEYS", "keys that leave the container running (ctrl-p,ctrl-q)"),
-        text("--sig-proxy", "BOOL", "pass signals on (true)"),
+        flag("-a --attach", "Attach to the container's output and forward signals"),
+        flag("-i --interactive", "Attach the container's standard input"),
+        text(
+            "--detach-keys",
+            "KEYS",
+            "Override the key sequence for detaching (default ctrl-p,ctrl-q)",
+        ),
+        text("--sig-proxy", "BOOL", "Proxy received signals to the process (default true)"),
     ),
     complete=("stopped",),
 )

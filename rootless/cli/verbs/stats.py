@@ -12,18 +12,23 @@ if TYPE_CHECKING:
 VERB = Verb(
     "stats",
     "[CONTAINER...]",
-    "Show what containers use",
+    "Display a live stream of container resource usage statistics",
     (
-        flag("-a --all", "also those that do not run"),
-        flag("--no-stream", "once, and end"),
-        flag("--no-reset", "do not clear the screen between two looks"),
-        flag("--no-trunc", "do not shorten"),
-        number("-i --interval", "SECONDS", "between two looks (1)"),
-        text("--format", "FORMAT", "json, table TEMPLATE, or a template as {{.CPUPerc}}"),
+        flag("-a --all", "Show all containers (default: only running ones)"),
+        flag("--no-stream", "Print the first result only"),
+        flag("--no-reset", "Do not reset the screen between intervals"),
+        flag("--no-trunc", "Do not truncate output"),
+        number("-i --interval", "SECONDS", "Seconds between two reports (default 1)"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table TEMPLATE, or a Go template as in {{.CPUPerc}}",
+        ),
     ),
     complete=("running",),
-    text="Without names: all that run.  Where there is no cgroup the figures come from /proc, are "
-    "marked with *, and do not count processes that have ended.",
+    text="Without CONTAINER, shows all running containers. Where there is no cgroup, the "
+    "values come from /proc, are marked with *, and do not include processes that have "
+    "exited.",
     examples="rootless stats --no-stream\nrootless stats --no-stream --format json web",
 )
 

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 VERB = Verb(
     "stop",
     "CONTAINER...",
-    "Stop containers",
+    "Stop one or more running containers",
     (
-        number("-t --time --timeout", "SECONDS", "how long to wait before killing", dest="time"),
-        text("-s --signal", "SIGNAL", "what is sent first, instead of the container's own"),
-        flag("-a --all", "all that run"),
-        flag("-i --ignore", "no error for a container that does not exist"),
+        number(
+            "-t --time --timeout",
+            "SECONDS",
+            "Seconds to wait before killing the container",
+            dest="time",
+        ),
+        text("-s --signal", "SIGNAL", "Signal to send to the container"),
+        flag("-a --all", "Stop all running containers"),
+        flag("-i --ignore", "Ignore containers that do not exist"),
     ),
     complete=("running",),
 )

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 VERB = Verb(
     "system check",
     "",
-    "Check images, blobs and layers, and mend what is damaged",
+    "Check images, blobs and layers for damage, and repair it",
     (
-        flag("-r --repair", "fetch damaged blobs again, unpack damaged layers again"),
-        flag("-q --quick", "sizes only, no contents"),
-        text("--format", "FORMAT", "json", complete="json"),
+        flag("-r --repair", "Fetch damaged blobs and unpack damaged layers again"),
+        flag("-q --quick", "Check sizes only, not contents"),
+        text("--format", "FORMAT", "Output format: json", complete="json"),
     ),
     maximum=0,
-    text="Every blob is held against its digest, every unpacked layer against its blob: names, "
-    "kinds, owners, sizes, times, contents. The exit status is 125 while something is damaged. "
-    "Nothing that a running container uses is exchanged.",
+    text="Compares every blob with its digest, and every unpacked layer with its blob: names, "
+    "types, owners, sizes, times and contents. Exits with 125 if anything is damaged. "
+    "Files in use by a running container are not replaced.",
     examples="rootless system check\nrootless system check --repair",
 )
 

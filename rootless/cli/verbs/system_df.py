@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 VERB = Verb(
     "system df",
     "",
-    "Show how much room everything takes",
+    "Show disk usage",
     (
-        flag("-v --verbose", "every image, container and volume"),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Size}}"),
+        flag("-v --verbose", "Show detailed information on space usage"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Size}}",
+        ),
     ),
     maximum=0,
-    text="Bytes on the disk: an image takes room as the blobs it came in and as unpacked layers. "
-    "Reclaimable is what `system prune -a --volumes` would free.",
+    text="Sizes are bytes on disk; an image has its blobs and its unpacked layers. "
+    "Reclaimable is the space that `system prune -a --volumes` frees.",
     examples="rootless system df -v\nrootless system df --format '{{.Type}} {{.Reclaimable}}'",
 )
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "system reset",
     "",
-    "Remove everything: containers, images, volumes",
-    (flag("-f --force", "do not ask"),),
+    "Remove all containers, images and volumes",
+    (flag("-f --force", "Do not prompt for confirmation"),),
     maximum=0,
-    text="Running containers are stopped. Settings (config.toml, registries.conf, passwords) stay, "
-    "and so does what somebody else has put into the data directory.",
+    text="Stops running containers. Configuration files (config.toml, registries.conf, "
+    "credentials) and files of others in the data directory are not removed.",
 )
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rootless.cli.words import Call
 
 VERB = Verb(
-    "tag", "IMAGE NAME...", "Give an image a further name", minimum=2, complete=("image", "")
+    "tag", "IMAGE NAME...", "Add additional names to an image", minimum=2, complete=("image", "")
 )
 
 

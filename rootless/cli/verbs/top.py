@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 VERB = Verb(
     "top",
     "CONTAINER [COLUMN,...]",
-    "List the processes of a container",
+    "Display the running processes of a container",
     minimum=1,
     stop_early=True,
     complete=("running", "uid pid ppid c stime tty time cmd"),
-    text="Columns have the names of ps(1), alone or behind -o; -ef and aux choose the usual ones. "
-    "Pids are the host's: the processes are beside yours.",
+    text="Columns have the names of ps(1), alone or after -o; -ef and aux select the usual "
+    "ones. PIDs are those of the host.",
     examples="rootless top web\nrootless top web -eo pid,comm,rss",
 )
 

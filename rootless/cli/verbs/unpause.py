@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 VERB = Verb(
     "unpause",
     "CONTAINER...",
-    "Let frozen containers go on",
-    (flag("-a --all", "all that run"),),
+    "Unpause all processes of one or more containers",
+    (flag("-a --all", "Unpause all paused containers"),),
     complete=("running",),
 )
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "unshare",
     "[COMMAND [ARGUMENT...]]",
-    "Run a command in your user namespace, as its root",
+    "Run a command in the user namespace of containers",
     stop_early=True,
-    text="Files of containers belong to subordinate ids of yours; here they can be looked at and "
-    "removed. Without a command a shell is started.",
+    text="Files of containers belong to your subordinate IDs; in this namespace you can read "
+    "and remove them. Without COMMAND, starts a shell.",
     examples="rootless unshare rm -r left-over\nrootless unshare cat /proc/self/uid_map",
 )
 

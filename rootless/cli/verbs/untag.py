@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "untag",
     "IMAGE [NAME...]",
-    "Take names from an image, which stays",
+    "Remove names from an image without removing the image",
     minimum=1,
     complete=("image",),
-    text="Without a NAME it loses all it has; its id still finds it, until it is pruned.",
+    text="Without NAME, all names are removed; the image is still found by its ID until it is "
+    "pruned.",
     examples="rootless untag debian\nrootless untag 3f4a1b2c mine:1 mine:latest",
 )
 

@@ -13,15 +13,22 @@ if TYPE_CHECKING:
 VERB = Verb(
     "update",
     "CONTAINER...",
-    "Change the limits and health checks of containers",
-    (
-        *LIMITS,
-        text("--restart", "POLICY", "no, on-failure[:N], always or unless-stopped",
-             complete="no on-failure always unless-stopped"),
-        *HEALTH,
+    "Update the configuration of one or more containers",
+    sections=(
+        (
+            "Options",
+            (
+                text("--restart", "POLICY",
+                     "Restart policy: no, on-failure[:N], always or unless-stopped",
+                     complete="no on-failure always unless-stopped"),
+            ),
+        ),
+        ("Resource limit options", LIMITS),
+        ("Health check options", HEALTH),
     ),
     complete=("container",),
-    text="Now, if they run, and for every later start.  What is not named stays as it is.",
+    text="Changes apply at once to running containers, and at every later start. Settings "
+    "that are not given stay unchanged.",
     examples="rootless update -m 1g --cpus 2 web\nrootless update --health-interval 1m web",
 )  # fmt: skip
 

@@ -11,8 +11,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "version",
     "",
-    "Show versions",
-    (text("-f --format", "FORMAT", "json, or a template as {{.Client.Version}}", complete="json"),),
+    "Show the version information",
+    (
+        text(
+            "-f --format",
+            "FORMAT",
+            "Output format: json, or a Go template as in {{.Client.Version}}",
+            complete="json",
+        ),
+    ),
     maximum=0,
 )
 

@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume create",
     "[NAME]",
-    "Make a volume",
+    "Create a volume",
     (
-        several("-l --label", "NAME=VALUE", "a label"),
-        text("-d --driver", "NAME", "local", complete="local"),
+        several("-l --label", "NAME=VALUE", "Set metadata for the volume"),
+        text("-d --driver", "NAME", "Volume driver: local", complete="local"),
         several(
             "-o --opt",
             "NAME=VALUE",
-            "type=tmpfs or none, device=DIRECTORY, o=ro,nosuid",
+            "Set driver options: type=tmpfs or none, device=DIRECTORY, o=ro,nosuid",
         ),
-        flag("--ignore", "a volume of that name that exists is as good"),
+        flag("--ignore", "Do not fail if the volume exists"),
     ),
     maximum=1,
-    text="Without a name it is anonymous, and `volume prune` may remove it.\nA directory of the "
-    "host: -o type=none -o o=bind -o device=/a/directory.\nIn memory, empty in each container: "
-    "-o type=tmpfs -o o=size=64m,mode=0700.\nA new directory for a user of the container: "
-    "-o o=uid=1000,gid=1000.",
+    text="A volume without a name is anonymous, and `volume prune` may remove it.\nA "
+    "directory of the host: -o type=none -o o=bind -o device=/a/directory.\nA tmpfs, "
+    "empty in each container: -o type=tmpfs -o o=size=64m,mode=0700.\nA new directory "
+    "for a user of the container: -o o=uid=1000,gid=1000.",
     examples="rootless volume create --label project=x papers",
 )
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume exists",
     "NAME",
-    "Tell whether a volume is here",
+    "Check whether a volume exists",
     minimum=1,
     maximum=1,
     complete=("volume",),
-    text="0 if it is, 1 if it is not; nothing is printed.",
+    text="Exits with 0 if the volume exists, with 1 if not. Prints nothing.",
     examples="rootless volume exists papers || rootless volume create papers",
 )
 

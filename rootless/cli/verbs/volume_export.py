@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume export",
     "NAME",
-    "Write what is in a volume to a tar archive",
-    (text("-o --output", "FILE", "write here instead of standard output", complete="file"),),
+    "Export the contents of a volume as a tar archive",
+    (text("-o --output", "FILE", "Write to a file instead of standard output", complete="file"),),
     minimum=1,
     maximum=1,
     complete=("volume",),
-    text="Owners are those that a container sees. Stop what writes to the volume first.",
+    text="Owners are the IDs inside a container. Stop programs that write to the volume first.",
     examples="rootless volume export papers -o papers.tar",
 )
 

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume import",
     "NAME [FILE]",
-    "Unpack a tar archive into a volume",
+    "Import the contents of a tar archive into a volume",
     minimum=1,
     maximum=2,
     complete=("volume", "file"),
-    text="From standard input without FILE or with -. What the volume has and the archive has not "
-    "stays.",
+    text="Reads standard input without FILE or with -. Existing files that are not in the "
+    "archive are not removed.",
     examples="rootless volume import papers papers.tar\n"
     "rootless volume export papers | rootless volume import copy -",
 )

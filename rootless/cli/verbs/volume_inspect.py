@@ -11,8 +11,15 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume inspect",
     "NAME...",
-    "Show everything about volumes",
-    (text("-f --format", "FORMAT", "json, or a template as {{.Mountpoint}}", complete="json"),),
+    "Display detailed information on one or more volumes",
+    (
+        text(
+            "-f --format",
+            "FORMAT",
+            "Output format: json, or a Go template as in {{.Mountpoint}}",
+            complete="json",
+        ),
+    ),
     minimum=1,
     complete=("volume",),
 )

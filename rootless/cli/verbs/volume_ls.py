@@ -13,13 +13,17 @@ VERB = Verb(
     "",
     "List volumes",
     (
-        flag("-q --quiet", "names only"),
+        flag("-q --quiet", "Print only volume names"),
         several(
             "-f --filter",
             "KEY=VALUE",
-            "name, label, dangling, anonymous, driver, opt, since, until",
+            "Filter by name, label, dangling, anonymous, driver, opt, since or until",
         ),
-        text("--format", "FORMAT", "json, table, table TEMPLATE, or a template as {{.Name}}"),
+        text(
+            "--format",
+            "FORMAT",
+            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Name}}",
+        ),
     ),
     maximum=0,
 )

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume mount",
     "NAME...",
-    "Print where the files of volumes are",
+    "Print the directories of volumes",
     minimum=1,
     complete=("volume",),
-    text="A volume is a directory here, so there is nothing to mount; `rootless unshare` shows its "
-    "files with the owners that a container sees.",
+    text="A volume is a directory, so nothing needs to be mounted; `rootless unshare` shows "
+    "its files with the owners that a container sees.",
     examples="rootless unshare ls -l $(rootless volume mount papers)",
 )
 

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume prune",
     "",
-    "Remove volumes that no container uses",
+    "Remove unused volumes",
     (
-        flag("-a --all", "also those that were given a name"),
-        flag("-f --force", "do not ask"),
-        several("--filter", "KEY=VALUE", "label, label!, name, until, all=true"),
+        flag("-a --all", "Remove all unused volumes, not just anonymous ones"),
+        flag("-f --force", "Do not prompt for confirmation"),
+        several("--filter", "KEY=VALUE", "Filter by label, label!, name, until or all=true"),
     ),
     maximum=0,
 )

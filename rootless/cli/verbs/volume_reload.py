@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume reload",
     "",
-    "Remove what killed commands have left of volumes",
+    "Remove leftovers of interrupted volume commands",
     maximum=0,
-    text="There are no plugins whose volumes would have to be read anew.",
+    text="There are no volume plugins to reload.",
 )
 
 

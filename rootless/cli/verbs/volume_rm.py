@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume rm",
     "NAME...",
-    "Remove volumes",
+    "Remove one or more volumes",
     (
-        flag("-f --force", "no error for a volume that does not exist"),
-        flag("-a --all", "all volumes"),
+        flag("-f --force", "Ignore volumes that do not exist"),
+        flag("-a --all", "Remove all volumes"),
     ),
     complete=("volume",),
 )

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 VERB = Verb(
     "volume unmount",
     "NAME...",
-    "The opposite of `volume mount`",
+    "Unmount volumes (there is nothing to unmount)",
     minimum=1,
     complete=("volume",),
-    text="Nothing was mounted, so this only looks whether the volumes exist.",
+    text="Only checks that the volumes exist.",
 )
 
 

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 VERB = Verb(
     "wait",
     "CONTAINER...",
-    "Wait until containers end, and print their exit status",
+    "Block until one or more containers stop, then print their exit codes",
     (
         several("--condition", "STATE",
-                "stopped, exited, running, healthy, unhealthy, paused, created, stopping, removed, "
-                "next-exit; one of several suffices (stopped)",
+                "Condition to wait for, given once or several times: stopped, exited, "
+                "running, healthy, unhealthy, paused, created, stopping, removed or next-exit "
+                "(default stopped)",
                 complete="stopped exited running healthy unhealthy paused created stopping "
                 "removed next-exit"),
-        text("-i --interval", "TIME", "between two looks, as in 250ms; or milliseconds"),
-        flag("--ignore", "-1 for a container that does not exist"),
+        text("-i --interval", "TIME",
+            "Time between two checks, as in 250ms (a plain number is milliseconds)"),
+        flag("--ignore", "Print -1 for containers that do not exist"),
     ),
     minimum=1,
     complete=("container",),
