@@ -237,6 +237,14 @@ def read(directory: str, identifier: str) -> Json:
         raise ContainerNotFound(f'no such container: "{identifier[:12]}"') from None
     if found["id"] != identifier:
         raise documents.damaged(path, "it is another container's", remedy(identifier[:12]))
+    # what containers of earlier versions do not say; new values each time, as callers change them
+    for key, value in (
+        ("entrypoint", None), ("hostname", ""), ("annotations", {}), ("networkTarget", ""),
+        ("logOptions", []), ("privileged", False), ("detachKeys", ""), ("user", ""),
+        ("init", False), ("exposed", []), ("seccomp", ""), ("service", None), ("health", None),
+    ):  # fmt: skip
+        found.setdefault(key, value)
+    found["cgroup"].setdefault("parent", "")
     return found
 
 

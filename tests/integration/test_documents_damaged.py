@@ -16,6 +16,8 @@ import mutating
 import pytest
 from conftest import Command, Place
 
+from rootless.engine import record
+
 _CONTAINER = """
 ps -a; ps -a --format json; ps -as; inspect c; port c; logs c; top c; diff c; exec c true
 cp c:/etc/passwd -; stats --no-stream c; wait --condition running c; kill -s CONT c; rename c c
@@ -281,6 +283,19 @@ def test_damaged_volumes_and_images(rootless: Command, busybox_image: str, place
     rootless("rm", "c")
     assert f"Deleted: sha256:{image}" in rootless("rmi", busybox_image).stdout
     assert rootless("images", "--format", "{{.Repository}}").stdout == "second\n"
+
+
+def test_keys_that_an_earlier_version_did_not_write(store: Store) -> None:
+    """What inspect, explain and exec look at may all be missing."""
+    whole = json.loads(store.whole["container.json"])
+    late = [key[:-1] for key in record.SHAPE if key.endswith("?")]
+    data = json.dumps({key: whole[key] for key in whole if key not in late}).encode()
+    found = [
+        ("container.json", data, store.refuses("container.json", data, words))
+        for words in LOOKS["container"]
+        if not words.startswith(("rm", "rename"))
+    ]
+    _tell([one for one in found if one[2]])
 
 
 def test_a_sample_of_damaged_documents(store: Store) -> None:
