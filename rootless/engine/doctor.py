@@ -101,7 +101,7 @@ def _namespaces() -> list[Json]:
     except RootlessError as error:
         remedy = host.namespace_remedy()
         return [_line(name, MISSING, error.message, remedy, required=True)]
-    text = "a namespace with rights of its own can be made"
+    text = "user namespaces can be created"
     return [
         _line(name, FINE, text, required=True),
         _proc(found["proc"]),
@@ -157,7 +157,7 @@ def _host_name(problem: str) -> Json:
         return _line("host name", FINE, "a container has its own")
     return _line(
         "host name", LIMITED,
-        f"cannot be set: {problem}: containers keep the one of here, and --hostname is an error",
+        f"cannot be set: {problem}; containers keep the current one, and --hostname is an error",
         host.NO_FILTER,
     )  # fmt: skip
 
@@ -173,18 +173,21 @@ def _ids() -> list[Json]:
         line = _line("subordinate ids", FINE, f"{count} for {who}")
         if count < subids.USUAL:
             line = _line(
-                "subordinate ids", LIMITED, f"{count} for {who}: images may hold ids up to 65535",
+                "subordinate ids", LIMITED,
+                f"{count} for {who}: images may contain IDs up to 65535",
                 f"as root: {subids.grant(uid)}",
             )  # fmt: skip
     elif helpers.privileged():
-        line = _line("subordinate ids", FINE, "you are root: the ids of this namespace are used")
+        line = _line(
+            "subordinate ids", FINE, "not needed for root: the IDs of this namespace are used"
+        )
     else:
         missing = " and ".join(
             name for name, found in (("/etc/subuid", uids), ("/etc/subgid", gids)) if not found
         )
         line = _line(
             "subordinate ids", LIMITED,
-            f"{missing} has none for {who}: containers have a single id, and no other user in them",
+            f"{missing} has no range for {who}: containers have a single ID and no other users",
             f"as root: {subids.grant(uid)}",
         )  # fmt: skip
     if not (uids and gids) or helpers.privileged():
@@ -206,7 +209,7 @@ def _device(path: str, user: str, module: str, otherwise: str) -> Json:
     except FileNotFoundError:
         text, remedy = f"does not exist: {otherwise}", f"as root: modprobe {module}"
     except PermissionError:
-        text, remedy = f"is closed to you: {otherwise}", f"as root: chmod 666 {path}"
+        text, remedy = f"permission denied: {otherwise}", f"as root: chmod 666 {path}"
     except OSError as error:
         text = f"cannot be opened ({error.strerror}): {otherwise}"
         remedy = f"as root: modprobe {module}"
@@ -239,7 +242,7 @@ def _overlay(engine: Engine) -> Json:
     engine.prepare_data_dir()
     problem = drivers.overlay_obstacle(engine.maps, engine.data_dir)
     if not problem:
-        return _line("overlay", FINE, "the kernel's overlay works in your namespace")
+        return _line("overlay", FINE, "the kernel's overlay file system works in a user namespace")
     missing = drivers.fuse_obstacle()
     if not missing:
         return _line("overlay", LIMITED, f"{problem}: fuse-overlayfs is used, which is slower")
@@ -265,7 +268,7 @@ def _programs() -> list[Json]:
     older = host.current().program("squashfuse")
     if found or not older:
         squashfuse = _line("squashfuse", FINE, found) if found else _line(
-            "squashfuse", LIMITED, "is not installed: images of a single file cannot be run",
+            "squashfuse", LIMITED, "is not installed: single-file images cannot be run",
             "as root: apt-get install squashfuse",
         )  # fmt: skip
     else:
@@ -276,7 +279,7 @@ def _programs() -> list[Json]:
         )  # fmt: skip
     program = host.current().program("mksquashfs")
     mksquashfs = _line("mksquashfs", FINE, program) if program else _line(
-        "mksquashfs", LIMITED, "is not installed: save --format squashfs is refused",
+        "mksquashfs", LIMITED, "is not installed: save --format squashfs does not work",
         "as root: apt-get install squashfs-tools",
     )  # fmt: skip
     library = _line("fuse-python", FINE, "is installed")
@@ -303,7 +306,8 @@ def _home(engine: Engine) -> Json:
     gigabytes = free.f_bavail * free.f_frsize / (1 << 30)
     if kind in _NETWORK:
         return _line(
-            name, LIMITED, f"{path} is on {_NETWORK[kind]}, which refuses other ids and attributes",
+            name, LIMITED,
+            f"{path} is on {_NETWORK[kind]}, which does not support other owners and attributes",
             "export ROOTLESS_DATA_DIR=/local/disk/of/yours/rootless", command=True,
         )  # fmt: skip
     if free.f_flag & os.ST_NOEXEC:
@@ -340,9 +344,9 @@ def _linger() -> Json:
         return _line("linger", FINE, "not needed: systemd does not run here")
     who = about.does_not_linger()
     if not who:
-        return _line("linger", FINE, "on: containers go on when you log out")
+        return _line("linger", FINE, "enabled: containers keep running after you log out")
     return _line(
-        "linger", LIMITED, "off: containers may end when you log out",
+        "linger", LIMITED, "disabled: containers may be killed when you log out",
         f"loginctl enable-linger {who}", command=True,
     )  # fmt: skip
 
@@ -391,9 +395,9 @@ def _directories() -> Json:
 def _ping() -> Json:
     words = _read("/proc/sys/net/ipv4/ping_group_range").split()
     if len(words) == 2 and int(words[0]) <= os.getgid() <= int(words[1]):
-        return _line("ping", FINE, f"groups {words[0]} to {words[1]} may")
+        return _line("ping", FINE, f"allowed for the groups {words[0]} to {words[1]}")
     return _line(
-        "ping", LIMITED, "ping from a container to the outside is refused for your group",
+        "ping", LIMITED, "ping from a container does not work for your group",
         "as root: echo 'net.ipv4.ping_group_range=0 2147483647' >/etc/sysctl.d/80-ping.conf "
         "&& sysctl --system",
     )  # fmt: skip
@@ -402,7 +406,7 @@ def _ping() -> Json:
 def _ports() -> Json:
     first = _read("/proc/sys/net/ipv4/ip_unprivileged_port_start") or "1024"
     if int(first) <= 80:
-        return _line("low ports", FINE, f"from {first} on")
+        return _line("low ports", FINE, f"ports from {first} on can be published")
     return _line(
         "low ports", LIMITED, f"ports below {first} cannot be published: use -p 8080:80",
         "as root: echo net.ipv4.ip_unprivileged_port_start=80 >/etc/sysctl.d/80-ports.conf "

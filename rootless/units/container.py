@@ -54,9 +54,9 @@ OWN = (
     "ReloadCmd", "ReloadSignal", "Rootfs", "SecurityLabelDisable", "ServiceName", "User",
     "VolatileTmp", "Volume",
 )  # fmt: skip
-_SELINUX = "containers have no SELinux label of their own without root"
+_SELINUX = "only root can set the SELinux label of a container"
 LACKING = {
-    "AppArmor": "a profile can be applied by root alone",
+    "AppArmor": "only root can apply a profile",
     "ContainersConfModule": "there is no containers.conf; settings are in rootless/config.toml",
     "HttpProxy": "set the variables with Environment=",
     "IP": "there are no networks of containers yet",
@@ -67,16 +67,16 @@ LACKING = {
     "RemapUid": "use UserNS= or UIDMap=",
     "RemapUidSize": "use UIDMap=",
     "RemapUsers": "use UserNS=",
-    "Retry": "a pull is tried again by itself",
-    "RetryDelay": "a pull is tried again by itself",
+    "Retry": "pulls are retried automatically",
+    "RetryDelay": "pulls are retried automatically",
     "Secret": "there are no secrets yet; mount a file with Volume=",
     "SecurityLabelFileType": _SELINUX,
     "SecurityLabelLevel": _SELINUX,
     "SecurityLabelNested": _SELINUX,
     "SecurityLabelType": _SELINUX,
     "StartWithPod": "there are no pods yet",
-    "SubGIDMap": "subordinate ids of other names cannot be used; use GIDMap=",
-    "SubUIDMap": "subordinate ids of other names cannot be used; use UIDMap=",
+    "SubGIDMap": "only your own subordinate IDs can be used; use GIDMap=",
+    "SubUIDMap": "only your own subordinate IDs can be used; use UIDMap=",
 }
 KEYS = frozenset((*LAST, *EACH, *WORDS, *FLAGS, *SECURITY, *OWN))
 

@@ -7,50 +7,50 @@ from rootless.units import container, others
 _OWN = {
     "AddDevice": "--device; with - in front only if it exists on the host",
     "AutoUpdate": "registry or local: see rootless auto-update",
-    "ContainerName": "--name; systemd-NAME otherwise",
+    "ContainerName": "--name (default systemd-NAME)",
     "EnvironmentFile": "--env-file; relative to the unit file",
-    "Exec": "the command and its arguments, after the image",
-    "GlobalArgs": "words between rootless and run",
+    "Exec": "command and arguments to run in the container",
+    "GlobalArgs": "global options, before run",
     "Group": "--user USER:GROUP, with User=",
     "Image": "the image, or NAME.image",
     "Mount": "--mount; source= may be NAME.volume",
-    "Network": "--network; NAME.container shares that one's",
+    "Network": "--network; NAME.container shares the network of that container",
     "NoNewPrivileges": "--security-opt no-new-privileges",
     "Notify": "yes: --sdnotify container; healthy: --sdnotify healthy; no: --sdnotify conmon",
-    "PodmanArgs": "further words of run, before the image",
-    "ReadOnlyTmpfs": "with ReadOnly=: file systems in memory at /run, /tmp and /var/tmp (yes)",
-    "ReloadCmd": "what systemctl reload runs inside, by exec",
-    "ReloadSignal": "the signal that systemctl reload sends",
+    "PodmanArgs": "additional options of run",
+    "ReadOnlyTmpfs": "with ReadOnly=: mount a tmpfs at /run, /tmp and /var/tmp (default yes)",
+    "ReloadCmd": "command that systemctl reload runs in the container",
+    "ReloadSignal": "signal that systemctl reload sends",
     "Rootfs": "--rootfs, instead of an image",
     "SecurityLabelDisable": "--security-opt label=disable",
-    "ServiceName": "the name of the service, instead of NAME",
+    "ServiceName": "name of the service (default NAME)",
     "User": "--user",
     "VolatileTmp": "--tmpfs /tmp",
     "Volume": "--volume; the source may be NAME.volume, or relative to the unit file",
 }
-_DEFAULTS = {"CgroupsMode": " (split)", "LogDriver": " (journald)"}
+_DEFAULTS = {"CgroupsMode": " (default split)", "LogDriver": " (default journald)"}
 _VOLUME = {
-    "Copy": "yes, as always; Volume=...:nocopy says otherwise",
+    "Copy": "always yes; Volume=...:nocopy disables it",
     "Driver": "local",
-    "GlobalArgs": "words between rootless and volume",
+    "GlobalArgs": "global options, before volume",
     "Label": "--label",
-    "PodmanArgs": "further words of volume create",
-    "ServiceName": "the name of the service, instead of NAME-volume",
-    "VolumeName": "the name of the volume; systemd-NAME otherwise",
+    "PodmanArgs": "additional options of volume create",
+    "ServiceName": "name of the service (default NAME-volume)",
+    "VolumeName": "name of the volume (default systemd-NAME)",
 }
 _IMAGE = {
     "Arch": "--platform OS/ARCH",
-    "AuthFile": "where passwords of registries are",
-    "GlobalArgs": "words between rootless and pull",
-    "Image": "what to fetch",
-    "ImageTag": "the name that Image=NAME.image means, where it differs",
+    "AuthFile": "--authfile",
+    "GlobalArgs": "global options, before pull",
+    "Image": "image to pull",
+    "ImageTag": "name of the image that Image=NAME.image refers to",
     "OS": "--platform",
-    "PodmanArgs": "further words of pull",
-    "ServiceName": "the name of the service, instead of NAME-image",
+    "PodmanArgs": "additional options of pull",
+    "ServiceName": "name of the service (default NAME-image)",
     "TLSVerify": "--tls-verify",
     "Variant": "--platform OS/ARCH/VARIANT",
 }
-_QUADLET = {"DefaultDependencies": "wait for the network first, if the boot does (yes)"}
+_QUADLET = {"DefaultDependencies": "start after the network is online (default yes)"}
 SECTIONS = ("Container", "Volume", "Image", "Quadlet", "Pod", "Network", "Build", "Kube")
 
 
@@ -79,7 +79,7 @@ def _of(section: str) -> dict[str, tuple[str, str]]:
         return _both(_IMAGE, others.IMAGE_LACKING)
     if section == "Quadlet":
         return _both(_QUADLET, {})
-    return {"": (f"the whole file cannot be had: {others.REFUSED[section.lower()]}", "no")}
+    return {"": (f"these files are not supported: {others.REFUSED[section.lower()]}", "no")}
 
 
 def _both(has: dict[str, str], lacks: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -20,32 +20,32 @@ _DIRECTORY = "a volume is a plain directory"
 VOLUME_LACKING = {
     "ContainersConfModule": container.LACKING["ContainersConfModule"],
     "Device": _DIRECTORY,
-    "GID": "its owner is whoever first writes to it; use Volume=...:U",
-    "Group": "its owner is whoever first writes to it; use Volume=...:U",
+    "GID": "the owner is set at the first use; use Volume=...:U",
+    "Group": "the owner is set at the first use; use Volume=...:U",
     "Image": _DIRECTORY,
     "Options": _DIRECTORY,
     "Type": _DIRECTORY,
-    "UID": "its owner is whoever first writes to it; use Volume=...:U",
-    "User": "its owner is whoever first writes to it; use Volume=...:U",
+    "UID": "the owner is set at the first use; use Volume=...:U",
+    "User": "the owner is set at the first use; use Volume=...:U",
 }
 IMAGE = frozenset(
     {"Arch", "AuthFile", "GlobalArgs", "Image", "ImageTag", "OS", "PodmanArgs", "ServiceName",
      "TLSVerify", "Variant"}
 )  # fmt: skip
 IMAGE_LACKING = {
-    "AllTags": "name the tags one by one",
-    "CertDir": "put certificates into containers/certs.d",
+    "AllTags": "give each tag its own unit",
+    "CertDir": "put certificates in containers/certs.d",
     "ContainersConfModule": container.LACKING["ContainersConfModule"],
-    "Creds": "passwords do not belong into a unit; log in with a tool that writes auth.json",
+    "Creds": "a unit file should not hold passwords; use rootless login",
     "DecryptionKey": "encrypted images are not supported",
     "Policy": "use Pull= of the container",
-    "Retry": "a pull is tried again by itself",
-    "RetryDelay": "a pull is tried again by itself",
+    "Retry": "pulls are retried automatically",
+    "RetryDelay": "pulls are retried automatically",
 }
 REFUSED = {
     "pod": "there are no pods yet",
     "network": "there are no networks of containers yet",
-    "kube": "Kubernetes YAML is not understood yet",
+    "kube": "Kubernetes YAML is not supported yet",
     "build": "images cannot be built by units yet",
 }
 

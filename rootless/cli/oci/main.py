@@ -118,7 +118,7 @@ def _run(words: list[str], shared: dict[str, Json]) -> int:
     name, arguments = rest[0], rest[1:]
     verb = VERBS.get(name)
     if verb is None:
-        raise UsageError(f'"{name}" is not a verb of {program}', hint=f"{program} --help")
+        raise UsageError(f'"{name}" is not a command of {program}', hint=f"{program} --help")
     if "--help" in arguments or "-h" in arguments[:1]:
         sys.stdout.write(_help_of(program, name))
         return 0
@@ -154,7 +154,7 @@ def _after_id(
 
 def _help(program: str) -> str:
     summary = "Run an OCI runtime that needs no root."
-    lines = [f"Usage: {program} [OPTION...] VERB ...", "", summary, "", "Verbs:"]
+    lines = [f"Usage: {program} [OPTION...] COMMAND ...", "", summary, "", "Commands:"]
     lines += [f"  {name:10} {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join([*lines, "", "Options:", *_options(GLOBALS), ""])
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 VERB = Verb(
     "runtime",
-    "[OPTION...] VERB ...",
+    "[OPTION...] COMMAND ...",
     "Run an OCI runtime that needs no root",
     stop_early=True,
     text="For other container engines and batch systems. `rootless-runtime --help` lists its "
