@@ -158,8 +158,8 @@ def test_plain_units(rootless: Command, busybox_image: str) -> None:
     start = next(line for line in text.splitlines() if line.startswith("ExecStart="))
     assert start.endswith(
         " run --name job --replace --rm --detach --cgroups split --sdnotify conmon "
-        '--label PODMAN_SYSTEMD_UNIT=%n --env "A=100%% of $$HOME" --volume data:/data '
-        f'--stop-timeout 7 {busybox_image} sh -c "echo $$A; sleep 1000"'
+        '--label PODMAN_SYSTEMD_UNIT=%n --env "A=100%% of $$HOME" --stop-timeout 7 '
+        f'--volume data:/data {busybox_image} sh -c "echo $$A; sleep 1000"'
     )
     found = rootless("generate", "systemd", "--files", "--format", "json", "job").json()
     path = rootless.place.work / f"container-{identifier}.service"
