@@ -179,5 +179,5 @@ def test_a_filter_that_lets_nobody_make_a_namespace(outer: Outer, place: Place, 
     assert done.stdout.startswith("125\n"), done
     hint = "start the outer container with --security-opt seccomp=unconfined"
     assert "error: cannot make a user namespace" in done.stderr and f"hint: {hint}" in done.stderr
-    assert f"-> {hint}\n" in done.stdout
+    assert f"    fix: {hint}\n" in done.stdout
     assert done.stdout.endswith("containers cannot run here\n")
