@@ -36,7 +36,14 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
         "--privileged masks nothing and gives the devices that the user may open",
     ),
     (
-        ("loopback-of-the-host", "loopback-mapped", "loopback-any-address", "abstract-socket"),
+        (
+            "loopback-of-the-host",
+            "loopback-mapped",
+            "loopback-any-address",
+            "abstract-socket",
+            "descriptor-received",
+            "descriptor-kept",
+        ),
         ("run --network host",),
         "--network host is the host's network",
     ),
@@ -44,6 +51,11 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
         ("metadata-of-a-cloud",),
         ("run, beside a cloud",),
         "a container with a network reaches what its host reaches outside of the loopback",
+    ),
+    (
+        ("setuid-for-others",),
+        ("run --userns nomap", "run --userns auto"),
+        "it asks for a data directory that others can pass through",
     ),
     (
         ("stdin-written", "stdout-read", "stdout-cut", "stderr-other-end", "flags-shared"),

@@ -29,7 +29,7 @@
 
 struct told told = {.token = "", .secret = "", .victim = "", .results = "", .readonly = "",
                     .abstract = "", .runtime = "", .prefix = "", .handle = "", .posix = "",
-                    .hosts = "", .caps = -1};
+                    .hosts = "", .caps = -1, .rootfs = ""};
 const char *trying;
 char process_memory[64] = "-";
 static char *found; /* shared with the children */
@@ -164,6 +164,7 @@ static void hear(const char *word)
         {"process", NULL, &told.process},   {"port", NULL, &told.port},
         {"preserved", NULL, &told.preserved}, {"queue", NULL, &told.queue},
         {"caps", NULL, &told.caps},         {"hosts", &told.hosts, NULL},
+        {"pids", NULL, &told.pids},         {"rootfs", &told.rootfs, NULL},
     };
     const char *value = strchr(word, '=');
     for (size_t i = 0; value && i < sizeof keys / sizeof *keys; i++)

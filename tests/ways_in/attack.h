@@ -37,6 +37,8 @@ extern struct told {
     long preserved;       /* how many descriptors from 3 up were given on purpose */
     long queue;           /* the key of a System V segment of the host */
     long caps;            /* capabilities that were asked for, -1: whatever */
+    long pids;            /* how many processes may be there, 0: nobody asked for a limit */
+    const char *rootfs;   /* where the root file system is, "" is / */
     const char *hosts;    /* the host's namespaces: mnt:INODE,net:INODE,... */
 } told;
 

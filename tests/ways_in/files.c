@@ -341,6 +341,27 @@ static enum outcome memory_posix(void)
     return read ? BROKE : HELD;
 }
 
+/* A program that would give whoever starts it the rights of root.  Whose it is on the host, and who
+ * reaches it there, the stage looks at. */
+static enum outcome setuid_at(const char *directory)
+{
+    char path[8200];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/setuid", directory);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    if (fd < 0 || (fchown(fd, 0, 0) < 0 && errno != EPERM) || fchmod(fd, 06755) < 0 ||
+        fstat(fd, &status) < 0) {
+        note("%s: %s", path, strerror(errno));
+        return NOT_APPLICABLE;
+    }
+    close(fd);
+    note("%s: uid %u, mode %o", path, status.st_uid, status.st_mode & 07777);
+    return HELD;
+}
+
+static enum outcome setuid_in_a_volume(void) { return setuid_at(told.results); }
+static enum outcome setuid_for_others(void) { return setuid_at(told.rootfs); }
+
 const struct attempt file_attempts[] = {
     {"file-by-path", file_by_path},
     {"file-written-by-path", file_written_by_path},
@@ -378,5 +399,7 @@ const struct attempt file_attempts[] = {
     {"device-made", device_made},
     {"memory-system-v", memory_system_v},
     {"memory-posix", memory_posix},
+    {"setuid-in-a-volume", setuid_in_a_volume},
+    {"setuid-for-others", setuid_for_others},
     {NULL, NULL},
 };

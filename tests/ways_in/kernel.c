@@ -11,7 +11,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/timex.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 
@@ -78,6 +80,29 @@ static enum outcome time_set(void)
 {
     struct timex wrong = {.modes = ADJ_TICK, .tick = 1};
     return refused(syscall(SYS_adjtimex, &wrong), "adjtimex");
+}
+/* To what it is: whoever may set it loses a microsecond. */
+static enum outcome clock_stepped(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return refused(syscall(SYS_clock_settime, CLOCK_REALTIME, &now), "clock_settime");
+}
+static enum outcome zone_set(void)
+{
+    struct timezone wrong = {.tz_minuteswest = 99999};
+    return refused(syscall(SYS_settimeofday, NULL, &wrong), "settimeofday");
+}
+/* The time namespace is the host's: nobody here may take part in it by right, or move its clocks. */
+static enum outcome time_entered(void)
+{
+    int fd = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+    return refused(fd < 0 ? -1 : setns(fd, 0), "setns of a time namespace");
+}
+static enum outcome time_offsets(void)
+{
+    int fd = open(standin("/proc/self/timens_offsets"), O_WRONLY | O_CLOEXEC);
+    return refused(fd < 0 ? -1 : write(fd, "monotonic 0 0\n", 14), "timens_offsets");
 }
 static enum outcome quota_set(void)
 {
@@ -194,6 +219,34 @@ static enum outcome oom_score_lowered(void)
     return done ? BROKE : HELD;
 }
 
+/* More processes than were allowed, by a few.  They end with this one. */
+static enum outcome processes_without_end(void)
+{
+    enum { MORE = 8, MOST = 200 };
+    pid_t made[MOST];
+    int count = 0, wanted = (int)told.pids + MORE;
+    if (told.pids <= 0 || wanted > MOST) {
+        note("no limit was asked for");
+        return NOT_APPLICABLE;
+    }
+    for (; count < wanted; count++) {
+        made[count] = fork();
+        if (made[count] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            for (;;)
+                pause();
+        }
+        if (made[count] < 0)
+            break;
+    }
+    note("%d processes, then: %s", count, count < wanted ? strerror(errno) : "no end");
+    for (int i = 0; i < count; i++) {
+        kill(made[i], SIGKILL);
+        waitpid(made[i], NULL, 0);
+    }
+    return count < wanted ? HELD : BROKE;
+}
+
 /* ---------------------------------------------------------------- as if nothing protected it */
 
 void pretend_success(void)
@@ -201,6 +254,7 @@ void pretend_success(void)
     static const int calls[] = {
         SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_reboot,
         SYS_swapon, SYS_swapoff, SYS_acct, SYS_clock_adjtime, SYS_adjtimex, SYS_quotactl,
+        SYS_clock_settime, SYS_settimeofday,
 #ifdef SYS_iopl
         SYS_iopl,
 #endif
@@ -255,6 +309,10 @@ const struct attempt kernel_attempts[] = {
     {"accounting", accounted},
     {"clock-set", clock_set},
     {"time-set", time_set},
+    {"clock-stepped", clock_stepped},
+    {"time-zone-set", zone_set},
+    {"time-namespace-entered", time_entered},
+    {"time-offsets-written", time_offsets},
     {"quota-set", quota_set},
     {"io-ports", ports_of_the_machine},
     {"kernel-log-read", kernel_log_read},
@@ -273,5 +331,6 @@ const struct attempt kernel_attempts[] = {
     {"real-time", real_time},
     {"limit-raised", limit_raised},
     {"oom-score-lowered", oom_score_lowered},
+    {"processes-without-end", processes_without_end},
     {NULL, NULL},
 };

@@ -90,20 +90,36 @@ static enum outcome abstract_of_the_engine(void)
     return HELD;
 }
 
-static bool connects(const char *path)
+static int connected(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
-        return false;
+        return -1;
     strcpy(address.sun_path, path);
+    socklen_t length = sizeof address;
+    if (*path == '@') {
+        address.sun_path[0] = 0;
+        length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    }
     for (int kind = SOCK_STREAM; kind <= SOCK_SEQPACKET; kind++) {
         int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
-        bool done = connect(fd, (void *)&address, sizeof address) == 0;
+        if (connect(fd, (void *)&address, length) == 0)
+            return fd;
         close(fd);
-        if (done)
-            return true;
     }
-    return false;
+    return -1;
+}
+
+/* What is done with each socket of the host that is reached, until it says that it has had enough. */
+static bool (*use)(int fd);
+static bool enough;
+
+static bool used(const char *path)
+{
+    int fd = connected(path);
+    enough = fd >= 0 && use(fd);
+    close(fd);
+    return enough;
 }
 
 /* $XDG_RUNTIME_DIR/rootless/c/ID/attach and slirp, and what a test has put beside them. */
@@ -112,7 +128,7 @@ static bool sockets_below(const char *root)
     char path[8300], inner[8700];
     static const char *const names[] = {"attach", "slirp", "notify/notify.sock"};
     snprintf(path, sizeof path, "%s%s/ways-in.sock", root, told.runtime);
-    if (connects(path))
+    if (used(path))
         return true;
     snprintf(path, sizeof path, "%s%s/rootless/c", root, told.runtime);
     DIR *all = opendir(path);
@@ -120,31 +136,97 @@ static bool sockets_below(const char *root)
     for (struct dirent *one; !done && all && (one = readdir(all));)
         for (int i = 0; !done && i < 3; i++) {
             snprintf(inner, sizeof inner, "%s/%s/%s", path, one->d_name, names[i]);
-            done = connects(inner);
+            done = used(inner);
         }
     if (all)
         closedir(all);
     return done;
 }
 
-static bool found_socket;
-
 static bool sockets_of(pid_t pid)
 {
     char root[64];
     snprintf(root, sizeof root, "/proc/%d/root", pid);
-    found_socket = sockets_below(root);
-    return found_socket;
+    return sockets_below(root);
 }
+
+static bool yes(int fd) { return fd >= 0; }
 
 static enum outcome engine_socket(void)
 {
-    found_socket = sockets_below("");
-    if (!found_socket)
+    use = yes;
+    if (!sockets_below(""))
         each_process(sockets_of);
-    if (found_socket)
+    if (enough)
         note("the monitor or slirp4netns answers");
-    return found_socket ? BROKE : HELD;
+    return enough ? BROKE : HELD;
+}
+
+/* Also those that are offered: the one for systemd's words, and names in the network namespace. */
+static bool any_socket(bool (*what)(int fd))
+{
+    char name[200];
+    const char *notify = getenv("NOTIFY_SOCKET");
+    use = what;
+    snprintf(name, sizeof name, "@%s", told.abstract);
+    if (!used(name) && !(notify && used(notify)) && !sockets_below(""))
+        each_process(sockets_of);
+    return enough;
+}
+
+static bool gives_descriptor(int fd)
+{
+    char data[200], control[CMSG_SPACE(sizeof(int))];
+    struct iovec part = {data, sizeof data};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    struct pollfd wait = {fd, POLLIN, 0};
+    int given = -1;
+    if (poll(&wait, 1, 400) != 1 || recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
+        return false;
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head && head->cmsg_type == SCM_RIGHTS)
+        memcpy(&given, CMSG_DATA(head), sizeof given);
+    return gives_token(given);
+}
+
+static enum outcome descriptor_received(void)
+{
+    bool done = any_socket(gives_descriptor);
+    if (done)
+        note("a file of the host came by a socket");
+    return done ? BROKE : HELD;
+}
+
+static int closed_at_once;
+
+/* The other end of a pipe, asked to be kept: whoever takes it holds what is ours. */
+static bool keeps_descriptor(int fd)
+{
+    static char text[] = "FDSTORE=1\nFDNAME=ways-in\nREADY=1\n";
+    union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } control = {0};
+    struct iovec part = {text, sizeof text - 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    control.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+    memcpy(CMSG_DATA(&control.head), ends + 1, sizeof(int));
+    bool sent = sendmsg(fd, &message, MSG_NOSIGNAL) > 0;
+    close(ends[1]);
+    struct pollfd wait = {ends[0], POLLIN, 0};
+    bool kept = sent && poll(&wait, 1, 2000) == 0;
+    closed_at_once += sent && !kept;
+    close(ends[0]);
+    return kept;
+}
+
+static enum outcome descriptor_kept(void)
+{
+    bool done = any_socket(keeps_descriptor);
+    note(done ? "one of ours is kept outside" : "%d arrived and were closed", closed_at_once);
+    return done ? BROKE : HELD;
 }
 
 /* ---------------------------------------------------------------- in the host's network */
@@ -233,6 +315,8 @@ const struct attempt network_attempts[] = {
     {"abstract-socket", abstract_socket},
     {"abstract-of-the-engine", abstract_of_the_engine},
     {"engine-socket", engine_socket},
+    {"descriptor-received", descriptor_received},
+    {"descriptor-kept", descriptor_kept},
     {"packets-of-the-host", packets},
     {"raw-sockets-of-the-host", raw},
     {"low-port-of-the-host", low_port},

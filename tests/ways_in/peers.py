@@ -33,6 +33,7 @@ exec unshare --user --map-user={uid} --map-group={gid} sh -c {script}
 
 def podman(house: House, script: str, stdin: str = "conf", lead: Lead | None = None) -> Told:
     """A script with `p`, led by the stage's caller."""
+    house.stage.rooms = None
     base = house.place.base / "peer"
     base.mkdir(exist_ok=True)
     begin = PODMAN.format(base=base, tar=house.tar)

@@ -6,8 +6,10 @@ Scope: whoever wants a new attempt adds it to the C program, and what it leaves 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import pwd
 import random
 import secrets
 import selectors
@@ -22,9 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import Place
-
-HERE = Path(__file__).parent
-SOURCES = ("attack", "descriptors", "processes", "files", "kernel", "network")
+from ways_in.building import compile_into
 
 # what looks at those who enter, beside the attempts of the program that enters
 ENTERING = ("root", "root-written", "directory", "program", "memory", "traced", "environment",
@@ -46,16 +46,19 @@ Column = dict[str, Cell]
 
 
 def build(scratch: Path) -> Path:
-    """The directory with `attack` and `lead`, made once; some tests start at the same time."""
+    """The directory with `attack` and `lead`, made once; some tests start at the same time.
+
+    $ROOTLESS_TEST_WAYS_IN has them made already, for a machine without a compiler.
+    """
     made = scratch / "ways-in"
     if not (made / "lead").exists():
         part = scratch / f"ways-in-{os.getpid()}"
         part.mkdir()
-        for name, parts in (("attack", SOURCES), ("lead", ("lead",))):
-            words = ["gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", part / name,
-                     *(HERE / f"{one}.c" for one in parts)]  # fmt: skip
-            done = subprocess.run(words, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
+        given = os.environ.get("ROOTLESS_TEST_WAYS_IN")
+        if given:
+            shutil.copytree(given, part, dirs_exist_ok=True)
+        else:
+            compile_into(part)
         part.chmod(0o755)
         part.rename(made)
     return made
@@ -136,6 +139,9 @@ class Stage:
         self.posix = f"ways-in-{self.token[:8]}"
         self.queue = random.randrange(1, 1 << 31)
         self.env = {**place.env, "WAYS_IN_SECRET": self.token}
+        # whose files give the rights of the host's root; where images and containers are
+        self.root = 0
+        self.rooms: Path | None = place.data
         self.process = subprocess.Popen(
             ["ways-in-process", "process", self.hit, str(self.queue), self.posix],
             executable=self.attack_program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -152,6 +158,10 @@ class Stage:
         plain, named = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
         plain.bind("\0" + self.abstract)
         named.bind(str(self.runtime / "ways-in.sock"))
+        # where a service says that it is ready
+        self.notify = self.runtime / "ways-in-notify"
+        self._told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._told.bind(str(self.notify))
         self._ends = socket.socketpair()
         self._listeners = [tcp, plain, named]
         for one in (plain, named):
@@ -160,21 +170,43 @@ class Stage:
         self._thread.start()
 
     def _answer(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            for one in (*self._listeners, self._ends[0]):
+        kept: list[int] = []  # whatever descriptors strangers send
+        with (
+            selectors.DefaultSelector() as selector,
+            contextlib.ExitStack() as talking,
+        ):
+            for one in (*self._listeners, self._told, self._ends[0]):
                 selector.register(one, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select():
-                    if key.fileobj is self._ends[0]:
+                    one = key.fileobj
+                    if one is self._ends[0]:
+                        for fd in kept:
+                            os.close(fd)
                         return
-                    assert isinstance(key.fileobj, socket.socket)
-                    other, _ = key.fileobj.accept()
-                    with other:
-                        other.settimeout(1)
-                        try:
-                            other.sendall(self.token.encode())
-                        except OSError:
-                            pass  # who only tried whether it can connect
+                    assert isinstance(one, socket.socket)
+                    if one in self._listeners:
+                        other, _ = one.accept()
+                        talking.enter_context(other)
+                        self._say(other)
+                        selector.register(other, selectors.EVENT_READ)
+                        continue
+                    with contextlib.suppress(OSError):
+                        if one.family == socket.AF_UNIX:
+                            kept += socket.recv_fds(one, 4096, 8, socket.MSG_CMSG_CLOEXEC)[1]
+                    if one is not self._told:
+                        selector.unregister(one)
+                        one.close()
+
+    def _say(self, other: socket.socket) -> None:
+        other.settimeout(1)
+        with contextlib.suppress(OSError):  # who only tried whether it can connect
+            if other.family == socket.AF_UNIX:
+                with open(self.secret, "rb") as secret:
+                    socket.send_fds(other, [self.token.encode()], [secret.fileno()])
+            else:
+                other.sendall(self.token.encode())
+                other.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """End what runs, and take away what is in the kernel."""
@@ -184,14 +216,16 @@ class Stage:
         self.process.stdout.close()
         self._ends[1].close()
         self._thread.join()
-        for one in (*self._listeners, self._ends[0]):
+        for one in (*self._listeners, self._told, self._ends[0]):
             one.close()
 
     # ------------------------------------------------- one way in
 
     def reset(self) -> None:
         """As if nobody had been here."""
-        (self.results / "out").unlink(missing_ok=True)
+        for name in ("out", "setuid"):
+            (self.results / name).unlink(missing_ok=True)
+        self.root, self.rooms = 0, self.place.data
         self.hit.unlink(missing_ok=True)
         self.victim.write_text("untouched\n")
         self.victim.chmod(0o600)
@@ -318,6 +352,32 @@ class Stage:
             broke("flags-shared", "the caller's descriptor became non-blocking")
         if told.window != (33, 77):
             broke("terminal-settings", f"the caller's terminal is now {told.window}")
+        self._setuid(column, broke)
         if str(self.results) in Path("/proc/self/mountinfo").read_text():
             broke("mount-propagates", "the mount is seen on the host")
         return column
+
+    def _setuid(self, column: Column, broke: Callable[[str, str], None]) -> None:
+        """Whose the programs with set-user-ID bits are on the host, and who could start them."""
+        file = self.results / "setuid"
+        if column["setuid-in-a-volume"].outcome == "held":
+            status = file.stat()
+            if status.st_uid == self.root or status.st_uid not in own_ids():
+                broke("setuid-in-a-volume", f"{status.st_uid}'s, mode {status.st_mode:o}")
+        if column["setuid-for-others"].outcome == "held":
+            rooms = self.rooms
+            if rooms is None:
+                column["setuid-for-others"] = Cell("not applicable", "the bundle is its maker's")
+            elif rooms.stat().st_mode & 0o011:
+                broke("setuid-for-others", f"{rooms} can be entered by others")
+
+
+def own_ids() -> set[int]:
+    """The caller's id and its subordinate ones."""
+    made = {os.getuid()}
+    names = (pwd.getpwuid(os.getuid()).pw_name, str(os.getuid()))
+    for line in Path("/etc/subuid").read_text().splitlines():
+        name, first, count = line.split(":")
+        if name in names:
+            made.update(range(int(first), int(first) + int(count)))
+    return made

@@ -7,6 +7,7 @@ gets a function here.  Scope: starting.  What is tried inside is the C program's
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -27,6 +28,8 @@ class House:
                  ) -> None:  # fmt: skip
         self.stage, self.command, self.oci, self.image, self.tar = stage, command, oci, image, tar
         self.place: Place = command.place
+        # as the engine makes it for a person
+        self.place.data.chmod(0o700)
 
     # ------------------------------------------------- the engine
 
@@ -77,6 +80,7 @@ class House:
                 (path / "rootfs" / name).mkdir()
             made = [*self.oci, "spec", "--rootless"]
             subprocess.run(made, cwd=path, check=True, env=self.place.env)
+        self.stage.rooms = None
         config = json.loads((path / "config.json").read_text())
         # what the peers of Debian know
         config["ociVersion"] = "1.0.2"
@@ -203,6 +207,20 @@ def _run_init(house: House) -> Told:
     return house.run("--init", "-u", "1000:1000", *NET, caps=0)
 
 
+@way("run --ulimit nproc")
+def _run_nproc(house: House) -> Told:
+    return house.run("--ulimit", "nproc=64:64", *NET, pids=64)
+
+
+@way("run --sdnotify container", sample=True)
+def _run_notify(house: House) -> Told:
+    """A service that says itself when it is ready: a socket of the monitor's is inside."""
+    return house.stage.lead(["env", f"NOTIFY_SOCKET={house.stage.notify}", *house.command.words,
+                             "run", "--rm", "--sdnotify", "container", *NET,
+                             *house.stage.mounts(), house.image,
+                             *house.stage.attack(caps=DEFAULT_CAPABILITIES)])  # fmt: skip
+
+
 @way("run --preserve-fds")
 def _run_preserve(house: House) -> Told:
     return house.run("--preserve-fds", "1", *NET, preserved=1)
@@ -235,11 +253,13 @@ def _run_keep_id(house: House) -> Told:
 
 @way("run --userns auto")
 def _run_auto(house: House) -> Told:
+    house.place.data.chmod(0o711)  # which it asks for
     return house.run("--userns", "auto", *NET)
 
 
 @way("run --userns nomap")
 def _run_nomap(house: House) -> Told:
+    house.place.data.chmod(0o711)  # which it asks for
     return house.run("--userns", "nomap", *NET)
 
 
@@ -451,9 +471,11 @@ def _join_both(house: House) -> Told:
 
 def plain(stage: Stage, *, pretend: bool = False) -> Told:
     """No container at all: the program beside the stage, on the host."""
+    stage.rooms = stage.results
     standin = stage.base / "stand-in"
     words = stage.attack(stage.attack_program, results=str(stage.results),
-                         readonly=str(stage.readonly), caps=0,
+                         readonly=str(stage.readonly), caps=0, pids=20,
+                         rootfs=str(stage.results),
                          **({"prefix": str(standin)} if pretend else {}))  # fmt: skip
     if pretend:
         words.append("pretend=1")
@@ -500,7 +522,8 @@ def own_host(stage: Stage, *words: str, look: bool = False) -> Told:
 
 
 def root_of_a_host(stage: Stage) -> Told:
-    """No container, and root's rights over a network and a name."""
+    """No container, and root's rights over a network, a name and what belongs to uid 0."""
+    stage.root = os.getuid()
     return own_host(stage, *stage.attack(
         stage.attack_program, results=str(stage.results), readonly=str(stage.readonly), caps=0,
         port=8080), look=True)  # fmt: skip
@@ -522,5 +545,5 @@ STAND_INS = tuple(
     /proc/irq/default_smp_affinity /proc/sys/fs/binfmt_misc/register /sys/power/state
     /sys/kernel/mm/transparent_hugepage/enabled /sys/devices/system/cpu/cpu1/online
     /sys/kernel/security/apparmor/.load /dev/kmsg /proc/sys/kernel/hostname /dev/tty0 /dev/mem
-    /sys/fs/cgroup/cgroup.procs /proc/self/oom_score_adj""".split()
+    /sys/fs/cgroup/cgroup.procs /proc/self/oom_score_adj /proc/self/timens_offsets""".split()
 )
