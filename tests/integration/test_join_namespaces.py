@@ -55,8 +55,12 @@ class Watch:
         (self.directory / "ask").write_text(word + "\n")
 
     def answer(self) -> str:
-        """What it saw and what worked."""
-        return (self.directory / "answer").read_text()
+        """What it saw and what worked, by now."""
+        stop = self.directory / "ask.stop"
+        stop.touch()
+        answer = (self.directory / "answer").read_text()
+        stop.unlink()
+        return answer
 
     def hold(self) -> Change:
         """The launcher waits before the pivot until the neighbour has looked at everything."""
