@@ -71,7 +71,7 @@ static void got_signal(int number, siginfo_t *info, void *context)
 
 static void take_signals(void)
 {
-    /* SIGTTIN and SIGTTOU stop us in the background: the command goes on until it wants more */
+    /* SIGTTOU stops us in the background: the command goes on until it has written more than fits */
     static const int left[] = {SIGKILL, SIGSTOP, SIGTTIN, SIGTTOU, SIGSEGV, SIGPIPE, SIGTSTP};
     /* no SA_RESTART: somebody else may have read what we were told is there (after SIGTTIN and `fg`, the
      * shell has), and a call that waits for more would not see the command's end */
@@ -89,6 +89,9 @@ static void take_signals(void)
             sigaction(number, &take, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+    /* reading in the background is then an error, which can be waited out (`away`): the signal could stop
+     * us a moment after `fg` had us go on, because the keys of `fg` are what there was to read */
+    signal(SIGTTIN, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -181,11 +184,22 @@ static void close_input(void)
     input.to = -1;
 }
 
+static int away; /* the terminal is another job's */
+
+static int in_background(void)
+{
+    pid_t job = tcgetpgrp(0);
+    return job > 0 && job != getpgrp();
+}
+
 static void read_input(void)
 {
     ssize_t got = read(0, input.data, sizeof input.data);
     input.at = 0;
     input.length = got > 0 ? (size_t)got : 0;
+    away = got < 0 && errno == EIO && in_background();
+    if (away)
+        return;
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         close_input(); /* and it goes on writing */
 }
@@ -249,9 +263,10 @@ int mirror(pid_t child, const int ours[3], int job)
     open_streams(ours);
     take_signals();
     for (;;) {
+        away = away && in_background();
         struct pollfd polled[7] = {
             {over < 0 ? ended : -1, POLLIN, 0},
-            {input.to >= 0 && !input.length ? 0 : -1, POLLIN, 0},
+            {input.to >= 0 && !input.length && !away ? 0 : -1, POLLIN, 0},
             /* without an event asked for it tells that nobody reads any more: then we take no more */
             {input.to, (short)(input.length ? POLLOUT : 0), 0},
         };
@@ -260,7 +275,7 @@ int mirror(pid_t child, const int ours[3], int job)
             polled[4 + 2 * i] = (struct pollfd){output[i].from < 0 ? -1 : output[i].to,
                                                 (short)(output[i].full ? POLLOUT : 0), 0};
         }
-        int events = poll(polled, 7, over < 0 ? -1 : 100);
+        int events = poll(polled, 7, over >= 0 || away ? 100 : -1);
         if (over >= 0 && told_to_end)
             break;
         if (events < 0)

@@ -137,6 +137,12 @@ def states(pattern: bytes) -> list[str]:
     return found
 
 
+def has_the_keys(shell: int) -> bool:
+    """Whether a job of this shell is in the foreground; before that the shell ignores ctrl-Z."""
+    fields = Path("/proc", str(shell), "stat").read_text().rpartition(")")[2].split()
+    return fields[2] != fields[5]
+
+
 @pytest.mark.parametrize("way", ["exec", "exec -i"])
 def test_keys_are_for_the_command(
     rootless: Command, busybox_image: str, interactive: Terminal, way: str
@@ -162,6 +168,7 @@ def test_keys_are_for_the_command(
             interactive.expect("> ")
             interactive.type("fg\n")
             interactive.expect('"$@"')
+        wait_for(lambda: has_the_keys(interactive.process.pid))
 
     interactive.type("\x03")
     interactive.expect("> ")
