@@ -70,6 +70,8 @@ class Hung:
     def __init__(self, runtime: Runtime, verb: str) -> None:  # noqa: F811
         self.fifo = runtime.bundle / "fifo"
         os.mkfifo(self.fifo)
+        # for both, so that what is written waits for a reader
+        self.word = os.open(self.fifo, os.O_RDWR)
         reached = runtime.bundle / "reached"
         script = f"echo >{reached}; read word <{self.fifo}"
         hook = {"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"]}
@@ -83,13 +85,8 @@ class Hung:
             time.sleep(0.01)
 
     def go(self) -> None:
-        """Let the hook end, if it is there."""
-        try:
-            fd = os.open(self.fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return
-        os.write(fd, b"go\n")
-        os.close(fd)
+        """Let the hook end, if it is there, also if it has not come to reading yet."""
+        os.write(self.word, b"go\n")
 
 
 @pytest.mark.parametrize(
