@@ -235,7 +235,12 @@ def _replace(engine: Engine, name: str) -> None:
     from rootless.errors import ContainerNotFound
 
     try:
-        engine.containers.get(name).remove(force=True)
+        # by its name alone: "d" is also the beginning of somebody's id
+        identifier = os.readlink(os.path.join(engine.containers_dir, "names", name))
+    except OSError:
+        return
+    try:
+        engine.containers.get(identifier).remove(force=True)
     except ContainerNotFound:
         pass
 

@@ -434,3 +434,15 @@ def test_a_client_that_its_person_has_stopped_holds_nobody_up(
         rootless("rm", "loud")
     finally:
         client.kill()
+
+
+def test_replace_takes_a_name_for_a_name(rootless: Command, busybox_image: str) -> None:
+    """Also where it is the beginning of another container's id."""
+    create = ("create", "--network", "none", busybox_image, "true")
+    other = rootless(*create).stdout.strip()
+    name = other[:4]
+    words = ("create", "--replace", "--name", name, *create[1:])
+    first = rootless(*words).stdout.strip()
+    second = rootless(*words).stdout.strip()
+    left = rootless("ps", "-aq", "--no-trunc").stdout.split()
+    assert sorted(left) == sorted([other, second]) and first != second
