@@ -71,12 +71,22 @@ static void __attribute__((noreturn)) execute(const struct orders *o, struct pip
     fail(p->ctl[1], ORDER_EXECUTOR, "");
 }
 
+/* The monitor's end, of which every child has a copy: who keeps it waits for ever when the monitor is
+ * killed, because the other end, which it reads, is then never closed. */
+static void leave_to_the_monitor(struct pipes *p)
+{
+    if (p->ctl[0] >= 0)
+        close(p->ctl[0]);
+    p->ctl[0] = -1;
+}
+
 /* Runs in the child.  After the map exists it becomes root of the namespace, because exec takes
  * capabilities from everybody else, and goes on as the launcher. */
 static void child(const struct orders *o, struct pipes *p, int plan)
 {
     char answer;
     int none = -1;
+    leave_to_the_monitor(p);
     hand_over(o, p, &plan, &none);
     if (o->map.given && recv(p->ctl[1], &answer, 1, 0) != 1)
         _exit(125);
@@ -151,6 +161,7 @@ static pid_t clone_nested(const struct orders *o, struct pipes *p, int plan, int
     pid_t between = fork();
     if (between)
         return between;
+    leave_to_the_monitor(p);
     if (unshare(CLONE_NEWUSER) < 0)
         fail(p->ctl[1], ORDER_OUTER, "");
     if (send(p->ctl[1], "O", 1, MSG_NOSIGNAL) != 1 || recv(p->ctl[1], &answer, 1, 0) != 1)

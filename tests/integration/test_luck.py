@@ -97,8 +97,6 @@ def maps_of(pid: int) -> str:
         return "_json"
 
 
-# under load one run in ten leaves a monitor whose container is gone: to be mended, then daily again
-@pytest.mark.long
 def test_an_interrupt_at_any_moment(rootless: Command, busybox_image: str, place: Place) -> None:
     choice = random.Random(13)
     for number in range(12):
