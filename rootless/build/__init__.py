@@ -1,0 +1,1 @@
+"""Building of images: the Dockerfile language, contexts, a graph of operations, an executor."""

@@ -1,0 +1,135 @@
+"""Places in a Dockerfile, and the errors and warnings that point at them.
+
+An error's message is one sentence that begins with `FILE:LINE:`; `report()` adds the line itself
+with a mark under the place.  Scope: pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rootless.errors import RootlessError
+
+_EXCERPT_MAX = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is: lines count from 1; column from 1 on line `first`, 0 for no column."""
+
+    file: str
+    first: int
+    last: int
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.first}"
+
+
+class DockerfileError(RootlessError):
+    """A Dockerfile cannot be understood.
+
+    `place`: where; `text`: the line itself; `width`: how many characters the mark has (0 when there
+    is no column to point at); `sentence`: the message without its place.
+    """
+
+    def __init__(
+        self, sentence: str, place: Place, *, text: str = "", width: int = 0, hint: str = ""
+    ) -> None:
+        super().__init__(f"{place}: {sentence}", hint=hint)
+        self.sentence = sentence
+        self.place = place
+        self.text = text
+        self.width = width
+
+    @property
+    def mark(self) -> str:
+        """The line below the text: `   ^~~~`, or nothing where no column is known."""
+        if not self.place.column:
+            return ""
+        # tabs are kept, so that the mark stands below the place on any terminal
+        before = self.text[: self.place.column - 1]
+        indent = "".join("\t" if ch == "\t" else " " for ch in before)
+        return indent + "^" + "~" * (self.width - 1)
+
+    @property
+    def excerpt(self) -> str:
+        """The line with its number and the mark under the place; empty if there is no line."""
+        if not self.text:
+            return ""
+        number = str(self.place.first)
+        shown = f"{number} | {self.text[:_EXCERPT_MAX]}"
+        mark = self.mark
+        if mark and self.place.column <= _EXCERPT_MAX:
+            shown += f"\n{' ' * len(number)} | {mark[:_EXCERPT_MAX]}"
+        return shown
+
+    def report(self) -> str:
+        """The sentence, the line, the mark and the hint, each on lines of its own."""
+        return "\n".join(part for part in (self.message, self.excerpt, self.hint) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning_:
+    """Something that a rule found.  `rule`: its name as in the reference, `text`: what it found."""
+
+    rule: str
+    text: str
+    place: Place
+    url: str = ""
+    description: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text} (line {self.place.first})"
+
+
+def locate(lines: Sequence[str], first: int, near: str, skip: int = 0) -> tuple[int, int]:
+    """Find `near` in `lines`, of which the first has number `first`: (line, column).
+
+    `skip`: characters of the first line to pass over.  (first, 0) if it is not there, as after
+    an expansion.
+    """
+    if near:
+        for index, text in enumerate(lines):
+            at = text.find(near, skip if index == 0 else 0)
+            if at >= 0:
+                return first + index, at + 1
+    return first, 0
+
+
+def distance(one: str, other: str) -> int:
+    """Count the insertions, deletions and replacements that lead from one word to the other."""
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        above, row[0] = row[0], i
+        for j, right in enumerate(other, 1):
+            above, row[j] = (
+                row[j],
+                min(row[j] + 1, row[j - 1] + 1, above + (left != right)),
+            )
+    return row[-1]
+
+
+def nearest(word: str, options: Iterable[str], *, fold: bool = False) -> str:
+    """Return the option that `word` may have been meant to be, or nothing.
+
+    At most two letters may differ, and fewer than the word has.  `fold`: case is no difference.
+    """
+    if len(word) > 80:
+        return ""
+    wanted = word.lower() if fold else word
+    best, least = "", 3
+    for option in options:
+        if abs(len(option) - len(wanted)) > 2:
+            continue
+        apart = distance(wanted, option.lower() if fold else option)
+        if apart < least and apart < len(wanted):
+            best, least = option, apart
+    return best
+
+
+def did_you_mean(word: str, options: Iterable[str], *, fold: bool = True) -> str:
+    """Return `did you mean X?` for the nearest option, or nothing."""
+    found = nearest(word, options, fold=fold)
+    return f"did you mean {found}?" if found else ""
