@@ -268,7 +268,7 @@ class _Expansion:
         if colon:
             ch = self._next()
         modifier = ":" * colon + ch
-        if ch == _END:
+        if ch == _END or ch in "'\"" or is_space(ch):
             raise self._error("a } is missing")
         if ch not in "+-?#%" or (colon and ch in "#%"):
             raise self._error(

@@ -41,6 +41,7 @@ from rootless.build.dockerfile.mounts import Device, Mount, parse_device, parse_
 from rootless.build.dockerfile.parser import (
     Heredoc,
     Line,
+    inner_line,
     parse,
     parse_heredoc,
     split_spaces,
@@ -79,7 +80,6 @@ __all__ = [
 ]
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.IGNORECASE)
-_ONBUILD = re.compile(r"\s*ONBUILD\s*", re.IGNORECASE)
 NETWORKS = ("default", "none", "host")
 SECURITY = ("sandbox", "insecure")
 _COPY_FLAGS: dict[str, Kind] = {
@@ -124,7 +124,7 @@ def read_trigger(text: str, name: str) -> Instruction:
     lines = parse(text.encode("utf-8", "surrogateescape"), name).lines
     if len(lines) != 1:
         raise lines[1].error("a trigger of ONBUILD is one instruction", near=lines[1].word)
-    _refuse_trigger(lines[0], lines[0])
+    _refuse_trigger(lines[0])
     return read(lines[0])
 
 
@@ -378,31 +378,17 @@ def _onbuild(line: Line) -> Onbuild:
     Flags(line, {})
     if not line.text:
         raise line.error("ONBUILD needs an instruction")
-    trigger = _ONBUILD.sub("", line.original, count=1)
+    inner = inner_line(line)
+    trigger = inner.original
     for document in line.heredocs:
         trigger += "\n" + document.text + document.name
-    inner = parse(
-        (f"# escape={line.escape}\n{trigger}").encode("utf-8", "surrogateescape"), line.place.file
-    ).lines[0]
-    inner = Line(
-        inner.keyword,
-        inner.flags,
-        inner.text,
-        inner.json,
-        inner.heredocs,
-        line.place,
-        inner.original,
-        inner.word,
-        line.escape,
-        line.physical,
-    )
-    _refuse_trigger(line, inner)
+    _refuse_trigger(inner)
     return Onbuild(line, _clean(trigger), read(inner))
 
 
-def _refuse_trigger(line: Line, inner: Line) -> None:
+def _refuse_trigger(inner: Line) -> None:
     if inner.keyword in ("ONBUILD", "FROM", "MAINTAINER"):
-        raise line.error(f"ONBUILD cannot be followed by {inner.keyword}", near=inner.word)
+        raise inner.error(f"ONBUILD cannot be followed by {inner.keyword}", near=inner.word)
 
 
 def _healthcheck(line: Line) -> Healthcheck:

@@ -127,10 +127,9 @@ class Label(Instruction):
 
 @dataclass(frozen=True)
 class Maintainer(Instruction):
-    """`MAINTAINER name`, which a label has replaced."""
+    """`MAINTAINER name`, which a label has replaced.  Variables stay as they are."""
 
     name: str = ""
-    expands: ClassVar[tuple[str, ...]] = ("name",)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from rootless.build.dockerfile import expansion
 from rootless.build.dockerfile.expansion import ExpansionError, is_space
@@ -21,7 +22,7 @@ KEYWORDS = (
     "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 )  # fmt: skip
 DIRECTIVES = ("syntax", "escape", "check")
-JSON_FORMS = frozenset("ADD CMD COPY ENTRYPOINT RUN SHELL VOLUME".split())
+JSON_FORMS = frozenset("ADD CMD COPY ENTRYPOINT HEALTHCHECK RUN SHELL VOLUME".split())
 HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
 
 _SPACES = re.compile(r"[\t\v\f\r ]+")
@@ -80,15 +81,22 @@ class Line:
     physical: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
     gaps: bool = False
+    # characters of the first physical line that belong to ONBUILD
+    offset: int = 0
+
+    def at(self, near: str = "") -> Place:
+        """Return the place of `near` in this instruction; the whole of it if it is not there."""
+        number, column = locate(self.physical, self.place.first, near, self.offset)
+        last = self.place.last if number == self.place.first else number
+        return Place(self.place.file, number, last, column)
 
     def error(self, sentence: str, *, near: str = "", hint: str = "") -> DockerfileError:
         """Make an error at the place of `near` in this instruction, or at its first line."""
-        number, column = locate(self.physical, self.place.first, near)
-        last = self.place.last if number == self.place.first else number
+        place = self.at(near)
         return DockerfileError(
             sentence,
-            Place(self.place.file, number, last, column),
-            text=self.physical[number - self.place.first] if self.physical else self.original,
+            place,
+            text=self.physical[place.first - self.place.first] if self.physical else self.original,
             width=len(near.partition("\n")[0]),
             hint=hint,
         )
@@ -305,8 +313,11 @@ class _Parser:
         joined = "".join(parts)
         if not joined.strip():
             return None
-        keyword, flags, rest = self._split(joined, first)
-        array = self._array(keyword, rest, first)
+
+        def error(sentence: str, near: str, hint: str) -> DockerfileError:
+            return self._error(sentence, first, near, hint)
+
+        keyword, flags, rest, array = _split(joined, error)
         heredocs: tuple[Heredoc, ...] = ()
         if "<<" in joined and array is None and self._may_have_heredocs(keyword, rest):
             heredocs = self._heredocs(joined, first)
@@ -324,45 +335,6 @@ class _Parser:
             comments=comments,
             gaps=gaps,
         )
-
-    def _split(self, joined: str, first: int) -> tuple[str, tuple[str, ...], str]:
-        """Split an instruction: (keyword, flags, arguments)."""
-        word, *others = _SPACES.split(joined.strip(), maxsplit=1)
-        keyword = word.upper()
-        if keyword not in KEYWORDS:
-            raise self._error(
-                f'unknown instruction "{word}"',
-                first,
-                word,
-                did_you_mean(word, KEYWORDS) or _hint_for(word),
-            )
-        flags, rest = split_flags(others[0]) if others else ([], "")
-        return keyword, tuple(flags), rest.strip()
-
-    def _array(self, keyword: str, rest: str, first: int) -> tuple[str, ...] | None:
-        """Read the arguments as a JSON array, where the instruction has this form."""
-        if keyword == "HEALTHCHECK":
-            # the form is that of what follows CMD
-            rest = _after_word(rest)
-        elif keyword not in JSON_FORMS:
-            return None
-        found = read_json(rest)
-        if found is None:
-            return None
-        strings = []
-        for item in found:
-            if not isinstance(item, str):
-                written = json.dumps(item)
-                raise self._error(
-                    f"{keyword}: {written[:40]} in the array is not a string",
-                    first,
-                    written,
-                    "write numbers and words of a JSON array in double quotes",
-                    self.at,
-                )
-            # half a surrogate pair is nothing that can be written anywhere
-            strings.append(item.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-        return tuple(strings)
 
     def _may_have_heredocs(self, keyword: str, rest: str) -> bool:
         if keyword == "ONBUILD":
@@ -404,6 +376,59 @@ class _Parser:
             f"a line with {document.name} alone ends it, without spaces",
             len(self.physical),
         )
+
+
+def _split(
+    joined: str, error: Callable[[str, str, str], DockerfileError]
+) -> tuple[str, tuple[str, ...], str, tuple[str, ...] | None]:
+    """Split an instruction: (keyword, flags, arguments, the array that they are)."""
+    word, *others = _SPACES.split(joined.strip(), maxsplit=1)
+    keyword = word.upper()
+    if keyword not in KEYWORDS:
+        hint = did_you_mean(word, KEYWORDS) or _hint_for(word)
+        raise error(f'unknown instruction "{word}"', word, hint)
+    flags, rest = split_flags(others[0]) if others else ([], "")
+    rest = rest.strip()
+    # of HEALTHCHECK the form is that of what follows CMD
+    found = read_json(_after_word(rest) if keyword == "HEALTHCHECK" else rest)
+    if found is None or keyword not in JSON_FORMS:
+        return keyword, tuple(flags), rest, None
+    strings = []
+    for item in found:
+        if not isinstance(item, str):
+            written = json.dumps(item)
+            raise error(
+                f"{keyword}: {written[:40]} in the array is not a string",
+                written,
+                "write numbers and words of a JSON array in double quotes",
+            )
+        # half a surrogate pair is nothing that can be written anywhere
+        strings.append(item.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return keyword, tuple(flags), rest, tuple(strings)
+
+
+def inner_line(line: Line) -> Line:
+    """Read the instruction that follows ONBUILD.  Raises DockerfileError."""
+    joined = _after_word(line.original)
+    first = line.physical[0]
+    offset = first.find(line.word) + len(line.word)
+
+    def error(sentence: str, near: str, hint: str) -> DockerfileError:
+        return replace(line, offset=offset).error(sentence, near=near, hint=hint)
+
+    keyword, flags, rest, array = _split(joined, error)
+    return replace(
+        line,
+        keyword=keyword,
+        flags=flags,
+        text=rest,
+        json=array,
+        original=joined,
+        word=_SPACES.split(joined, maxsplit=1)[0],
+        comments=(),
+        gaps=False,
+        offset=offset,
+    )
 
 
 def split_flags(text: str) -> tuple[list[str], str]:

@@ -99,29 +99,34 @@ def locate(lines: Sequence[str], first: int, near: str, skip: int = 0) -> tuple[
 
 
 def distance(one: str, other: str) -> int:
-    """Count the insertions, deletions and replacements that lead from one word to the other."""
+    """Count the steps from one word to the other.
+
+    A step inserts, deletes or replaces a letter, or swaps two that stand beside each other.
+    """
+    before: list[int] = []
     row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        above, row[0] = row[0], i
-        for j, right in enumerate(other, 1):
-            above, row[j] = (
-                row[j],
-                min(row[j] + 1, row[j - 1] + 1, above + (left != right)),
-            )
+    for i, left in enumerate(one):
+        following = [i + 1]
+        for j, right in enumerate(other):
+            least = min(row[j + 1] + 1, following[j] + 1, row[j] + (left != right))
+            if i and j and left == other[j - 1] and one[i - 1] == right:
+                least = min(least, before[j - 1] + 1)
+            following.append(least)
+        before, row = row, following
     return row[-1]
 
 
 def nearest(word: str, options: Iterable[str], *, fold: bool = False) -> str:
     """Return the option that `word` may have been meant to be, or nothing.
 
-    At most two letters may differ, and fewer than the word has.  `fold`: case is no difference.
+    At most two steps apart, one for words of up to three letters.  `fold`: case is no difference.
     """
     if len(word) > 80:
         return ""
     wanted = word.lower() if fold else word
-    best, least = "", 3
+    best, least = "", 3 if len(word) > 3 else 2
     for option in options:
-        if abs(len(option) - len(wanted)) > 2:
+        if abs(len(option) - len(wanted)) >= least:
             continue
         apart = distance(wanted, option.lower() if fold else option)
         if apart < least and apart < len(wanted):

@@ -329,9 +329,11 @@ def _checked(
 ) -> Origin:
     origin = _resolve(known, name, stage.platform, contexts)
     if isinstance(origin, ImageOrigin) and name.isascii() and name.isdecimal():
-        count = "one, number 0" if len(known) == 1 else f"{len(known)}, from 0 to {len(known) - 1}"
+        last = len(known) - 1
         raise instruction.line.error(
-            f"{instruction.keyword}: there is no stage {name}", near=name, hint=f"there is {count}"
+            f"{instruction.keyword}: there is no stage {name}",
+            near=name,
+            hint=f"the last has number {last}" if last else "the only one has number 0",
         )
     return origin
 

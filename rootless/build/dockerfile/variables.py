@@ -99,16 +99,24 @@ class Variables:
 
     @property
     def proxies(self) -> dict[str, str]:
-        """Proxies that were passed and not declared: RUN has them, keys and history do not."""
-        return {
-            name: self._passed[name]
-            for name in PROXIES
-            if name in self._passed and name not in self.declared
-        }
+        """Proxies that were passed and not declared: RUN has them, keys and history do not.
+
+        One that was passed in capital or small letters is there in both.
+        """
+        found: dict[str, str] = {}
+        for name in PROXIES:
+            passed = self._passed.get(name, self._passed.get(_other_case(name)))
+            if passed is not None and name not in self.declared:
+                found[name] = passed
+        return found
 
     def copy(self) -> Variables:
         """Return the same variables, for a stage that begins here."""
         return Variables(self._global, self._passed, self.environment, self.declared)
+
+
+def _other_case(name: str) -> str:
+    return name.lower() if name.isupper() else name.upper()
 
 
 def expanded_default(
