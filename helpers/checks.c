@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STILL_STARTING 3 /* exit status: rootless/engine/health.py has the same */
+#define STILL_STARTING 3 /* exit status: rootless/engine/health/config.py has the same */
 
 static char **environment, **command;
 static long long first, interval, due = -1; /* milliseconds; -1: not while one runs, or none at all */

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT (8 << 20) /* rootless/engine/events.py has the same */
+#define LIMIT (8 << 20) /* rootless/engine/events/writer.py has the same */
 
 static int directory = -1;
 static char name[64], *pending;

@@ -74,9 +74,9 @@ def _volumes(engine: Engine) -> Iterable[tuple[str, str]]:
 
 
 def _quadlets(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.engine import quadlets
+    from rootless.engine.systemd import quadlet as systemd_quadlet
 
-    for one in quadlets.installed():
+    for one in systemd_quadlet.installed():
         yield one.name, one.service
 
 

@@ -180,17 +180,17 @@ def perform(
 
 def _defaults(module: ModuleType, options: dict[str, Json]) -> None:
     """The person's own defaults for a verb, from config.toml, where no option was given."""
-    from rootless.engine import settings
+    from rootless.engine.common import config
 
     verb = module.VERB
-    for name, value in settings.of_verb(verb.name).items():
+    for name, value in config.of_verb(verb.name).items():
         option = next((one for one in verb.options if one.dest == name), None)
         if option is None:
             raise UsageError(
-                f"{settings.path()}: rootless {verb.name} has no option {name.replace('_', '-')}"
+                f"{config.path()}: rootless {verb.name} has no option {name.replace('_', '-')}"
             )
         if options[name] == option.unset():
-            options[name] = _configured(option, value, settings.path())
+            options[name] = _configured(option, value, config.path())
     for option in verb.options:
         if option.kind == "flag":
             options[option.dest] = bool(options[option.dest])

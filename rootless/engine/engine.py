@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless import paths
-from rootless.engine.logins import Logins
+from rootless.engine.images.login import Logins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
-    from rootless.engine.containers import Containers
-    from rootless.engine.event_log import Event
-    from rootless.engine.images import Images
-    from rootless.engine.manifest_lists import Manifests
-    from rootless.engine.options import ContainerOptions
-    from rootless.engine.trusting import Demands
-    from rootless.engine.volumes import Volumes
+    from rootless.engine.containers.collection import Containers
+    from rootless.engine.events.reader import Event
+    from rootless.engine.images.collection import Images
+    from rootless.engine.images.manifests import Manifests
+    from rootless.engine.images.trust import Demands
+    from rootless.engine.spec.options import ContainerOptions
+    from rootless.engine.volumes.collection import Volumes
     from rootless.progress import Progress
     from rootless.userns.idmap import IdMaps
 
@@ -46,11 +46,11 @@ class Engine(Logins):
     ) -> None:
         self.data_dir = os.path.abspath(data_dir or paths.data_dir())
         self.containers_dir = os.path.join(self.data_dir, "containers")
-        from rootless.engine import given, settings
+        from rootless.engine.common import arguments, config
 
-        chosen = settings.of_engine()
+        chosen = config.of_engine()
         self.storage_driver = storage_driver or chosen.get("storage_driver")
-        self.storage_options = given.words(
+        self.storage_options = arguments.words(
             "storage_options", storage_options or chosen.get("storage_opt")
         )
         self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
@@ -69,28 +69,28 @@ class Engine(Logins):
     @property
     def containers(self) -> Containers:
         """Containers: run, create, get, list, prune."""
-        from rootless.engine.containers import Containers
+        from rootless.engine.containers.collection import Containers
 
         return Containers(self)
 
     @property
     def images(self) -> Images:
         """Images: pull, load, get, list, tag, remove, prune."""
-        from rootless.engine.images import Images
+        from rootless.engine.images.collection import Images
 
         return Images(self)
 
     @property
     def manifests(self) -> Manifests:
         """Manifest lists: create, add, annotate, push, inspect, remove."""
-        from rootless.engine.manifest_lists import Manifests
+        from rootless.engine.images.manifests import Manifests
 
         return Manifests(self)
 
     @property
     def volumes(self) -> Volumes:
         """Volumes: create, get, list, remove, prune."""
-        from rootless.engine.volumes import Volumes
+        from rootless.engine.volumes.collection import Volumes
 
         return Volumes(self)
 
@@ -142,15 +142,17 @@ class Engine(Logins):
         `kind`: container, image, volume, network, pod, system; `action`: podman's word for it,
         but `die`.  Never raises: what was done is done, whether it could be written down or not.
         """
-        from rootless.engine import events
+        from rootless.engine.events import writer as event_writer
 
-        events.append(self.data_dir, kind, action, identifier, name or identifier, attributes or {})
+        event_writer.append(
+            self.data_dir, kind, action, identifier, name or identifier, attributes or {}
+        )
 
     def container_event(self, action: str, record: Json, **more: str) -> None:
         """As `event`, for the container of this record; `more`: attributes besides its own."""
-        from rootless.engine import events
+        from rootless.engine.events import writer as event_writer
 
-        attributes = events.of_container(record, **more)
+        attributes = event_writer.of_container(record, **more)
         self.event("container", action, record["id"], record["name"], attributes)
 
     def events(
@@ -160,14 +162,15 @@ class Engine(Logins):
         filters: Mapping[str, str | list[str]] | None = None,
         stream: bool = True,
     ) -> Iterator[Event]:
-        """What happens, as it happens; see rootless.engine.event_log.read."""
-        from rootless.engine import event_log, given
+        """What happens, as it happens; see rootless.engine.events.reader.read."""
+        from rootless.engine.common import arguments
+        from rootless.engine.events import reader as event_reader
 
-        return event_log.read(
+        return event_reader.read(
             self.data_dir,
             since=since,
             until=until,
-            filters=given.filters(filters),
+            filters=arguments.filters(filters),
             stream=stream,
         )
 
@@ -184,39 +187,39 @@ class Engine(Logins):
 
     def dry_run(self, options: ContainerOptions) -> str:
         """What `run` would do: the launch plan and the monitor's orders, for a person to read."""
-        from rootless.engine import dry
+        from rootless.engine.containers import dry_run as container_dry_run
 
-        return dry.describe(self, options)
+        return container_dry_run.describe(self, options)
 
     def info(self) -> Json:
         """The host and the choices made on it."""
-        from rootless.engine import about
+        from rootless.engine.system import info as system_info
 
-        return about.info(self)
+        return system_info.info(self)
 
     def version(self) -> Json:
         """Versions of this program and of the programs it uses."""
-        from rootless.engine import about
+        from rootless.engine.system import info as system_info
 
-        return about.version()
+        return system_info.version()
 
     def df(self) -> Json:
         """How much room everything takes: the shape of docker's API; see engine.system.df."""
-        from rootless.engine import system
+        from rootless.engine.system import df as system_df
 
-        return system.df(self)
+        return system_df.df(self)
 
     def doctor(self) -> list[Json]:
         """Every precondition of this host, tried."""
-        from rootless.engine import doctor
+        from rootless.engine.system import doctor as system_doctor
 
-        return doctor.checks(self)
+        return system_doctor.checks(self)
 
     def unshare(self, command: list[str] | str) -> None:
         """Replace this process by a command (or the shell) as root of the user namespace."""
-        from rootless.engine import about
+        from rootless.engine.system import info as system_info
 
-        about.unshare(self, command)
+        system_info.unshare(self, command)
 
 
 def _first_time(key: str) -> bool:

@@ -15,7 +15,8 @@ from conftest import Command
 from integration.registry import Registry
 
 import rootless as library
-from rootless.engine import services, updating
+from rootless.engine.systemd import auto_update
+from rootless.engine.systemd import manager as systemd_manager
 
 HEALTH = {
     "health_cmd": "test -e /good", "health_interval": "200ms", "health_retries": 2,
@@ -65,7 +66,7 @@ class Supervisor:
 @pytest.fixture
 def supervisor(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> type[Supervisor]:
     """It, in systemd's place."""
-    monkeypatch.setattr(services, "Services", Supervisor)
+    monkeypatch.setattr(systemd_manager, "Services", Supervisor)
     monkeypatch.setattr(Supervisor, "units", {})
     monkeypatch.setattr(Supervisor, "fails", False)
     return Supervisor
@@ -73,12 +74,14 @@ def supervisor(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> type[Supervis
 
 def results(**words: Any) -> dict[str, str]:
     """What auto_update says of each unit."""
-    return {one.unit: one.updated for one in updating.auto_update(library.Engine(), **words)}
+    return {one.unit: one.updated for one in auto_update.auto_update(library.Engine(), **words)}
 
 
-def outcome(unit: str, **words: Any) -> updating.Update:
+def outcome(unit: str, **words: Any) -> auto_update.Update:
     """What auto_update says of one unit."""
-    return next(one for one in updating.auto_update(library.Engine(), **words) if one.unit == unit)
+    return next(
+        one for one in auto_update.auto_update(library.Engine(), **words) if one.unit == unit
+    )
 
 
 def version(rootless: Command, name: str) -> str:
@@ -112,7 +115,7 @@ def test_there_and_back(
     assert results() == {"a.service": "true", "b.service": "true"}
     assert (version(rootless, "a"), version(rootless, "b")) == ("version-2", "version-2")
     registry.push(sources[3], "there:latest")
-    found = updating.auto_update(library.Engine(), rollback=True)
+    found = auto_update.auto_update(library.Engine(), rollback=True)
     assert {one.unit: one.updated for one in found} == {
         "a.service": "rolled back", "b.service": "false",
     }  # fmt: skip

@@ -110,7 +110,7 @@ def test_cve_2026_46680_a_number_too_large_to_be_one(
         engine()("run", "-d", "--name", "box", "--network", "none", image)
         words = ["exec", "-u", large, "box", "id", "-u"]
     assert f'"{large}" is no id of a user' in engine()(*words, code=125).stderr
-    by_name = Change("rootless/engine/accounts.py", "row[2 if user.isdigit() else 0] == user",
+    by_name = Change("rootless/engine/spec/user.py", "row[2 if user.isdigit() else 0] == user",
                      "user in (row[0], row[2])")  # fmt: skip
     assert engine(by_name)(*words).stdout == "0\n"
 
@@ -177,7 +177,11 @@ def test_cve_2026_57231_variables_of_the_host(
     shown = engine()(*words, env={"SECRET": "of the host"}).stdout
     assert "of the host" not in shown
     assert "A=1\n" in shown
-    trusting = Change("rootless/engine/spec.py", "variables.of_image(", "variables.assign(")
+    trusting = Change(
+        "rootless/engine/spec/oci_config.py",
+        "common_environment.of_image(",
+        "common_environment.assign(",
+    )
     assert "SECRET=of the host\n" in engine(trusting)(*words, env={"SECRET": "of the host"}).stdout
     # who calls may pass it on
     given = engine()(*words[:-1], "-e", "SECRET", name, env={"SECRET": "of the host"}).stdout

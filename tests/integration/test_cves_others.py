@@ -30,7 +30,7 @@ def test_cve_2016_3697_a_number_that_is_a_name(
     (rootfs_of / "etc/passwd").write_text("1000:x:0:0::/:/bin/sh\n")
     words = ["run", "--rm", "--network", "none", "-u", "1000", "--rootfs", rootfs_of, "id", "-u"]
     assert engine()(*words).stdout == "1000\n"
-    by_name = Change("rootless/engine/accounts.py", "row[2 if user.isdigit() else 0] == user",
+    by_name = Change("rootless/engine/spec/user.py", "row[2 if user.isdigit() else 0] == user",
                      "user in (row[0], row[2])")  # fmt: skip
     assert engine(by_name)(*words).stdout == "0\n"
 

@@ -209,7 +209,7 @@ def test_cve_2022_the_first_group_can_be_shed(
         assert said == "deny\n"
         return
     assert groups() == ["1000"]
-    shed = Change("rootless/engine/accounts.py", "[gid, *found_groups]", "found_groups")
+    shed = Change("rootless/engine/spec/user.py", "[gid, *found_groups]", "found_groups")
     assert groups(shed) == []
 
 
@@ -217,7 +217,7 @@ def test_cve_2024_40635_a_number_that_wraps_to_root(engine: Engine, busybox_imag
     words = ["run", "--rm", "-u", "4294967296", busybox_image, "id", "-u"]
     assert "4294967296" in engine()(*words, code=125).stderr
     unchecked = Change(
-        "rootless/engine/accounts.py", "if not 0 <= number < (1 << 32) - 1:", "if number < 0:"
+        "rootless/engine/spec/user.py", "if not 0 <= number < (1 << 32) - 1:", "if number < 0:"
     )
     assert engine(unchecked)(*words).stdout == "0\n"
 

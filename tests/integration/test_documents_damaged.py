@@ -16,7 +16,7 @@ import mutating
 import pytest
 from conftest import Command, Place
 
-from rootless.engine import record
+from rootless.engine.containers import record
 
 _CONTAINER = """
 ps -a; ps -a --format json; ps -as; inspect c; port c; logs c; top c; diff c; exec c true

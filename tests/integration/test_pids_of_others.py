@@ -21,13 +21,15 @@ def test_cp_reaches_no_files_of_another(
     rootless("exec", second, "sh", "-c", "echo of another >/tmp/note")
     pid = rootless("inspect", "--format", "{{.State.Pid}}", second).stdout.strip()
     reused = Change(
-        "rootless/engine/files.py",
+        "rootless/engine/containers/copy.py",
         "    pid, start = container.process()\n",
         f"    pid, start = {pid}, container.process()[1]\n",
     )
     found = engine(reused)("cp", f"{first}:/tmp/note", "-", code=None)
     assert found.code == 125 and not found.out and "has ended" in found.stderr, found
-    believed = Change("rootless/engine/files.py", "state.start_time(pid) == start", "True")
+    believed = Change(
+        "rootless/engine/containers/copy.py", "state.start_time(pid) == start", "True"
+    )
     assert b"of another" in engine(reused, believed)("cp", f"{first}:/tmp/note", "-").out
 
 
@@ -40,12 +42,14 @@ def test_a_restart_joins_nobody_elses_namespaces(
     first, second = (rootless(*quiet).stdout.strip() for _ in range(2))
     pid = rootless("inspect", "--format", "{{.State.Pid}}", second).stdout.strip()
     reused = Change(
-        "rootless/engine/launching.py", "str(found.pid).encode(), str", f'b"{pid}", str'
+        "rootless/engine/containers/start.py", "str(found.pid).encode(), str", f'b"{pid}", str'
     )
     join = ["run", "--rm", "--network", f"container:{first}", busybox_image,
             "readlink", "/proc/self/ns/net"]  # fmt: skip
     found = engine(reused)(*join, code=None)
     assert found.code == 125 and "No such process" in found.stderr, found
-    believed = Change("rootless/engine/launching.py", '*((start,) if name == "join" else ()),', "")
+    believed = Change(
+        "rootless/engine/containers/start.py", '*((start,) if name == "join" else ()),', ""
+    )
     theirs = os.readlink(f"/proc/{pid}/ns/net")
     assert engine(reused, believed)(*join).stdout.strip() == theirs

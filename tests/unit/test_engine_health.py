@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rootless.engine import checking, health
-from rootless.engine.options import ContainerOptions
+from rootless.engine.health import check as health_check
+from rootless.engine.health import config as health_config
+from rootless.engine.spec.options import ContainerOptions
 from rootless.errors import UsageError
 
 IMAGE = {
@@ -16,7 +17,7 @@ IMAGE = {
 
 def parse(image: dict[str, object] | None = None, **words: object) -> dict[str, object]:
     """The check of a container with these options."""
-    made: dict[str, object] = health.parse(ContainerOptions("x", **words), image or {})
+    made: dict[str, object] = health_config.parse(ContainerOptions("x", **words), image or {})
     return made
 
 
@@ -69,12 +70,12 @@ def test_the_table_of_dockers_python_client() -> None:
 def results(wanted: dict[str, object], *good: tuple[bool, float]) -> list[tuple[str, int, bool]]:
     """State, streak and whether a restart is due after each result; with the container's age."""
     known = {
-        "status": health.STARTING, "failingStreak": 0,
+        "status": health_config.STARTING, "failingStreak": 0,
         "startup": {"passed": not wanted["startup"], "successes": 0, "failures": 0},
     }  # fmt: skip
     found = []
     for one, age in good:
-        again = checking._note(known, wanted, one, age)
+        again = health_check._note(known, wanted, one, age)
         found.append((str(known["status"]), int(str(known["failingStreak"])), again))
     return found
 

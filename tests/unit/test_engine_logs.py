@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rootless.engine import logs
+from rootless.engine.logs import reader as log_reader
 from rootless.errors import Conflict, UsageError
 
 
@@ -19,7 +19,7 @@ def line(second: int, text: str, stream: str = "stdout", mark: str = "F") -> str
 
 def read(path: Path, **options: object) -> list[tuple[str, bytes]]:
     """All entries of a log that nobody writes any more."""
-    return list(logs.read(str(path), "k8s-file", alive=lambda: False, **options))  # type: ignore[arg-type]
+    return list(log_reader.read(str(path), "k8s-file", alive=lambda: False, **options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -33,23 +33,23 @@ def read(path: Path, **options: object) -> list[tuple[str, bytes]]:
     ],
 )
 def test_moments(text: str, seconds: float) -> None:
-    assert logs.parse_time(text) == seconds
+    assert log_reader.parse_time(text) == seconds
 
 
 @pytest.mark.parametrize(
     ("text", "ago"), [("10s", 10), ("2m", 120), ("1h30m", 5400), ("1.5h", 5400), ("1d", 86400)]
 )
 def test_times_ago(text: str, ago: int) -> None:
-    assert abs(time.time() - logs.parse_time(text) - ago) < 5
+    assert abs(time.time() - log_reader.parse_time(text) - ago) < 5
 
 
 @pytest.mark.parametrize("text", ["", "tea time", "10", "h", "1h30", "5x", "2024-13-01"])
 def test_what_is_no_time(text: str) -> None:
     if text == "10":
-        assert logs.parse_time(text) == 10
+        assert log_reader.parse_time(text) == 10
         return
     with pytest.raises(UsageError):
-        logs.parse_time(text)
+        log_reader.parse_time(text)
 
 
 def test_the_streams_and_partial_lines(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_times_are_put_before_lines_not_before_pieces(tmp_path: Path) -> None:
 def test_since_and_until(tmp_path: Path) -> None:
     path = tmp_path / "ctr.log"
     path.write_text("".join(line(second, str(second)) for second in range(10)))
-    begin = logs.parse_time("2024-05-01T10:00:03.000000001Z")
-    end = logs.parse_time("2024-05-01T10:00:05.000000001Z")
+    begin = log_reader.parse_time("2024-05-01T10:00:03.000000001Z")
+    end = log_reader.parse_time("2024-05-01T10:00:05.000000001Z")
     found = read(path, since=begin, until=end)
     assert [data for _, data in found] == [b"3\n", b"4\n", b"5\n"]
 
@@ -145,7 +145,7 @@ def test_following_goes_on_in_the_next_file(tmp_path: Path) -> None:
                 file.write(line(4, "4"))
         return step != "end"
 
-    reading = logs.read(str(path), "k8s-file", follow=True, tail=1, alive=alive)
+    reading = log_reader.read(str(path), "k8s-file", follow=True, tail=1, alive=alive)
     assert [data for _, data in reading] == [b"1\n", b"2\n", b"3\n", b"4\n"]
 
 
@@ -154,7 +154,7 @@ def test_json_lines(tmp_path: Path) -> None:
     path.write_text(
         '{"log":"a\\u00e4\\n","stream":"stdout","time":"2024-05-01T10:00:01.5Z"}\n{"log":"cut'
     )
-    found = list(logs.read(str(path), "json-file", alive=lambda: False))
+    found = list(log_reader.read(str(path), "json-file", alive=lambda: False))
     assert found == [("stdout", "aä\n".encode())]
 
 
@@ -164,4 +164,4 @@ def test_a_log_that_does_not_exist_yet_is_empty(tmp_path: Path) -> None:
 
 def test_no_log_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Conflict, match="keeps no log"):
-        logs.read(str(tmp_path), "none", alive=lambda: False)
+        log_reader.read(str(tmp_path), "none", alive=lambda: False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootless.engine.options import ContainerOptions, ExecOptions
+from rootless.engine.spec.options import ContainerOptions, ExecOptions
 from rootless.errors import UsageError
 
 

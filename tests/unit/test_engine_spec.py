@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rootless.engine import accounts, names, session, signals, spec, telling
-from rootless.engine.options import ContainerOptions
+from rootless.engine.common import humanize, signals
+from rootless.engine.containers import attach as container_attach
+from rootless.engine.containers import names as container_names
+from rootless.engine.spec import oci_config
+from rootless.engine.spec import user as spec_user
+from rootless.engine.spec.options import ContainerOptions
 from rootless.errors import UsageError
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nwww:x:33:34::/srv:/bin/sh\nbroken\n1000:x:7:8::/odd:\n"
@@ -15,7 +19,7 @@ GROUP = b"root:x:0:\nstaff:x:50:www,other\nadm:x:4:www\n"
 def account(text: str, groups: list[str] | None = None) -> tuple[int, int, list[int], str]:
     """What a user specification comes to in the image above."""
     files = {"/etc/passwd": PASSWD, "/etc/group": GROUP}
-    found = accounts.account(text, groups or [], files.get)
+    found = spec_user.account(text, groups or [], files.get)
     return found.uid, found.gid, found.groups, found.home
 
 
@@ -51,7 +55,7 @@ def test_names_the_image_does_not_know(text: str) -> None:
 
 
 def test_an_image_without_passwd() -> None:
-    found = accounts.account("", [], lambda path: None)
+    found = spec_user.account("", [], lambda path: None)
     assert (found.uid, found.gid, found.home) == (0, 0, "/")
 
 
@@ -73,12 +77,12 @@ def test_commands(
     image: dict[str, list[str]], words: list[str], entrypoint: str | None, expected: list[str]
 ) -> None:
     options = ContainerOptions("i", command=words, entrypoint=entrypoint)
-    assert spec.command(options, image) == expected
+    assert oci_config.command(options, image) == expected
 
 
 def test_no_command_at_all() -> None:
     with pytest.raises(UsageError, match="no command given"):
-        spec.command(ContainerOptions("i"), {})
+        oci_config.command(ContainerOptions("i"), {})
 
 
 def test_the_environment_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +92,7 @@ def test_the_environment_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
         "i", env=["A=2", "SHELL_HAS", "SHELL_HAS_NOT", "E="], unsetenv=["GONE"]
     )
     image = {"Env": ["A=1", "B=1", "GONE=1", "PATH=/image"]}
-    found = spec.environment(options, image, "host", "/home")
+    found = oci_config.environment(options, image, "host", "/home")
     table = dict(word.split("=", 1) for word in found)
     assert table["A"] == "2"
     assert table["B"] == "1"
@@ -113,13 +117,13 @@ def test_the_environment_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_detach_keys(text: str, keys: bytes) -> None:
-    assert session.parse_keys(text) == keys
+    assert container_attach.parse_keys(text) == keys
 
 
 @pytest.mark.parametrize("text", ["ctrl-", "ctrl-1", "ab", "ctrl-p,", "é"])
 def test_detach_keys_that_nobody_can_type(text: str) -> None:
     with pytest.raises(UsageError):
-        session.parse_keys(text)
+        container_attach.parse_keys(text)
 
 
 @pytest.mark.parametrize(
@@ -145,15 +149,15 @@ def test_signals_that_do_not_exist(text: str) -> None:
     ],
 )  # fmt: skip
 def test_durations(seconds: float, text: str) -> None:
-    assert telling.duration(seconds) == text
+    assert humanize.duration(seconds) == text
 
 
 @pytest.mark.parametrize("name", ["a", "a.b-c_d", "9lives", "A" * 200])
 def test_names(name: str) -> None:
-    assert names.check(name) == name
+    assert container_names.check(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a/b", "ä", "a\n", "a:b"])
 def test_names_that_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="invalid container name"):
-        names.check(name)
+        container_names.check(name)

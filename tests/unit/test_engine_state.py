@@ -6,30 +6,31 @@ import json
 import os
 from pathlib import Path
 
-from rootless.engine import state
+from rootless.engine.containers import state as container_state
 
 
-def written(directory: Path, **changes: object) -> state.State:
+def written(directory: Path, **changes: object) -> container_state.State:
     """The state read from a file of a running container, with changes."""
-    me, started = os.getpid(), state.start_time(os.getpid())
+    me, started = os.getpid(), container_state.start_time(os.getpid())
     value = {
         "status": "running", "pid": me, "pidStart": started, "monitor": me, "monitorStart": started,
-        "boot": state.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0, "oomKilled": False,
+        "boot": container_state.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0,
+        "oomKilled": False,
         "restarts": 0, "slirp": 0, "servers": [], "failed": False,
     }  # fmt: skip
     (directory / "state").write_text(json.dumps({**value, **changes}))
-    return state.read(str(directory))
+    return container_state.read(str(directory))
 
 
 def test_without_a_file_it_was_created(tmp_path: Path) -> None:
-    found = state.read(str(tmp_path))
+    found = container_state.read(str(tmp_path))
     assert found.status == "created"
     assert not found.alive
 
 
 def test_a_damaged_file_is_no_state(tmp_path: Path) -> None:
     (tmp_path / "state").write_text('{"status":')
-    found = state.read(str(tmp_path))
+    found = container_state.read(str(tmp_path))
     assert found.status == "dead"
     assert found.damage is not None
     assert str(found.damage) == f"the document {tmp_path}/state is damaged: it is not JSON"
@@ -65,5 +66,5 @@ def test_how_it_ended_is_kept(tmp_path: Path) -> None:
 
 
 def test_processes_that_are_not_there(tmp_path: Path) -> None:
-    assert state.start_time(2**22 + 1) == 0
-    assert state.start_time(os.getpid()) > 0
+    assert container_state.start_time(2**22 + 1) == 0
+    assert container_state.start_time(os.getpid()) > 0

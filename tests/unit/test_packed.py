@@ -55,7 +55,7 @@ print(names.__file__, engine.__path__, names.check.__code__.co_filename)
 def test_modules_come_from_the_file(tree: Path) -> None:
     loaders, places = ask(tree, TELL).splitlines()
     assert loaders == "_Finder _Finder"
-    source = tree / "rootless/engine/names.py"
+    source = tree / "rootless/engine/containers/names.py"
     assert places == f"{source} ['{tree}/rootless/engine'] {source}"
 
 
@@ -107,7 +107,7 @@ def test_each_module_alone_brings_what_it_would_without_the_file(tree: Path) -> 
 
 
 def test_a_source_that_changed_counts(tree: Path) -> None:
-    source = tree / "rootless/engine/names.py"
+    source = tree / "rootless/engine/containers/names.py"
     old = source.read_text()
     try:
         source.write_text(old + "\n# changed\n")

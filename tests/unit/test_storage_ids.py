@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootless.engine import auto_ids
+from rootless.engine.containers import userns_auto
 from rootless.errors import HostError, UsageError
 from rootless.storage import ownership, remapping, volume_options
 from rootless.storage.pyfuse.ids import Ids
@@ -58,17 +58,17 @@ def test_ids_shown_from_around() -> None:
     ],
 )
 def test_the_first_range_that_is_free(taken: list[tuple[int, int]], size: int, start: int) -> None:
-    assert auto_ids._free(BASE.uids, BASE.gids, size, taken) == start
+    assert userns_auto._free(BASE.uids, BASE.gids, size, taken) == start
 
 
 def test_no_range_is_left() -> None:
     with pytest.raises(HostError, match="no 65535 ids are left"):
-        auto_ids._free(BASE.uids, BASE.gids, 65535, [(60000, 5)])
+        userns_auto._free(BASE.uids, BASE.gids, 65535, [(60000, 5)])
 
 
 def test_forced_pieces_and_the_range_around_them() -> None:
-    assert auto_ids._filled((), BASE.uids, 10, 5) == ((0, 100009, 5),)
-    assert auto_ids._filled(((2, 1000, 1),), BASE.uids, 10, 5) == (
+    assert userns_auto._filled((), BASE.uids, 10, 5) == ((0, 100009, 5),)
+    assert userns_auto._filled(((2, 1000, 1),), BASE.uids, 10, 5) == (
         (0, 100009, 2), (2, 1000, 1), (3, 100012, 2),
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def test_forced_pieces_and_the_range_around_them() -> None:
 @pytest.mark.parametrize("text", ["size=x", "size=0", "size=70000", "colour=red", "uidmapping=3"])
 def test_what_auto_does_not_take(text: str) -> None:
     with pytest.raises(UsageError, match="invalid --userns"):
-        auto_ids.Wanted(text)
+        userns_auto.Wanted(text)
 
 
 def test_options_of_volumes() -> None:

@@ -200,10 +200,10 @@ def state(shared: Shared, given: Given, words: list[str]) -> None:
 
 def kill(shared: Shared, given: Given, words: list[str]) -> None:
     """Send a signal."""
-    from rootless.engine import signals
+    from rootless.engine.common import signals as common_signals
 
     box = box_of(shared, words)
-    number = signals.number(words[1] if len(words) > 1 else "TERM")
+    number = common_signals.number(words[1] if len(words) > 1 else "TERM")
     if given["all"]:
         _kill_all(box, number)
         return

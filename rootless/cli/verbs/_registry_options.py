@@ -7,7 +7,7 @@ from rootless.cli.words import flag, several, text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.trusting import Demands
+    from rootless.engine.images.trust import Demands
     from rootless.images.transport import Settings
 
 AUTHFILE = text("--authfile", "FILE", "Path of the authentication file", complete="file")
@@ -46,10 +46,10 @@ def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
     names = [prefix + "creds", prefix + "authfile", "authfile", prefix + "cert_dir"]
     if not any(given.get(name) for name in names):
         return None
-    from rootless.engine import transfers
+    from rootless.engine.images import transfer as image_transfer
 
-    return transfers.settings(
-        transfers.creds(given.get(f"{prefix}creds")),
+    return image_transfer.settings(
+        image_transfer.creds(given.get(f"{prefix}creds")),
         given.get(f"{prefix}authfile") or given.get("authfile") or "",
         given.get(f"{prefix}cert_dir") or "",
     )
@@ -57,7 +57,7 @@ def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
 
 def demands(given: dict[str, Json]) -> Demands:
     """What these options ask of an image besides the person's usual policy."""
-    from rootless.engine.trusting import Demands
+    from rootless.engine.images.trust import Demands
 
     return Demands(
         given.get("signature_policy") or "", bool(given.get("verify")), given.get("verify_key")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.cli.words import Call
-    from rootless.engine.container import Container
+    from rootless.engine.containers.container import Container
 
 
 def named(call: Call, *, everything: bool = False) -> list[str]:

@@ -49,13 +49,13 @@ def run(call: Call) -> int:
     from rootless.cli import output
     from rootless.cli.lean import tell
     from rootless.cli.words import truth
-    from rootless.engine import updating
+    from rootless.engine.systemd import auto_update
 
     given = call.options
     if given["authfile"]:
         os.environ["REGISTRY_AUTH_FILE"] = os.path.abspath(given["authfile"])
     verify = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
-    found = updating.auto_update(
+    found = auto_update.auto_update(
         call.engine(),
         dry_run=bool(given["dry_run"]),
         rollback=truth("--rollback", given["rollback"] or "true"),

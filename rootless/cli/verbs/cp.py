@@ -31,7 +31,7 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """One direction, the other, or from container to container."""
-    from rootless.engine import files
+    from rootless.engine.containers import copy as container_copy
     from rootless.errors import UsageError
 
     engine = call.engine()
@@ -46,13 +46,13 @@ def run(call: Call) -> None:
         if target == "-":
             container.get_archive(from_path, 1)
         else:
-            files.copy_out(container, from_path, target, archive=keep, follow=follow)
+            container_copy.copy_out(container, from_path, target, archive=keep, follow=follow)
     elif to_name:
         container = engine.containers.get(to_name)
         if source == "-":
             container.put_archive(to_path, 0, keep_owner=True)
         else:
-            files.copy_in(container, source, to_path, archive=keep, follow=follow)
+            container_copy.copy_in(container, source, to_path, archive=keep, follow=follow)
     else:
         raise UsageError(
             "neither place is in a container", hint="write CONTAINER:PATH for one of them"
@@ -73,16 +73,16 @@ def _between(
     import shutil
     import tempfile
 
-    from rootless.engine import files
+    from rootless.engine.containers import copy as container_copy
 
     directory = tempfile.mkdtemp(prefix="rootless-cp-")
     try:
         first = engine.containers.get(source[0])
         second = engine.containers.get(target[0])
-        files.copy_out(first, source[1], directory + "/", archive=keep, follow=follow)
+        container_copy.copy_out(first, source[1], directory + "/", archive=keep, follow=follow)
         contents = source[1].endswith("/.")
         name = source[1].rstrip("/").rpartition("/")[2]
         inner = directory + "/." if contents else f"{directory}/{name}"
-        files.copy_in(second, inner, target[1], archive=keep)
+        container_copy.copy_in(second, inner, target[1], archive=keep)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

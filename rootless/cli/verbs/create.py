@@ -26,7 +26,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Make it and print its id."""
     from rootless.cli import output
-    from rootless.engine.options import ContainerOptions
+    from rootless.engine.spec.options import ContainerOptions
 
     options = ContainerOptions(call.words[0], command=call.words[1:], **call.options)
     options.create_command = sys.argv[1:]

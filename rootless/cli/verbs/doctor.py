@@ -28,7 +28,7 @@ def run(call: Call) -> int:
     from rootless import documents
     from rootless.cli import output
     from rootless.cli.lean import colours
-    from rootless.engine import doctor
+    from rootless.engine.system import doctor
 
     lines = call.engine().doctor()
     works = doctor.can_run(lines)

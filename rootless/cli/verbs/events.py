@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
     from rootless.documents import Json
-    from rootless.engine.event_log import Event
+    from rootless.engine.events.reader import Event
 
 VERB = Verb(
     "events",
@@ -39,7 +39,7 @@ def run(call: Call) -> None:
     """Print until --until, Ctrl-C or the end of what has happened."""
     from rootless.cli import output
     from rootless.cli.words import truth
-    from rootless.engine.logs import parse_time
+    from rootless.engine.logs.reader import parse_time
 
     given = call.options
     stream = truth("--stream", given["stream"] or "true") and not given["no_stream"]

@@ -31,7 +31,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print the picture."""
     from rootless.cli import output
-    from rootless.engine import explain
+    from rootless.engine.containers import explain
 
     picture = call.engine().containers.get(call.words[0]).explain()
     if call.options["format"]:

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call, Option
     from rootless.documents import Json
-    from rootless.engine.container import Container
+    from rootless.engine.containers.container import Container
 
 VERB = Verb(
     "generate systemd",

@@ -27,12 +27,12 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Check; print the state of health when the check failed."""
     from rootless.cli import output
-    from rootless.engine import checking
+    from rootless.engine.health import check as health_check
 
     container = call.engine().containers.get(call.words[0])
     if call.options["driver"]:
-        return checking.scheduled(container, call.options["driver"])
-    outcome = checking.check(container)
+        return health_check.scheduled(container, call.options["driver"])
+    outcome = health_check.check(container)
     if outcome.good:
         return 0
     output.line(outcome.status)

@@ -43,7 +43,7 @@ def run(call: Call) -> None:
     """Print the steps, newest first."""
     from rootless.cli import output
     from rootless.cli.words import truth
-    from rootless.engine import telling
+    from rootless.engine.common import humanize
 
     given = call.options
     human = truth("--human", given["human"]) if given["human"] else True
@@ -55,7 +55,7 @@ def run(call: Call) -> None:
             identity = identity.removeprefix("sha256:")[:12]
             by, comment = _short(by, 45), _short(comment, 45)
         known = bool(step["CreatedAt"])
-        since = telling.ago(step["Created"]) if known else "N/A"
+        since = humanize.ago(step["Created"]) if known else "N/A"
         rows.append(
             {
                 "ID": identity if step["Id"] == "<missing>" or not full else step["Id"],

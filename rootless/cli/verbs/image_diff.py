@@ -24,7 +24,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print `A /path` lines."""
     from rootless.cli.verbs.diff import show
-    from rootless.engine import pictures
+    from rootless.engine.images import history
 
     other = call.words[1] if len(call.words) > 1 else ""
-    show(pictures.diff(call.engine().images, call.words[0], other), call.options["format"])
+    show(history.diff(call.engine().images, call.words[0], other), call.options["format"])

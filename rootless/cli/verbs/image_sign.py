@@ -37,7 +37,7 @@ def run(call: Call) -> int:
 
     from rootless.cli import output
     from rootless.cli.words import truth
-    from rootless.engine import trusting
+    from rootless.engine.images import trust as image_trust
     from rootless.errors import UsageError
     from rootless.images import policy, trust
 
@@ -46,7 +46,7 @@ def run(call: Call) -> int:
     if given["sign_by"]:
 
         def simple(word: str) -> str:
-            server, name = trusting.connected(word, tls, write=False)
+            server, name = image_trust.connected(word, tls, write=False)
             try:
                 return trust.sign_simple(server, name, given["sign_by"], given["directory"] or "")
             finally:
@@ -61,7 +61,7 @@ def run(call: Call) -> int:
     passphrase = os.environ.get("COSIGN_PASSWORD", "").encode()
     if given["passphrase_file"]:
         passphrase = policy.read_key(given["passphrase_file"]).rstrip(b"\n")
-    server, name = trusting.connected(call.words[1], tls, write=True)
+    server, name = image_trust.connected(call.words[1], tls, write=True)
     try:
         digest = trust.sign(server, name, key, passphrase)
     finally:

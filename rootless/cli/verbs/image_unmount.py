@@ -23,14 +23,14 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Unmount each and print its id."""
     from rootless.cli import output
-    from rootless.engine import pictures
+    from rootless.engine.images import history
     from rootless.errors import UsageError
 
     images = call.engine().images
     words = call.words
     if call.options["all"]:
-        words = [record.id for record, _ in pictures.mounts(images)]
+        words = [record.id for record, _ in history.mounts(images)]
     elif not words:
         raise UsageError("no image is named", hint="name one, or use --all")
     force = bool(call.options["force"])
-    return output.each(words, lambda word: pictures.unmount(images, word, force=force))
+    return output.each(words, lambda word: history.unmount(images, word, force=force))

@@ -31,14 +31,14 @@ def run(call: Call) -> int:
     """Verify each."""
     from rootless.cli import output
     from rootless.cli.words import truth
-    from rootless.engine import trusting
+    from rootless.engine.images import trust as image_trust
     from rootless.images import trust
 
     given = call.options
     tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
 
     def work(word: str) -> str:
-        server, name = trusting.connected(word, tls, write=False)
+        server, name = image_trust.connected(word, tls, write=False)
         try:
             if given["key"]:
                 digest = trust.verified(server, name, given["key"])

@@ -78,7 +78,7 @@ def run(call: Call) -> None:
 def _body(found: list[Summary], full: bool, digests: bool) -> list[list[str]]:
     """The cells of the plain table, a line for each name; no more than is shown is made."""
     from rootless.cli.output import human_size
-    from rootless.engine.telling import ago
+    from rootless.engine.common.humanize import ago
 
     body = []
     for one in found:
@@ -96,13 +96,13 @@ def _body(found: list[Summary], full: bool, digests: bool) -> list[list[str]]:
 
 def _rows(one: Summary, full: bool) -> list[dict[str, Json]]:
     from rootless.cli.output import human_size
-    from rootless.engine import telling
+    from rootless.engine.common import humanize
 
     base = {
         "Digest": one.digest or "<none>",
         "ID": f"sha256:{one.id}" if full else one.id[:12],
-        "CreatedAt": telling.local(one.seconds) if one.seconds else "N/A",
-        "CreatedSince": telling.ago(one.seconds) if one.seconds else "N/A",
+        "CreatedAt": humanize.local(one.seconds) if one.seconds else "N/A",
+        "CreatedSince": humanize.ago(one.seconds) if one.seconds else "N/A",
         "Size": human_size(one.size),
         "Containers": "N/A",
     }

@@ -58,9 +58,9 @@ def _container(engine: Engine, word: str, size: bool) -> Json:
     one = engine.containers.get(word)
     if not size:
         return one.attrs
-    from rootless.engine import sizes
+    from rootless.engine.containers import size as container_size
 
-    written, whole = sizes.of(engine, [one])[one.id]
+    written, whole = container_size.of(engine, [one])[one.id]
     return {**one.attrs, "SizeRw": written, "SizeRootFs": whole}
 
 

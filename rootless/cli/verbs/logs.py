@@ -34,7 +34,7 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Copy the streams to ours."""
-    from rootless.engine.logs import parse_time
+    from rootless.engine.logs.reader import parse_time
 
     given = call.options
     tail = _tail(given["tail"])
@@ -55,9 +55,9 @@ def run(call: Call) -> None:
             raise
     if os.path.exists(os.path.join(container.directory, "lazy.json")):
         from rootless.cli import output
-        from rootless.engine import lazy
+        from rootless.engine.containers import lazy_start
 
-        for line in lazy.complaints(container):
+        for line in lazy_start.complaints(container):
             output.remark(f"rootless: {line}\n")
 
 

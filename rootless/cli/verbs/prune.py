@@ -29,11 +29,12 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Ask, remove, say what was removed."""
     from rootless.cli import asking, output
-    from rootless.engine import filtering, system
+    from rootless.engine.common import list_filters
+    from rootless.engine.system import df as system_df
 
     given = call.options
     filters = output.filters(given["filter"])
-    filtering.check_prune(filters)
+    list_filters.check_prune(filters)
     what = ["all stopped containers"]
     if given["volumes"]:
         what.append("all anonymous volumes not used by at least one container")
@@ -49,7 +50,7 @@ def run(call: Call) -> int:
         more += "".join(f"  - {one}\n" for one in given["filter"]) + "\n"
     if not given["force"] and not asking.sure(what, more):
         return 0
-    done = system.prune(
+    done = system_df.prune(
         call.engine(), all=bool(given["all"]), volumes=bool(given["volumes"]), filters=filters
     )
     _tell("Deleted Containers:", done["ContainersDeleted"])

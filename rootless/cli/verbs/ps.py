@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
     from rootless.documents import Json
-    from rootless.engine.container import Container
+    from rootless.engine.containers.container import Container
 
 VERB = Verb(
     "ps",
@@ -93,11 +93,11 @@ def run(call: Call) -> None:
 def _sizes(call: Call, found: list[Container]) -> dict[str, str]:
     """`12kB (virtual 1.2MB)` by id, as docker has it."""
     from rootless.cli.output import human_size
-    from rootless.engine import sizes
+    from rootless.engine.containers import size as container_size
 
     return {
         identifier: f"{human_size(written)} (virtual {human_size(whole)})"
-        for identifier, (written, whole) in sizes.of(call.engine(), found).items()
+        for identifier, (written, whole) in container_size.of(call.engine(), found).items()
     }
 
 
@@ -107,13 +107,13 @@ def _command(one: Container, full: bool) -> str:
 
 
 def _short(one: Container, full: bool) -> list[str]:
-    from rootless.engine import telling
+    from rootless.engine.common import humanize
 
     return [
         one.id if full else one.short_id,
         one.image,
         _command(one, full),
-        telling.ago(one.created),
+        humanize.ago(one.created),
         one.status_text(),
         one.ports_text(),
         one.name,
@@ -121,7 +121,7 @@ def _short(one: Container, full: bool) -> list[str]:
 
 
 def _row(one: Container, full: bool) -> dict[str, Json]:
-    from rootless.engine import telling
+    from rootless.engine.common import humanize
 
     state = one.look()
     return {
@@ -129,11 +129,11 @@ def _row(one: Container, full: bool) -> dict[str, Json]:
         "Image": one.image,
         "ImageID": one.image_id,
         "Command": _command(one, full),
-        "CreatedAt": telling.local(one.created),
-        "RunningFor": telling.ago(one.created),
+        "CreatedAt": humanize.local(one.created),
+        "RunningFor": humanize.ago(one.created),
         "Ports": one.ports_text(),
         "State": state.status,
-        "Status": telling.status(state, one.health_text(state)),
+        "Status": humanize.status(state, one.health_text(state)),
         "Names": one.name,
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
         "Mounts": ",".join(

@@ -29,10 +29,10 @@ def run(call: Call) -> None:
     """Copy, tell systemd, print where they are."""
     from rootless.cli import output
     from rootless.cli.words import truth
-    from rootless.engine import quadlets
+    from rootless.engine.systemd import quadlet as systemd_quadlet
 
     reloads = truth("--reload-systemd", call.options["reload_systemd"] or "true")
-    for path in quadlets.install(
+    for path in systemd_quadlet.install(
         call.words, replace=bool(call.options["replace"]), reloads=reloads
     ):
         output.line(path)

@@ -38,14 +38,14 @@ _TITLES = {
 def run(call: Call) -> None:
     """Print the list; what is wrong with a file goes to standard error."""
     from rootless.cli import output
-    from rootless.engine import quadlets
+    from rootless.engine.systemd import quadlet as systemd_quadlet
     from rootless.errors import UsageError
 
     given = output.filters(call.options["filter"])
     for key in given:
         if key not in ("name", "status"):
             raise UsageError(f'unknown filter "{key}"', hint="name=PATTERN or status=STATUS")
-    found = quadlets.listing()
+    found = systemd_quadlet.listing()
     if given:
         import fnmatch
 

@@ -23,6 +23,6 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print it."""
     from rootless.cli import output
-    from rootless.engine import quadlets
+    from rootless.engine.systemd import quadlet as systemd_quadlet
 
-    output.write(quadlets.shown(call.words[0]))
+    output.write(systemd_quadlet.shown(call.words[0]))

@@ -22,10 +22,10 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Write, reload, say what is wrong."""
     from rootless.cli.lean import tell
-    from rootless.engine import quadlets
+    from rootless.engine.systemd import quadlet as systemd_quadlet
 
-    quadlets.reload()
-    wrong = [one.error for one in quadlets.installed() if one.error is not None]
+    systemd_quadlet.reload()
+    wrong = [one.error for one in systemd_quadlet.installed() if one.error is not None]
     for error in wrong:
         tell(error)
     return 125 if wrong else 0

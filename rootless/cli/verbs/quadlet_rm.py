@@ -29,7 +29,7 @@ def run(call: Call) -> None:
     """Remove, tell systemd, print the names."""
     from rootless.cli import output
     from rootless.cli.words import truth
-    from rootless.engine import quadlets
+    from rootless.engine.systemd import quadlet as systemd_quadlet
     from rootless.errors import UsageError
     from rootless.units import places
 
@@ -37,11 +37,11 @@ def run(call: Call) -> None:
     names = call.words
     if given["all"]:
         own = places.own() + "/"
-        names = [one.name for one in quadlets.installed() if one.path.startswith(own)]
+        names = [one.name for one in systemd_quadlet.installed() if one.path.startswith(own)]
     elif not names:
         raise UsageError("no unit file is named", hint="name one, or use --all")
     reloads = truth("--reload-systemd", given["reload_systemd"] or "true")
-    for name in quadlets.remove(
+    for name in systemd_quadlet.remove(
         names, force=bool(given["force"]), ignore=bool(given["ignore"]), reloads=reloads
     ):
         output.line(name)

@@ -46,7 +46,7 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Make, start, attach or return."""
     from rootless.cli.words import truth
-    from rootless.engine.options import ContainerOptions
+    from rootless.engine.spec.options import ContainerOptions
     from rootless.errors import UsageError
 
     given = call.options
@@ -56,9 +56,9 @@ def run(call: Call) -> int:
     options = ContainerOptions(call.words[0], command=call.words[1:], **given)
     options.create_command = sys.argv[1:]
     if "NOTIFY_SOCKET" in os.environ or "LISTEN_FDS" in os.environ:
-        from rootless.engine import notifying
+        from rootless.engine.containers import sd_notify
 
-        notifying.from_environment(options)
+        sd_notify.from_environment(options)
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
         raise UsageError("standard input is not a terminal", hint="leave out -t")
     engine = call.engine()

@@ -21,6 +21,6 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Disable each."""
     from rootless.cli import output
-    from rootless.engine import matters
+    from rootless.engine.systemd import builtin_units
 
-    return output.each(call.words, matters.disable)
+    return output.each(call.words, builtin_units.disable)

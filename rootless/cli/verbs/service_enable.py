@@ -26,10 +26,11 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Enable each."""
     from rootless.cli import output
-    from rootless.engine import about, matters
+    from rootless.engine.system import info as system_info
+    from rootless.engine.systemd import builtin_units
 
-    code = output.each(call.words, matters.enable)
-    who = about.does_not_linger()
+    code = output.each(call.words, builtin_units.enable)
+    who = system_info.does_not_linger()
     if who and not code:
         call.engine().progress.message(
             "note: your services start at your first login and end after your last logout; "

@@ -28,7 +28,7 @@ _SHOWN = ("Name", "Unit", "Enabled", "State", "Purpose")
 def run(call: Call) -> None:
     """Print the list."""
     from rootless.cli import output
-    from rootless.engine import matters
+    from rootless.engine.systemd import builtin_units
 
     titles = {name: name.upper() for name in _SHOWN}
-    output.write(output.rows(matters.listing(), call.options["format"], _SHOWN, titles))
+    output.write(output.rows(builtin_units.listing(), call.options["format"], _SHOWN, titles))

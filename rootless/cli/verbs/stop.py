@@ -33,7 +33,7 @@ def run(call: Call) -> int:
 
     seconds, signal = call.options["time"], call.options["signal"]
     if signal:
-        from rootless.engine import signals
+        from rootless.engine.common import signals
 
         signals.number(signal)
     return _several.side_by_side(call, lambda one: one.stop(seconds, signal))

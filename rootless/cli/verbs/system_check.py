@@ -29,13 +29,13 @@ def run(call: Call) -> int:
     """Look, mend, tell."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.engine import storecheck
+    from rootless.engine.system import check as system_check
     from rootless.errors import UsageError
 
     given = call.options
     if given["format"] not in (None, "json"):
         raise UsageError(f'unknown --format "{given["format"]}"', hint="json")
-    found = storecheck.check(
+    found = system_check.check(
         call.engine(), repair=bool(given["repair"]), quick=bool(given["quick"])
     )
     damaged = found["Damaged"]

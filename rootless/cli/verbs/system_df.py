@@ -40,11 +40,11 @@ def run(call: Call) -> None:
     """Print totals, or everything."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.engine import system
+    from rootless.engine.system import df as system_df
     from rootless.errors import UsageError
 
     given = call.options
-    found = system.df(call.engine())
+    found = system_df.df(call.engine())
     if given["verbose"]:
         if given["format"] == "json":
             output.line(documents.dumps(found, indent=True))
@@ -54,7 +54,7 @@ def run(call: Call) -> None:
         output.write(_images(found) + _containers(found) + _volumes(found))
         return
     rows = []
-    for row in system.totals(found):
+    for row in system_df.totals(found):
         share = f" ({100 * row['Reclaimable'] // row['Size']}%)" if row["Size"] else ""
         rows.append(
             {
@@ -70,7 +70,7 @@ def run(call: Call) -> None:
 
 def _images(found: Json) -> str:
     from rootless.cli.output import human_size, table
-    from rootless.engine import telling
+    from rootless.engine.common import humanize
 
     rows = []
     for one in found["Images"]:
@@ -79,7 +79,7 @@ def _images(found: Json) -> str:
             rows.append(
                 [
                     repository, tag, one["Id"][7:19],
-                    telling.ago(one["Created"]) if one["Created"] else "N/A",
+                    humanize.ago(one["Created"]) if one["Created"] else "N/A",
                     human_size(one["Size"]), human_size(one["SharedSize"]),
                     human_size(one["Size"] - one["SharedSize"]), str(one["Containers"]),
                 ]
@@ -90,12 +90,12 @@ def _images(found: Json) -> str:
 
 def _containers(found: Json) -> str:
     from rootless.cli.output import human_size, table
-    from rootless.engine import telling
+    from rootless.engine.common import humanize
 
     rows = [
         [
             one["Id"][:12], one["Image"], f'"{one["Command"][:18]}"', str(len(one["Mounts"])),
-            human_size(one["SizeRw"]), telling.ago(one["Created"]), one["Status"],
+            human_size(one["SizeRw"]), humanize.ago(one["Created"]), one["Status"],
             one["Names"][0][1:],
         ]
         for one in found["Containers"]

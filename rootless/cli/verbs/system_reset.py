@@ -22,11 +22,11 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Say what goes, ask, remove."""
     from rootless.cli import asking, output
-    from rootless.engine import system
+    from rootless.engine.system import df as system_df
 
     engine = call.engine()
     if not call.options["force"]:
-        found = system.everything(engine)
+        found = system_df.everything(engine)
         running = f" ({len(found['Running'])} of them running)" if found["Running"] else ""
         what = [
             f"all containers: {len(found['Containers'])}{running}",
@@ -36,7 +36,7 @@ def run(call: Call) -> int:
         ]
         if not asking.sure(what):
             return 0
-    done = system.reset(engine)
+    done = system_df.reset(engine)
     for path in done["Removed"]:
         output.line(f"Removed {path}")
     for path in done["Kept"]:

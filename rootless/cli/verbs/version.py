@@ -27,9 +27,9 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print them."""
     from rootless.cli import output
-    from rootless.engine import about
+    from rootless.engine.system import info as system_info
 
-    found = about.version()
+    found = system_info.version()
     if call.options["format"]:
         output.write(output.document(found, call.options["format"]))
         return

@@ -31,11 +31,11 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Wait for each in turn."""
     from rootless.cli import output
-    from rootless.engine import waiting
+    from rootless.engine.containers import wait as container_wait
     from rootless.errors import ContainerNotFound
 
     conditions = call.options["condition"] or ["stopped"]
-    waiting.check(conditions)
+    container_wait.check(conditions)
     interval = _interval(call.options["interval"])
     containers = call.engine().containers
 
@@ -52,12 +52,12 @@ def run(call: Call) -> int:
 
 
 def _interval(text: str | None) -> float | None:
-    from rootless.engine import logs
+    from rootless.engine.logs import reader as log_reader
     from rootless.errors import UsageError
 
     if text is None:
         return None
-    seconds = float(text) / 1000 if text.isdigit() else logs.duration(text)
+    seconds = float(text) / 1000 if text.isdigit() else log_reader.duration(text)
     if not seconds:
         raise UsageError(f'invalid --interval "{text}"', hint="as in 250ms")
     return seconds

@@ -1,0 +1,1 @@
+"""What every part of the engine may use: configuration, words for people, arguments."""

@@ -1,0 +1,109 @@
+"""Times, states and ports in the words that docker uses."""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.state import State
+
+
+def duration(seconds: float) -> str:
+    """`Less than a second`, `5 seconds`, `About a minute`, `3 hours`, `2 weeks`."""
+    whole = int(seconds)
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if whole < 60:
+        return f"{whole} seconds"
+    minutes = whole // 60
+    if minutes == 1:
+        return "About a minute"
+    if minutes < 60:
+        return f"{minutes} minutes"
+    hours = int(seconds / 3600 + 0.5)
+    if hours == 1:
+        return "About an hour"
+    if hours < 48:
+        return f"{hours} hours"
+    days = whole // 86400
+    if days < 14:
+        return f"{days} days"
+    if days < 60:
+        return f"{days // 7} weeks"
+    if days < 730:
+        return f"{days // 30} months"
+    return f"{days // 365} years"
+
+
+def status(state: State, health: str = "") -> str:
+    """The STATUS column of `ps`; `health` is what follows the time, as ` (healthy)`."""
+    now = time.time()
+    if state.status == "created":
+        return "Created"
+    if state.damage is not None:
+        return "Damaged: " + state.damage.path.rpartition("/")[2]
+    if state.status == "restarting":
+        return f"Restarting ({state.exit_code}) {duration(now - state.finished / 1e9)} ago"
+    if state.status == "exited":
+        lost = ", its monitor was killed" if state.lost else ""
+        return f"Exited ({state.exit_code}) {duration(now - state.finished / 1e9)} ago{lost}"
+    text = f"Up {duration(now - state.started / 1e9)}{health}"
+    if state.status == "paused":
+        text += " (Paused)"
+    if not state.monitor:
+        text += " (its monitor was killed)"
+    if state.network_lost:
+        text += " (its network is lost)"
+    return text
+
+
+def ports(table: list[Json]) -> str:
+    """The PORTS column of `ps`."""
+    return ", ".join(
+        f"{one['host_ip']}:{one['host_port']}->{one['container_port']}/{one['protocol']}"
+        for one in table
+    )
+
+
+def port_table(table: list[Json]) -> dict[str, list[dict[str, str]]]:
+    """{"80/tcp": [{"HostIp": …, "HostPort": …}]}, docker's way to name published ports."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in table:
+        key = f"{one['container_port']}/{one['protocol']}"
+        place = {"HostIp": one["host_ip"], "HostPort": str(one["host_port"])}
+        found.setdefault(key, []).append(place)
+    return found
+
+
+def rfc3339(seconds: float) -> str:
+    """UTC with nanosecond digits, docker's form; the zero time where there is none."""
+    if not seconds:
+        return "0001-01-01T00:00:00Z"
+    whole = int(seconds)
+    nanoseconds = int((seconds - whole) * 1e9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{nanoseconds:09d}Z"
+
+
+def ago(seconds: float) -> str:
+    """How long ago a moment was: `5 minutes ago`."""
+    return duration(time.time() - seconds) + " ago"
+
+
+def local(seconds: float) -> str:
+    """A moment in the person's own time zone: `2024-05-01 10:00:00 +0200 CEST`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+
+
+def parsed(text: str) -> float:
+    """The moment of an RFC 3339 text, 0 if there is none (an image need not say)."""
+    from rootless.engine.logs import reader as log_reader
+    from rootless.errors import RootlessError
+
+    try:
+        return log_reader.parse_time(text) if text else 0.0
+    except RootlessError:
+        return 0.0

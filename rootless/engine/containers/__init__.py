@@ -1,0 +1,1 @@
+"""Containers: their life from created to removed, and what is known of them."""

@@ -1,0 +1,178 @@
+"""`engine.containers`: names as in docker's Python client."""
+
+from __future__ import annotations
+
+from rootless import documents
+from rootless.engine.containers import names as container_names
+from rootless.errors import Conflict, ContainerNotFound, DamagedDocument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal, overload
+
+    from rootless.engine.containers.attach import Session
+    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.exec_result import ExecResult
+    from rootless.engine.engine import Engine
+    from rootless.engine.spec.options import ContainerOptions
+    from rootless.images.store import ImageRecord
+
+    ContainerList = list[Container]
+    Strings = list[str]
+    Filters = Mapping[str, str | Strings]
+
+
+class Containers:
+    """The containers of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def create(
+        self,
+        image: str | ImageRecord | ContainerOptions,
+        command: Strings | str | None = None,
+        **words: object,
+    ) -> Container:
+        """Make a container without starting it; words as `run` has them."""
+        from rootless.engine.containers import create as container_create
+        from rootless.engine.containers import run as container_run
+        from rootless.engine.containers.container import Container
+
+        options = container_run.options(image, command, words)
+        identifier, lock = container_create.create(self.engine, options)
+        lock.close()
+        return Container(self.engine, identifier)
+
+    def launch(
+        self, options: ContainerOptions, *, attach: bool
+    ) -> tuple[Container, Session | None]:
+        """Make and start a container; with `attach` also the session that talks to it.
+
+        If it cannot be started it is removed: who asks for a running container and gets an error
+        wants nothing left behind.
+        """
+        from rootless.engine.containers import create as container_create
+        from rootless.engine.containers.container import Container
+
+        identifier, lock = container_create.create(self.engine, options, starts=True)
+        try:
+            container = Container(self.engine, identifier)
+            try:
+                return container, container.start(attach=attach)
+            except BaseException:
+                try:
+                    container.remove(force=True, volumes=True)
+                except ContainerNotFound:
+                    pass  # with --rm the monitor was first
+                raise
+        finally:
+            lock.close()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def run(
+            self,
+            image: str | ImageRecord,
+            command: Strings | str | None = None,
+            *,
+            detach: Literal[True],
+            **words: object,
+        ) -> Container: ...
+
+        @overload
+        def run(
+            self,
+            image: str | ImageRecord,
+            command: Strings | str | None = None,
+            *,
+            detach: Literal[False] = False,
+            **words: object,
+        ) -> ExecResult: ...
+
+    def run(
+        self,
+        image: str | ImageRecord,
+        command: Strings | str | None = None,
+        *,
+        detach: bool = False,
+        **words: object,
+    ) -> Container | ExecResult:
+        """Make and start a container.
+
+        Detached, the container is returned; otherwise it is waited for, removed, and its
+        ExecResult returned.  Other words are those of ContainerOptions: `name`, `env`, `volume`,
+        `publish`, `memory` and so on.  `input`: bytes for its standard input.
+        """
+        from rootless.engine.containers import run as container_run
+
+        return container_run.run(self, image, command, detach, dict(words))
+
+    def get(self, text: str, *, damaged: bool = False) -> Container:
+        """The container of this name, id or beginning of an id.
+
+        Raises ContainerNotFound; DamagedDocument, unless `damaged`: then one whose document cannot
+        be read is found as well, and can be removed.
+        """
+        from rootless.engine.containers.container import Container
+
+        identifier = container_names.resolve(self.engine.containers_dir, text)
+        try:
+            return Container(self.engine, identifier)
+        except DamagedDocument as error:
+            if not damaged:
+                raise
+            from rootless.engine.containers.damaged import Damaged
+
+            return Damaged(self.engine, identifier, error)
+
+    def list(self, all: bool = False, filters: Filters | None = None) -> ContainerList:
+        """Running containers, or all; newest first.  Filters as docker's: {"status": "exited"},
+        several values of one in a list.  Raises UsageError."""
+        from rootless.engine.containers.container import Container
+
+        found = []
+        for identifier in documents.names_in(self.engine.containers_dir):
+            if len(identifier) != 64:
+                continue
+            try:
+                one = Container(self.engine, identifier)
+            except ContainerNotFound:
+                self._sweep(identifier)
+                continue
+            except DamagedDocument as error:
+                from rootless.engine.containers.damaged import Damaged
+
+                one = Damaged(self.engine, identifier, error)
+            starting = one.record["remove"] and one.record.get("starts") and one.status == "created"
+            if not (starting and self._sweep(identifier)):
+                found.append(one)
+        if filters:
+            from rootless.engine.common import arguments, list_filters
+
+            found = list_filters.containers(self.engine, found, arguments.filters(filters))
+            all = all or "status" in filters or "exited" in filters
+        if not all:
+            found = [one for one in found if one.status in ("running", "paused", "restarting")]
+        found.sort(key=lambda one: one.created, reverse=True)
+        return found
+
+    def prune(self, filters: Filters | None = None) -> Strings:
+        """Remove what does not run; returns the ids."""
+        gone = []
+        for one in self.list(all=True, filters=filters):
+            if one.status in ("created", "exited", "dead"):
+                try:
+                    one.remove()
+                    gone.append(one.id)
+                except (Conflict, ContainerNotFound):
+                    continue
+        self.engine.event("container", "prune", "", "", {"count": str(len(gone))})
+        return gone
+
+    def _sweep(self, identifier: str) -> bool:
+        from rootless.engine.containers import gc as container_gc
+
+        return container_gc.sweep(self.engine, identifier)

@@ -1,0 +1,398 @@
+"""One container: its life from created to removed."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless import documents, paths
+from rootless.engine.containers import names as container_names
+from rootless.engine.containers import state as container_state
+from rootless.engine.containers.ref import Known
+from rootless.errors import Conflict, ContainerNotFound, HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from rootless.cgroups.managers import Manager
+    from rootless.documents import Json
+    from rootless.engine.containers.attach import Session
+    from rootless.engine.containers.exec_result import ExecResult
+    from rootless.engine.containers.state import State
+    from rootless.engine.health.check import Outcome
+    from rootless.engine.images.image import Image
+    from rootless.engine.spec.options import ExecOptions
+
+
+class Container(Known):
+    """A container as the person's directory knows it; every look at its state is a fresh one.
+
+    As a context manager it is removed, by force, at the end.
+    """
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.remove(force=True, volumes=True)
+        except ContainerNotFound:
+            pass
+
+    # its life
+
+    def start(self, *, attach: bool = False) -> Session | None:
+        """Start it; with `attach` the session that talks to it is returned.
+
+        A running container is left as it is.  Raises what the failing step of the launch means.
+        """
+        from rootless.engine.containers import start as container_start
+
+        with self.lock():
+            found = self.state()
+            if found.alive or found.monitor:
+                return self.attach_session() if attach else None
+            if attach:
+                self._event("attach")  # docker's order: whoever looks is there before it starts
+            self._tell_lost(found)
+            if self.listener():
+                raise Conflict(
+                    f"the container {self.name} runs, although its state does not say so",
+                    hint=f"rootless rm -f {self.name} ends and removes it",
+                )
+            started = container_start.launch(self)
+        if self.record.get("service"):
+            from rootless.engine.containers import sd_notify
+
+            sd_notify.started(self, started.channel, stays=attach)
+        if not attach:
+            os.close(started.channel)
+            return None
+        from rootless.engine.containers.attach import Session
+
+        return Session(self, fd=started.channel)
+
+    def listener(self) -> int:
+        """The monitor that serves its socket, whatever its state says; 0 without one."""
+        path = os.path.join(paths.socket_directory(self.id), "attach")
+        if not os.path.exists(path):
+            return 0
+        # one that has told the end goes by itself
+        container_state.settle(self.directory)
+        from rootless.engine.containers import damaged
+
+        return damaged.listener(path)
+
+    def _event(self, action: str, **more: str) -> None:
+        self.engine.container_event(action, self.record, **more)
+
+    def _tell_lost(self, found: State) -> None:
+        # its monitor could not any more
+        if found.lost:
+            self._event("die", exitCode=str(found.exit_code))
+
+    def manager(self) -> Manager:
+        """Who applies its limits on this host.  Raises UsageError, HostError."""
+        return self.engine.cgroups(self.record["cgroup"].get("mode", ""))
+
+    def attach_session(self) -> Session:
+        """A session with the running container.  Raises Conflict when it does not run."""
+        from rootless.engine.containers.attach import Session
+
+        if not self.state().monitor:
+            raise Conflict(
+                f"the container {self.name} is not running", hint=f"rootless start {self.name}"
+            )
+        self._event("attach")
+        return Session(self, path=os.path.join(paths.socket_directory(self.id), "attach"))
+
+    def kill(self, signal: str | int = "SIGKILL") -> None:
+        """Send a signal to the first process.  Raises Conflict when it does not run."""
+        from rootless.engine.common import signals
+        from rootless.engine.containers import stop as container_stop
+
+        number = signals.number(signal)
+        found = self.state()
+        if not found.alive:
+            if found.status == "restarting" and number in (9, 15):
+                container_stop.ask(self.directory)
+                return
+            raise Conflict(f"the container {self.name} is not running")
+        if number in (9, 15):
+            container_stop.ask(self.directory)
+        signals.send(found.pid, found.pid_start, number)
+        self._event("kill", signal=str(number))
+
+    def stop(self, timeout: int | None = None, signal: str | None = None) -> None:
+        """Send the stop signal, wait `timeout` seconds (by default the container's own), then kill.
+
+        Does nothing when it does not run.
+        """
+        found = self.state()
+        if not found.alive and not found.monitor:
+            return
+        from rootless.engine.containers import stop as container_stop
+
+        grace = self.record["stopTimeout"] if timeout is None else timeout
+        container_stop.stop(self, found, grace, signal or self.record["stopSignal"])
+        self._event("stop")
+
+    def restart(self, timeout: int | None = None) -> None:
+        """Stop and start."""
+        self.stop(timeout)
+        self.start()
+        self._event("restart")
+
+    def pause(self) -> None:
+        """Freeze all processes.  Raises HostError where there is no cgroup to do it."""
+        self._freeze(True)
+
+    def unpause(self) -> None:
+        """Thaw."""
+        self._freeze(False)
+
+    def _freeze(self, on: bool) -> None:
+        if not self.state().alive:
+            raise Conflict(f"the container {self.name} is not running")
+        path = self.cgroup()
+        if not path:
+            verb = "paused" if on else "unpaused"
+            raise HostError(
+                f"the container {self.name} cannot be {verb}: it has no cgroup",
+                hint="pausing needs a delegated cgroup v2; see rootless doctor, line cgroups",
+            )
+        from rootless.cgroups import tree
+
+        tree.freeze(path, on)
+        self._event("pause" if on else "unpause")
+
+    def update(self, **words: object) -> None:
+        """Change its limits, now and for later starts; see engine.containers.update.update."""
+        from rootless.engine.containers import update as container_update
+
+        container_update.update(self, **words)  # type: ignore[arg-type]
+        self._event("update")
+
+    def stats(self, seconds: float = 1.0) -> Iterator[Json]:
+        """What it uses, again and again; see rootless.engine.containers.update.stats."""
+        from rootless.engine.containers import update as container_update
+
+        return (rows[0] for rows in container_update.stats([self], seconds) if rows)
+
+    def remove(
+        self, *, force: bool = False, volumes: bool = False, timeout: int | None = None
+    ) -> None:
+        """Remove it and all that is its own.  Raises Conflict when it runs and not `force`.
+
+        With a `timeout` what runs has that many seconds to end by itself; otherwise it is killed.
+        """
+        from rootless.storage import rootfs
+
+        with self.lock():
+            found = self.look()
+            monitor = found.monitor or self.listener()
+            if found.alive or monitor:
+                if not force:
+                    raise Conflict(
+                        f"the container {self.name} is running",
+                        hint=f"stop it first, or: rootless rm -f {self.name}",
+                    )
+                if found.damage is None and (found.alive or found.monitor):
+                    self.stop(timeout or 0)
+                else:
+                    from rootless.engine.containers import damaged
+
+                    damaged.end(found, monitor)
+            self._tell_lost(found)
+            self._end_leftovers(found)
+            cgroup = self.cgroup()
+            if not os.path.isdir(self.directory):
+                return
+            maps = self.storage_maps()
+            held = _hold(self.directory)
+            # From here on it is garbage, which the next command collects if this one is killed: one
+            # that had lost no more than its name could never be named again.
+            try:
+                os.unlink(os.path.join(self.directory, "container.json"))
+            except FileNotFoundError:
+                pass
+            container_names.release(self.engine.containers_dir, self.name, self.id)
+            rootfs.remove(self.directory, maps)
+            if held is not None:
+                held.close()
+        self._event("remove")
+        from rootless.engine.containers import gc as container_gc
+
+        container_gc.remove_sockets(self.id)
+        if cgroup:
+            from rootless.cgroups import tree
+
+            tree.remove(cgroup)
+        if volumes or self.record["remove"]:
+            # --volumes-from may have given one to another container
+            used = self.engine.volumes.users() if self.record["anonymous"] else {}
+            for name in [one for one in self.record["anonymous"] if one not in used]:
+                self.engine.volumes.store.remove_quietly(name)
+                self.engine.volumes.event("remove", name)
+
+    def _end_leftovers(self, found: State) -> None:
+        """After a monitor's violent death slirp4netns may still be there; servers die with it."""
+        from rootless.engine.common import signals
+
+        if found.slirp and signals.program_name(found.slirp).startswith("slirp4netns"):
+            # by its own start time: others' networks have programs of that name as well
+            signals.send(found.slirp, found.slirp_start, 15)
+
+    def rename(self, new: str) -> None:
+        """Give it another name.  Raises Conflict, UsageError."""
+        from rootless.engine.events import writer as event_writer
+
+        container_names.check(new)
+        with self.lock():
+            self.reload()
+            old = self.name
+            container_names.take(self.engine.containers_dir, new, self.id)
+            self.record["name"] = new
+            documents.write(os.path.join(self.directory, "container.json"), self.record)
+            container_names.release(self.engine.containers_dir, old, self.id)
+            event_writer.renamed(self.directory, self.record)
+        self._event("rename", oldName="/" + old)
+
+    def wait(
+        self, condition: str | list[str] = "stopped", *, interval: float | None = None
+    ) -> dict[str, int]:
+        """Wait until (one of) the condition(s) holds; {"StatusCode": n}, -1 when it has not ended.
+
+        See rootless.engine.containers.wait.wait.
+        """
+        from rootless.engine.containers import wait as container_wait
+
+        conditions = [condition] if isinstance(condition, str) else list(condition)
+        return {"StatusCode": container_wait.wait(self, conditions, interval)}
+
+    # what happens in it
+
+    def exec(self, command: list[str] | str, **options: object) -> ExecResult:
+        """Run a command in it: (exit_code, output, error).  Further words: ExecOptions.
+
+        A string is taken apart into words; no shell is asked.
+        """
+        from rootless.engine.containers import exec as container_exec
+
+        return container_exec.run(self, command, **options)
+
+    exec_run = exec
+
+    def become_exec(self, options: ExecOptions) -> str:
+        """For the command line: replace this process by the command; detached, return at once."""
+        from rootless.engine.containers import exec as container_exec
+
+        return container_exec.become(self, options)
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        since: float | None = None,
+        until: float | None = None,
+        tail: int | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[tuple[str, bytes]]:
+        """("stdout" | "stderr", bytes) pairs, oldest first."""
+        from rootless.engine.logs import reader as log_reader
+
+        alive: Callable[[], bool] = lambda: bool(container_state.read(self.directory).monitor)  # noqa: E731
+        path = self.record["logPath"]
+        if self.record["logDriver"] == "journald":
+            path = self.id
+        return log_reader.read(
+            path,
+            self.record["logDriver"],
+            follow=follow,
+            since=since,
+            until=until,
+            tail=tail,
+            timestamps=timestamps,
+            alive=alive,
+        )
+
+    @property
+    def attrs(self) -> Json:
+        """Everything about it, in the shape of `docker inspect`."""
+        from rootless.engine.containers import inspect as container_inspect
+
+        return container_inspect.container(self)
+
+    def explain(self) -> Json:
+        """The picture of `rootless explain`, as data."""
+        from rootless.engine.containers import explain as container_explain
+
+        found = self.state()
+        if not found.pid:
+            raise Conflict(
+                f"the container {self.name} is not running", hint=f"rootless start {self.name}"
+            )
+        return container_explain.explain(self.attrs, self.process()[0], found.monitor or None)
+
+    def top(self, arguments: list[str] | str | None = None) -> Json:
+        """{"Titles": [...], "Processes": [[...]]} of its processes, with host pids.
+
+        `arguments`: columns or options of ps(1).
+        """
+        from rootless.engine.common import arguments as common_arguments
+        from rootless.engine.containers import top as container_top
+
+        return container_top.top(self, common_arguments.command(arguments, "the arguments of ps"))
+
+    def diff(self) -> list[tuple[str, str]]:
+        """(kind, path) of files added (A), changed (C) and deleted (D) since the image."""
+        from rootless.engine.containers import copy as container_copy
+
+        return container_copy.diff(self)
+
+    def get_archive(self, path: str, out: int) -> Json:
+        """Write what is at `path` to the descriptor as a tar stream."""
+        from rootless.engine.containers import copy as container_copy
+
+        return container_copy.get_archive(self, path, out)
+
+    def put_archive(self, path: str, source: int, *, keep_owner: bool = True) -> Json:
+        """Unpack a tar stream from the descriptor below the directory `path`."""
+        from rootless.engine.containers import copy as container_copy
+
+        return container_copy.put_archive(self, path, source, keep_owner=keep_owner)
+
+    def export(self, target: str | int) -> Json:
+        """Write its whole file system as a tar to a path or descriptor; {"files", "bytes"}."""
+        from rootless.engine.containers import commit as container_commit
+
+        return container_commit.export_to(self, target)
+
+    def commit(self, name: str = "", **words: Any) -> Image:
+        """Make an image of it; further words: rootless.images.commit.Words."""
+        from rootless.engine.containers import commit as container_commit
+
+        return container_commit.commit(self, name, **words)
+
+    def check_health(self) -> Outcome:
+        """Check now; see rootless.engine.health.check.check."""
+        from rootless.engine.health import check as health_check
+
+        return health_check.check(self)
+
+
+def _hold(directory: str) -> documents.DirectoryLock | None:
+    """Keep those who collect garbage from a container that is being removed.
+
+    None when its maker has it still, who may be ourselves; one who only looks has it for a moment.
+    """
+    for _ in range(20):
+        try:
+            return documents.DirectoryLock(directory)
+        except BlockingIOError:
+            time.sleep(0.005)
+        except OSError:
+            break
+    return None

@@ -1,0 +1,37 @@
+"""`run --dry-run`: what would be done, in the order in which it would be done."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.runtime import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.engine import Engine
+    from rootless.engine.spec.options import ContainerOptions
+
+
+def describe(engine: Engine, options: ContainerOptions) -> str:
+    """Make the container's bundle, read it back, remove it again."""
+    container = engine.containers.create(options)
+    try:
+        parts = []
+        for title, name, numbers in (
+            ("monitor", "orders", records.ORDERS),
+            ("launch plan", "plan", records.OPERATIONS),
+        ):
+            with open(os.path.join(container.directory, name), "rb") as file:
+                found = records.decode(file.read(), numbers)
+            shown = [(word, tuple(map(_text, arguments))) for word, arguments in found]
+            parts.append(f"# {title}\n{records.describe(shown)}")
+        return "\n".join(parts)
+    finally:
+        container.remove(force=True, volumes=True)
+
+
+def _text(data: bytes) -> str | bytes:
+    """Programs of the kernel's filter are not text."""
+    if len(data) > 4096 or any(byte < 9 for byte in data):
+        return data
+    return data.decode("utf-8", "replace")

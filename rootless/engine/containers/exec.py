@@ -1,0 +1,310 @@
+"""Further processes in a running container: `exec`."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents, host, paths
+from rootless.engine.common import environment
+from rootless.engine.spec import seccomp as spec_seccomp
+from rootless.errors import Conflict, HostError
+from rootless.runtime import compile, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.documents import Json
+    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.exec_result import ExecResult
+    from rootless.engine.spec.options import ExecOptions
+    from rootless.runtime.records import Record
+
+
+def _process(container: Container, options: ExecOptions, config: Json) -> Json:
+    """The OCI process of the command: the container's own, with what the options change."""
+    process = dict(config["process"])
+    process["args"] = list(options.command)
+    process["terminal"] = bool(options.tty)
+    process.pop("consoleSize", None)
+    if options.workdir:
+        process["cwd"] = options.workdir
+    env = {}
+    for word in process["env"]:
+        name, _, value = word.partition("=")
+        env[name] = value
+    if options.user:
+        from rootless.engine.spec import user as spec_user
+
+        account = spec_user.account(options.user, [], _reader(container))
+        process["user"] = {
+            **process["user"],
+            "uid": account.uid,
+            "gid": account.gid,
+            "additionalGids": account.groups,
+        }
+        # what the container was told at its making is for all of its users, as with docker
+        if not container.record.get("ownHome"):
+            env["HOME"] = account.home
+    if options.tty:
+        env["TERM"] = os.environ.get("TERM") or "xterm"
+    for path in options.env_file:
+        environment.assign(env, environment.from_file(path))
+    environment.assign(env, options.env)
+    process["env"] = [f"{name}={value}" for name, value in env.items()]
+    if options.privileged:
+        from rootless.runtime import capabilities
+
+        process["capabilities"] = {"bounding": capabilities.adjust(["ALL"], [], True)}
+    # other users than root get only the bounds, as in a container that is made for them
+    bounding = process["capabilities"]["bounding"]
+    held = [] if process["user"]["uid"] else bounding
+    process["capabilities"] = {**process["capabilities"], "permitted": held, "effective": held}
+    return process
+
+
+def _reader(container: Container) -> Callable[[str], bytes | None]:
+    """What reads an account file of the running container, None where there is none."""
+    pid, _ = container.process()
+    inside: dict[str, bytes | None] = {}
+
+    def read(path: str) -> bytes | None:
+        try:
+            return _read(pid, path)
+        except PermissionError:
+            # a server of files (FUSE) answers nobody outside the user namespace of its mount, not
+            # even the namespace's owner: so somebody goes in, once for all files
+            if not inside:
+                inside.update(_read_inside(container, pid))
+            return inside[path]
+
+    return read
+
+
+def _read(pid: int, path: str) -> bytes | None:
+    """The container's links may not lead out of its root.  Raises PermissionError."""
+    from rootless.storage import rootfs
+
+    try:
+        return rootfs.read_below(f"/proc/{pid}/root", path)
+    except PermissionError:
+        raise
+    except OSError:
+        return None
+
+
+def _read_inside(container: Container, pid: int) -> dict[str, bytes | None]:
+    from rootless.userns import calls
+
+    paths = ["/etc/passwd", "/etc/group"]
+    found = calls.call(
+        "rootless.storage.serving:read_worker",
+        {"servers": [], "lowers": [f"/proc/{pid}/root"], "paths": paths},
+        join_pid=pid,
+        maps=container.maps(),
+    )
+    return {
+        path: None if text is None else str(text).encode("utf-8", "surrogateescape")
+        for path, text in zip(paths, found, strict=True)
+    }
+
+
+def plan(container: Container, options: ExecOptions) -> list[Record]:
+    """The plan that enters the container.  Raises Conflict when it does not run."""
+    found = container.state()
+    if not found.alive:
+        raise Conflict(
+            f"the container {container.name} is not running",
+            hint=f"rootless start {container.name}",
+        )
+    if found.status == "paused":
+        raise Conflict(
+            f"the container {container.name} is paused", hint=f"rootless unpause {container.name}"
+        )
+    config = container.config()
+    pid, start = container.process(found)
+    process = _process(container, options, config)
+    # with a single id everything the container has lives in one namespace; whoever has been mapped
+    # shares nothing with the host that was not asked for, so what is joined is what differs
+    flags = 0
+    for kind, flag in compile.CLONE.items():
+        if kind != "time" and _differs(pid, kind):
+            flags |= flag
+    bounding = process["capabilities"]["bounding"]
+    record = container.record
+    single = bool(record["maps"]["single"])
+    # all rights for this one command do not take the container's filter away
+    privileged = bool(record["privileged"])
+    return compile.join_plan(
+        process,
+        pid=pid,
+        start=start,
+        namespaces=flags,
+        cgroup=container.cgroup(),
+        filter_program=spec_seccomp.program(record["seccomp"], bounding, single, privileged),
+        keyring=spec_seccomp.keyring(record["seccomp"], privileged),
+        single=single,
+        covered_proc=single and bool(host.current().covered_proc),
+    )
+
+
+def _differs(pid: int, kind: str) -> bool:
+    name = {"mount": "mnt", "network": "net"}.get(kind, kind)
+    try:
+        theirs, ours = os.stat(f"/proc/{pid}/ns/{name}"), os.stat(f"/proc/self/ns/{name}")
+    except OSError:
+        return True
+    return (theirs.st_ino, theirs.st_dev) != (ours.st_ino, ours.st_dev)
+
+
+def become(container: Container, options: ExecOptions) -> str:
+    """Replace this process by the command; for `-d` start it and return an id.
+
+    Without a terminal the launcher itself takes this process's place: the command has our own
+    descriptors, no byte is copied by anyone, and its exit status is ours.
+    """
+    if not options.command:
+        from rootless.errors import UsageError
+
+        raise UsageError(
+            "exec needs a command", hint="rootless exec CONTAINER COMMAND [ARGUMENT...]"
+        )
+    items = plan(container, options)
+    identifier = os.urandom(32).hex()
+    told = _tell(container, identifier)
+    directory = os.path.join(container.directory, "exec")
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        pass
+    name = identifier[:12] + ".plan"
+    if options.tty or options.detach:
+        path = records.write(directory, name, items, records.OPERATIONS)
+        return _with_monitor(container, options, identifier, directory, path, told)
+    path = records.write(directory, name, [told, *items], records.OPERATIONS)
+    admit = admission(container)
+    if admit is not None:
+        admit(os.getpid())
+    if not options.interactive:
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+    program = paths.helper("launch")
+    try:
+        os.execv(program, ["rootless-launch", "-", path])
+    except OSError as error:
+        raise HostError(
+            f"cannot start {program}: {error.strerror}", hint="install rootless again"
+        ) from None
+
+
+def _tell(container: Container, identifier: str) -> Record:
+    """Tell that a command is entered; what tells, as well, how it ends."""
+    from rootless.engine.events import writer as event_writer
+
+    record = container.record
+    attributes = event_writer.of_container(record, execID=identifier)
+    container.engine.event("container", "exec", container.id, container.name, attributes)
+    fields = event_writer.fields("container", container.id, container.name, attributes)
+    return ("events", (event_writer.directory(container.engine.data_dir), fields))
+
+
+def _with_monitor(
+    container: Container,
+    options: ExecOptions,
+    identifier: str,
+    directory: str,
+    plan_path: str,
+    told: Record,
+) -> str:
+    short = identifier[:12]
+    orders: list[Record] = [
+        ("id", (identifier, container.name)),
+        ("directory", (directory, short + ".state")),
+        ("executor", (paths.helper("launch"), plan_path)),
+        ("log-errors", (os.path.join(directory, short + ".log"),)),
+        ("stdin", ("once" if options.interactive else "null",)),
+        ("exec-session", ()),
+        told,
+    ]
+    if options.tty:
+        orders.append(("tty", ()))
+    names = [
+        plan_path,
+        *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
+    ]
+    orders.append(("unlink", tuple(names)))
+    admit = admission(container)
+    if admit is not None:
+        orders.append(("go", ()))
+    orders_path = records.write(directory, short + ".orders", orders, records.ORDERS)
+    from rootless.engine.containers import start as container_start
+
+    started = container_start.spawn(orders_path, container.name, place=admit, tty=bool(options.tty))
+    if options.detach:
+        os.close(started.channel)
+        return identifier
+    from rootless.engine.containers.attach import Session
+
+    Session(None, fd=started.channel).become_client(
+        stdin=bool(options.interactive),
+        tty=bool(options.tty),
+        detach_keys=options.detach_keys or "",
+    )
+    return identifier
+
+
+def run(container: Container, command: list[str] | str, **words: object) -> ExecResult:
+    """Run a command and collect what it writes (the library's `exec`).
+
+    `input`: bytes for its standard input.  Other words are those of ExecOptions.
+    """
+    from rootless.engine.containers.exec_result import collect
+    from rootless.engine.spec.options import ExecOptions
+
+    given = words.pop("input", None)
+    options = ExecOptions(command=command, interactive=given is not None, **words)
+    items = plan(container, options)
+    directory = os.path.join(container.directory, "exec")
+    os.makedirs(directory, 0o700, exist_ok=True)
+    identifier = os.urandom(32).hex()
+    items.insert(0, _tell(container, identifier))
+    path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
+    arguments = [paths.helper("launch"), "-", path]
+    admit = admission(container)
+    if admit is None:
+        return collect(arguments, given if isinstance(given, bytes) else None)
+    # the launcher waits for this lock; our own process stays where it is
+    with documents.Lock(path) as lock:
+
+        def started(pid: int) -> None:
+            admit(pid)
+            lock.close()
+
+        return collect(arguments, given if isinstance(given, bytes) else None, started)
+
+
+def admission(container: Container) -> Callable[[int], str] | None:
+    """What brings a process near the container's cgroup, where it cannot go there by itself."""
+    path = container.cgroup()
+    if not path:
+        return None
+    from rootless.cgroups import joining
+
+    if not joining.must_be_asked(path):
+        return None
+
+    def admit(pid: int) -> str:
+        joining.admit(path, pid)
+        return ""
+
+    return admit
+
+
+def sessions(container: Container) -> list[str]:
+    """Ids of exec sessions that a monitor keeps."""
+    return [
+        name[: -len(".state")]
+        for name in documents.names_in(os.path.join(container.directory, "exec"))
+        if name.endswith(".state")
+    ]

@@ -1,0 +1,105 @@
+"""What commands that were killed left behind: found and removed by the next one that looks.
+
+A directory in the making is locked by its maker (flock(2), which ends with the process).  Without
+`container.json` and without that lock it is rubbish; so is a container of `run --rm` that was never
+started and whose maker is gone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents, paths
+from rootless.engine.containers import names as container_names
+from rootless.engine.containers import record
+from rootless.errors import ContainerNotFound, DamagedDocument, RootlessError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.engine import Engine
+
+
+def sweep_name(engine: Engine, name: str) -> bool:
+    """Remove the holder of a name if it is rubbish; whether it was."""
+    try:
+        identifier = os.readlink(os.path.join(engine.containers_dir, "names", name))
+    except OSError:
+        return False
+    return sweep(engine, identifier, named=True)
+
+
+def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
+    """Remove a container's directory if it is rubbish; whether it was.
+
+    `named`: it holds a name, so its maker had locked it before it was looked at.
+    """
+    from rootless.storage import rootfs
+
+    directory = os.path.join(engine.containers_dir, identifier)
+    try:
+        lock = documents.DirectoryLock(directory)
+    except OSError:
+        return False  # somebody makes it, or it is gone
+    try:
+        if not _is_rubbish(directory, named or _has_name(engine.containers_dir, identifier)):
+            return False
+        release_names(engine.containers_dir, identifier)
+        rootfs.remove(directory, engine.maps)
+        # its maker may have come as far as to make this, just before the monitor would start
+        remove_sockets(identifier)
+        return True
+    except (OSError, RootlessError):
+        return False
+    finally:
+        lock.close()
+
+
+def remove_sockets(identifier: str) -> None:
+    """Remove the directory of a container's sockets, if it is there."""
+    directory = paths.socket_directory(identifier)
+    for name in ("attach", "slirp", "notify/notify.sock"):
+        try:
+            os.unlink(os.path.join(directory, name))
+        except OSError:
+            pass
+    for path in (os.path.join(directory, "notify"), directory):
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass
+
+
+def _is_rubbish(directory: str, named: bool) -> bool:
+    try:
+        found = record.read(directory, os.path.basename(directory))
+    except ContainerNotFound:
+        # an empty one may have been made just now, by somebody who has not come to locking it yet
+        return named or bool(os.listdir(directory)) or _older_than_a_moment(directory)
+    except (OSError, DamagedDocument):
+        return False
+    never_started = not os.path.exists(os.path.join(directory, "state"))
+    return bool(found["remove"] and found.get("starts") and never_started)
+
+
+def _has_name(containers: str, identifier: str) -> bool:
+    directory = os.path.join(containers, "names")
+    try:
+        # asked only of what looks like rubbish, so that reading all names costs nothing that counts
+        return any(
+            os.readlink(os.path.join(directory, name)) == identifier
+            for name in documents.names_in(directory)
+        )
+    except OSError:
+        return False
+
+
+def _older_than_a_moment(directory: str) -> bool:
+    import time
+
+    return time.time() - os.stat(directory).st_mtime > 2
+
+
+def release_names(containers: str, identifier: str) -> None:
+    """Give back whatever names a container has."""
+    for name in documents.names_in(os.path.join(containers, "names")):
+        container_names.release(containers, name, identifier)

@@ -1,0 +1,180 @@
+"""`container.json` again, from what else a container's directory holds.
+
+The launch plan, the monitor's orders and config.json say all that a start needs; labels of its own,
+a health check and the words of `create` are in none of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.cgroups import oci
+from rootless.engine.containers import record
+from rootless.errors import StorageError
+from rootless.images import reference
+from rootless.runtime import records
+from rootless.userns.idmap import IdMaps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.container import Container
+    from rootless.images.record import ImageRecord
+
+    Decoded = list[tuple[str, list[str]]]
+
+LOST = "its own labels, health check, network options and cgroup parent"
+
+
+def rebuild(one: Container) -> str:
+    """Write it, if all that it stands on is known; what is lost.  Raises RootlessError."""
+    orders = _decoded(one, "orders", records.ORDERS)
+    plan = _decoded(one, "plan", records.OPERATIONS)
+    config = one.config()
+    made = _record(one, config, orders, plan)
+    if not documents.fits(made, record.SHAPE):
+        raise StorageError(documents.fault(made, record.SHAPE))
+    documents.write(os.path.join(one.directory, "container.json"), made)
+    return LOST
+
+
+def _decoded(one: Container, name: str, numbers: dict[str, int]) -> Decoded:
+    path = os.path.join(one.directory, name)
+    try:
+        with open(path, "rb") as file:
+            found = records.decode(file.read(), numbers)
+    except (OSError, ValueError):
+        raise StorageError(f"{path} cannot be read either") from None
+    return [(word, [os.fsdecode(text) for text in texts]) for word, texts in found]
+
+
+def _record(one: Container, config: Json, orders: Decoded, plan: Decoded) -> Json:
+    order = dict(orders)
+    image = _image(one)
+    if image is None and record.layers(one.directory):
+        raise StorageError("its image is not here any more")
+    made = record.stand_in(one.directory, one.id)
+    policy, count = order["restart"]
+    mounts = _mounts(one, config)
+    servers = _servers(orders, plan)
+    made.update(
+        created=os.stat(os.path.join(one.directory, "config.json")).st_mtime,
+        image=reference.parse(image.names[0]).familiar if image and image.names else "",
+        imageId=image.id if image else "",
+        layers=[layer.diff_id for layer in image.layers] if image else [],
+        command=config["process"]["args"],
+        hostname=config.get("hostname", ""),
+        labels=dict(image.config.get("Labels") or {}) if image else {},
+        annotations=config.get("annotations", {}),
+        maps=_maps(config).as_dict(),
+        driver=_driver(one, config, servers, plan),
+        servers=servers,
+        network=_network(order, config),
+        ports=_ports(orders),
+        mounts=mounts,
+        anonymous=[one["Name"] for one in mounts if len(one.get("Name", "")) == 64],
+        restart=policy if count == "0" else f"{policy}:{count}",
+        remove="remove" in order,
+        tty="tty" in order,
+        stdin=order.get("stdin", [""])[0] != "null",
+        stopSignal=order["stop"][0],
+        stopTimeout=int(order["stop"][1]),
+        logDriver=order["log"][0],
+        logPath=order["log"][1],
+        user="{uid}:{gid}".format(**config["process"]["user"]),
+    )
+    made["cgroup"]["resources"] = oci.resources(config["linux"].get("resources") or {}).as_dict()
+    if "outer" in order:
+        made["nested"] = True
+    return made
+
+
+def _image(one: Container) -> ImageRecord | None:
+    """The image of just these layers."""
+    from rootless.storage.sweeping import short
+
+    images = one.engine.images.store.list()
+    every = {short(layer.diff_id) for image in images for layer in image.layers}
+    wanted = record.layers(one.directory) & every
+    for image in images:
+        if wanted and {short(layer.diff_id) for layer in image.layers} == wanted:
+            return image
+    return None
+
+
+def _maps(config: Json) -> IdMaps:
+    uids, gids = (
+        tuple((row["containerID"], row["hostID"], row["size"]) for row in config["linux"][name])
+        for name in ("uidMappings", "gidMappings")
+    )
+    return IdMaps(uids, gids, "as it was made", caller=(os.getuid(), os.getgid()))
+
+
+def _driver(one: Container, config: Json, servers: list[list[str]], plan: Decoded) -> str:
+    merged = os.path.join(one.directory, "merged")
+    if config["root"]["path"] != merged:
+        return "directory"
+    if any(name == "host-mount" and words[2] == "overlay" for name, words in plan):
+        return "overlay"
+    for _, place, *argv in servers:
+        if place == merged:
+            return "fuse-overlayfs" if argv[0].endswith("fuse-overlayfs") else "python-fuse"
+    return "copy"
+
+
+def _servers(orders: Decoded, plan: Decoded) -> list[list[str]]:
+    places = [words[0] for name, words in plan if name == "fuse"]
+    programs = [words for name, words in orders if name == "fuse"]
+    return [
+        ["1" if late == "1" else "", place, *argv]
+        for (late, *argv), place in zip(programs, places, strict=False)
+    ]
+
+
+def _network(order: dict[str, list[str]], config: Json) -> str:
+    if "slirp" in order:
+        return "slirp4netns"
+    kinds = {space["type"] for space in config["linux"]["namespaces"]}
+    return "none" if "network" in kinds else "host"
+
+
+def _ports(orders: Decoded) -> list[Json]:
+    """Of TCP alone; those of UDP are published all the same."""
+    found = []
+    for name, words in orders:
+        if name != "slirp-request":
+            continue
+        given = documents.loads(words[0])["arguments"]
+        found.append(
+            {
+                "host_ip": given["host_addr"],
+                "host_port": given["host_port"],
+                "container_port": given["guest_port"],
+                "protocol": given["proto"],
+            }
+        )
+    return found
+
+
+def _mounts(one: Container, config: Json) -> list[Json]:
+    volumes = os.path.join(one.engine.data_dir, "volumes") + "/"
+    found = []
+    for mount in config["mounts"]:
+        source = mount.get("source", "")
+        if mount.get("type") != "bind" or source.startswith(
+            (one.directory + "/", "/dev/", "/sys/")
+        ):
+            continue
+        name = source.removeprefix(volumes).partition("/")[0] if source.startswith(volumes) else ""
+        made = {
+            "Type": "volume" if name else "bind",
+            "Source": source,
+            "Destination": mount["destination"],
+            "Driver": "local" if name else "",
+            "Mode": "",
+            "RW": "ro" not in mount.get("options", ()),
+            "Propagation": "rprivate",
+        }
+        found.append({**made, "Name": name} if name else made)
+    return found

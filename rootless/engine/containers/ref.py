@@ -1,0 +1,177 @@
+"""What is known of a container: its record, its state, and how both are told."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.engine.containers import record
+from rootless.engine.containers import state as container_state
+from rootless.errors import ContainerNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.state import State
+    from rootless.engine.engine import Engine
+    from rootless.userns.idmap import IdMaps
+
+
+class Known:
+    """The part of `Container` that changes nothing; every look at its state is a fresh one."""
+
+    def __init__(self, engine: Engine, identifier: str) -> None:
+        """Raises ContainerNotFound, DamagedDocument."""
+        self.engine = engine
+        self.id = identifier
+        self.directory = os.path.join(engine.containers_dir, identifier)
+        self.reload()
+
+    def reload(self) -> None:
+        """Read again what was asked for (a rename changes it)."""
+        self.record: Json = record.read(self.directory, self.id)
+
+    def __repr__(self) -> str:
+        return f"<Container {self.short_id} {self.name}>"
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 digits of the id."""
+        return self.id[:12]
+
+    @property
+    def name(self) -> str:
+        """Its unique name."""
+        return str(self.record["name"])
+
+    @property
+    def image(self) -> str:
+        """The image as it was named, without what docker leaves out."""
+        return str(self.record["image"])
+
+    @property
+    def image_id(self) -> str:
+        """64 hex digits; empty for --rootfs."""
+        return str(self.record["imageId"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The image's labels and its own."""
+        return dict(self.record["labels"])
+
+    @property
+    def ports(self) -> dict[str, list[dict[str, str]]]:
+        """Where they are published: {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}."""
+        from rootless.engine.common import humanize
+
+        return humanize.port_table(self._published())
+
+    def _published(self) -> Json:
+        """As recorded, while there is somebody who publishes them."""
+        found = self.record["ports"]
+        return [] if found and container_state.read(self.directory).network_lost else found
+
+    @property
+    def created(self) -> float:
+        """When it was made, in seconds since the epoch."""
+        return float(self.record["created"])
+
+    def state(self) -> State:
+        """A fresh look at its life.  Raises DamagedDocument."""
+        found = self.look()
+        if found.damage is not None:
+            raise found.damage
+        return found
+
+    def look(self) -> State:
+        """As `state`, for lists: whose document cannot be read is `dead`."""
+        found = container_state.read(self.directory)
+        if found.status == "running" and container_state.paused(self.cgroup()):
+            found.status = "paused"
+        return found
+
+    def process(self, found: State | None = None) -> tuple[int, int]:
+        """(host pid, start time in ticks since boot) of its first process; (0, 0) without one.
+
+        Under another runtime that is the runtime's child: `state` knows the runtime itself.
+        `found`: the state, where it was just looked at.
+        """
+        found = found or self.state()
+        if not found.pid or self.record["runtime"] == "rootless":
+            return found.pid, found.pid_start
+        from rootless.engine.containers import external_runtime
+
+        pid = external_runtime.inner(found.pid)
+        return pid, container_state.start_time(pid) if pid else 0
+
+    @property
+    def status(self) -> str:
+        """created, running, paused, restarting or exited; dead when its state is damaged."""
+        return self.look().status
+
+    def maps(self) -> IdMaps:
+        """The ids of the container and of the host."""
+        from rootless.userns.idmap import IdMaps
+
+        return IdMaps.from_dict(self.record["maps"])
+
+    def storage_maps(self) -> IdMaps:
+        """The map in which all of the container's files can be handled."""
+        maps = self.maps()
+        return maps if maps.single else self.engine.maps
+
+    def cgroup(self) -> str:
+        """The path of the container's cgroup, empty without one."""
+        try:
+            with open(os.path.join(self.directory, "cgroup"), encoding="utf-8") as file:
+                path = file.read()
+        except (OSError, ValueError):
+            return ""
+        return path if path[:1] == "/" and path.isprintable() else ""
+
+    def config(self) -> Json:
+        """The OCI runtime configuration.  Raises DamagedDocument."""
+        try:
+            return record.config(self.directory, self.id)
+        except FileNotFoundError:
+            path = os.path.join(self.directory, "config.json")
+            raise documents.damaged(path, "it is missing", record.remedy(self.short_id)) from None
+
+    def lock(self) -> documents.Lock:
+        """Whoever changes the container's state holds this."""
+        try:
+            return documents.Lock(os.path.join(self.directory, "lock"))
+        except FileNotFoundError:
+            raise ContainerNotFound(f'no such container: "{self.name}"') from None
+
+    def status_text(self) -> str:
+        """`Up 3 minutes`, `Exited (0) 5 seconds ago`, as docker says it."""
+        from rootless.engine.common import humanize
+
+        found = self.look()
+        return humanize.status(found, self.health_text(found))
+
+    @property
+    def health(self) -> str:
+        """starting, healthy or unhealthy; none without a health check."""
+        from rootless.engine.health import config as health_config
+
+        return health_config.status(self.directory, self.record, self.look())
+
+    def health_text(self, found: State) -> str:
+        """What its health adds to that: ` (healthy)`, or nothing."""
+        if not self.record.get("health"):
+            return ""
+        from rootless.engine.health import config as health_config
+
+        return health_config.in_words(self.directory, self.record, found)
+
+    def command_text(self) -> str:
+        """The command as one string."""
+        return " ".join(self.record["command"])
+
+    def ports_text(self) -> str:
+        """`0.0.0.0:8080->80/tcp, …`."""
+        from rootless.engine.common import humanize
+
+        return humanize.ports(self._published())

@@ -1,0 +1,74 @@
+"""`engine.containers.run` of the library."""
+
+from __future__ import annotations
+
+from rootless.engine.common import arguments
+from rootless.engine.containers.exec_result import ExecResult
+from rootless.engine.spec.options import ContainerOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.containers.collection import Containers
+    from rootless.engine.containers.container import Container
+    from rootless.images.store import ImageRecord
+
+
+def options(
+    image: str | ImageRecord | ContainerOptions,
+    command: list[str] | str | None,
+    words: dict[str, object],
+) -> ContainerOptions:
+    """What the library's words come to; see `given.command` for a command in one string."""
+    if isinstance(image, ContainerOptions):
+        return image
+    name = image if isinstance(image, str) else image.id
+    if isinstance(entrypoint := words.get("entrypoint"), str) and entrypoint[:1] != "[":
+        # on the command line it is one program's name
+        words = {**words, "entrypoint": arguments.command(entrypoint, "the entry point")}
+    return ContainerOptions(image=name, command=command, **words)
+
+
+def run(
+    containers: Containers,
+    image: str | ImageRecord,
+    command: list[str] | str | None,
+    detach: bool,
+    words: dict[str, object],
+) -> Container | ExecResult:
+    """See Containers.run."""
+    fed = words.pop("input", None)
+    words |= {"detach": detach, "interactive": fed is not None}
+    wanted = options(image, command, words)
+    container, session = containers.launch(wanted, attach=not detach)
+    if session is None:
+        return container
+    output, error = bytearray(), bytearray()
+    with session.channel() as channel:
+        if isinstance(fed, bytes):
+            _feed(channel, fed)
+        code = 125
+        for kind, payload in channel.frames():
+            if kind == "O":
+                output += payload
+            elif kind == "P":
+                error += payload
+            elif kind == "X":
+                code = int.from_bytes(payload[:4], "little")
+    if not wanted.rm:
+        container.remove(force=True, volumes=True)
+    return ExecResult(code, bytes(output), bytes(error))
+
+
+def _feed(channel: object, data: bytes) -> None:
+    """Send the input from a thread of its own, so that neither direction can block the other."""
+    import threading
+
+    def work() -> None:
+        try:
+            for at in range(0, len(data), 65536):
+                channel.send_stdin(data[at : at + 65536])  # type: ignore[attr-defined]
+            channel.close_stdin()  # type: ignore[attr-defined]
+        except OSError:
+            pass  # the container has ended without reading everything
+
+    threading.Thread(target=work, daemon=True).start()

@@ -1,0 +1,41 @@
+"""`ps --size` and `inspect --size`: what containers' files take on the disk."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.engine.containers.container import Container
+    from rootless.engine.engine import Engine
+
+
+def of(engine: Engine, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
+    """By id: bytes of what the container wrote, and of that with its image's layers.
+
+    As docker's SizeRw and SizeRootFs.  With the driver copy the two are the same, because each
+    container has files of its own.
+    """
+    from rootless.engine.system import df as system_df
+    from rootless.storage.layers import LayerStore
+
+    layers = LayerStore(engine.data_dir, engine.maps)
+    own: dict[str, str] = {}
+    below: dict[str, list[str]] = {}
+    for one in containers:
+        copied = one.record["driver"] == "copy"
+        own[one.id] = os.path.join(one.directory, "merged" if copied else "upper")
+        diff_ids = () if copied else dict.fromkeys(one.record["layers"])
+        below[one.id] = [os.path.dirname(layers.path(diff)) for diff in diff_ids]
+    wanted = [*own.values(), *(path for paths in below.values() for path in paths)]
+    sizes = system_df.measured(engine, wanted)
+    made = {}
+    for identifier, path in own.items():
+        written = sizes.get(path, 0)
+        made[identifier] = (
+            written,
+            written + sum(sizes.get(layer, 0) for layer in below[identifier]),
+        )
+    return made

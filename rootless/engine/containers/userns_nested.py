@@ -1,0 +1,43 @@
+"""A container whose user namespace lies within one that has the ids of the layers.
+
+The ids of `--userns auto` are its own, and those of the image's files are none of them.  A server
+(fuse-overlayfs) that has all of them shows the files with the container's ids; it works in the
+outer namespace, because FUSE lets nobody in who is not in the mounter's namespace or below it, and
+what it keeps in `upper` has the ids of storage, as everybody else's.
+"""
+
+from __future__ import annotations
+
+from rootless.engine.containers import bundle as container_bundle
+from rootless.storage import remapping
+from rootless.userns import idmap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.container import Container
+    from rootless.runtime.records import Record
+    from rootless.userns.idmap import IdMaps
+
+
+def maps(inner: IdMaps, outer: IdMaps) -> list[Record]:
+    """Orders for both maps: the outer one of host ids, the inner one of the outer's."""
+    uids = remapping.within(inner.uids, outer.uids)
+    gids = remapping.within(inner.gids, outer.gids)
+    relative = idmap.IdMaps(uids, gids, inner.why, caller=inner.caller)
+    texts = (relative.proc_text("uids"), relative.proc_text("gids"))
+    return [("outer", container_bundle.map_order(outer)), ("map", (*texts, "", "", "1"))]
+
+
+def servers(container: Container) -> Json:
+    """The servers for a worker that has the ids of storage: there the ids of the image are the
+    container's, and nothing is to be mapped."""
+    made = []
+    for one in container.record["servers"]:
+        words = list(one)
+        if "-o" in words[2:]:
+            at = words.index("-o", 2) + 1
+            # the last two options (storage.options)
+            words[at] = words[at].rpartition(",uidmapping=")[0] or words[at]
+        made.append(words)
+    return made

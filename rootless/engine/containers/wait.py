@@ -1,0 +1,110 @@
+"""`wait`: until a container has come to a state."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless.errors import Conflict, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.state import State
+
+# docker's and podman's words; the status of ours that each means
+_STATUS = {
+    "configured": "created", "created": "created", "initialized": "created", "paused": "paused",
+    "running": "running",
+}  # fmt: skip
+_ENDED = ("stopped", "exited", "not-running", "next-exit")
+_GONE = ("removed", "removing")
+_HEALTH = ("healthy", "unhealthy")
+CONDITIONS = (*_ENDED, *_STATUS, "stopping", *_GONE, *_HEALTH)
+
+
+def wait(container: Container, conditions: list[str], interval: float | None) -> int:
+    """Wait until one of the conditions holds; the exit status if it has ended, otherwise -1.
+
+    `interval`: seconds between two looks; without, they begin close together.  Raises UsageError
+    for an unknown condition, Conflict when a state of health cannot come any more.
+    """
+    check(conditions)
+    health = [one for one in conditions if one in _HEALTH]
+    if health and not container.record.get("health"):
+        raise Conflict(
+            f"the container {container.name} has no health check, so it never becomes {health[0]}",
+            hint="it is given with run --health-cmd, or by the image",
+        )
+    first = container.state()
+    pause = interval or 0.002
+    while True:
+        try:
+            found = container.state()
+            gone = not os.path.isdir(container.directory)
+        except OSError:
+            gone = True
+        if gone:
+            return _last_exit(container)
+        for one in conditions:
+            if one in _ENDED and _began_anew(found, first):
+                # as docker: its restart policy takes nothing from whoever waits for an end
+                same = found.finished or found.restarts > first.restarts
+                return found.exit_code if same else _last_exit(container)
+            if _holds(container, one, found, first):
+                return found.exit_code if one in _ENDED else -1
+        if health and _has_ended(found) and not set(conditions) & {*_GONE, *_STATUS}:
+            raise Conflict(
+                f"the container {container.name} ended before it was {' or '.join(health)}",
+                hint=f"rootless logs {container.name}",
+            )
+        time.sleep(pause)
+        if not interval:
+            pause = min(pause * 1.3, 0.1)
+
+
+def check(conditions: list[str]) -> None:
+    """Raises UsageError for a word that is no condition."""
+    for one in conditions:
+        if one not in CONDITIONS:
+            raise UsageError(f'unknown --condition "{one}"', hint=", ".join(CONDITIONS))
+
+
+def _has_ended(found: State) -> bool:
+    return found.status in ("exited", "created") and not found.monitor
+
+
+def _began_anew(found: State, first: State) -> bool:
+    """Whether a life has ended since, although there is another or will be."""
+    if found.finished:
+        return found.finished != first.finished
+    if first.finished:
+        # the life that is meant began after the first look, so there must have been two
+        return found.restarts > first.restarts + 1
+    return bool(first.started) and found.started != first.started
+
+
+def _holds(container: Container, condition: str, found: State, first: State) -> bool:
+    if condition == "next-exit":
+        return _has_ended(found) and found.finished != first.finished
+    if condition in _ENDED:
+        return _has_ended(found)
+    if condition in _STATUS:
+        return found.status == _STATUS[condition]
+    if condition == "stopping":
+        return found.alive and os.path.exists(os.path.join(container.directory, "stopping"))
+    if condition in _HEALTH and found.status == "running":
+        from rootless.engine.health import config as health_config
+
+        return health_config.status(container.directory, container.record, found) == condition
+    return False
+
+
+def _last_exit(container: Container) -> int:
+    """How it ended, of a container that was removed while we waited."""
+    filters = {"container": [container.id], "event": ["die"]}
+    codes = [
+        event.attributes.get("exitCode", "")
+        for event in container.engine.events(filters=filters, stream=False)
+    ]
+    return int(codes[-1]) if codes and codes[-1].isdigit() else 0

@@ -1,0 +1,1 @@
+"""What happens: written and read."""

@@ -1,0 +1,117 @@
+"""Writing down what happens: one line of JSON in a file of this boot, without a daemon.
+
+Every writer appends with one write(2) to a file opened with O_APPEND, which the kernel does whole,
+however many write at once; the monitor does the same in C (helpers/events.c).  A file for each boot
+also means a file for each machine, where several share a home on a network file system.
+Scope: writing.  Reading is `event_log`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from rootless import documents
+from rootless.engine.containers import state as container_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+
+LIMIT = 8 << 20  # bytes, then the file becomes NAME.1 and the older NAME.1 goes; as in events.c
+KEEP = 30 * 86400  # seconds that files of other boots are kept
+
+
+def directory(data_dir: str) -> str:
+    """Where the files are."""
+    return os.path.join(data_dir, "events")
+
+
+def of_container(record: Json, **more: str) -> dict[str, str]:
+    """The attributes of a container's events, as docker's: labels, image, name."""
+    return {**record["labels"], "image": record["image"], "name": record["name"], **more}
+
+
+def fields(kind: str, identifier: str, name: str, attributes: dict[str, str]) -> str:
+    """What stays the same in all events of one thing, for the monitor to write the rest around."""
+    table = {"type": kind, "id": identifier, "name": name, "attributes": attributes}
+    return documents.dumps(table)[1:-2]
+
+
+def orders(data_dir: str, record: Json) -> tuple[str, ...]:
+    """The monitor's order: the directory, the container's fields and those of its volumes."""
+    base = directory(data_dir)
+    try:
+        os.mkdir(base, 0o700)
+    except FileExistsError:
+        pass
+    made = [base, fields("container", record["id"], record["name"], of_container(record))]
+    for mount in record["mounts"]:
+        if mount["Type"] == "volume":
+            about = {
+                "container": record["id"],
+                "destination": mount["Destination"],
+                "driver": "local",
+                "read/write": "true" if mount.get("RW", True) else "false",
+            }
+            if record["remove"] and mount["Name"] in record["anonymous"]:
+                about["anonymous"] = "true"  # the monitor removes it with the container
+            made.append(fields("volume", mount["Name"], mount["Name"], about))
+    return tuple(made)
+
+
+def renamed(directory: str, record: Json) -> None:
+    """Tell the monitor, which looks for this file, the words with the new name."""
+    text = fields("container", record["id"], record["name"], of_container(record))
+    documents.write_bytes(os.path.join(directory, "event"), text.encode())
+
+
+def append(
+    data_dir: str, kind: str, action: str, identifier: str, name: str, attributes: dict[str, str]
+) -> None:
+    """Write one event.  A full disk loses it and nothing else: what was done is done."""
+    table = {"time": time.time_ns(), "action": action, "type": kind, "id": identifier, "name": name}
+    table["attributes"] = attributes
+    line = documents.dumps(table).encode() + b"\n"
+    base = directory(data_dir)
+    path = os.path.join(base, container_state.boot_id() or "unknown")
+    try:
+        fd = _open(base, path)
+    except OSError:
+        return
+    try:
+        os.write(fd, line)
+        end = os.lseek(fd, 0, os.SEEK_CUR)
+        if end > LIMIT:
+            _rotate(base, path, fd)
+        elif end == len(line):
+            _forget_old_boots(base)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def _open(base: str, path: str) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(base, 0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def _rotate(base: str, path: str, fd: int) -> None:
+    with documents.DirectoryLock(base, blocking=True):
+        mine, there = os.fstat(fd), os.stat(path)
+        # whoever waited for the lock may find a new file: that one stays
+        if (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev):
+            os.rename(path, path + ".1")
+
+
+def _forget_old_boots(base: str) -> None:
+    oldest = time.time() - KEEP
+    for name in os.listdir(base):
+        path = os.path.join(base, name)
+        if os.stat(path).st_mtime < oldest:
+            os.unlink(path)

@@ -1,0 +1,102 @@
+"""`update --health-…`: another health check for a container that exists, at once if it runs.
+
+What is not named stays as it is; without a check before, what `run` would take.
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.engine.health import check as health_check
+from rootless.engine.health import config as health_config
+from rootless.engine.spec.options import ContainerOptions
+from rootless.errors import ImageNotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.cgroups.managers import Manager
+    from rootless.documents import Json
+    from rootless.engine.containers.container import Container
+
+NAMES = (*ContainerOptions.HEALTH, "no_healthcheck")
+
+
+def take(words: dict[str, Json]) -> dict[str, Json]:
+    """Take the words about health out of those of `update`; those that were given."""
+    found = {name: words.pop(name) for name in NAMES if name in words}
+    return {name: value for name, value in found.items() if value not in (None, False)}
+
+
+def changed(container: Container, given: dict[str, Json]) -> Json:
+    """The check as container.json is to have it; None for none.  Raises UsageError."""
+    older = container.record.get("health")
+    options = ContainerOptions(image="", rm=container.record["remove"], **given)
+    if options.no_healthcheck:
+        return health_config.parse(options, {})
+    image: Json = {"Shell": _shell(container)}
+    if older:
+        _keep(older, options, image)
+    elif options.health_cmd is None:
+        raise UsageError(
+            f"the container {container.name} has no health check that could be changed",
+            hint='give it one, as in --health-cmd "wget -qO- http://localhost/"',
+        )
+    made = health_config.parse(options, image)
+    for stage, flag in ((made, "health_cmd"), (made and made["startup"], "health_startup_cmd")):
+        before = older if stage is made else older and older["startup"]
+        if stage and before and flag not in given:
+            stage["command"] = before["command"]
+    return made
+
+
+def _shell(container: Container) -> Json:
+    try:
+        return container.engine.images.get(container.image_id).config.get("Shell")
+    except (ImageNotFound, UsageError):
+        return None  # its image was removed by force, or it never had one
+
+
+def _keep(older: Json, options: ContainerOptions, image: Json) -> None:
+    """What was before takes the place of defaults."""
+    table = health_config.configured({"health": older})
+    image["Healthcheck"] = table["Healthcheck"]
+    kept: dict[str, Json] = {
+        "health_on_failure": older["onFailure"],
+        "health_log_destination": older["destination"],
+        "health_max_log_count": older["logCount"],
+        "health_max_log_size": older["logSize"],
+    }
+    if not older["interval"]:
+        kept["health_interval"] = "disable"
+    startup = older["startup"]
+    if startup and options.health_startup_cmd is None:
+        kept |= {
+            "health_startup_cmd": startup["test"],
+            "health_startup_interval": f"{startup['interval']}s",
+            "health_startup_timeout": f"{startup['timeout']}s",
+            "health_startup_retries": startup["retries"],
+            "health_startup_success": startup["success"],
+        }
+    for name, value in kept.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+
+
+def drive(container: Container, manager: Manager, older: Json) -> None:
+    """Have the checks of a running container made at their new times."""
+    cgroup = container.cgroup()
+    if manager.kind == "systemd" and cgroup:
+        manager.repeat_no_more(cgroup, f"{container.short_id}-health-*")
+    words = health_check.drive(container, manager, cgroup)
+    # a monitor that makes the checks looks here after each of them; 0: no more
+    times = words[:2] or ["0", "0"]
+    path = os.path.join(container.directory, "health.times")
+    documents.write_bytes(path, ("\n".join(times) + "\n").encode())
+    if words and not (older and older["interval"]):
+        container.engine.notice(
+            f"health-{container.short_id}",
+            f"the checks of {container.name} begin with its next start: its monitor was started "
+            "without any",
+            always=True,
+        )

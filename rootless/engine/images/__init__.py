@@ -1,0 +1,1 @@
+"""Images as the engine offers them."""

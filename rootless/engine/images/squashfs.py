@@ -1,0 +1,147 @@
+"""`run ./image.sqfs`, `save --format squashfs`: images that are one file, mounted, not unpacked."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.engine.images import trust as image_trust
+from rootless.errors import HostError, StorageError, UsageError
+from rootless.storage import rootfs, squashfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.create import Draft
+    from rootless.engine.images.collection import Images
+
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# what singularity and apptainer do before the command, as far as it is in the image itself
+_SIF_ENTRY = (
+    'for one in /.singularity.d/env/*.sh; do [ -r "$one" ] && . "$one"; done; '
+    '[ $# -gt 0 ] && exec "$@"; '
+    "[ -x /.singularity.d/runscript ] && exec /.singularity.d/runscript; exec /bin/sh"
+)
+
+
+def find(draft: Draft) -> None:
+    """Set the draft's image, which is a file.  Raises as squashfs.read, RegistryError."""
+    path = os.path.abspath(os.path.expanduser(draft.options.image))
+    draft.file = squashfs.read(path)
+    image_trust.of_file(draft.engine, draft.file.kind, path)
+    draft.image = None
+    draft.image_config = _config(draft.file)
+
+
+def _config(image: squashfs.SingleFile) -> Json:
+    if image.kind == "sif":
+        return {"Env": [_PATH], "Entrypoint": ["/bin/sh", "-c", _SIF_ENTRY, "sif"]}
+    config = image.document.get("image")
+    if not isinstance(config, dict):
+        return {"Env": [_PATH], "Cmd": ["/bin/sh"]}
+    from rootless.images import manifests
+
+    # checked as the configuration of any image is
+    return manifests.record("", "sha256:" + "0" * 64, [], config).config
+
+
+def prepare(draft: Draft) -> None:
+    """As roots.prepare_root, for such an image."""
+    from rootless.storage import drivers
+
+    if draft.file is None:
+        raise AssertionError("find has set it")
+    # the ids in the file mean the container's own, whatever its map is
+    requested = draft.options.storage_driver or draft.engine.storage_driver
+    if (
+        not requested
+        and draft.maps.single
+        and draft.file.ids > 1
+        and not drivers.obstacle("fuse-overlayfs", draft.maps, remapped=False)
+    ):
+        # it makes everything root's; the kernel's overlay cannot copy files of other owners up
+        requested = "fuse-overlayfs"
+    draft.choice = drivers.choose(
+        requested,
+        draft.maps,
+        draft.maps,
+        [*draft.engine.storage_options, *draft.options.storage_opt],
+        data=draft.engine.data_dir,
+    )
+    if draft.choice.name == "copy":
+        raise HostError(
+            f"the files of {draft.file.path} are not unpacked, and cannot be copied: "
+            f"{draft.choice.why}",
+            hint="use --storage-driver overlay or fuse-overlayfs",
+        )
+    lower = os.path.join(draft.directory, "lower")
+    os.mkdir(lower, 0o755)
+    server = squashfs.server(draft.file, lower, single=draft.maps.single)
+    draft.root_mount = rootfs.prepare(
+        draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
+        maps=draft.maps, memory=draft.options.writable_tmpfs,
+    )  # fmt: skip
+    draft.root = draft.root_mount.merged
+
+
+def save(images: Images, names: list[str], target: object) -> None:
+    """Write an image to the file `target` as a squashfs with its configuration.
+
+    The same image gives the same bytes.  Raises UsageError, HostError, StorageError.
+    """
+    import shutil
+    import tempfile
+
+    from rootless import host
+    from rootless.engine.common import humanize
+    from rootless.images import manifests
+    from rootless.userns import calls
+
+    if len(names) != 1:
+        raise UsageError("a squashfs holds one image", hint="save each to a file of its own")
+    if not isinstance(target, str):
+        raise UsageError("a squashfs cannot be written to a pipe", hint="name a file with -o")
+    program = host.current().program("mksquashfs")
+    if not program:
+        raise HostError(
+            "mksquashfs is not installed",
+            hint="ask for the package squashfs-tools (as root: apt install squashfs-tools)",
+        )
+    engine = images.engine
+    record = images.get(names[0])
+    lowers = images.unpack(record, engine.maps)
+    document = {
+        "names": record.names,
+        "digests": record.digests,
+        "image": manifests.parse(images.store.read_blob(record.config_digest)),
+    }
+    target = os.path.abspath(target)
+    work = tempfile.mkdtemp(prefix=".squashfs-", dir=engine.data_dir)
+    temporary = f"{target}.{os.getpid()}.tmp"
+    try:
+        for name in ("merged", "empty"):
+            os.mkdir(os.path.join(work, name), 0o755)
+        # made here, so that the namespace's other ids need not be able to write
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        calls.call(
+            "rootless.storage.squashfs:pack_worker",
+            {
+                "lowers": lowers,
+                "base": os.path.join(engine.data_dir, "layers"),
+                "directory": work,
+                "target": temporary,
+                "program": program,
+                "time": max(0, int(humanize.parsed(record.created))),
+            },
+            maps=engine.maps,
+            mount_namespace=True,
+        )
+        squashfs.append(temporary, document)
+        os.rename(temporary, target)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {target}: {error.strerror}", hint="check the path and the free space"
+        ) from None
+    finally:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""Images on their way: push, copy, and what registries are asked without taking an image.
+
+Scope: introducing the local store, the places of images and the person's settings to each other.
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+    from rootless.images.transport import Settings
+
+
+def settings(
+    auth_config: dict[str, str] | None = None, authfile: str = "", cert_dir: str = ""
+) -> Settings:
+    """Who we are to registries; `auth_config` as docker's library has it: username, password."""
+    from rootless.images.credentials import Credentials
+    from rootless.images.transport import Settings
+
+    given = None
+    if auth_config:
+        given = Credentials(
+            auth_config.get("username", ""),
+            auth_config.get("password", ""),
+            auth_config.get("identitytoken", ""),
+        )
+    return Settings(authfile=authfile, cert_dir=cert_dir, credentials=given)
+
+
+def creds(text: str | None) -> dict[str, str] | None:
+    """What `--creds USER:PASSWORD` says.  Raises UsageError."""
+    if not text:
+        return None
+    user, colon, password = text.partition(":")
+    if not user or not colon:
+        raise UsageError("--creds has no password", hint="--creds USER:PASSWORD")
+    return {"username": user, "password": password}
+
+
+def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json:
+    """Send an image of the store to a registry or another place; what was written.
+
+    `words`: `format`, `compression_format`, `compression_level`, `chunk_size` (bytes, or text such
+    as 16m), `tls_verify`, `settings`.
+    """
+    from rootless.images import copying, places, reference
+    from rootless.images.places import local, remote
+
+    place = places.parse(target or reference.parse(name).canonical)
+    from rootless.engine.containers import lazy_start
+
+    lazy_start.whole(engine.images, name)
+    source = local.StoreSource(engine.data_dir, name)
+    try:
+        there = place.target(tls_verify=words.get("tls_verify"), settings=words.get("settings"))
+        try:
+            if isinstance(there, remote.RegistryTarget):
+                there.chunk = _bytes(words.get("chunk_size") or 0)
+            copied = copying.copy(
+                source,
+                there,
+                platform=source.record.platform,
+                format=words.get("format") or "",
+                compress=words.get("compression_format") or "",
+                level=words.get("compression_level"),
+                progress=engine.progress,
+            )
+        finally:
+            there.close()
+        if isinstance(there, remote.RegistryTarget):
+            # What a registry has under this name is known by that digest from now on.
+            source.record.digests = [f"{there.reference.name}@{copied.digest}"]
+            source.store.put(source.record, [])
+        engine.images.event("push", source.record, name)
+    finally:
+        source.close()
+    return {"Target": there.name, "Digest": copied.digest, "Size": copied.size}
+
+
+def _bytes(size: int | str) -> int:
+    from rootless.cgroups import limits
+
+    return limits.size(size) if isinstance(size, str) else size
+
+
+def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Json:
+    """Copy an image from a place to another without the local store; what was written.
+
+    `words`: `all`, `platform`, `preserve_digests`, `format`, `compression_format`,
+    `compression_level`, and for each side `tls_verify` and `settings` with `src_` or `dest_`
+    before it.
+    """
+    from rootless.engine.images import trust as image_trust
+    from rootless.images import copying, places
+
+    to = places.parse(target)
+    reading = places.parse(source).source(
+        data_dir=engine.data_dir,
+        tls_verify=words.get("src_tls_verify"),
+        settings=words.get("src_settings"),
+    )
+    try:
+        there = to.target(
+            tls_verify=words.get("dest_tls_verify"), settings=words.get("dest_settings")
+        )
+        try:
+            copied = copying.copy(
+                reading,
+                there,
+                all=bool(words.get("all")),
+                platform=words.get("platform"),
+                preserve=bool(words.get("preserve_digests")),
+                format=words.get("format") or "",
+                compress=words.get("compression_format") or "",
+                level=words.get("compression_level"),
+                progress=engine.progress,
+                trust=image_trust.rules(engine),
+            )
+        finally:
+            there.close()
+    finally:
+        reading.close()
+    return {"Target": there.name, "Digest": copied.digest, "Size": copied.size}

@@ -1,0 +1,85 @@
+"""`--log-driver` and `--log-opt`: what the monitor is told of a container's log.
+
+Sources: docker-run(1), podman-run(1), systemd.journal-fields(7).
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import HostError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.containers.create import Draft
+    from rootless.runtime.records import Record
+
+_JOURNAL = "/run/systemd/journal/socket"
+_FILES = ("k8s-file", "json-file")
+
+
+def driver(draft: Draft) -> str:
+    """The driver's name."""
+    return draft.options.log_driver or "k8s-file"
+
+
+def path(draft: Draft) -> str:
+    """The log's file: the container's own, or the one that was asked for."""
+    given = _table(draft).get("path")
+    return os.path.abspath(given) if given else os.path.join(draft.directory, "ctr.log")
+
+
+def _table(draft: Draft) -> dict[str, str]:
+    return dict(word.partition("=")[::2] for word in draft.options.log_opt)
+
+
+def orders(draft: Draft) -> list[Record]:
+    """The monitor's orders.  Raises UsageError, HostError without a journal."""
+    name = driver(draft)
+    if name not in (*_FILES, "journald", "none"):
+        raise UsageError(
+            f'unknown --log-driver "{name}"', hint="k8s-file, json-file, journald or none"
+        )
+    limit, count = 0, 1
+    if draft.options.log_opt:
+        limit, count = _check(_table(draft), name)
+    made: list[Record] = [("log", (name, path(draft), str(limit), str(count)))]
+    if name == "journald":
+        from rootless.engine.logs import journald
+        from rootless.engine.spec import oci_config
+
+        fields = journald.fields(draft, oci_config.labels(draft.options, draft.image_config))
+        if not os.path.exists(_JOURNAL):
+            raise HostError(
+                "--log-driver journald: systemd's journal does not run here",
+                hint="use k8s-file, which is the default, or json-file",
+            )
+        made.append(("field", fields))
+    return made
+
+
+def _check(table: dict[str, str], name: str) -> tuple[int, int]:
+    """(bytes of a file, number of files).  Raises UsageError."""
+    from rootless.cgroups import limits
+
+    limit, count = 0, 1
+    for key, value in table.items():
+        if key == "max-size" and name in _FILES:
+            limit = max(0, limits.size(value))
+        elif key == "max-file" and name in _FILES and value.isdigit() and int(value) > 0:
+            count = int(value)
+        elif key == "path" and name in _FILES and value:
+            directory = os.path.dirname(os.path.abspath(value))
+            if not os.access(directory, os.W_OK):
+                raise UsageError(
+                    f"--log-opt path={value}: the directory {directory} cannot be written to"
+                )
+        elif key in ("tag", "labels", "env") and name != "journald":
+            raise UsageError(f"--log-opt {key} needs --log-driver journald")
+        elif key not in ("tag", "labels", "env") or not value:
+            raise UsageError(
+                f'invalid --log-opt "{key}={value}" for the log driver {name}',
+                hint="for files max-size=10m, max-file=3, path=FILE; "
+                "for journald tag=TEXT, labels=NAME,NAME, env=NAME,NAME",
+            )
+    return limit, count

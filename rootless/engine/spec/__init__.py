@@ -1,0 +1,1 @@
+"""From an image, options and the host to an OCI configuration."""

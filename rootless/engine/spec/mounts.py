@@ -1,0 +1,295 @@
+"""`-v`, `--mount`, `--tmpfs` and the image's VOLUMEs -> OCI mounts and preparations."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.spec.options import ContainerOptions
+    from rootless.runtime.records import Record
+    from rootless.storage.volumes import Volumes
+
+_FLAGS = {
+    "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "private", "rprivate", "shared",
+    "rshared", "slave", "rslave", "unbindable", "runbindable", "bind", "rbind",
+}  # fmt: skip
+_IGNORED = {"z", "Z", "cached", "delegated", "consistent", "copy", "relabel"}
+
+
+class Binds:
+    """What the mounts of a container come to.
+
+    `mounts`: OCI mounts; `preparations`: plan operations before them; `described`: what `inspect`
+    shows; `anonymous`: volumes that go with the container; `made`: volumes that were made for it.
+    """
+
+    __slots__ = (
+        "anonymous",
+        "described",
+        "directory",
+        "made",
+        "mounts",
+        "preparations",
+        "volumes",
+        "owner",
+    )
+
+    def __init__(self, volumes: Volumes, directory: str, owner: tuple[int, int]) -> None:
+        self.volumes = volumes
+        self.directory = directory
+        self.owner = owner
+        self.mounts: list[Json] = []
+        self.preparations: list[Record] = []
+        self.described: list[Json] = []
+        self.anonymous: list[str] = []
+        self.made: list[str] = []
+
+    def add(self, source: str, target: str, options: list[str]) -> None:
+        """One volume or bind mount.  Raises UsageError."""
+        if not target.startswith("/"):
+            raise UsageError(
+                f'the mount target "{target}" is not an absolute path',
+                hint="as in -v /on/the/host:/in/the/container",
+            )
+        target = os.path.normpath(target)
+        if target == "/":
+            raise UsageError('a mount cannot cover "/"')
+        flags, own, layered, copy = _sort(options)
+        in_memory: list[str] | None = None
+        if source.startswith(("/", ".", "~")):
+            path = os.path.abspath(os.path.expanduser(source))
+            if not os.path.exists(path):
+                raise UsageError(
+                    f"the path {path} of the mount {target} does not exist on the host",
+                    hint=f"make it first: mkdir -p {path}",
+                )
+            kind, name = "bind", ""
+        else:
+            kind = "volume"
+            name = source
+            if not source:
+                name = os.urandom(32).hex()
+                self.anonymous.append(name)
+            if not os.path.isdir(self.volumes.directory(name)):
+                self.made.append(name)
+            path, asked = self.volumes.ensure(name, anonymous=not source)
+            flags = [*asked.flags, *flags]
+            if asked.kind == "tmpfs":
+                in_memory = flags
+            elif copy and asked.copy:
+                # docker's rule: an empty volume receives what the image has at that place
+                record = self.volumes.fills(name, path)
+                if record:
+                    keeps = "1" if asked.owner else "0"
+                    self.preparations.append(("copy-up", (target, path, record, keeps)))
+        if own and in_memory is None:
+            uid, gid = self.owner
+            self.preparations.append(("chown", (path, str(uid), str(gid))))
+        if in_memory is not None:
+            if own and not any(one.startswith(("uid=", "gid=")) for one in in_memory):
+                in_memory += [f"uid={self.owner[0]}", f"gid={self.owner[1]}"]
+            self.mounts.append(
+                {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": in_memory}
+            )
+        elif layered:
+            self._overlay(path, target)
+        else:
+            self.mounts.append(
+                {
+                    "type": "bind",
+                    "source": path,
+                    "destination": target,
+                    "options": ["rbind", *flags],
+                }
+            )
+        self.described.append(
+            {
+                "Type": kind,
+                **({"Name": name} if name else {}),
+                "Source": path,
+                "Destination": target,
+                "Driver": "local" if name else "",
+                "Mode": ",".join(options),
+                "RW": "ro" not in flags,
+                "Propagation": "rprivate",
+            }
+        )
+
+    def _overlay(self, lower: str, target: str) -> None:
+        base = os.path.join(self.directory, "overlays", str(len(self.mounts)))
+        for part in ("upper", "work"):
+            os.makedirs(os.path.join(base, part), 0o755)
+        data = (
+            f"lowerdir={_escape(lower)},upperdir={_escape(base)}/upper,workdir={_escape(base)}/work"
+        )
+        self.mounts.append(
+            {
+                "type": "overlay",
+                "source": "overlay",
+                "destination": target,
+                "options": [*data.split(","), "userxattr"],
+            }
+        )
+
+    def tmpfs(self, target: str, options: list[str]) -> None:
+        """One tmpfs; docker's defaults."""
+        if not target.startswith("/"):
+            raise UsageError(f'the tmpfs target "{target}" is not an absolute path')
+        copied = any(one in ("copyup", "tmpcopyup") for one in options)
+        kept = [one for one in options if one not in ("rw", "copyup", "tmpcopyup", "notmpcopyup")]
+        known = [one for one in ("exec", "suid", "dev") if one in kept]
+        base = [one for one in ("noexec", "nosuid", "nodev") if one[2:] not in known]
+        extra = [one for one in kept if one not in known and one not in base]
+        if copied:
+            # with what the image has there comes its mode, unless another one was given
+            extra.append("tmpcopyup")
+        elif not any(one.startswith("mode=") for one in extra):
+            extra.append("mode=1777")
+        self.mounts.append(
+            {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": base + extra}
+        )
+        self.described.append(
+            {
+                "Type": "tmpfs",
+                "Source": "",
+                "Destination": target,
+                "Mode": ",".join(options),
+                "RW": "ro" not in options,
+                "Propagation": "",
+            }  # fmt: skip
+        )
+
+
+def _escape(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def _sort(options: list[str]) -> tuple[list[str], bool, bool, bool]:
+    flags = []
+    own = layered = False
+    copy = True
+    for option in options:
+        if option in _FLAGS:
+            flags.append(option)
+        elif option == "U":
+            own = True
+        elif option == "O":
+            layered = True
+        elif option == "nocopy":
+            copy = False
+        elif option and option not in _IGNORED:
+            raise UsageError(
+                f'unknown volume option "{option}"',
+                hint="ro, rw, U, O, nocopy, nosuid, nodev, noexec",
+            )
+    return flags, own, layered, copy
+
+
+def collect(
+    options: ContainerOptions, image: Json, binds: Binds, others: list[tuple[Json, str]]
+) -> None:
+    """Fill `binds` from the options, the image and the mounts of `others` (--volumes-from: a
+    container's record and the mode that was asked for), shallow targets first."""
+    wanted: list[tuple[str, str, str, list[str]]] = []
+    for word in options.volume:
+        parts = word.split(":")
+        if len(parts) > 3 or not parts[0]:
+            raise UsageError(f'invalid volume "{word}"', hint="[SOURCE:]TARGET[:OPTIONS]")
+        if len(parts) == 1:
+            wanted.append(("bind", "", parts[0], []))
+        elif len(parts) == 2 and parts[1][:1] != "/" and parts[0][:1] == "/":
+            wanted.append(("bind", "", parts[0], parts[1].split(",")))
+        else:
+            wanted.append(
+                ("bind", parts[0], parts[1], parts[2].split(",") if len(parts) > 2 else [])
+            )
+    for word in options.mount:
+        wanted.append(_mount(word))
+    for word in options.tmpfs:
+        target, _, rest = word.partition(":")
+        wanted.append(("tmpfs", "", target, rest.split(",") if rest else []))
+    if options.privileged is False and options.read_only:
+        # as podman: programs expect to be able to write to these even in a read-only container
+        for target in ("/tmp", "/var/tmp", "/run"):
+            if not any(one[2] == target for one in wanted):
+                wanted.append(("tmpfs", "", target, []))
+    covered = {os.path.normpath(one[2]) for one in wanted}
+    for record, mode in others:
+        for mount in record["mounts"]:
+            if mount["Destination"] not in covered and mount["Type"] in ("bind", "volume"):
+                covered.add(mount["Destination"])
+                had = [one for one in mount["Mode"].split(",") if one not in ("", "U")]
+                flags = [one for one in had if one not in ("ro", "rw")] if mode else had
+                source = mount.get("Name") or mount["Source"]
+                if mount.get("Name"):
+                    # its first container may end with --rm: the monitor looks for this sign
+                    sign = os.path.join(binds.volumes.directory(source), "shared")
+                    os.close(os.open(sign, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                wanted.append(
+                    ("bind", source, mount["Destination"], [*flags, *([mode] if mode else [])])
+                )
+    how = options.image_volume or "anonymous"
+    if how not in ("anonymous", "bind", "tmpfs", "ignore"):
+        raise UsageError(f'unknown --image-volume "{how}"', hint="anonymous, tmpfs or ignore")
+    for target in () if how == "ignore" else image.get("Volumes") or ():
+        if os.path.normpath(target) not in covered:
+            wanted.append(("tmpfs" if how == "tmpfs" else "bind", "", target, []))
+    if options.device or options.privileged:
+        from rootless.engine.spec import devices as spec_devices
+
+        binds.mounts += spec_devices.mounts(options.device, options.privileged)
+    seen: set[str] = set()
+    for kind, source, target, flags in sorted(wanted, key=lambda one: one[2].count("/")):
+        if target in seen:
+            raise UsageError(f"two mounts have the target {target}")
+        seen.add(target)
+        if kind == "tmpfs":
+            binds.tmpfs(target, flags)
+        else:
+            binds.add(source, target, flags)
+
+
+def _mount(word: str) -> tuple[str, str, str, list[str]]:
+    """`--mount type=bind,source=…,target=…,ro` (docker-run(1))."""
+    table: dict[str, str] = {}
+    for part in word.split(","):
+        name, _, value = part.partition("=")
+        table[name.lower()] = value
+    kind = table.pop("type", "volume")
+    source = table.pop("source", "") or table.pop("src", "")
+    target = table.pop("target", "") or table.pop("destination", "") or table.pop("dst", "")
+    if not target:
+        raise UsageError(
+            f'--mount "{word}" names no target', hint="type=bind,source=DIR,target=DIR"
+        )
+    options = []
+    for name in ("readonly", "ro"):
+        if name in table and table.pop(name) not in ("false", "0"):
+            options.append("ro")
+    if table.pop("volume-nocopy", "false") != "false":
+        options.append("nocopy")
+    if table.pop("u", table.pop("chown", "false")) in ("true", ""):
+        options.append("U")
+    propagation = table.pop("bind-propagation", "")
+    if propagation:
+        options.append(propagation)
+    if kind == "tmpfs":
+        if "tmpfs-size" in table:
+            options.append("size=" + table.pop("tmpfs-size"))
+        if "tmpfs-mode" in table:
+            options.append("mode=" + table.pop("tmpfs-mode"))
+        for name in ("tmpcopyup", "notmpcopyup"):
+            if name in table and table.pop(name) != "false":
+                options.append(name)
+    table.pop("relabel", None)
+    if table:
+        raise UsageError(f'--mount: unknown key "{next(iter(table))}" in "{word}"')
+    if kind not in ("bind", "volume", "tmpfs"):
+        raise UsageError(f'--mount: unknown type "{kind}"', hint="bind, volume or tmpfs")
+    if kind == "bind" and not source.startswith(("/", ".", "~")):
+        raise UsageError(f'--mount: the source "{source}" of a bind mount is not a path')
+    return kind, source, target, options

@@ -1,0 +1,1 @@
+"""The host and the whole store: info, df, prune, check, doctor."""

@@ -1,0 +1,139 @@
+"""`info`, `version` and `unshare`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rootless import paths
+from rootless.errors import HostError
+
+LINGER = "/var/lib/systemd/linger"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+
+
+def version() -> Json:
+    """Versions of the program, of Python and of the kernel."""
+    from rootless import __version__
+
+    release = os.uname()
+    architecture = _architecture(release.machine)
+    found = {
+        "Version": __version__,
+        "Python": ".".join(map(str, sys.version_info[:3])),
+        "OsArch": f"linux/{architecture}",
+        "Os": "linux",
+        "Arch": architecture,
+        "KernelVersion": release.release,
+        "OciRuntimeSpec": "1.3.0",
+    }
+    # scripts ask docker for the server's; both are this program
+    return {"Client": found, "Server": found}
+
+
+def _as_docker_says(engine: Engine, cgroups: str) -> Json:
+    """Words of docker's `info` that scripts look for."""
+    release = os.uname()
+    return {
+        "ServerVersion": version()["Server"]["Version"],
+        "OSType": "linux",
+        "Architecture": release.machine,
+        "KernelVersion": release.release,
+        "OperatingSystem": _system(),
+        "CgroupDriver": cgroups,
+        "CgroupVersion": "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1",
+        "DefaultRuntime": engine.runtime or "rootless",
+        "DockerRootDir": engine.data_dir,
+    }
+
+
+def _system() -> str:
+    """What os-release(5) calls this system."""
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            for line in file:
+                name, _, value = line.strip().partition("=")
+                if name == "PRETTY_NAME":
+                    return value.strip("\"'")
+    except OSError:
+        pass
+    return "Linux"
+
+
+def _architecture(machine: str) -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(machine, machine)
+
+
+def info(engine: Engine) -> Json:
+    """What was chosen on this host, and why."""
+    from rootless.network import modes
+    from rootless.storage import drivers
+
+    engine.prepare_data_dir()
+    choice = drivers.choose(engine.storage_driver, engine.maps, engine.maps, data=engine.data_dir)
+    network = modes.parse_network(None)
+    manager = engine.cgroups()
+    containers = engine.containers.list(all=True)
+    states = [one.status for one in containers]
+    return {
+        **version(),
+        **_as_docker_says(engine, manager.kind),
+        "Containers": len(containers),
+        "ContainersRunning": states.count("running"),
+        "ContainersPaused": states.count("paused"),
+        "ContainersStopped": len(states) - states.count("running") - states.count("paused"),
+        "Images": len(engine.images.list()),
+        "Driver": choice.name,
+        "DriverReason": choice.why,
+        "Drivers": drivers.listed(engine.maps, engine.data_dir),
+        "Network": network.kind,
+        "NetworkReason": network.why,
+        "CgroupManager": manager.kind,
+        "CgroupReason": manager.why,
+        "Runtime": engine.runtime or "rootless",
+        "Ids": engine.maps.why,
+        "IDMappings": engine.maps.as_dict(),
+        "DataDir": engine.data_dir,
+        "RuntimeDir": paths.runtime_dir(),
+        "ConfigDir": paths.config_dir(),
+        "CacheDir": paths.cache_dir(),
+        "Name": os.uname().nodename,
+        "NCPU": os.cpu_count() or 0,
+        "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=userns"],
+    }
+
+
+def unshare(engine: Engine, command: list[str] | str) -> None:
+    """Become `command`, as root of the user namespace that layers are unpacked in."""
+    from rootless.engine.common import arguments as common_arguments
+    from rootless.userns import helpers
+
+    words = common_arguments.command(command) or [os.environ.get("SHELL") or "/bin/sh"]
+    maps = engine.maps
+    arguments = [paths.helper("enter"), "--uid-map", maps.proc_text("uids")]
+    arguments += ["--gid-map", maps.proc_text("gids")]
+    newuidmap, newgidmap = helpers.needed(maps)
+    if newuidmap:
+        arguments += ["--newuidmap", newuidmap, "--newgidmap", newgidmap]
+    arguments += ["--mount", "--", *words]
+    os.environ["ROOTLESS_DATA_DIR"] = engine.data_dir
+    os.environ["ROOTLESS_LAYERS"] = maps.storage_key()  # for `image mount`, see pictures.KEY
+    try:
+        os.execv(arguments[0], arguments)
+    except OSError as error:
+        raise HostError(f"cannot start {arguments[0]}: {error.strerror}") from None
+
+
+def does_not_linger() -> str:
+    """Our name if systemd ends what we run when we log out, empty otherwise.
+
+    Source: loginctl(1), enable-linger; it keeps a file for each user.
+    """
+    from rootless.userns import subids
+
+    who = subids.user_name(os.getuid())
+    return "" if os.path.exists(f"{LINGER}/{who}") else who

@@ -1,0 +1,321 @@
+"""The volumes of an engine."""
+
+from __future__ import annotations
+
+import os
+
+from rootless.errors import Conflict, DamagedDocument, HostError, UsageError, VolumeNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+    from rootless.storage.volumes import Volumes as VolumeStore
+
+    Documents = list[Json]
+    Strings = list[str]
+    Filters = Mapping[str, str | Strings]
+    Users = dict[str, Strings]
+
+_KEYS = ("anonymous", "dangling", "driver", "label", "label!", "name", "opt", "scope", "since",
+         "until", "all")  # fmt: skip
+
+
+class Volumes:
+    """The volumes of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def store(self) -> VolumeStore:
+        """The storage room's volumes."""
+        from rootless.storage.volumes import Volumes as VolumeStore
+
+        return VolumeStore(self.engine.data_dir, self.engine.maps)
+
+    def create(
+        self,
+        name: str = "",
+        labels: dict[str, str] | Strings | None = None,
+        driver: str = "local",
+        options: dict[str, str] | Strings | None = None,
+        *,
+        ignore: bool = False,
+    ) -> Json:
+        """Make a volume; anonymous without a name.  `ignore`: one that exists is as good.
+
+        Labels and options are tables, or NAME=VALUE words.  Raises Conflict, UsageError, HostError.
+        """
+        from rootless.engine.common import arguments
+
+        self.engine.prepare_data_dir()
+        if ignore and name and self.exists(name):
+            return self.get(name)
+        chosen = name or os.urandom(32).hex()
+        made = self.store.create(
+            chosen,
+            arguments.pairs("labels", labels),
+            driver,
+            arguments.pairs("options", options),
+            anonymous=not name,
+        )
+        self.event("create", chosen)
+        return made
+
+    def event(self, action: str, name: str) -> None:
+        """Tell what happened to a volume."""
+        self.engine.event("volume", action, name, name, {"driver": "local"})
+
+    def get(self, name: str) -> Json:
+        """The volume of this name, or the only one whose name begins so.
+
+        Raises VolumeNotFound, DamagedDocument.
+        """
+        return self.store.get(self._full(name))
+
+    def _full(self, name: str) -> str:
+        try:
+            self.store.get(name)
+        except DamagedDocument:
+            pass
+        except VolumeNotFound:
+            found = [one for one in self.store.list() if name and one["Name"].startswith(name)]
+            if len(found) != 1:
+                raise
+            return str(found[0]["Name"])
+        return name
+
+    def inspect(self, name: str) -> Json:
+        """As `get`, with who owns what on the host and who uses it."""
+        from rootless.storage import ownership
+
+        found = self.get(name)
+        found["Ownership"] = ownership.explained(found["Mountpoint"], self.engine.maps)
+        found["UsedBy"] = self.users().get(found["Name"], [])
+        return found
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a volume of this name."""
+        try:
+            self.store.get(name)
+            return True
+        except DamagedDocument:
+            return True
+        except VolumeNotFound:
+            return False
+
+    def list(self, filters: Filters | None = None) -> Documents:
+        """All volumes that pass the filters.  Raises UsageError."""
+        from rootless.engine.common import arguments
+
+        return self._filtered(self.store.list(), arguments.filters(filters))
+
+    def _filtered(self, found: Documents, filters: Users) -> Documents:
+        from rootless.engine.common import list_filters
+
+        for key in filters:
+            if key not in _KEYS:
+                raise UsageError(f'unknown filter "{key}"', hint=", ".join(_KEYS))
+        users = self.users() if "dangling" in filters else {}
+
+        def passes(one: Json, key: str, value: str) -> bool:
+            if key == "dangling":
+                return _true(value) == (one["Name"] not in users)
+            if key == "anonymous":
+                return _true(value) == bool(one["Anonymous"])
+            if key in ("label", "label!"):
+                return list_filters.has_label(one["Labels"], value) == (key == "label")
+            if key == "name":
+                return list_filters.matches(value, one["Name"])
+            if key in ("until", "since"):
+                from rootless.engine.logs import reader as log_reader
+                from rootless.images.index import moment
+
+                if key == "since" and self.exists(value):
+                    return bool(one["CreatedAt"] > self.get(value)["CreatedAt"])
+                made, limit = moment(one["CreatedAt"]), log_reader.parse_time(value)
+                return made < limit if key == "until" else made > limit
+            if key == "opt":
+                name, equals, wanted = value.partition("=")
+                options = one["Options"]
+                return name in options and (not equals or options[name] == wanted)
+            return key == "all" or bool(one[key.capitalize()] == value)
+
+        def through(one: Json) -> bool:
+            return all(
+                (all if key.startswith("label") else any)(
+                    passes(one, key, value) for value in values
+                )
+                for key, values in filters.items()
+            )
+
+        return [one for one in found if through(one)]
+
+    def users(self) -> Users:
+        """Names of volumes that containers use, and which."""
+        table: Users = {}
+        for container in self.engine.containers.list(all=True):
+            for mount in container.record["mounts"]:
+                if mount.get("Name"):
+                    table.setdefault(mount["Name"], []).append(container.name)
+        return table
+
+    def remove(self, name: str, force: bool = False) -> str:
+        """Remove a volume; its full name.  Raises Conflict when a container uses it."""
+        name = self._full(name)
+        users = self.users().get(name)
+        if users:
+            raise Conflict(
+                f'the volume "{name}" is used by the container {users[0]}',
+                hint=f"rootless rm {users[0]} first",
+            )
+        self.store.remove(name)
+        self.event("remove", name)
+        return name
+
+    def prune(self, filters: Filters | None = None, *, all: bool = False) -> Strings:
+        """Remove volumes that no container uses: anonymous ones, with `all` those with a name too.
+
+        Returns the names.
+        """
+        from rootless.engine.common import arguments
+
+        wanted = arguments.filters(filters)
+        everything = all or any(_true(one) for one in wanted.pop("all", ()))
+        used = self.users()
+        gone: Strings = []
+        for one in self._filtered(self.store.list(), wanted):
+            if one["Name"] not in used and (everything or one["Anonymous"]):
+                self.store.remove(one["Name"])
+                self.event("remove", one["Name"])
+                gone.append(one["Name"])
+        self.engine.event("volume", "prune", "", "", {"count": str(len(gone))})
+        return gone
+
+    def reload(self) -> Strings:
+        """Remove what killed commands have left behind; returns the directories' names."""
+        return self.store.sweep()
+
+    def mount(self, name: str) -> str:
+        """Where the files of a volume are.  Raises HostError for one that is in memory."""
+        found = self.get(name)
+        if found["Options"].get("type") == "tmpfs":
+            raise HostError(
+                f'the volume "{name}" is a tmpfs, which exists in each container only',
+                hint=f"rootless exec CONTAINER, or rootless run -v {name}:/data",
+            )
+        return str(found["Mountpoint"])
+
+    def _place(self, name: str) -> Json:
+        return {"path": self.mount(name), "no_links": "device" in self.get(name)["Options"]}
+
+    def export(self, name: str, out: int) -> Json:
+        """Write everything in a volume as a tar stream to the descriptor `out`."""
+        from rootless.userns import calls
+
+        request = {**self._place(name), "get": "/", "name": "."}
+        worker = "rootless.storage.transfer:get_worker"
+        return calls.call(worker, request, maps=self.engine.maps, mount_namespace=True, stdout=out)
+
+    def import_archive(self, name: str, source: int) -> Json:
+        """Unpack a tar stream, compressed or not, over what is in a volume.
+
+        Raises StorageError for a damaged archive.
+        """
+        from rootless.userns import calls
+
+        maps = self.engine.maps
+        request = {
+            **self._place(name),
+            "put": "/",
+            "renamed": None,
+            "owner": None,
+            "single": maps.single,
+            "top": True,
+            "compressed": True,
+        }
+        worker = "rootless.storage.transfer:put_worker"
+        return calls.call(worker, request, maps=maps, mount_namespace=True, stdin=source)
+
+
+def _true(value: str) -> bool:
+    if value not in ("true", "false", "1", "0"):
+        raise UsageError(f'the filter takes true or false, not "{value}"')
+    return value in ("true", "1")
+
+
+def chown(engine: Engine, owner: str, paths: list[str] | str, *, recursive: bool = False) -> int:
+    """Give files to `UID[:GID]`, ids as a container has them; how many were changed.
+
+    An empty owner stands for root of a container, which is the person.  Raises UsageError,
+    HostError, NotFound, StorageError.
+    """
+    from rootless.engine.common import arguments
+    from rootless.userns import calls
+
+    maps = engine.maps
+    uid, gid = _ids(owner)
+    for number, host in ((uid, maps.to_host_uid(uid)), (gid, maps.to_host_gid(gid))):
+        if number != -1 and host is None:
+            raise HostError(f"you have no id that is {number} in a container", hint=maps.why)
+    request: Json = {
+        "paths": _rooted(engine, arguments.words("the paths", paths)),
+        "uid": uid,
+        "gid": gid,
+        "recursive": recursive,
+    }
+    return int(calls.call("rootless.storage.ownership:chown_worker", request, maps=maps))
+
+
+def _rooted(engine: Engine, paths: list[str]) -> list[tuple[str, str]]:
+    """Each path, absolute, after the directory from which on a container may have made the links:
+    a volume, what is bound into a container, or the store; "" outside of all."""
+    roots = {os.path.realpath(engine.data_dir)}
+    for container in engine.containers.list(all=True):
+        for mount in container.record.get("mounts", ()):
+            if mount.get("Source"):
+                roots.add(os.path.realpath(mount["Source"]))
+    for volume in engine.volumes.list():
+        # with options it may be another place's
+        roots.add(os.path.realpath(volume["Mountpoint"]))
+    made = []
+    for one in paths:
+        path = os.path.normpath(os.path.join(os.getcwd(), one))
+        # the person's own links may lead to the root, none may lead on from there
+        found = ""
+        for parent in _parents(path):
+            if os.path.realpath(parent) in roots:
+                found = parent
+        if not found:
+            # or to somewhere below it
+            real = os.path.realpath(os.path.dirname(path))
+            found = next((one for one in _parents(real) if one in roots), "")
+            path = os.path.join(real, os.path.basename(path)) if found else path
+        made.append((found, path))
+    return made
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The path itself and everything above it, the longest first."""
+    while path != "/":
+        yield path
+        path = os.path.dirname(path)
+
+
+def _ids(owner: str) -> tuple[int, int]:
+    if not owner:
+        return 0, 0
+    user, colon, group = owner.partition(":")
+    for word in (user, group):
+        if word and not (word.isascii() and word.isdigit()):
+            raise UsageError(
+                f'the owner "{owner}" is not UID[:GID]',
+                hint="numbers, because names differ from image to image; or --to-me",
+            )
+    if not user and not group:
+        raise UsageError(f'the owner "{owner}" is not UID[:GID]')
+    # as chown(1): a colon without a group means the user's own, which here has the same number
+    return int(user or -1), int(group) if group else (int(user) if colon else -1)
