@@ -60,7 +60,7 @@ def _containers(engine: Engine, running: bool | None = None) -> Iterable[tuple[s
 
 
 def _images(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     for one in engine.images.list():
         for name in one.names:
@@ -87,14 +87,14 @@ def _anything(engine: Engine) -> Iterable[tuple[str, str]]:
 
 
 def _lists(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     for name in engine.manifests.lists.names():
         yield reference.parse(name).familiar.removesuffix(":latest"), ""
 
 
 def _registries(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.images import credentials
+    from rootless.images.registry import credentials
 
     for name in credentials.registries_known():
         yield name, ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from registry import Layout, Server
 
-from rootless.images.store import ImageStore
+from rootless.images.store.store import ImageStore
 
 
 @pytest.fixture

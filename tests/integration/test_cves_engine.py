@@ -132,7 +132,7 @@ def test_cve_2021_41190_a_manifest_that_is_an_index_too(engine: Engine, place: P
     said = engine()("pull", f"oci:{odd}", code=125).stderr
     assert "a manifest and an index at once" in said
     either = Change(
-        "rootless/images/manifests.py",
+        "rootless/images/formats/manifests.py",
         'if is_index and ("layers" in document or "config" in document):',
         "if False:",
     )
@@ -155,7 +155,7 @@ def test_cve_2021_21285_a_configuration_that_is_none(
     assert engine()("ps", "-q").stdout.split()
     if config is None:
         trusting = Change(
-            "rootless/images/manifests.py",
+            "rootless/images/formats/manifests.py",
             'if not isinstance(value, dict):\n        raise invalid("it is no JSON object")\n',
             "pass\n",
         )

@@ -227,7 +227,7 @@ def test_cve_2024_3727_a_digest_that_is_a_path(engine: Engine, place: Place) -> 
 
     for digest in ("sha256:../../../../work/secret", "sha256:" + "G" * 64, "../x", "sha256:"):
         assert f"the digest '{digest}' is not sha256 and 64 hex digits" in said(digest)
-    trusting = Change("rootless/images/manifests.py",
+    trusting = Change("rootless/images/formats/manifests.py",
                       "if not isinstance(digest, str) or not is_digest(digest):",
                       "if not isinstance(digest, str):")  # fmt: skip
     weak = said("sha256:../../../../work/secret", trusting)
@@ -251,7 +251,7 @@ def test_cve_a_document_without_an_end(engine: Engine, place: Place, cve: str) -
             command.words = command.words[len(words) :]
 
     assert "MemoryError" not in said()
-    endless = Change("rootless/images/layouts.py", "return file.read(manifests.MAXIMUM + 1)",
+    endless = Change("rootless/images/formats/layout.py", "return file.read(manifests.MAXIMUM + 1)",
                      "return file.read()")  # fmt: skip
     assert "MemoryError" in said(endless)
 

@@ -85,7 +85,7 @@ def test_cve_2020_15157_the_password_for_a_layer_elsewhere(
     engine()("pull", "-q", f"{ours.host}/team/app:urls", code=125)
     assert other.requests
     assert told(other) == []
-    anywhere = Change("rootless/images/session.py",
+    anywhere = Change("rootless/images/registry/session.py",
                       'return f"{parts.scheme}://{parts.netloc}" == self._base',
                       "return True")  # fmt: skip
     engine(anywhere)("pull", "-q", f"{ours.host}/team/app:urls", code=None)
@@ -119,7 +119,7 @@ def test_cve_2021_41092_the_program_that_keeps_passwords_is_missing(
     engine()("pull", "-q", f"{ours.host}/team/app:one", env=env, code=None)
     assert ours.requests
     assert told(ours) == []
-    by_default = Change("rootless/images/login.py",
+    by_default = Change("rootless/images/registry/login.py",
                         "    registry, namespace = split(text)\n    try_out(",
                         f'    registry, namespace = split("{default.host}")\n    try_out('
                         )  # fmt: skip
@@ -159,7 +159,7 @@ def test_cve_2019_10214_the_token_server_without_tls(
                  f"{front.host}/team/app:one"]  # fmt: skip
         assert "which is not HTTPS" in engine()(*words, code=125).stderr
         assert other.requests == []
-        plain = Change("rootless/images/session.py", "        self._allow(realm)\n", "")
+        plain = Change("rootless/images/registry/session.py", "        self._allow(realm)\n", "")
         engine(plain)(*words, code=125)
         assert "ann:secret" in told(other)
 
@@ -196,7 +196,7 @@ def test_cve_2020_1702_an_answer_without_an_end(
     engine()("pull", "-q", f"{ours.host}/team/app:one", code=125)
     assert sent < 32 << 20
     sent = 0
-    unbounded = Change("rootless/images/transport.py", "if have > limit:",
+    unbounded = Change("rootless/images/registry/http.py", "if have > limit:",
                        "if have > limit << 20:")  # fmt: skip
     engine(unbounded)("pull", "-q", f"{ours.host}/team/app:one", code=125)
     assert sent >= 64 << 20

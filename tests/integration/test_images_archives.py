@@ -20,10 +20,10 @@ from registry import Layout, tar_of
 
 from rootless import paths
 from rootless.errors import DigestMismatch, ImageNotFound, RootlessError, StorageError, UsageError
-from rootless.images import builtin, content
-from rootless.images.archives import import_rootfs, load
-from rootless.images.pull import pull
-from rootless.images.store import ImageStore
+from rootless.images.store import builtin, ingest
+from rootless.images.store.store import ImageStore
+from rootless.images.transfer.load import import_rootfs, load
+from rootless.images.transfer.pull import pull
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def whole(store: ImageStore, data_dir_names: list[str]) -> None:
         used.update(record.blobs())
         for layer in record.layers:
             assert store.has_blob(layer.digest, layer.size)
-            assert content.diff_id(store.blob_path(layer.digest)) == layer.diff_id
+            assert ingest.diff_id(store.blob_path(layer.digest)) == layer.diff_id
     assert {"sha256:" + name for name in os.listdir(store.blobs)} == used
     assert os.listdir(store.ingest) == []
     assert sorted(name for record in store.list() for name in record.names) == data_dir_names

@@ -15,9 +15,9 @@ from pulling import own_settings, server, store
 from registry import Handler, Layout, Server, free_port
 
 from rootless.errors import DigestMismatch, RegistryError, RootlessError
-from rootless.images.pull import pull
-from rootless.images.store import ImageStore
-from rootless.images.transport import Settings
+from rootless.images.registry.http import Settings
+from rootless.images.store.store import ImageStore
+from rootless.images.transfer.pull import pull
 from rootless.progress import Progress
 
 __all__ = ["own_settings", "server", "store"]

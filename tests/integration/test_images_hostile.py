@@ -17,7 +17,9 @@ from conftest import Command, Place
 from front import Front, Request
 from registry import Layout, Registry, registry, tar_of
 
-from rootless.images import asking, manifests, unchanged
+from rootless.images.formats import manifests
+from rootless.images.registry import head_check
+from rootless.images.registry import requests as registry_requests
 
 __all__ = ["registry"]
 
@@ -314,12 +316,12 @@ def test_an_unchanged_image_costs_one_request(
 
 
 def test_the_short_way_asks_as_the_long_one() -> None:
-    assert unchanged.ACCEPT == manifests.ACCEPT
+    assert head_check.ACCEPT == manifests.ACCEPT
 
 
 def test_what_a_server_asks_for_when_it_is_busy() -> None:
     """Retry-After has two forms (RFC 9110); a nonsense one is none."""
-    seconds = asking.seconds
+    seconds = registry_requests.seconds
     assert seconds("7") == 7.0
     assert seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert seconds("Fri, 01 Jan 2100 00:00:00 GMT") > 1e6
@@ -330,8 +332,8 @@ def test_what_a_server_asks_for_when_it_is_busy() -> None:
 def test_threads_end(made: Layout, registry: Registry, tmp_path: Path) -> None:
     """No thread of a pull that failed is left when the call returns."""
     from rootless.errors import RootlessError
-    from rootless.images.pull import pull
-    from rootless.images.store import ImageStore
+    from rootless.images.store.store import ImageStore
+    from rootless.images.transfer.pull import pull
 
     made.image("x", [{"a": os.urandom(100_000)}, {"b": os.urandom(100_000)}])
     registry.push(f"oci:{made.path}:x", "threads/app:1")

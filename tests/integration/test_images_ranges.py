@@ -12,11 +12,11 @@ from pulling import own_settings, server, store
 from registry import Handler, Layout, Registry, Server, registry
 
 from rootless.errors import RegistryError
-from rootless.images import ranges
-from rootless.images.pull import pull
-from rootless.images.registry import connect
-from rootless.images.store import ImageStore
-from rootless.images.transport import Settings
+from rootless.images.registry import ranges
+from rootless.images.registry.client import connect
+from rootless.images.registry.http import Settings
+from rootless.images.store.store import ImageStore
+from rootless.images.transfer.pull import pull
 
 __all__ = ["own_settings", "registry", "server", "store"]
 

@@ -18,10 +18,10 @@ from rootless.errors import (
     RegistryError,
     UsageError,
 )
-from rootless.images import content
-from rootless.images.pull import pull
-from rootless.images.store import ImageStore
-from rootless.images.transport import Settings
+from rootless.images.registry.http import Settings
+from rootless.images.store import ingest
+from rootless.images.store.store import ImageStore
+from rootless.images.transfer.pull import pull
 
 __all__ = ["own_settings", "registry", "store"]
 
@@ -51,7 +51,7 @@ def test_pull_whole_image(registry: Registry, layout: Layout, store: ImageStore)
     for layer in record.layers:
         data = store.read_blob(layer.digest)
         assert "sha256:" + hashlib.sha256(data).hexdigest() == layer.digest
-        assert content.diff_id(store.blob_path(layer.digest)) == layer.diff_id
+        assert ingest.diff_id(store.blob_path(layer.digest)) == layer.diff_id
     assert store.resolve(name).to_dict() == record.to_dict()
     assert os.listdir(store.ingest) == []
 

@@ -13,9 +13,9 @@ from integration.pulling import own_settings, server, store
 from integration.registry import Handler, Layout, Server
 
 from rootless.errors import RegistryError
-from rootless.images.pull import pull
-from rootless.images.store import ImageStore
-from rootless.images.transport import Settings
+from rootless.images.registry.http import Settings
+from rootless.images.store.store import ImageStore
+from rootless.images.transfer.pull import pull
 
 __all__ = ["own_settings", "server", "store"]
 

@@ -20,7 +20,8 @@ from conftest import Command, Place
 from integration.registry import Layout, Registry
 
 from rootless.errors import HostError
-from rootless.images import policy, reference, signatures, simplesigning
+from rootless.images.names import reference
+from rootless.images.trust import policy, sigstore, simple_signing
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -143,7 +144,7 @@ def test_identities(
     for copy in copies:
         source = ["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false",
                   "--dest-tls-verify=false"]  # fmt: skip
-        for tag in ("", signatures.tag_of(digest_of(image))):
+        for tag in ("", sigstore.tag_of(digest_of(image))):
             names = [one.rpartition(":")[0] + ":" + tag if tag else one for one in (image, copy)]
             subprocess.run([*source, *[f"docker://{name}" for name in names]], check=True)
     renamed, mirrored = copies
@@ -177,7 +178,7 @@ def test_identities(
 
 def spoil(registry: Registry, image: str, change: Callable[[Any, Path], None]) -> None:
     """Change the manifest of an image's signatures as a hostile registry could."""
-    tag = signatures.tag_of(digest_of(image))
+    tag = sigstore.tag_of(digest_of(image))
     repository = image.partition("/")[2].rpartition(":")[0]
     directory = registry.directory / "spoiled"
     copy = ["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false",
@@ -204,19 +205,19 @@ def test_forgeries(
     copy = ["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false",
             "--dest-tls-verify=false"]  # fmt: skip
     subprocess.run(
-        [*copy, f"docker://{name}:{signatures.tag_of(digest_of(image))}",
-         f"docker://{name}:{signatures.tag_of(digest_of(two))}"], check=True,
+        [*copy, f"docker://{name}:{sigstore.tag_of(digest_of(image))}",
+         f"docker://{name}:{sigstore.tag_of(digest_of(two))}"], check=True,
     )  # fmt: skip
     refused(rootless, place, "is for another image", two)
 
     def another_text(document: Any, directory: Path) -> None:
-        text = signatures.payload(two, digest_of(two))
-        digest = signatures.digest(text)
+        text = sigstore.payload(two, digest_of(two))
+        digest = sigstore.digest(text)
         (directory / digest[7:]).write_bytes(text)
         document["layers"][0].update(digest=digest, size=len(text))
 
     def no_base64(document: Any, directory: Path) -> None:
-        document["layers"][0]["annotations"][signatures.NOTE] = "!!"
+        document["layers"][0]["annotations"][sigstore.NOTE] = "!!"
 
     def no_signature(document: Any, directory: Path) -> None:
         del document["layers"][0]["annotations"]
@@ -440,7 +441,7 @@ def test_simple_signing(
     good = Path(written).read_bytes()
     Path(written).write_bytes(good[:-20] + bytes(20))
     refused(rootless, place, "or the signature was changed", image)
-    Path(written).write_bytes(signatures.payload(image, digest))
+    Path(written).write_bytes(sigstore.payload(image, digest))
     refused(rootless, place, "or the signature was changed", image)
     # somebody else's key
     Path(written).write_bytes(good)
@@ -548,9 +549,9 @@ def test_registries_d() -> None:
         "default-docker:\n  # here\n  lookaside: file:///var/sigs # all\n"
         "docker:\n  reg.example.com:5000/a:\n    sigstore: 'https://x/y'\n"
     )
-    assert simplesigning.parse(text, "x") == {
+    assert simple_signing.parse(text, "x") == {
         "default-docker": {"": {"lookaside": "file:///var/sigs"}},
         "docker": {"reg.example.com:5000/a": {"sigstore": "https://x/y"}},
     }
     with pytest.raises(HostError):
-        simplesigning.parse("docker:\n  - list\n", "x")
+        simple_signing.parse("docker:\n  - list\n", "x")

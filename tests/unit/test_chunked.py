@@ -15,7 +15,7 @@ from integration.chunked_images import chunked, estargz, many_files, tar_of, wit
 
 from rootless.chunked import codecs, index, places, table, tarsplit, writing, zstd
 from rootless.errors import DigestMismatch, StorageError
-from rootless.images import partial
+from rootless.images.transfer import chunked_pull
 from rootless.storage import lazyfs
 
 DIGEST = "sha256:" + "ab" * 32
@@ -300,9 +300,9 @@ def test_ranges_are_few_and_fetch_little_that_is_here() -> None:
     for _ in range(5000):
         size = source.randint(50, 20_000)
         here = source.random() < 0.95
-        runs.append(partial.Run(at, at + size, "blob" if here else "", at))
+        runs.append(chunked_pull.Run(at, at + size, "blob" if here else "", at))
         at += size
-    made = partial._ranges(runs)
+    made = chunked_pull._ranges(runs)
     assert [run.start for run in made] == [0, *[run.end for run in made[:-1]]]
     assert made[-1].end == at
     lacking = sum(run.end - run.start for run in runs if not run.path)

@@ -15,16 +15,10 @@ import subprocess
 import pytest
 
 from rootless.errors import RegistryError, StorageError, UsageError
-from rootless.images import (
-    challenges,
-    changes,
-    compression,
-    credentials,
-    manifests,
-    platforms,
-    registries,
-)
-from rootless.images.reference import parse
+from rootless.images.formats import compression, dockerfile_changes, manifests, platforms
+from rootless.images.names import registries
+from rootless.images.names.reference import parse
+from rootless.images.registry import credentials, www_authenticate
 
 DATA = os.urandom(300_000) + b"\0" * 2_000_000
 
@@ -123,7 +117,7 @@ def test_choice() -> None:
 
 def test_changes() -> None:
     config: dict[str, object] = {"Env": ["A=1", "PATH=/bin"]}
-    changes.apply(
+    dockerfile_changes.apply(
         config,
         [
             'CMD ["/bin/sh", "-l"]',
@@ -158,11 +152,11 @@ def test_changes() -> None:
 )
 def test_bad_changes(change: str) -> None:
     with pytest.raises(UsageError):
-        changes.apply({}, [change])
+        dockerfile_changes.apply({}, [change])
 
 
 def test_challenges() -> None:
-    found = challenges.challenges(
+    found = www_authenticate.challenges(
         ['Bearer realm="https://a/t?x=1,2", service="s \\"q\\"",scope=a:b, Basic realm=x', "Digest"]
     )
     assert [challenge.scheme for challenge in found] == ["bearer", "basic", "digest"]
@@ -171,7 +165,7 @@ def test_challenges() -> None:
         "service": 's "q"',
         "scope": "a:b",
     }
-    assert challenges.challenges(["", '"""', "=="]) == []
+    assert www_authenticate.challenges(["", '"""', "=="]) == []
 
 
 def test_credentials(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

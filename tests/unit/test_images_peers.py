@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.errors import RegistryError
-from rootless.images import peers
+from rootless.images.registry import peers
 
 
 def expected(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.errors import UsageError
-from rootless.images.reference import Reference, parse
+from rootless.images.names.reference import Reference, parse
 
 HEX = "0123456789abcdef" * 4
 

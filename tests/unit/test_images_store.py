@@ -11,10 +11,10 @@ import sys
 import pytest
 
 from rootless.errors import DigestMismatch, ImageNotFound, StorageError, UsageError
-from rootless.images import content
-from rootless.images.index import moment
-from rootless.images.nearness import distance, nearest
-from rootless.images.store import ImageRecord, ImageStore, Layer
+from rootless.images.names.suggest import distance, nearest
+from rootless.images.store import ingest
+from rootless.images.store.index import moment
+from rootless.images.store.store import ImageRecord, ImageStore, Layer
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,7 @@ def store(tmp_path: pathlib.Path) -> ImageStore:
 
 def image(store: ImageStore, seed: str) -> ImageRecord:
     """A record whose blobs are in the store."""
-    digests = [content.ingest_bytes(store, f"{seed} {part}".encode()) for part in range(3)]
+    digests = [ingest.ingest_bytes(store, f"{seed} {part}".encode()) for part in range(3)]
     layer = Layer(digests[2], "sha256:" + "1" * 64, "application/x", len(seed) + 2)
     return ImageRecord(
         id=digests[0][7:], manifest_digest=digests[1], layers=[layer], config={"Cmd": ["x"]}
@@ -56,7 +56,7 @@ def test_resolving_a_tag_reads_two_files(store: ImageStore) -> None:
     store.put(image(store, "a"), ["debian"])
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); opened = []\n"
-        "from rootless.images.store import ImageStore\n"
+        "from rootless.images.store.store import ImageStore\n"
         "from rootless import documents; documents.loads('{}')\n"
         "sys.addaudithook(lambda e, a: opened.append(a[0]) if e == 'open' else None)\n"
         "ImageStore(sys.argv[2]).resolve('debian'); print(len(opened))\n"
@@ -262,20 +262,20 @@ def test_ingest_resumes(store: ImageStore) -> None:
         raise Cut
 
     with pytest.raises(Cut):
-        content.ingest(store, digest, len(data), cut)
+        ingest.ingest(store, digest, len(data), cut)
     heard: list[int] = []
-    assert content.ingest(store, digest, len(data), broken, on_bytes=heard.append)
+    assert ingest.ingest(store, digest, len(data), broken, on_bytes=heard.append)
     assert offsets == [40_000]
     assert sum(heard) == len(data)
     assert store.read_blob(digest) == data
-    assert not content.ingest(store, digest, len(data), broken)
+    assert not ingest.ingest(store, digest, len(data), broken)
 
 
 def test_ingest_refuses(store: ImageStore) -> None:
     wanted = "sha256:" + "0" * 64
     for data in (b"12345", b"1234", b"123456"):
         with pytest.raises(DigestMismatch) as caught:
-            content.ingest(store, wanted, 5, lambda offset, data=data: [data[offset:]])
+            ingest.ingest(store, wanted, 5, lambda offset, data=data: [data[offset:]])
         assert wanted in caught.value.message
     assert os.listdir(store.ingest) == []
     assert os.listdir(store.blobs) == []

@@ -29,7 +29,7 @@ def run(call: Call) -> int:
     from rootless import documents
     from rootless.cli import output
     from rootless.engine.images import history
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     images = call.engine().images
     words = [one.id for one in images.list()] if call.options["all"] else call.words

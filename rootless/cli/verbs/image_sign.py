@@ -39,7 +39,8 @@ def run(call: Call) -> int:
     from rootless.cli.words import truth
     from rootless.engine.images import trust as image_trust
     from rootless.errors import UsageError
-    from rootless.images import policy, trust
+    from rootless.images.trust import policy
+    from rootless.images.trust import verify as trust_verify
 
     given = call.options
     tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
@@ -48,7 +49,9 @@ def run(call: Call) -> int:
         def simple(word: str) -> str:
             server, name = image_trust.connected(word, tls, write=False)
             try:
-                return trust.sign_simple(server, name, given["sign_by"], given["directory"] or "")
+                return trust_verify.sign_simple(
+                    server, name, given["sign_by"], given["directory"] or ""
+                )
             finally:
                 server.close()
 
@@ -63,7 +66,7 @@ def run(call: Call) -> int:
         passphrase = policy.read_key(given["passphrase_file"]).rstrip(b"\n")
     server, name = image_trust.connected(call.words[1], tls, write=True)
     try:
-        digest = trust.sign(server, name, key, passphrase)
+        digest = trust_verify.sign(server, name, key, passphrase)
     finally:
         server.close()
     output.line(f"{name.name}@{digest}")

@@ -32,9 +32,9 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Write the policy."""
-    from rootless.images import policyfile
+    from rootless.images.trust import policy_file
 
     given = call.options
-    policyfile.change(
+    policy_file.change(
         call.words[0], given["type"] or "signedBy", given["pubkeysfile"], given["policypath"] or ""
     )

@@ -31,14 +31,14 @@ def run(call: Call) -> None:
     """Print the table."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.images import policy, policyfile
+    from rootless.images.trust import policy, policy_file
 
     given = call.options
     path = given["policypath"] or ""
     if given["raw"]:
         output.line(documents.dumps(policy.read(path).document, indent=True))
         return
-    rows = policyfile.show(path)
+    rows = policy_file.show(path)
     if call.words:
         rows = [row for row in rows if row["name"] == call.words[0]]
     if given["json"]:

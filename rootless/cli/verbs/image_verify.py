@@ -32,7 +32,7 @@ def run(call: Call) -> int:
     from rootless.cli import output
     from rootless.cli.words import truth
     from rootless.engine.images import trust as image_trust
-    from rootless.images import trust
+    from rootless.images.trust import verify as trust_verify
 
     given = call.options
     tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
@@ -41,10 +41,12 @@ def run(call: Call) -> int:
         server, name = image_trust.connected(word, tls, write=False)
         try:
             if given["key"]:
-                digest = trust.verified(server, name, given["key"])
+                digest = trust_verify.verified(server, name, given["key"])
             else:
                 _, _, digest = server.manifest(name.digest or name.tag)
-                rules = trust.Trust(policy_path=given["signature_policy"] or "", required=True)
+                rules = trust_verify.Trust(
+                    policy_path=given["signature_policy"] or "", required=True
+                )
                 rules.registry(server, name, [digest])
             return f"{name.name}@{digest}"
         finally:

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.words import Call
     from rootless.documents import Json
-    from rootless.images.index import Summary
+    from rootless.images.store.index import Summary
 
 VERB = Verb(
     "images",

@@ -33,7 +33,7 @@ def run(call: Call) -> None:
     from rootless.cli import output
     from rootless.cli.verbs import _registry_options as registry
     from rootless.errors import UsageError
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     path = call.options["input"]
     if not path and os.isatty(0):

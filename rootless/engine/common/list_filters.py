@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rootless.engine.containers.container import Container
     from rootless.engine.engine import Engine
-    from rootless.images.store import ImageRecord
+    from rootless.images.store.store import ImageRecord
 
     Filters = dict[str, list[str]]
 
@@ -128,7 +128,7 @@ def images(engine: Engine, found: list[ImageRecord], filters: Filters) -> list[I
 
 
 def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str]) -> bool:
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     if key == "dangling":
         return any((value in ("true", "1")) == (not one.names) for value in values)
@@ -139,7 +139,7 @@ def _image_passes(engine: Engine, one: ImageRecord, key: str, values: list[str])
         labels = one.config.get("Labels") or {}
         return not any(has_label(labels, value) for value in values)
     if key == "until":
-        from rootless.images.index import moment
+        from rootless.images.store.index import moment
 
         return all(moment(one.created) < _moment(value) for value in values)
     if key == "reference":

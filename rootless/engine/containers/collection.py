@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.exec_result import ExecResult
     from rootless.engine.engine import Engine
     from rootless.engine.spec.options import ContainerOptions
-    from rootless.images.store import ImageRecord
+    from rootless.images.store.store import ImageRecord
 
     ContainerList = list[Container]
     Strings = list[str]

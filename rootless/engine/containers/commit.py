@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
     from rootless.engine.images.image import Image
-    from rootless.images.commit import Words
-    from rootless.images.content import Arrived
+    from rootless.images.store.commit import Words
+    from rootless.images.store.ingest import Arrived
     from rootless.userns.calls import Call
 
 # names that the engine gives to processes and that belong to no image
@@ -30,8 +30,8 @@ def commit(container: Container, name: str, **given: Any) -> Image:
     """
     from rootless import documents
     from rootless.engine.images.unpack import Making
-    from rootless.images import commit as making
-    from rootless.images import reference
+    from rootless.images.names import reference
+    from rootless.images.store import commit as making
 
     engine = container.engine
     words = making.Words(**given)
@@ -67,7 +67,7 @@ def commit(container: Container, name: str, **given: Any) -> Image:
             below = record.layers
         with _Still(container, words.pause):
             arrived = _layer(container, words)
-        from rootless.images import assemble
+        from rootless.images.store import assemble
 
         layer = assemble.layer_of(arrived)
         settings = _settings(container, words)
@@ -91,7 +91,7 @@ def export(container: Container, out: int) -> Json:
 
 def export_to(container: Container, target: str | int) -> Json:
     """As `export`; a path is there whole or not at all.  Raises StorageError."""
-    from rootless.images import sinks
+    from rootless.images.transfer import sinks
 
     container.engine.container_event("export", container.record)
     if isinstance(target, int):
@@ -156,8 +156,8 @@ class _Still:
 def _layer(container: Container, words: Words) -> Arrived:
     """The container's layer, in the store."""
     from rootless.engine.containers import copy as container_copy
-    from rootless.images import commit as making
-    from rootless.images import packed
+    from rootless.images.store import commit as making
+    from rootless.images.store import layer_ingest
 
     request: Json = {
         "skip": sorted(_mount_points(container)),
@@ -186,7 +186,7 @@ def _layer(container: Container, words: Words) -> Arrived:
             os.close(writing)
         with running:
             # the stream also ends when the worker fails, and then nothing may be kept
-            arrived = packed.ingest(
+            arrived = layer_ingest.ingest(
                 container.engine.images.store, source, check=lambda: told.append(running.wait())
             )
     unfit = told[0]["unfit"]

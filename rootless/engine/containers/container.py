@@ -371,7 +371,7 @@ class Container(Known):
         return container_commit.export_to(self, target)
 
     def commit(self, name: str = "", **words: Any) -> Image:
-        """Make an image of it; further words: rootless.images.commit.Words."""
+        """Make an image of it; further words: rootless.images.store.commit.Words."""
         from rootless.engine.containers import commit as container_commit
 
         return container_commit.commit(self, name, **words)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.engine import Engine
     from rootless.engine.spec.options import ContainerOptions
-    from rootless.images.store import ImageRecord
+    from rootless.images.store.store import ImageRecord
     from rootless.storage import drivers
     from rootless.storage.rootfs import RootMount
     from rootless.storage.squashfs import SingleFile
@@ -469,7 +469,7 @@ def engine_runtime(engine: Engine) -> str:
 
 
 def _image_name(given: str, image: ImageRecord) -> str:
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     try:
         canonical = reference.parse(given).canonical

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.state import State
     from rootless.engine.images.collection import Images
-    from rootless.images.store import ImageRecord
+    from rootless.images.store.store import ImageRecord
 
 
 # what templates may ask of any image, as of docker's and podman's, whose fields are never missing
@@ -205,7 +205,7 @@ def _graph(one: Container) -> Json:
 
 def image(record: ImageRecord, images: Images | None = None) -> Json:
     """The shape of `docker image inspect`, and what podman adds; `images` is its home."""
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     manifest = _manifest(record, images)
     size = record.size

@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.chunked.table import Table
     from rootless.documents import Json
-    from rootless.images.arriving import Arriving
-    from rootless.images.registry import Registry
+    from rootless.images.registry.client import Registry
+    from rootless.images.transfer.arriving_blob import Arriving
 
 _HEADSTART = 1.0  # seconds that belong to what the container reads first
 _PAUSES = (2, 5, 15, 30, 60)
@@ -47,9 +47,9 @@ class Server:
     """All layers of one container that had not arrived when it was made."""
 
     def __init__(self, orders: Json) -> None:
-        from rootless.images import arriving
-        from rootless.images.record import Layer
-        from rootless.images.store import ImageStore
+        from rootless.images.store.record import Layer
+        from rootless.images.store.store import ImageStore
+        from rootless.images.transfer import arriving_blob
 
         self.orders = orders
         self.store = ImageStore(orders["data"])
@@ -60,13 +60,13 @@ class Server:
         self.layers: list[tuple[Table, Arriving]] = []
         for told in orders["layers"]:
             layer = Layer.from_dict(told)
-            source = arriving.Arriving(self.store, layer, told["kind"], self.connect)
+            source = arriving_blob.Arriving(self.store, layer, told["kind"], self.connect)
             self.layers.append((_table(told), source))
 
     def connect(self) -> Registry:
         """The registry's client, shared by all threads."""
         from rootless.engine.containers import lazy_start
-        from rootless.images import reference, registries
+        from rootless.images.names import reference, registries
 
         with self._lock:
             if self._registry is None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.create import Draft
     from rootless.engine.images.collection import Images
-    from rootless.images.record import ImageRecord, Layer
-    from rootless.images.registry import Registry
+    from rootless.images.registry.client import Registry
+    from rootless.images.store.record import ImageRecord, Layer
     from rootless.userns.idmap import IdMaps
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lazyserver.py")
@@ -44,7 +44,7 @@ def complete(images: Images, record: ImageRecord) -> None:
     """
     from rootless.engine.images import trust as image_trust
     from rootless.errors import StorageError
-    from rootless.images import pull
+    from rootless.images.transfer import pull
 
     lost = [one.digest for one in record.layers if not images.store.has_blob(one.digest, one.size)]
     more = f" and {len(lost) - 1} more" if lost[1:] else ""
@@ -146,7 +146,8 @@ class _Described:
 
     def __init__(self, draft: Draft, record: ImageRecord, away: list[Layer]) -> None:
         """Raises RootlessError: a layer has no table that can be used, the registry is gone."""
-        from rootless.images import manifests, reference, registries
+        from rootless.images.formats import manifests
+        from rootless.images.names import reference, registries
 
         self.directory = draft.directory
         self.mount_point = os.path.join(draft.directory, "lazy")
@@ -181,7 +182,7 @@ class _Described:
         self, registry: Registry, away: list[Layer], notes: dict[str, dict[str, Json]]
     ) -> list[Json]:
         from rootless.chunked import places, table
-        from rootless.images import arriving
+        from rootless.images.transfer import arriving_blob
         from rootless.storage import lazyfs
 
         made: list[Json] = []
@@ -193,11 +194,11 @@ class _Described:
                     if not promised:
                         raise table.wrong(f"the layer {layer.digest[7:19]} has none")
                     size = min(layer.size, places.FOOTER_SIZE)
-                    footer = arriving.fetch_tail(registry, layer.digest, size, layer.size)
+                    footer = arriving_blob.fetch_tail(registry, layer.digest, size, layer.size)
                     place = places.of_footer(footer, layer.size, promised)
                     if place is None:
                         raise table.wrong(f"the layer {layer.digest[7:19]} has no footer")
-                tail = arriving.fetch_tail(
+                tail = arriving_blob.fetch_tail(
                     registry, layer.digest, layer.size - place.start, layer.size
                 )
                 found = place.read(tail, headers=False)
@@ -229,8 +230,8 @@ class _Described:
 
 def connect(name: object, endpoint: object) -> Registry:
     """A client that does not try for minutes: somebody waits for the bytes of a file."""
-    from rootless.images.registry import Registry
-    from rootless.images.transport import Settings
+    from rootless.images.registry.client import Registry
+    from rootless.images.registry.http import Settings
 
     return Registry(name, endpoint, Settings(attempts=2, backoff=0.2))  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ from rootless import documents
 from rootless.cgroups import oci
 from rootless.engine.containers import record
 from rootless.errors import StorageError
-from rootless.images import reference
+from rootless.images.names import reference
 from rootless.runtime import records
 from rootless.userns.idmap import IdMaps
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
-    from rootless.images.record import ImageRecord
+    from rootless.images.store.record import ImageRecord
 
     Decoded = list[tuple[str, list[str]]]
 

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.containers.collection import Containers
     from rootless.engine.containers.container import Container
-    from rootless.images.store import ImageRecord
+    from rootless.images.store.store import ImageRecord
 
 
 def options(

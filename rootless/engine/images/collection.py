@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.engine import Engine
     from rootless.engine.images.image import Image
-    from rootless.images.index import Summary
-    from rootless.images.store import ImageRecord, ImageStore
-    from rootless.images.transport import Settings
+    from rootless.images.registry.http import Settings
+    from rootless.images.store.index import Summary
+    from rootless.images.store.store import ImageRecord, ImageStore
     from rootless.userns.idmap import IdMaps
 
     ImageList = list[ImageRecord]
@@ -39,7 +39,7 @@ class Images(Transfers):
     @property
     def store(self) -> ImageStore:
         """The image room's store."""
-        from rootless.images.store import ImageStore
+        from rootless.images.store.store import ImageStore
 
         return ImageStore(self.engine.data_dir)
 
@@ -64,7 +64,7 @@ class Images(Transfers):
             return image_platform.fit(self, record, name, platform, policy)
         except ImageNotFound:
             if names_hello(name):
-                from rootless.images import builtin
+                from rootless.images.store import builtin
 
                 self.engine.prepare_data_dir()
                 return builtin.ensure_hello(store)
@@ -123,17 +123,17 @@ class Images(Transfers):
         self.engine.prepare_data_dir()
         store = self.store
         from rootless.engine.images import trust as image_trust
-        from rootless.images import unchanged
+        from rootless.images.registry import head_check
 
         plain = tls_verify is None and settings is None and not self.engine.demands
-        if plain and not image_trust.settings() and unchanged.trusted_as_all():
-            here = unchanged.look(store, name, platform)
+        if plain and not image_trust.settings() and head_check.trusted_as_all():
+            here = head_check.look(store, name, platform)
             if here is not None:
                 self.unpack(here, self.engine.maps)
                 self.event("pull", here)
                 return here
         from rootless.engine.images.unpack import Arrivals
-        from rootless.images import pull
+        from rootless.images.transfer import pull as transfer_pull
 
         if not lazy:
             # also of an archive: an image that cannot be unpacked is none
@@ -141,7 +141,7 @@ class Images(Transfers):
         try:
             # garbage collection lets the blobs be until they are unpacked as well
             with store.guard(), Arrivals(self.engine) as arrivals:
-                record = pull.pull(
+                record = transfer_pull.pull(
                     store,
                     name,
                     platform=platform,
@@ -155,7 +155,7 @@ class Images(Transfers):
                     settle=arrivals.settle,
                 )
         except BaseException:
-            if pull.is_local(name):
+            if transfer_pull.is_local(name):
                 # nobody continues an archive, as a pull continues what a registry sent
                 store.collect_garbage()
             raise
@@ -167,7 +167,7 @@ class Images(Transfers):
 
     def event(self, action: str, record: ImageRecord, name: str = "") -> None:
         """Tell what happened to an image."""
-        from rootless.images import reference
+        from rootless.images.names import reference
 
         known = name or (record.names[0] if record.names else "")
         if known and not _is_id(known.removeprefix("sha256:")):
@@ -229,12 +229,12 @@ class Images(Transfers):
         """Images of an archive."""
         from rootless.engine.images import trust as image_trust
         from rootless.engine.images.unpack import Making
-        from rootless.images import archives
+        from rootless.images.transfer import load as transfer_load
 
         self.engine.prepare_data_dir()
         rules = image_trust.rules(self.engine)
         with Making(self) as store:
-            records = archives.load(store, source, self.engine.progress, trust=rules)
+            records = transfer_load.load(store, source, self.engine.progress, trust=rules)
         for record in records:
             self.event("load", record)
         return records
@@ -247,9 +247,9 @@ class Images(Transfers):
         format: str = "docker-archive",
         compress: bool = False,
     ) -> None:
-        """Write images to a path or a stream; see rootless.images.save.save."""
+        """Write images to a path or a stream; see rootless.images.transfer.save.save."""
         from rootless.engine.common import arguments
-        from rootless.images import save
+        from rootless.images.transfer import save as transfer_save
 
         words = arguments.words("the names", names)
         if format == "squashfs":
@@ -261,7 +261,7 @@ class Images(Transfers):
 
         for word in words:
             lazy_start.whole(self, word)
-        save.save(
+        transfer_save.save(
             self.store, words, target, format=format, compress=compress,
             progress=self.engine.progress,
         )  # fmt: skip
@@ -280,13 +280,13 @@ class Images(Transfers):
         from rootless.engine.common import arguments
         from rootless.engine.images import trust as image_trust
         from rootless.engine.images.unpack import Making
-        from rootless.images import archives
+        from rootless.images.transfer import load as transfer_load
 
         path = source if isinstance(source, str) and source != "-" else ""
         image_trust.of_file(self.engine, "tarball", path)
         self.engine.prepare_data_dir()
         with Making(self) as store:
-            record = archives.import_rootfs(
+            record = transfer_load.import_rootfs(
                 store, source, name, changes=arguments.words("changes", changes), message=message,
                 platform=platform, progress=self.engine.progress,
             )  # fmt: skip
@@ -309,7 +309,7 @@ class Images(Transfers):
         """What a list shows of all images, newest first; costs one document without filters."""
         found = self.store.summaries()
         if filters:
-            from rootless.images.index import Summary
+            from rootless.images.store.index import Summary
 
             sizes = {one.id: one.size for one in found}
             found = [Summary.of(record) for record in self.list(filters)]

@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.images.collection import Images
-    from rootless.images.index import Summary
-    from rootless.images.record import ImageRecord
+    from rootless.images.store.index import Summary
+    from rootless.images.store.record import ImageRecord
     from rootless.storage.inside import Inside
 
 
@@ -74,8 +74,8 @@ def history(images: Images, name: str) -> list[Json]:
     Raises ImageNotFound.
     """
     from rootless.engine.common import humanize
-    from rootless.images import history as steps
-    from rootless.images import reference
+    from rootless.images.formats import history as steps
+    from rootless.images.names import reference
 
     record = images.get(name)
     known = sizes(images, [layer.diff_id for layer in record.layers])
@@ -100,7 +100,7 @@ def history(images: Images, name: str) -> list[Json]:
 
 def tree(images: Images, name: str, *, children: bool = False) -> Json:
     """An image's layers and which images end with them; `children`: images built upon it."""
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     record = images.get(name)
     every = images.store.list()

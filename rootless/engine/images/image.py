@@ -5,7 +5,7 @@ The names are those of docker's Python client.
 
 from __future__ import annotations
 
-from rootless.images.record import ImageRecord
+from rootless.images.store.record import ImageRecord
 
 Steps = dict[str, "Json"]
 
@@ -51,7 +51,7 @@ class Image(ImageRecord):
     @property
     def tags(self) -> list[str]:
         """Its names, as people write them."""
-        from rootless.images import reference
+        from rootless.images.names import reference
 
         return [reference.parse(name).familiar for name in self.names]
 
@@ -68,7 +68,7 @@ class Image(ImageRecord):
     def save(
         self, target: str | BinaryIO, *, format: str = "docker-archive", compress: bool = False
     ) -> None:
-        """Write it, with all its names, to a path or a stream; see rootless.images.save.save."""
+        """Write it, with all its names, to a path or a stream; see images.transfer.save.save."""
         names: list[str] = list(self.names) or [self.id]
         self.images.save(names, target, format=format, compress=compress)
 

@@ -29,19 +29,20 @@ class Logins:
         Without a name and a password, what is stored is tried.  `email` and `reauth` are
         docker's and mean nothing here.  Raises RegistryError, UsageError.
         """
-        from rootless.images import credentials, login
+        from rootless.images.registry import credentials
+        from rootless.images.registry import login as registry_login
 
-        host, namespace = login.split(registry)
+        host, namespace = registry_login.split(registry)
         if username or password:
             given = credentials.Credentials(username, password)
-            kept = login.login(
+            kept = registry_login.login(
                 registry, given, authfile=authfile, tls_verify=tls_verify, cert_dir=cert_dir
             )
             return {"Status": "Login Succeeded", "Kept": kept}
         known = credentials.find(host, namespace, authfile)
         if known is None:
             raise UsageError(f"you are not logged in to {registry}", hint="give a name")
-        login.try_out(host, known, tls_verify=tls_verify, cert_dir=cert_dir)
+        registry_login.try_out(host, known, tls_verify=tls_verify, cert_dir=cert_dir)
         return {
             "Status": "Login Succeeded",
             "Kept": credentials.where(host, namespace, authfile)[0],
@@ -49,20 +50,21 @@ class Logins:
 
     def logged_in(self, registry: str, *, authfile: str = "") -> str:
         """The name that is stored for a registry, "" if none is."""
-        from rootless.images import credentials, login
+        from rootless.images.registry import credentials
+        from rootless.images.registry import login as registry_login
 
-        host, namespace = login.split(registry)
+        host, namespace = registry_login.split(registry)
         known = credentials.find(host, namespace, authfile)
         return (known.user or "<token>") if known is not None else ""
 
     def logout(self, registry: str = "docker.io", *, authfile: str = "") -> list[str]:
         """Forget a password; the places that still have one.  Raises UsageError."""
-        from rootless.images import login
+        from rootless.images.registry import login as registry_login
 
-        return login.logout(registry, authfile=authfile)
+        return registry_login.logout(registry, authfile=authfile)
 
     def logout_all(self, *, authfile: str = "") -> None:
         """Forget all passwords in the file where `login` writes."""
-        from rootless.images import credentials
+        from rootless.images.registry import credentials
 
         credentials.remove_all(authfile)

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.engine import Engine
-    from rootless.images.lists import Lists
+    from rootless.images.store.manifest_lists import Lists
 
     Strings = list[str]
 
@@ -25,7 +25,7 @@ class Manifests:
     @property
     def lists(self) -> Lists:
         """The image room's lists."""
-        from rootless.images.lists import Lists
+        from rootless.images.store.manifest_lists import Lists
 
         return Lists(self.engine.data_dir)
 
@@ -83,12 +83,15 @@ class Manifests:
     def inspect(self, name: str, tls_verify: bool | None = None, settings: Json = None) -> Json:
         """The index of a list, or the manifest or index that a registry has under this name."""
         from rootless import documents
-        from rootless.images import lists, manifests
-        from rootless.images.places import remote
+        from rootless.images.formats import manifests
+        from rootless.images.store import manifest_lists
+        from rootless.images.transports import registry as transport_registry
 
         if self.exists(name) and not name.startswith("docker://"):
-            return documents.loads(lists.Lists(self.engine.data_dir).index(name).decode())
-        source = remote.RegistrySource(name.removeprefix("docker://"), tls_verify, settings)
+            return documents.loads(manifest_lists.Lists(self.engine.data_dir).index(name).decode())
+        source = transport_registry.RegistrySource(
+            name.removeprefix("docker://"), tls_verify, settings
+        )
         try:
             return manifests.parse(source.top()[0])
         finally:
@@ -101,10 +104,13 @@ class Manifests:
         `tls_verify`, `settings`.
         """
         from rootless.engine.images import trust as image_trust
-        from rootless.images import copying, lists, places, reference
+        from rootless.images import transports
+        from rootless.images.names import reference
+        from rootless.images.store import manifest_lists
+        from rootless.images.transfer import copy as transfer_copy
 
         canonical = self.lists.get(name)["name"]
-        place = places.parse(target or canonical)
+        place = transports.parse(target or canonical)
         everything = words.get("all", True)
         if not everything and place.kind != "docker":
             raise UsageError(
@@ -112,13 +118,13 @@ class Manifests:
                 hint="leave --all=false out",
             )
         home = reference.parse(place.path).registry if place.kind == "docker" else ""
-        source = lists.ListSource(
+        source = manifest_lists.ListSource(
             self.lists, name, words.get("tls_verify"), words.get("settings"), home=home
         )
         try:
             there = place.target(tls_verify=words.get("tls_verify"), settings=words.get("settings"))
             try:
-                copied = copying.copy(
+                copied = transfer_copy.copy(
                     source,
                     there,
                     all=True,

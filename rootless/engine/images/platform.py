@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.engine.images.collection import Images
-    from rootless.images.record import ImageRecord
+    from rootless.images.store.record import ImageRecord
 
 
 def fit(images: Images, record: ImageRecord, name: str, platform: str, policy: str) -> ImageRecord:
@@ -16,7 +16,7 @@ def fit(images: Images, record: ImageRecord, name: str, platform: str, policy: s
 
     Raises UsageError when the policy is never to fetch, or as `pull`.
     """
-    from rootless.images import platforms
+    from rootless.images.formats import platforms
 
     wanted = platforms.parse(platform)
     here = platforms.Platform(record.os, record.architecture, record.variant)
@@ -33,7 +33,7 @@ def fit(images: Images, record: ImageRecord, name: str, platform: str, policy: s
 
 def tell(engine: Engine, record: ImageRecord) -> None:
     """Say so when an image is for other machines: it may still run, by binfmt_misc and qemu."""
-    from rootless.images import platforms
+    from rootless.images.formats import platforms
 
     here = platforms.host()
     there = platforms.Platform(record.os, record.architecture, record.variant)

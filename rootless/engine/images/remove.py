@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.images.collection import Images
-    from rootless.images.store import ImageRecord
+    from rootless.images.store.store import ImageRecord
 
     Filters = Mapping[str, str | list[str]]
 
@@ -23,7 +23,7 @@ def _users(images: Images, record: ImageRecord) -> list[str]:
 
 def image(images: Images, name: str, force: bool) -> list[Json]:
     """`rmi`: untag; delete with the last name.  Raises Conflict, ImageNotFound."""
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     store = images.store
     try:
@@ -60,7 +60,7 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
 
 def _damaged(images: Images, error: DamagedDocument, force: bool) -> list[Json]:
     """`rmi` of an image whose record cannot be read."""
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     identity = error.path.rpartition("/")[2].removesuffix(".json")
     if error.path != images.store.record_path(identity):
@@ -97,7 +97,7 @@ def _delete(images: Images, record: ImageRecord, *, nameless: bool = False) -> b
 
 def untag(images: Images, name: str, tags: list[str]) -> list[str]:
     """`untag`: the names that were taken, as people write them.  Raises ImageNotFound, Conflict."""
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     store = images.store
     record = store.resolve(name)
@@ -179,7 +179,7 @@ def prune_images(images: Images, all: bool, filters: Filters | None = None) -> J
     Filters are those of `images`; with `dangling=false` as with `all`.
     """
     from rootless.engine.common import arguments, list_filters
-    from rootless.images import reference
+    from rootless.images.names import reference
 
     store = images.store
     rules = arguments.filters(filters)

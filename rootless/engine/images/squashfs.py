@@ -38,7 +38,7 @@ def _config(image: squashfs.SingleFile) -> Json:
     config = image.document.get("image")
     if not isinstance(config, dict):
         return {"Env": [_PATH], "Cmd": ["/bin/sh"]}
-    from rootless.images import manifests
+    from rootless.images.formats import manifests
 
     # checked as the configuration of any image is
     return manifests.record("", "sha256:" + "0" * 64, [], config).config
@@ -93,7 +93,7 @@ def save(images: Images, names: list[str], target: object) -> None:
 
     from rootless import host
     from rootless.engine.common import humanize
-    from rootless.images import manifests
+    from rootless.images.formats import manifests
     from rootless.userns import calls
 
     if len(names) != 1:

@@ -11,15 +11,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.engine import Engine
-    from rootless.images.transport import Settings
+    from rootless.images.registry.http import Settings
 
 
 def settings(
     auth_config: dict[str, str] | None = None, authfile: str = "", cert_dir: str = ""
 ) -> Settings:
     """Who we are to registries; `auth_config` as docker's library has it: username, password."""
-    from rootless.images.credentials import Credentials
-    from rootless.images.transport import Settings
+    from rootless.images.registry.credentials import Credentials
+    from rootless.images.registry.http import Settings
 
     given = None
     if auth_config:
@@ -47,20 +47,23 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
     `words`: `format`, `compression_format`, `compression_level`, `chunk_size` (bytes, or text such
     as 16m), `tls_verify`, `settings`.
     """
-    from rootless.images import copying, places, reference
-    from rootless.images.places import local, remote
+    from rootless.images import transports
+    from rootless.images.names import reference
+    from rootless.images.transfer import copy as transfer_copy
+    from rootless.images.transports import local as transport_local
+    from rootless.images.transports import registry as transport_registry
 
-    place = places.parse(target or reference.parse(name).canonical)
+    place = transports.parse(target or reference.parse(name).canonical)
     from rootless.engine.containers import lazy_start
 
     lazy_start.whole(engine.images, name)
-    source = local.StoreSource(engine.data_dir, name)
+    source = transport_local.StoreSource(engine.data_dir, name)
     try:
         there = place.target(tls_verify=words.get("tls_verify"), settings=words.get("settings"))
         try:
-            if isinstance(there, remote.RegistryTarget):
+            if isinstance(there, transport_registry.RegistryTarget):
                 there.chunk = _bytes(words.get("chunk_size") or 0)
-            copied = copying.copy(
+            copied = transfer_copy.copy(
                 source,
                 there,
                 platform=source.record.platform,
@@ -71,7 +74,7 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
             )
         finally:
             there.close()
-        if isinstance(there, remote.RegistryTarget):
+        if isinstance(there, transport_registry.RegistryTarget):
             # What a registry has under this name is known by that digest from now on.
             source.record.digests = [f"{there.reference.name}@{copied.digest}"]
             source.store.put(source.record, [])
@@ -95,10 +98,11 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
     before it.
     """
     from rootless.engine.images import trust as image_trust
-    from rootless.images import copying, places
+    from rootless.images import transports
+    from rootless.images.transfer import copy as transfer_copy
 
-    to = places.parse(target)
-    reading = places.parse(source).source(
+    to = transports.parse(target)
+    reading = transports.parse(source).source(
         data_dir=engine.data_dir,
         tls_verify=words.get("src_tls_verify"),
         settings=words.get("src_settings"),
@@ -108,7 +112,7 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
             tls_verify=words.get("dest_tls_verify"), settings=words.get("dest_settings")
         )
         try:
-            copied = copying.copy(
+            copied = transfer_copy.copy(
                 reading,
                 there,
                 all=bool(words.get("all")),

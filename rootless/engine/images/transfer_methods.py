@@ -52,7 +52,7 @@ class Transfers:
 
     def tags_of(self, name: str) -> Strings:
         """All names with a tag that images here have in the repository of `name`."""
-        from rootless.images import reference
+        from rootless.images.names import reference
 
         wanted = reference.parse(name).name
         return [
@@ -68,19 +68,21 @@ class Transfers:
         Each has `index`, `name`, `description`, `star_count`, `is_official`, `is_automated`.
         Words: `tls_verify`, `settings`.
         """
-        from rootless.images import search
+        from rootless.images.registry import search as registry_search
 
-        return search.search(term, limit=search.DEFAULT_LIMIT if limit is None else limit, **words)
+        return registry_search.search(
+            term, limit=registry_search.DEFAULT_LIMIT if limit is None else limit, **words
+        )
 
     def tags(self, name: str, **words: Json) -> Strings:
         """All tags that a registry has for the repository of `name`.  Words as for `search`."""
-        from rootless.images import search
+        from rootless.images.registry import search as registry_search
 
-        return search.tags(name, **words)
+        return registry_search.tags(name, **words)
 
     def names_in_registry(self, names: Strings, **words: Json) -> Strings:
         """Every tag of each of these repositories, as names.  Words as for `search`."""
-        from rootless.images import reference
+        from rootless.images.names import reference
 
         return [
             f"{reference.parse(name).name}:{tag}"
@@ -93,13 +95,14 @@ class Transfers:
 
         Words as for `search`.
         """
-        from rootless.images import referrers, registry
+        from rootless.images.registry import client as registry_client
+        from rootless.images.registry import referrers as registry_referrers
 
-        server = registry.connect(name, **words)
+        server = registry_client.connect(name, **words)
         try:
             wanted = server.reference
             digest = wanted.digest or server.manifest_digest(wanted.tag)
             digest = digest or server.manifest(wanted.tag)[2]
-            return referrers.listed(server, digest, artifact_type)
+            return registry_referrers.listed(server, digest, artifact_type)
         finally:
             server.close()

@@ -9,9 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.engine import Engine
-    from rootless.images.reference import Reference
-    from rootless.images.registry import Registry
-    from rootless.images.trust import Trust
+    from rootless.images.names.reference import Reference
+    from rootless.images.registry.client import Registry
+    from rootless.images.trust.verify import Trust
 
 _KEYS = ("require_signatures", "signature_policy")
 
@@ -53,7 +53,7 @@ def settings() -> dict[str, Json]:
 
 def rules(engine: Engine) -> Trust:
     """The rules for this engine's images.  Raises UsageError, HostError."""
-    from rootless.images.trust import Trust
+    from rootless.images.trust.verify import Trust
 
     told = settings()
     demands = engine.demands or Demands()
@@ -71,16 +71,16 @@ def of_file(engine: Engine, transport: str, path: str) -> None:
 
     Raises RegistryError, UsageError, HostError.  Loads nothing where everything is accepted.
     """
-    from rootless.images import unchanged
+    from rootless.images.registry import head_check
 
-    if engine.demands or settings() or not unchanged.trusted_as_all():
+    if engine.demands or settings() or not head_check.trusted_as_all():
         rules(engine).local(transport, path)
 
 
 def connected(name: str, verify: bool | None, *, write: bool) -> tuple[Registry, Reference]:
     """The registry that has an image, and the image's whole name; the caller closes it."""
-    from rootless.images import reference, registries
-    from rootless.images.registry import Registry
+    from rootless.images.names import reference, registries
+    from rootless.images.registry.client import Registry
 
     wanted = reference.parse(name.removeprefix("docker://"))
     endpoint = registries.endpoints(wanted, tls_verify=verify)[-1]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rootless.engine.engine import Engine
     from rootless.engine.images.collection import Images
-    from rootless.images.store import ImageStore, Layer
+    from rootless.images.store.store import ImageStore, Layer
 
 
 class Making:
@@ -68,7 +68,7 @@ class Arrivals:
             self._work.append(self._pool.submit(self._unpack, layer))
 
     def _unpack(self, layer: Layer) -> None:
-        from rootless.images.store import ImageStore
+        from rootless.images.store.store import ImageStore
 
         blob = ImageStore(self.engine.data_dir).blob_path(layer.digest)
         self.layers.ensure([(layer.diff_id, blob)], progress=self.engine.progress)

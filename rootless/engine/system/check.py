@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.engine import Engine
-    from rootless.images.check import Damage
-    from rootless.images.record import ImageRecord, Layer
+    from rootless.images.store.fsck import Damage
+    from rootless.images.store.record import ImageRecord, Layer
     from rootless.storage.layers import LayerStore
     from rootless.userns.idmap import IdMaps
 
@@ -23,8 +23,8 @@ def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
     blobs, records from manifests.  `quick`: sizes of blobs, and of layers that they are there.
     Nothing that a running container uses is exchanged.
     """
-    from rootless.images import check as looking
-    from rootless.images import garbage
+    from rootless.images.store import fsck as looking
+    from rootless.images.store import gc as store_gc
 
     store = engine.images.store
     store.prepare()
@@ -47,7 +47,7 @@ def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
     if repair:
         store.forget_lost_names()
     try:
-        waste = garbage.waste(store) + _leftovers(engine)
+        waste = store_gc.waste(store) + _leftovers(engine)
     except StorageError:
         waste = 0  # a record that cannot be read, so nobody knows what it needs
     return {
@@ -76,7 +76,7 @@ def _layers(
     quick: bool,
 ) -> tuple[int, list[Damage]]:
     """(how many layers are unpacked, those that are not what their blobs say)."""
-    from rootless.images.check import Damage, shown
+    from rootless.images.store.fsck import Damage, shown
     from rootless.storage.layers import LayerStore
 
     layers = LayerStore(engine.data_dir, maps)
@@ -154,7 +154,7 @@ def _missing(
     engine: Engine, images: list[ImageRecord], bad: set[str], *, repair: bool
 ) -> list[Damage]:
     """Layers that containers stand on and that are not there."""
-    from rootless.images.check import Damage
+    from rootless.images.store.fsck import Damage
     from rootless.storage.layers import LayerStore
 
     blobs = {layer.diff_id: layer for record in images for layer in record.layers}

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from rootless.engine.containers.container import Container
     from rootless.engine.engine import Engine
-    from rootless.images.check import Damage
+    from rootless.images.store.fsck import Damage
 
 
 def containers(engine: Engine, *, repair: bool) -> Iterator[Damage]:
     """What cannot be read of containers; `repair` writes anew what the other files tell."""
-    from rootless.images.check import Damage
+    from rootless.images.store.fsck import Damage
 
     for one in engine.containers.list(all=True):
         for path, error in _faults(one):
@@ -63,7 +63,7 @@ def _mend(one: Container, path: str, found: Damage) -> None:
 
 def volumes(engine: Engine, *, repair: bool) -> Iterator[Damage]:
     """Volumes whose records cannot be read."""
-    from rootless.images.check import Damage
+    from rootless.images.store.fsck import Damage
 
     store = engine.volumes.store
     for one in store.list():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
     from rootless.engine.engine import Engine
-    from rootless.images.record import ImageRecord
+    from rootless.images.store.record import ImageRecord
 
     Filters = Mapping[str, str | list[str]]
 
@@ -64,7 +64,9 @@ def df(engine: Engine) -> Json:
     An image's `Size` is that of its layers, unpacked and as blobs; `SharedSize` what other images
     have as well.  `LayersSize` counts every layer once, `Waste` what only a prune would find.
     """
-    from rootless.images import garbage, index, reference
+    from rootless.images.names import reference
+    from rootless.images.store import gc as store_gc
+    from rootless.images.store import index
 
     records = list(engine.images.store.list())
     containers = engine.containers.list(all=True)
@@ -101,7 +103,7 @@ def df(engine: Engine) -> Json:
         "Containers": _containers(engine, containers),
         "Volumes": _volumes(engine),
         "BuildCache": [],
-        "Waste": garbage.waste(engine.images.store),
+        "Waste": store_gc.waste(engine.images.store),
     }
 
 

@@ -180,7 +180,8 @@ def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> tuple[str
         except ImageNotFound:
             return "", ""
         return ("" if found == container.image_id else found), ""
-    from rootless.images import reference, registry
+    from rootless.images.names import reference
+    from rootless.images.registry import client as registry_client
 
     name = reference.parse(container.image)
     if name.digest or not container.image_id:
@@ -188,7 +189,7 @@ def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> tuple[str
             f"the image {container.image} of {container.name} never changes: it is named by digest",
             hint="name it by a tag, or use the policy local",
         )
-    session = registry.connect(container.image, tls_verify=tls_verify)
+    session = registry_client.connect(container.image, tls_verify=tls_verify)
     try:
         digest = session.manifest_digest(name.tag or "latest")
     finally:

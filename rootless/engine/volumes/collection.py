@@ -132,7 +132,7 @@ class Volumes:
                 return list_filters.matches(value, one["Name"])
             if key in ("until", "since"):
                 from rootless.engine.logs import reader as log_reader
-                from rootless.images.index import moment
+                from rootless.images.store.index import moment
 
                 if key == "since" and self.exists(value):
                     return bool(one["CreatedAt"] > self.get(value)["CreatedAt"])

@@ -1,0 +1,1 @@
+"""Manifests, configurations, layouts and compression."""

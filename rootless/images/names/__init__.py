@@ -1,0 +1,1 @@
+"""Names of images, and which registry and which file stands for one."""

@@ -1,0 +1,57 @@
+"""How names of images become names of files, and which names a short one may stand for.
+
+Hot: no imports that cost anything.
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+from rootless.images.names import reference
+
+_LONGEST = 200  # bytes; file systems allow 255, and a temporary name is longer
+
+
+def quote(canonical: str) -> str:
+    """The name of the file that says whose this name is."""
+    quoted = canonical.replace("/", "%2F")
+    # what ends so is a writer's temporary file to everybody else, but it is a legal tag
+    return quoted[:-4] + "%2Etmp" if quoted.endswith(".tmp") else quoted
+
+
+def unquote(quoted: str) -> str:
+    """The opposite of `quote`."""
+    return quoted.replace("%2F", "/").replace("%2E", ".")
+
+
+def union(first: list[str], second: list[str]) -> list[str]:
+    """Both, each item once, in order."""
+    return [*first, *[item for item in second if item not in first]]
+
+
+def familiar(canonical: str) -> str:
+    """The name as people write it."""
+    return reference.parse(canonical).familiar
+
+
+def tagged(name: str) -> reference.Reference:
+    """A reference that can be a tag.  Raises UsageError."""
+    parsed = reference.parse(name)
+    if parsed.digest:
+        raise UsageError(
+            f"{name} cannot be given to an image: it contains a digest",
+            hint="give a name with a tag, such as mine:1.0",
+        )
+    if len(quote(parsed.canonical)) > _LONGEST:
+        raise UsageError(
+            f"the name {name} is too long", hint=f"{_LONGEST} characters are the limit"
+        )
+    return parsed
+
+
+def candidates(wanted: reference.Reference) -> list[str]:
+    """The canonical name, and for a short one also the name podman and buildah would have given
+    to an image made here."""
+    names = [wanted.canonical]
+    if wanted.registry == reference.DEFAULT_REGISTRY and wanted.repository.startswith("library/"):
+        names.append(f"localhost/{wanted.repository[8:]}:{wanted.tag}")
+    return names

@@ -1,0 +1,1 @@
+"""The images of this host: records, blobs, garbage collection."""

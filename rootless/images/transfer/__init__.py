@@ -1,0 +1,1 @@
+"""Images from one place to another."""

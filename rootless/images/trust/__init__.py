@@ -1,0 +1,1 @@
+"""Signatures, and which images the user trusts."""
