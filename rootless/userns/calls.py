@@ -1,6 +1,6 @@
 """Run one of our own functions inside a user namespace, in a fresh interpreter.
 
-    call("rootless.storage.unpack:unpack", {"layer": path}, maps=maps, stdin=blob_fd)
+    call("rootless.storage.layers.unpack:unpack", {"layer": path}, maps=maps, stdin=blob_fd)
 
 The function takes the request and returns a JSON value.  A process may enter a user namespace only
 while it has a single thread, and the library is used from several, so the work is done by another

@@ -273,7 +273,7 @@ class Rows:
 
     def unpack(self) -> None:
         """A layer of 10,000 files, against GNU tar fed by the same decompressor."""
-        from rootless.storage.layers import LayerStore
+        from rootless.storage.layers.store import LayerStore
         from rootless.userns import idmap
 
         tar = layer(10_000, 8000, 1)
@@ -427,7 +427,7 @@ def _path() -> str:
 
 def decompress(path: str) -> None:
     """To standard output, by the decompressor that unpacking uses."""
-    from rootless.storage.streams import decompressed
+    from rootless.storage.layers.decompress import decompressed
 
     with open(path, "rb") as blob:
         source = decompressed(blob)

@@ -97,14 +97,16 @@ def snapshot(root: Path) -> dict[str, list[Any]]:
 def mounted(driver: str, base: Path, layers: list[Path], act: Callable[[Path], Any]) -> Any:
     """What `act` returns for a union of the layers; its directories are below `base`."""
     from rootless import kernel
-    from rootless.storage import copying, drivers, rootfs, serving
+    from rootless.storage.drivers import copy as driver_copy
+    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.rootfs import fuse_session, root_filesystem
 
-    mount = rootfs.RootMount(driver, str(base), [str(one) for one in layers])
+    mount = root_filesystem.RootMount(driver, str(base), [str(one) for one in layers])
     for name in (mount.merged, mount.upper, mount.work):
         os.makedirs(name, 0o755, exist_ok=True)
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     if driver == "copy":
-        copying.copy_worker(
+        driver_copy.copy_worker(
             {"layers": list(reversed(mount.lowers)), "target": mount.merged,
              "single": not filesystem_checks.MANY_IDS}
         )  # fmt: skip
@@ -114,8 +116,8 @@ def mounted(driver: str, base: Path, layers: list[Path], act: Callable[[Path], A
         data = f"lowerdir={':'.join(mount.lowers)},upperdir={mount.upper},workdir={mount.work}"
         kernel.calls.mount("overlay", mount.merged, "overlay", 0, data + ",userxattr")
     else:
-        described = [drivers.server(mount).as_json()]
-    with serving.Servers(described):
+        described = [driver_probe.server(mount).as_json()]
+    with fuse_session.Servers(described):
         try:
             return act(Path(mount.merged))
         finally:

@@ -138,7 +138,7 @@ def test_cve_2026_47262_an_image_that_fills_the_memory(
 
     assert "MemoryError" not in said()
     assert "MemoryError" in said(
-        Change("rootless/storage/rootfs.py", "return os.read(fd, limit) if",
+        Change("rootless/storage/rootfs/root_filesystem.py", "return os.read(fd, limit) if",
                "return os.read(fd, 1 << 30) if")
     )  # fmt: skip
 
@@ -203,7 +203,7 @@ def test_cve_2026_42306_a_volume_bound_for_a_copy(
     engine()("create", "--name", "box", "--network", "none", "-v", "vol:/link/made", name)
     engine()("cp", "file", "box:/", code=None)
     assert list(outside.iterdir()) == []
-    transfer = "rootless/storage/transfer.py"
+    transfer = "rootless/storage/rootfs/archive_copy.py"
     by_name = (
         Change(transfer, "        try:\n            return kernel.calls.openat2(self.fd, target, "
                "flags, resolve=_INSIDE)\n        except FileNotFoundError:",

@@ -35,7 +35,7 @@ def test_cve_a_link_to_the_host_is_copied_from(
         pass
     assert engine()("cp", "box:/t/link/file", "out", code=None).code != 0
     assert not (place.work / "out").exists()
-    transfer = "rootless/storage/transfer.py"
+    transfer = "rootless/storage/rootfs/archive_copy.py"
     by_name = (
         Change(transfer, 'fd = kernel.calls.openat2(root.fd, request["get"], flags, '
                "resolve=_INSIDE)",

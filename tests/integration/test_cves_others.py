@@ -96,7 +96,7 @@ def test_cve_2019_10152_a_link_to_the_host_is_copied_to(
         pass
     engine()("cp", "file", "box:/t/link/", code=None)
     assert not list(outside.iterdir())
-    transfer = "rootless/storage/transfer.py"
+    transfer = "rootless/storage/rootfs/archive_copy.py"
     by_name = (
         Change(transfer, "            fd = kernel.calls.openat2(\n                root.fd,\n"
                '                request["put"],\n                os.O_RDONLY | os.O_DIRECTORY | '
@@ -128,7 +128,7 @@ def test_cve_2020_1726_a_volume_in_use_is_not_overwritten(
         Change("helpers/copyup.c", 'if (failed || (memcmp(word, "todo", WORD) != 0 && '
                'memcmp(word, "half", WORD) != 0)) {', "if (failed) {"),
         Change("helpers/copyup.c", 'if (!half && memcmp(word, "todo", WORD) != 0)', "if (0)"),
-        Change("rootless/storage/volumes.py",
+        Change("rootless/storage/volumes/store.py",
                'return record if self._record(name)["copyUp"] != "done" else ""', "return record"),
         Change("helpers/copyup.c", "if (!empty || from < 0)", "if (from < 0)"),
     )  # fmt: skip
@@ -198,7 +198,7 @@ def test_cve_a_layer_that_writes_through_its_own_link(
         return bool(list(outside.iterdir()))
 
     assert not changed()
-    unpack = "rootless/storage/unpack.py"
+    unpack = "rootless/storage/layers/unpack.py"
     by_name = (
         Change(unpack, f"        try:\n            return kernel.calls.openat2(self.root, path, flags, {IN_ROOT}\n",  # noqa: E501
                "        try:\n            return os.open(path, flags, dir_fd=self.root)\n"),

@@ -52,7 +52,7 @@ def test_a_verb_is_not_misled(house: House, record_property: Record, name: str) 
     assert not broke, broke
 
 
-TRANSFER = "rootless/storage/transfer.py"
+TRANSFER = "rootless/storage/rootfs/archive_copy.py"
 FOLLOWS = (
     Change(TRANSFER, 'fd = kernel.calls.openat2(root.fd, request["get"], flags, resolve=_INSIDE)',
            'fd = os.open(request["get"].lstrip("/"), flags, dir_fd=root.fd)'),

@@ -16,7 +16,7 @@ from integration.chunked_images import chunked, estargz, many_files, tar_of, wit
 from rootless.chunked import codecs, index, places, table, tarsplit, writing, zstd
 from rootless.errors import DigestMismatch, StorageError
 from rootless.images.transfer import chunked_pull
-from rootless.storage import lazyfs
+from rootless.storage.layers import lazy_fs
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -193,7 +193,7 @@ def test_absolute_names_and_links_stay_inside() -> None:
     )
     assert [one.path for one in found.entries] == ["etc", "etc/passwd", "up", "twin"]
     assert found.entries[3].link == "etc/passwd"
-    tree = lazyfs.Tree([(found, None)], single=False)
+    tree = lazy_fs.Tree([(found, None)], single=False)
     assert tree.find("/0/twin") is tree.find("/0/etc/passwd")
     for path in ("/../etc", "/0/../../x", "/0/up/x"):
         with pytest.raises(FileNotFoundError):
@@ -216,14 +216,16 @@ def test_absolute_names_and_links_stay_inside() -> None:
 )  # fmt: skip
 def test_tables_that_cannot_be_a_tree(entries: list[Any], said: str) -> None:
     with pytest.raises(table.TableError) as caught:
-        lazyfs.Tree([(parsed(*entries), None)], single=False)
+        lazy_fs.Tree([(parsed(*entries), None)], single=False)
     assert said in caught.value.message
 
 
 def test_an_image_cannot_speak_to_the_overlay_through_a_table() -> None:
     names = {"user.overlay.opaque": "eQ==", "trusted.overlay.opaque": "eQ==", "user.mine": "eA=="}
     found = parsed({"type": "dir", "name": "d", "xattrs": names})
-    assert lazyfs.Tree([(found, None)], single=False).find("/0/d").attributes == {"user.mine": b"x"}
+    assert lazy_fs.Tree([(found, None)], single=False).find("/0/d").attributes == {
+        "user.mine": b"x"
+    }
 
 
 class _Source:
@@ -246,8 +248,8 @@ def test_reads_are_verified_chunk_by_chunk() -> None:
     chunks = next(one for one in found[1].entries if one.path == "big").chunks
     data = bytearray(layer.data)
     data[chunks[1].start + 1000] ^= 1
-    node = lazyfs.Tree([(found[1], _Source(bytes(data)))], single=False).find("/0/big")
-    read = lazyfs.Reader().read
+    node = lazy_fs.Tree([(found[1], _Source(bytes(data)))], single=False).find("/0/big")
+    read = lazy_fs.Reader().read
     assert read(node, 0, 100) == content[:100]
     assert read(node, 2 << 20, 5000) == content[2 << 20 : (2 << 20) + 5000]
     assert read(node, len(content) - 10, 100) == content[-10:]

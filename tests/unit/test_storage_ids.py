@@ -6,8 +6,9 @@ import pytest
 
 from rootless.engine.containers import userns_auto
 from rootless.errors import HostError, UsageError
-from rootless.storage import ownership, remapping, volume_options
-from rootless.storage.pyfuse.ids import Ids
+from rootless.storage.drivers.pyfuse.ids import Ids
+from rootless.storage.rootfs import chown, id_remap
+from rootless.storage.volumes import options as volume_options
 from rootless.userns import idmap
 
 BASE = idmap.IdMaps(((0, 1000, 1), (1, 100000, 65535)), ((0, 1000, 1), (1, 100000, 65535)),
@@ -37,13 +38,13 @@ def test_one_id_for_all() -> None:
 def test_ids_shown_from_around() -> None:
     # a container with 100 of the base map's ids, from 5000 on
     view = ((0, 104999, 100),)
-    assert remapping.within(view, BASE.uids) == ((0, 5000, 100),)
-    assert remapping.around(view, BASE.uids) == "0:5000:100"
-    assert remapping.around(((0, 1000, 1), (1, 100001, 2)), BASE.uids) == "0:0:1:1:2:2"
-    assert remapping.around(((0, 5, 10),), BASE.uids) == ""
+    assert id_remap.within(view, BASE.uids) == ((0, 5000, 100),)
+    assert id_remap.around(view, BASE.uids) == "0:5000:100"
+    assert id_remap.around(((0, 1000, 1), (1, 100001, 2)), BASE.uids) == "0:0:1:1:2:2"
+    assert id_remap.around(((0, 5, 10),), BASE.uids) == ""
     # a range that lies across a border of the base map
     base = ((0, 1000, 1), (1, 100000, 10), (11, 200000, 10))
-    assert remapping.within(((0, 100005, 5), (5, 200000, 5)), base) == ((0, 6, 5), (5, 11, 5))
+    assert id_remap.within(((0, 100005, 5), (5, 200000, 5)), base) == ((0, 6, 5), (5, 11, 5))
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_options_of_volumes() -> None:
 
 
 def test_who_is_who(tmp_path: object) -> None:
-    told = ownership.explained("/no/where", BASE)
+    told = chown.explained("/no/where", BASE)
     assert told["RootIs"] == "1000:1000"
     assert "1-65535 are 100000-165534" in told["Explanation"]
     single = idmap.single_maps(1000, 1000, "")
-    assert "all files are yours" in ownership.explained("/", single)["Explanation"]
+    assert "all files are yours" in chown.explained("/", single)["Explanation"]

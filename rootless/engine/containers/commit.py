@@ -86,7 +86,9 @@ def export(container: Container, out: int) -> Json:
     """
     request: Json = {"stack": stack(container), "root": False}
     request["skip"] = sorted(single_id.files(container.maps()))
-    return _spawn(container, "rootless.storage.packing:union_worker", request, out).wait()
+    return _spawn(
+        container, "rootless.storage.layers.layer_export:union_worker", request, out
+    ).wait()
 
 
 def export_to(container: Container, target: str | int) -> Json:
@@ -181,7 +183,9 @@ def _layer(container: Container, words: Words) -> Arrived:
     told: list[Json] = []
     with open(reading, "rb") as source:
         try:
-            running = _spawn(container, "rootless.storage.packing:" + function, request, writing)
+            running = _spawn(
+                container, "rootless.storage.layers.layer_export:" + function, request, writing
+            )
         finally:
             os.close(writing)
         with running:

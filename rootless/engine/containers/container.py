@@ -188,7 +188,7 @@ class Container(Known):
 
         With a `timeout` what runs has that many seconds to end by itself; otherwise it is killed.
         """
-        from rootless.storage import rootfs
+        from rootless.storage.rootfs import root_filesystem
 
         with self.lock():
             found = self.look()
@@ -219,7 +219,7 @@ class Container(Known):
             except FileNotFoundError:
                 pass
             container_names.release(self.engine.containers_dir, self.name, self.id)
-            rootfs.remove(self.directory, maps)
+            root_filesystem.remove(self.directory, maps)
             if held is not None:
                 held.close()
         self._event("remove")

@@ -19,7 +19,7 @@ def lowers(container: Container) -> list[str]:
     """Directories of its layers, topmost first."""
     if container.record.get("lowers"):
         return list(container.record["lowers"])
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
 
     layers = LayerStore(container.engine.data_dir, container.storage_maps())
     found = layers.stack(container.record["layers"])
@@ -47,9 +47,9 @@ def _root(container: Container) -> Json:
     }
     if driver == "overlay":
         from rootless.engine.containers import rootfs as container_rootfs
-        from rootless.storage import rootfs
+        from rootless.storage.rootfs import root_filesystem
 
-        mount = rootfs.RootMount("overlay", container.directory, lowers(container))
+        mount = root_filesystem.RootMount("overlay", container.directory, lowers(container))
         operations = container_rootfs.overlay_operations(mount)
         request["base"] = operations[0][1][0]
         request["overlay"] = operations[1][1][4]
@@ -110,7 +110,9 @@ def _held(pid: int, start: int, name: str) -> int:
 def look(container: Container, path: str, *, follow: bool = True) -> Json:
     """What is at `path`: {"exists", "parent", "directory", "mode", "size", "mtime", "link"}."""
     request = {"look": _absolute(path), "follow": follow}
-    return _spawn(container, "rootless.storage.transfer:look_worker", request, None, None).wait()
+    return _spawn(
+        container, "rootless.storage.rootfs.archive_copy:look_worker", request, None, None
+    ).wait()
 
 
 def _absolute(path: str) -> str:
@@ -128,7 +130,7 @@ def get_archive(container: Container, path: str, out: int, *, follow: bool = Fal
     shown = _absolute(path)
     last = shown.rstrip("/").rpartition("/")[2]
     request = {"get": shown, "name": last or ".", "follow": follow or shown.endswith("/")}
-    function = "rootless.storage.transfer:get_worker"
+    function = "rootless.storage.rootfs.archive_copy:get_worker"
     return _spawn(container, function, request, None, out).wait()
 
 
@@ -154,7 +156,9 @@ def put_archive(
         # one that a caller brings, as docker takes it; what `copy_in` makes never is
         "compressed": renamed is None,
     }
-    return _spawn(container, "rootless.storage.transfer:put_worker", request, source, None).wait()
+    return _spawn(
+        container, "rootless.storage.rootfs.archive_copy:put_worker", request, source, None
+    ).wait()
 
 
 def copy_in(
@@ -164,7 +168,7 @@ def copy_in(
     import tarfile
     import threading
 
-    from rootless.storage.transfer import Packer
+    from rootless.storage.rootfs.archive_copy import Packer
 
     contents = source.endswith("/.") or source == "."
     flags = os.O_PATH | os.O_CLOEXEC | (0 if follow or source.endswith("/") else os.O_NOFOLLOW)
@@ -250,7 +254,7 @@ def copy_out(
     container: Container, path: str, target: str, *, archive: bool = False, follow: bool = False
 ) -> None:
     """Copy what is at `path` in the container to the host, by docker-cp(1)'s rules."""
-    from rootless.storage import transfer
+    from rootless.storage.rootfs import archive_copy
 
     found = look(container, path, follow=follow or path.endswith("/"))
     if not found["exists"]:
@@ -272,11 +276,13 @@ def copy_out(
     directory = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     reading, writing = os.pipe()
     request = {"get": _absolute(path), "name": "top", "follow": follow or path.endswith("/")}
-    running = _spawn(container, "rootless.storage.transfer:get_worker", request, None, writing)
+    running = _spawn(
+        container, "rootless.storage.rootfs.archive_copy:get_worker", request, None, writing
+    )
     os.close(writing)
     try:
         # what the container sends is as hostile as an image: the same unpacker takes it
-        transfer.put(directory, reading, {"single": True, "renamed": ["top", renamed]})
+        archive_copy.put(directory, reading, {"single": True, "renamed": ["top", renamed]})
     finally:
         os.close(reading)
         running.wait()
@@ -308,10 +314,10 @@ def diff(container: Container) -> list[tuple[str, str]]:
     if below:
         request["servers"] = below
     if container.record["driver"] == "copy":
-        function = "rootless.storage.diff:compare_worker"
+        function = "rootless.storage.rootfs.diff:compare_worker"
         request["merged"] = os.path.join(container.directory, "merged")
     else:
-        function = "rootless.storage.diff:diff_worker"
+        function = "rootless.storage.rootfs.diff:diff_worker"
         request["upper"] = os.path.join(container.directory, "upper")
     found = calls.call(
         function, request, maps=_maps(container), mount_namespace="servers" in request

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
-    from rootless.storage import drivers
-    from rootless.storage.rootfs import RootMount
-    from rootless.storage.squashfs import SingleFile
+    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.drivers.squashfs import SingleFile
+    from rootless.storage.rootfs.root_filesystem import RootMount
     from rootless.userns.idmap import IdMaps
 
 
@@ -77,7 +77,7 @@ class Draft:
     maps: IdMaps
     network: modes.NetworkMode
     ports: list[ports.Port]
-    choice: drivers.Choice | None
+    choice: driver_probe.Choice | None
     root_mount: RootMount | None
     root: str
     joined: dict[str, str]
@@ -263,7 +263,7 @@ def _make_directory(engine: Engine, draft: Draft) -> None:
 
 
 def _abandon(draft: Draft) -> None:
-    from rootless.storage import rootfs
+    from rootless.storage.rootfs import root_filesystem
 
     if draft.name:
         container_names.release(draft.engine.containers_dir, draft.name, draft.identifier)
@@ -272,7 +272,7 @@ def _abandon(draft: Draft) -> None:
 
         # an interrupt may come when the name is taken and nobody knows yet which it is
         container_gc.release_names(draft.engine.containers_dir, draft.identifier)
-    rootfs.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
+    root_filesystem.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
 
 
 def _find_image(draft: Draft) -> None:

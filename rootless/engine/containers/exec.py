@@ -83,10 +83,10 @@ def _reader(container: Container) -> Callable[[str], bytes | None]:
 
 def _read(pid: int, path: str) -> bytes | None:
     """The container's links may not lead out of its root.  Raises PermissionError."""
-    from rootless.storage import rootfs
+    from rootless.storage.rootfs import root_filesystem
 
     try:
-        return rootfs.read_below(f"/proc/{pid}/root", path)
+        return root_filesystem.read_below(f"/proc/{pid}/root", path)
     except PermissionError:
         raise
     except OSError:
@@ -98,7 +98,7 @@ def _read_inside(container: Container, pid: int) -> dict[str, bytes | None]:
 
     paths = ["/etc/passwd", "/etc/group"]
     found = calls.call(
-        "rootless.storage.serving:read_worker",
+        "rootless.storage.rootfs.fuse_session:read_worker",
         {"servers": [], "lowers": [f"/proc/{pid}/root"], "paths": paths},
         join_pid=pid,
         maps=container.maps(),

@@ -267,7 +267,7 @@ def _manifest(record: ImageRecord, images: Images | None) -> Json:
 def _layer_directories(record: ImageRecord, images: Images | None) -> Json:
     if images is None or not record.layers:
         return {"Name": "layers", "Data": {}}
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
 
     layers = LayerStore(images.engine.data_dir, images.engine.maps)
     paths = layers.stack([layer.diff_id for layer in record.layers])

@@ -78,16 +78,16 @@ class Server:
 
     def run(self) -> None:
         """Serve; returns after SIGTERM."""
-        from rootless.storage import lazyfs
+        from rootless.storage.layers import lazy_fs
 
-        tree = lazyfs.Tree(list(self.layers), single=self.orders["single"])
+        tree = lazy_fs.Tree(list(self.layers), single=self.orders["single"])
         threading.Thread(target=self._background, daemon=True).start()
-        lazyfs.serve(tree, self.orders["mount"])
+        lazy_fs.serve(tree, self.orders["mount"])
 
     def _background(self) -> None:
         """Bring the blobs, then unpack them: what every later container starts from."""
         from rootless.errors import RootlessError
-        from rootless.storage.lazyfs import complain
+        from rootless.storage.layers.lazy_fs import complain
 
         time.sleep(_HEADSTART)
         failures = 0
@@ -109,8 +109,8 @@ class Server:
         complain("note: all layers have arrived")
 
     def _unpack(self, told: Json, found: Table) -> None:
-        from rootless.storage.inside import Inside
-        from rootless.storage.lazyfs import complain, differences
+        from rootless.storage.layers.inside import Inside
+        from rootless.storage.layers.lazy_fs import complain, differences
 
         store = Inside(self.orders["store"], single=self.orders["single"])
         store.ensure([(told["diff_id"], self.store.blob_path(told["digest"]))])

@@ -14,7 +14,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import RootlessError
-from rootless.storage.rootfs import Server
+from rootless.storage.rootfs.root_filesystem import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
 
     None where all layers are here, or must be: then they are fetched and unpacked as ever.
     """
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
 
     record, images = draft.image, draft.engine.images
     if record is None:
@@ -183,7 +183,7 @@ class _Described:
     ) -> list[Json]:
         from rootless.chunked import places, table
         from rootless.images.transfer import arriving_blob
-        from rootless.storage import lazyfs
+        from rootless.storage.layers import lazy_fs
 
         made: list[Json] = []
         try:
@@ -210,7 +210,7 @@ class _Described:
                 ):
                     raise table.wrong(f"the layer {layer.digest[7:19]} has too large chunks")
                 # what cannot be a tree is refused here, where it can be fetched instead
-                lazyfs.Tree([(found, None)], single=self._single)
+                lazy_fs.Tree([(found, None)], single=self._single)
                 self._tails.append(tail)
                 tail_path = os.path.join(self.directory, f"lazy-{number}.table")
                 made.append({**layer.to_dict(), "table": tail_path, **place.to_dict()})

@@ -92,7 +92,7 @@ def _record(one: Container, config: Json, orders: Decoded, plan: Decoded) -> Jso
 
 def _image(one: Container) -> ImageRecord | None:
     """The image of just these layers."""
-    from rootless.storage.sweeping import short
+    from rootless.storage.layers.gc import short
 
     images = one.engine.images.store.list()
     every = {short(layer.diff_id) for image in images for layer in image.layers}

@@ -6,7 +6,8 @@ import os
 import stat
 
 from rootless.errors import HostError, UsageError
-from rootless.storage import drivers, rootfs
+from rootless.storage.drivers import probe as driver_probe
+from rootless.storage.rootfs import root_filesystem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def prepare_root(draft: Draft) -> None:
         _directory_root(draft)
         return
     storage_maps = draft.maps if draft.maps.single else engine.maps
-    draft.choice = drivers.choose(
+    draft.choice = driver_probe.choose(
         options.storage_driver or engine.storage_driver,
         draft.maps,
         storage_maps,
@@ -50,8 +51,8 @@ def prepare_root(draft: Draft) -> None:
         served = lazy_start.provide(draft, storage_maps)
     layer_dirs, servers = served or (engine.images.unpack(draft.image, storage_maps), [])
     if draft.choice.name in ("python-fuse", "copy"):
-        rootfs.check_owners(layer_dirs, draft.choice.name)
-    draft.root_mount = rootfs.prepare(
+        root_filesystem.check_owners(layer_dirs, draft.choice.name)
+    draft.root_mount = root_filesystem.prepare(
         draft.directory,
         layer_dirs,
         draft.choice,
@@ -66,7 +67,7 @@ def prepare_root(draft: Draft) -> None:
     if not draft.maps.root_is_caller:
         _hand_over(draft)
     if draft.choice.name == "copy":
-        rootfs.copy_layers(draft.root_mount, draft.maps, storage_maps)
+        root_filesystem.copy_layers(draft.root_mount, draft.maps, storage_maps)
 
 
 def _joins(draft: Draft) -> bool:
@@ -78,7 +79,7 @@ def _joins(draft: Draft) -> bool:
     )
 
 
-def _check_volatile(draft: Draft, choice: drivers.Choice) -> None:
+def _check_volatile(draft: Draft, choice: driver_probe.Choice) -> None:
     """The kernel refuses to mount a second time what was mounted so."""
     if "volatile" in choice.options and choice.name == "overlay" and not draft.options.rm:
         raise UsageError(
@@ -87,7 +88,7 @@ def _check_volatile(draft: Draft, choice: drivers.Choice) -> None:
         )
 
 
-def _tell_copies(draft: Draft, choice: drivers.Choice) -> None:
+def _tell_copies(draft: Draft, choice: driver_probe.Choice) -> None:
     """Copies are never silent: they cost time and disk for every container.  A slower server is
     told once, where it was nobody's wish."""
     fallen = choice.name != "copy" and choice.why.startswith("native overlay: ")
@@ -108,7 +109,7 @@ def _directory_root(draft: Draft) -> None:
     draft.choice, draft.root_mount = None, None
     if not layered:
         return
-    draft.choice = drivers.choose(
+    draft.choice = driver_probe.choose(
         options.storage_driver or engine.storage_driver,
         draft.maps,
         draft.maps,
@@ -117,12 +118,12 @@ def _directory_root(draft: Draft) -> None:
     )
     _tell_copies(draft, draft.choice)
     lower = draft.root
-    draft.root_mount = rootfs.prepare(
+    draft.root_mount = root_filesystem.prepare(
         draft.directory, [lower], draft.choice, volatile=bool(options.rm), maps=draft.maps
     )
     draft.root = draft.root_mount.merged
     if draft.choice.name == "copy":
-        rootfs.copy_layers(draft.root_mount, draft.maps, draft.maps)
+        root_filesystem.copy_layers(draft.root_mount, draft.maps, draft.maps)
 
 
 def _hand_over(draft: Draft) -> None:
@@ -146,15 +147,15 @@ def _hand_over(draft: Draft) -> None:
     if draft.choice is not None and draft.choice.nested:
         return  # the server that writes there has our own id
     ours = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
-    rootfs.give(ours, base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
+    root_filesystem.give(ours, base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
 
 
 def read_file(draft: Draft, path: str) -> bytes | None:
     """A small file of the image, without mounting it."""
     if draft.root_mount is not None:
-        return rootfs.read_file(draft.root_mount, path, maps=draft.maps)
+        return root_filesystem.read_file(draft.root_mount, path, maps=draft.maps)
     try:
-        return rootfs.read_below(draft.root, path)
+        return root_filesystem.read_below(draft.root, path)
     except OSError:
         return None
 
@@ -190,13 +191,13 @@ _MOST_LOWERS = 500  # OVL_MAX_STACK of fs/overlayfs
 _PAGE = 4000  # bytes of options that mount(2) takes, and room for what the launcher adds
 
 
-def _overlay_options(mount: rootfs.RootMount, names: list[str]) -> str:
+def _overlay_options(mount: root_filesystem.RootMount, names: list[str]) -> str:
     lowers = ":".join([_escape(name) for name in names])
     data = f"lowerdir={lowers},upperdir={_escape(mount.upper)},workdir={_escape(mount.work)}"
     return f"{data},{mount.options}" if mount.options else data
 
 
-def _linked(mount: rootfs.RootMount) -> tuple[str, list[str]]:
+def _linked(mount: root_filesystem.RootMount) -> tuple[str, list[str]]:
     """A directory of links to the layers beside the container's other ones, and their names."""
     base = os.path.join(os.path.dirname(mount.merged), "lowers")
     os.makedirs(base, 0o755, exist_ok=True)
@@ -208,7 +209,7 @@ def _linked(mount: rootfs.RootMount) -> tuple[str, list[str]]:
     return base, [str(number) for number in range(len(mount.lowers))]
 
 
-def overlay_operations(mount: rootfs.RootMount) -> list[Record]:
+def overlay_operations(mount: root_filesystem.RootMount) -> list[Record]:
     """Native overlay.  Lower directories are named relative to where they all lie, because the
     kernel takes at most one page of options; more than a hundred are named by links."""
     if len(mount.lowers) > _MOST_LOWERS:

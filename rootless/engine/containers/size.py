@@ -19,7 +19,7 @@ def of(engine: Engine, containers: Sequence[Container]) -> dict[str, tuple[int, 
     container has files of its own.
     """
     from rootless.engine.system import df as system_df
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
 
     layers = LayerStore(engine.data_dir, engine.maps)
     own: dict[str, str] = {}

@@ -9,7 +9,7 @@ what it keeps in `upper` has the ids of storage, as everybody else's.
 from __future__ import annotations
 
 from rootless.engine.containers import bundle as container_bundle
-from rootless.storage import remapping
+from rootless.storage.rootfs import id_remap
 from rootless.userns import idmap
 
 TYPE_CHECKING = False
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def maps(inner: IdMaps, outer: IdMaps) -> list[Record]:
     """Orders for both maps: the outer one of host ids, the inner one of the outer's."""
-    uids = remapping.within(inner.uids, outer.uids)
-    gids = remapping.within(inner.gids, outer.gids)
+    uids = id_remap.within(inner.uids, outer.uids)
+    gids = id_remap.within(inner.gids, outer.gids)
     relative = idmap.IdMaps(uids, gids, inner.why, caller=inner.caller)
     texts = (relative.proc_text("uids"), relative.proc_text("gids"))
     return [("outer", container_bundle.map_order(outer)), ("map", (*texts, "", "", "1"))]

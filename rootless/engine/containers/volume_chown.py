@@ -23,7 +23,7 @@ def needed(draft: Draft) -> bool:
 
 def lend(draft: Draft) -> None:
     """Give directories to ids of the container.  Raises StorageError."""
-    from rootless.storage import volumes
+    from rootless.storage.volumes import store as volume_store
     from rootless.userns import calls
 
     base, maps = draft.engine.maps, draft.maps
@@ -33,7 +33,7 @@ def lend(draft: Draft) -> None:
         elif kind == "copy-up":
             # with the record, in which the launcher notes that the volume was used
             given, uid, gid = [str(words[2])], 0, 0
-            if volumes.is_empty(str(words[1])):
+            if volume_store.is_empty(str(words[1])):
                 given.append(str(words[1]))
         else:
             continue
@@ -46,4 +46,4 @@ def lend(draft: Draft) -> None:
             "gid": base.from_host_gid(host_gid),
             "recursive": kind == "chown",
         }
-        calls.call("rootless.storage.ownership:chown_worker", request, maps=base)
+        calls.call("rootless.storage.rootfs.chown:chown_worker", request, maps=base)

@@ -74,7 +74,7 @@ class Images(Transfers):
 
     def arrived(self, record: ImageRecord, maps: IdMaps) -> bool:
         """Whether every layer is unpacked, or here to be unpacked."""
-        from rootless.storage.layers import LayerStore
+        from rootless.storage.layers.store import LayerStore
 
         layers, store = LayerStore(self.engine.data_dir, maps), self.store
         return all(
@@ -86,7 +86,7 @@ class Images(Transfers):
 
     def unpack(self, record: ImageRecord, maps: IdMaps) -> Strings:
         """Directories of the image's layers, topmost first; unpacks what is missing."""
-        from rootless.storage.layers import LayerStore
+        from rootless.storage.layers.store import LayerStore
 
         layers = LayerStore(self.engine.data_dir, maps)
         diff_ids = [layer.diff_id for layer in record.layers]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rootless.engine.images.collection import Images
     from rootless.images.store.index import Summary
     from rootless.images.store.record import ImageRecord
-    from rootless.storage.inside import Inside
+    from rootless.storage.layers.inside import Inside
 
 
 def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
@@ -20,7 +20,7 @@ def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
 
     A layer that is not unpacked counts as its blob does.
     """
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
     from rootless.userns import calls
 
     maps = images.engine.maps
@@ -35,7 +35,7 @@ def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
             wanted.append(one)
     if wanted:
         request = {"paths": [layers.path(one) for one in wanted]}
-        told = calls.call("rootless.storage.usage:usage_worker", request, maps=maps)
+        told = calls.call("rootless.storage.rootfs.usage:usage_worker", request, maps=maps)
         for one, row in zip(wanted, told, strict=True):
             found[one] = row[0]
             layers.keep_size(one, row[0])
@@ -150,7 +150,7 @@ def diff(images: Images, name: str, other: str = "") -> list[tuple[str, str]]:
 
     Raises ImageNotFound.
     """
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
     from rootless.userns import calls
 
     engine = images.engine
@@ -162,7 +162,7 @@ def diff(images: Images, name: str, other: str = "") -> list[tuple[str, str]]:
         layers = LayerStore(engine.data_dir, engine.maps)
         old = layers.stack([layer.diff_id for layer in record.layers[:-1]])
     told = calls.call(
-        "rootless.storage.comparing:images_worker", {"new": new, "old": old}, maps=engine.maps
+        "rootless.storage.layers.compare:images_worker", {"new": new, "old": old}, maps=engine.maps
     )
     return [(kind, path) for kind, path in told]
 
@@ -178,7 +178,7 @@ def _inside(images: Images) -> Inside:
 
     Raises HostError outside of it.
     """
-    from rootless.storage.inside import Inside
+    from rootless.storage.layers.inside import Inside
 
     key = os.environ.get(KEY, "")
     if not key or "/" in key or os.getuid() != 0:
@@ -219,7 +219,7 @@ def mounts(images: Images) -> list[tuple[ImageRecord, str]]:
 
 def mount(images: Images, name: str) -> str:
     """Mount an image read-only; where.  Raises HostError, ImageNotFound, StorageError."""
-    from rootless.storage import showing
+    from rootless.storage.rootfs import show as rootfs_show
 
     layers = _inside(images)
     record = images.get(name)
@@ -237,7 +237,7 @@ def mount(images: Images, name: str) -> str:
     )
     os.makedirs(path, 0o755, exist_ok=True)
     try:
-        showing.show(path, layers.directory, layers.stack(diff_ids))
+        rootfs_show.show(path, layers.directory, layers.stack(diff_ids))
     except OSError as error:
         os.rmdir(path)
         raise StorageError(
@@ -249,7 +249,7 @@ def mount(images: Images, name: str) -> str:
 
 def unmount(images: Images, name: str, *, force: bool = False) -> str:
     """Unmount an image; its id.  Raises NotFound when it is not mounted, HostError outside."""
-    from rootless.storage import showing
+    from rootless.storage.rootfs import show as rootfs_show
 
     _inside(images)
     record = images.get(name)
@@ -257,7 +257,7 @@ def unmount(images: Images, name: str, *, force: bool = False) -> str:
     if path not in _mounted():
         raise NotFound(f"the image {name} is not mounted", hint="rootless image mount lists those")
     try:
-        showing.hide(path, lazy=force)
+        rootfs_show.hide(path, lazy=force)
     except OSError as error:
         raise UsageError(
             f"cannot unmount the image {name}: {error.strerror}",

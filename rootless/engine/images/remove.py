@@ -81,7 +81,7 @@ def _damaged(images: Images, error: DamagedDocument, force: bool) -> list[Json]:
 
 
 def _short(diff_id: str) -> str:
-    from rootless.storage.sweeping import short
+    from rootless.storage.layers.gc import short
 
     return short(diff_id)
 
@@ -155,13 +155,13 @@ def sweep(images: Images, *, measure: bool = False, all: bool = False) -> tuple[
     """
     import os
 
-    from rootless.storage import sweeping
+    from rootless.storage.layers import gc as layer_gc
     from rootless.userns import idmap
 
     engine = images.engine
     maps = [engine.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
     try:
-        removed, freed = sweeping.sweep(
+        removed, freed = layer_gc.sweep(
             engine.data_dir, maps, lambda: wanted(images), measure=measure
         )
         return removed, freed + images.store.collect_garbage(all=all)

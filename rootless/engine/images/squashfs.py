@@ -6,7 +6,8 @@ import os
 
 from rootless.engine.images import trust as image_trust
 from rootless.errors import HostError, StorageError, UsageError
-from rootless.storage import rootfs, squashfs
+from rootless.storage.drivers import squashfs
+from rootless.storage.rootfs import root_filesystem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _config(image: squashfs.SingleFile) -> Json:
 
 def prepare(draft: Draft) -> None:
     """As roots.prepare_root, for such an image."""
-    from rootless.storage import drivers
+    from rootless.storage.drivers import probe as driver_probe
 
     if draft.file is None:
         raise AssertionError("find has set it")
@@ -56,11 +57,11 @@ def prepare(draft: Draft) -> None:
         not requested
         and draft.maps.single
         and draft.file.ids > 1
-        and not drivers.obstacle("fuse-overlayfs", draft.maps, remapped=False)
+        and not driver_probe.obstacle("fuse-overlayfs", draft.maps, remapped=False)
     ):
         # it makes everything root's; the kernel's overlay cannot copy files of other owners up
         requested = "fuse-overlayfs"
-    draft.choice = drivers.choose(
+    draft.choice = driver_probe.choose(
         requested,
         draft.maps,
         draft.maps,
@@ -76,7 +77,7 @@ def prepare(draft: Draft) -> None:
     lower = os.path.join(draft.directory, "lower")
     os.mkdir(lower, 0o755)
     server = squashfs.server(draft.file, lower, single=draft.maps.single)
-    draft.root_mount = rootfs.prepare(
+    draft.root_mount = root_filesystem.prepare(
         draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
         maps=draft.maps, memory=draft.options.writable_tmpfs,
     )  # fmt: skip
@@ -123,7 +124,7 @@ def save(images: Images, names: list[str], target: object) -> None:
         # made here, so that the namespace's other ids need not be able to write
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         calls.call(
-            "rootless.storage.squashfs:pack_worker",
+            "rootless.storage.drivers.squashfs:pack_worker",
             {
                 "lowers": lowers,
                 "base": os.path.join(engine.data_dir, "layers"),

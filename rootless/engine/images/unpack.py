@@ -51,7 +51,7 @@ class Arrivals:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Arrivals:
-        from rootless.storage.layers import LayerStore
+        from rootless.storage.layers.store import LayerStore
 
         self.layers = LayerStore(self.engine.data_dir, self.engine.maps)
         return self

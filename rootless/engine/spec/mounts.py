@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.spec.options import ContainerOptions
     from rootless.runtime.records import Record
-    from rootless.storage.volumes import Volumes
+    from rootless.storage.volumes.store import Volumes
 
 _FLAGS = {
     "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "private", "rprivate", "shared",

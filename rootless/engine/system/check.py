@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.images.store.fsck import Damage
     from rootless.images.store.record import ImageRecord, Layer
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
     from rootless.userns.idmap import IdMaps
 
 
@@ -77,7 +77,7 @@ def _layers(
 ) -> tuple[int, list[Damage]]:
     """(how many layers are unpacked, those that are not what their blobs say)."""
     from rootless.images.store.fsck import Damage, shown
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
 
     layers = LayerStore(engine.data_dir, maps)
     owners: dict[str, tuple[Layer, list[str]]] = {}
@@ -109,7 +109,7 @@ def _problems(engine: Engine, layers: LayerStore, layer: Layer) -> list[str]:
         "contents": True,
     }
     try:
-        told = calls.call("rootless.storage.verify:verify_worker", request, maps=layers.maps)
+        told = calls.call("rootless.storage.layers.verify:verify_worker", request, maps=layers.maps)
     except RootlessError as error:
         return [error.message]
     finally:
@@ -125,7 +125,7 @@ def _mend(
     What is put aside has the name of an unpacking that was interrupted: whoever is killed here
     leaves something that the next unpacking or sweep removes.
     """
-    from rootless.storage import rootfs
+    from rootless.storage.rootfs import root_filesystem
 
     users = [one.name for one in engine.containers.list() if layer.diff_id in one.record["layers"]]
     if not repair:
@@ -136,7 +136,7 @@ def _mend(
         return
     final = os.path.dirname(layers.path(layer.diff_id))
     aside = os.path.join(layers.directory, f".tmp-{os.path.basename(final)}-damaged")
-    rootfs.remove(aside, layers.maps)
+    root_filesystem.remove(aside, layers.maps)
     os.rename(final, aside)
     try:
         layers.ensure([(layer.diff_id, engine.images.store.blob_path(layer.digest))])
@@ -145,7 +145,7 @@ def _mend(
         if os.path.isdir(aside) and not os.path.isdir(final):
             os.rename(aside, final)
         return
-    rootfs.remove(aside, layers.maps)
+    root_filesystem.remove(aside, layers.maps)
     damage.repaired = True
     damage.remedy = "unpacked again"
 
@@ -155,7 +155,7 @@ def _missing(
 ) -> list[Damage]:
     """Layers that containers stand on and that are not there."""
     from rootless.images.store.fsck import Damage
-    from rootless.storage.layers import LayerStore
+    from rootless.storage.layers.store import LayerStore
 
     blobs = {layer.diff_id: layer for record in images for layer in record.layers}
     found: dict[str, Damage] = {}

@@ -237,16 +237,16 @@ def _slirp() -> Json:
 
 
 def _overlay(engine: Engine) -> Json:
-    from rootless.storage import drivers
+    from rootless.storage.drivers import probe as driver_probe
 
     engine.prepare_data_dir()
-    problem = drivers.overlay_obstacle(engine.maps, engine.data_dir)
+    problem = driver_probe.overlay_obstacle(engine.maps, engine.data_dir)
     if not problem:
         return _line("overlay", FINE, "the kernel's overlay file system works in a user namespace")
-    missing = drivers.fuse_obstacle()
+    missing = driver_probe.fuse_obstacle()
     if not missing:
         return _line("overlay", LIMITED, f"{problem}: fuse-overlayfs is used, which is slower")
-    if not drivers.python_fuse_obstacle():
+    if not driver_probe.python_fuse_obstacle():
         return _line(
             "overlay", LIMITED, f"{problem}; {missing}: python-fuse is used, which is slower still",
             "as root: apt-get install fuse-overlayfs",
@@ -262,7 +262,7 @@ def _overlay(engine: Engine) -> Json:
 
 def _programs() -> list[Json]:
     """What single files and layers that are still arriving need."""
-    from rootless.storage import drivers
+    from rootless.storage.drivers import probe as driver_probe
 
     found = host.current().program("squashfuse_ll")
     older = host.current().program("squashfuse")
@@ -283,7 +283,7 @@ def _programs() -> list[Json]:
         "as root: apt-get install squashfs-tools",
     )  # fmt: skip
     library = _line("fuse-python", FINE, "is installed")
-    if not drivers.python_fuse_library():
+    if not driver_probe.python_fuse_library():
         library = _line(
             "fuse-python", LIMITED,
             "is not installed: run --lazy fetches whole images first, and the driver python-fuse "

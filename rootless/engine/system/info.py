@@ -70,10 +70,12 @@ def _architecture(machine: str) -> str:
 def info(engine: Engine) -> Json:
     """What was chosen on this host, and why."""
     from rootless.network import modes
-    from rootless.storage import drivers
+    from rootless.storage.drivers import probe as driver_probe
 
     engine.prepare_data_dir()
-    choice = drivers.choose(engine.storage_driver, engine.maps, engine.maps, data=engine.data_dir)
+    choice = driver_probe.choose(
+        engine.storage_driver, engine.maps, engine.maps, data=engine.data_dir
+    )
     network = modes.parse_network(None)
     manager = engine.cgroups()
     containers = engine.containers.list(all=True)
@@ -88,7 +90,7 @@ def info(engine: Engine) -> Json:
         "Images": len(engine.images.list()),
         "Driver": choice.name,
         "DriverReason": choice.why,
-        "Drivers": drivers.listed(engine.maps, engine.data_dir),
+        "Drivers": driver_probe.listed(engine.maps, engine.data_dir),
         "Network": network.kind,
         "NetworkReason": network.why,
         "CgroupManager": manager.kind,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.engine import Engine
-    from rootless.storage.volumes import Volumes as VolumeStore
+    from rootless.storage.volumes.store import Volumes as VolumeStore
 
     Documents = list[Json]
     Strings = list[str]
@@ -32,7 +32,7 @@ class Volumes:
     @property
     def store(self) -> VolumeStore:
         """The storage room's volumes."""
-        from rootless.storage.volumes import Volumes as VolumeStore
+        from rootless.storage.volumes.store import Volumes as VolumeStore
 
         return VolumeStore(self.engine.data_dir, self.engine.maps)
 
@@ -90,10 +90,10 @@ class Volumes:
 
     def inspect(self, name: str) -> Json:
         """As `get`, with who owns what on the host and who uses it."""
-        from rootless.storage import ownership
+        from rootless.storage.rootfs import chown as rootfs_chown
 
         found = self.get(name)
-        found["Ownership"] = ownership.explained(found["Mountpoint"], self.engine.maps)
+        found["Ownership"] = rootfs_chown.explained(found["Mountpoint"], self.engine.maps)
         found["UsedBy"] = self.users().get(found["Name"], [])
         return found
 
@@ -217,7 +217,7 @@ class Volumes:
         from rootless.userns import calls
 
         request = {**self._place(name), "get": "/", "name": "."}
-        worker = "rootless.storage.transfer:get_worker"
+        worker = "rootless.storage.rootfs.archive_copy:get_worker"
         return calls.call(worker, request, maps=self.engine.maps, mount_namespace=True, stdout=out)
 
     def import_archive(self, name: str, source: int) -> Json:
@@ -237,7 +237,7 @@ class Volumes:
             "top": True,
             "compressed": True,
         }
-        worker = "rootless.storage.transfer:put_worker"
+        worker = "rootless.storage.rootfs.archive_copy:put_worker"
         return calls.call(worker, request, maps=maps, mount_namespace=True, stdin=source)
 
 
@@ -267,7 +267,7 @@ def chown(engine: Engine, owner: str, paths: list[str] | str, *, recursive: bool
         "gid": gid,
         "recursive": recursive,
     }
-    return int(calls.call("rootless.storage.ownership:chown_worker", request, maps=maps))
+    return int(calls.call("rootless.storage.rootfs.chown:chown_worker", request, maps=maps))
 
 
 def _rooted(engine: Engine, paths: list[str]) -> list[tuple[str, str]]:

@@ -6,9 +6,9 @@ import errno
 import os
 import stat
 
-from rootless.storage.pyfuse import markers
-from rootless.storage.pyfuse.changes import Changes
-from rootless.storage.pyfuse.tree import failure
+from rootless.storage.drivers.pyfuse import markers
+from rootless.storage.drivers.pyfuse.changes import Changes
+from rootless.storage.drivers.pyfuse.tree import failure
 
 _PATH = 0o10000000  # O_PATH
 

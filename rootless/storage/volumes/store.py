@@ -19,7 +19,7 @@ from rootless.errors import Conflict, DamagedDocument, StorageError, UsageError,
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.storage.volume_options import VolumeOptions
+    from rootless.storage.volumes.options import VolumeOptions
     from rootless.userns.idmap import IdMaps
 
 
@@ -75,7 +75,7 @@ class Volumes:
             )
         owner = None
         if options:
-            from rootless.storage import volume_options
+            from rootless.storage.volumes import options as volume_options
 
             parsed = volume_options.parse(options)
             owner = parsed.owner
@@ -118,18 +118,18 @@ class Volumes:
         return self.get(name)
 
     def _give(self, path: str, owner: tuple[int, int]) -> None:
-        from rootless.storage import rootfs
+        from rootless.storage.rootfs import root_filesystem
 
         if self.maps.to_host_uid(owner[0]) is None or self.maps.to_host_gid(owner[1]) is None:
             raise UsageError(
                 f"a volume cannot belong to {owner[0]}:{owner[1]}, which your ids do not reach",
                 hint=self.maps.why,
             )
-        rootfs.give([path], *owner, self.maps)
+        root_filesystem.give([path], *owner, self.maps)
 
     def ensure(self, name: str, *, anonymous: bool = False) -> tuple[str, VolumeOptions]:
         """Where the files of a volume are, and how it is mounted; made if it does not exist."""
-        from rootless.storage import volume_options
+        from rootless.storage.volumes import options as volume_options
 
         self._check(name)
         try:
@@ -253,9 +253,9 @@ class Volumes:
         self._remove(self.directory(name))
 
     def _remove(self, path: str) -> None:
-        from rootless.storage import rootfs
+        from rootless.storage.rootfs import root_filesystem
 
-        rootfs.remove(path, self.maps)
+        root_filesystem.remove(path, self.maps)
 
     def sweep(self) -> list[str]:  # type: ignore[valid-type]
         """Remove what killed commands have left behind; returns the names of those directories."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from rootless import documents
-from rootless.storage.layers import LayerStore
+from rootless.storage.layers.store import LayerStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,6 @@ class Inside(LayerStore):
         return calls.result(answer, process.returncode, function)
 
     def _remove(self, path: str) -> None:
-        from rootless.storage.removing import remove_worker
+        from rootless.storage.rootfs.remove import remove_worker
 
         remove_worker({"path": path})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.storage.pyfuse.tree import Directory
+from rootless.storage.drivers.pyfuse.tree import Directory
 
 # appending is the kernel's business: it knows the size, and one descriptor may write back the pages
 # of a file that others have mapped

@@ -11,7 +11,7 @@ from rootless.errors import HostError, RootlessError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.storage.rootfs import RootMount, Server
+    from rootless.storage.rootfs.root_filesystem import RootMount, Server
     from rootless.userns.idmap import IdMaps
 
 NAMES = ("overlay", "fuse-overlayfs", "python-fuse", "copy")
@@ -61,14 +61,14 @@ def choose(
     remap = ("", "")
     unseen = ""
     if maps.uids != storage_maps.uids or maps.gids != storage_maps.gids:
-        from rootless.storage import remapping
+        from rootless.storage.rootfs import id_remap
 
         try:
-            remap = remapping.texts(maps, storage_maps)
+            remap = id_remap.texts(maps, storage_maps)
         except UsageError:
             # a server runs in the container's namespace, where these owners are all "nobody"
             unseen = "the container lacks the ids to which the image's files belong"
-            remap = remapping.texts(storage_maps, maps)
+            remap = id_remap.texts(storage_maps, maps)
     problems: list[str] = []
     for name in (requested,) if requested else NAMES:
         problem = obstacle(name, storage_maps, remapped=remap != ("", ""), data=data)
@@ -81,11 +81,11 @@ def choose(
             if nested:
                 made.nested = True
                 made.remap = (
-                    remapping.around(maps.uids, storage_maps.uids),
-                    remapping.around(maps.gids, storage_maps.gids),
+                    id_remap.around(maps.uids, storage_maps.uids),
+                    id_remap.around(maps.gids, storage_maps.gids),
                 )
             if options:
-                from rootless.storage import options as words
+                from rootless.storage.drivers import options as words
 
                 made.options = words.parse(name, options)
             return made
@@ -181,7 +181,7 @@ def _try_overlay(data: str, maps: IdMaps) -> str:
             os.mkdir(directory + one, 0o755)
         return str(
             calls.call(
-                "rootless.storage.drivers:probe_worker",
+                "rootless.storage.drivers.probe:probe_worker",
                 {"directory": directory},
                 maps=maps,
                 mount_namespace=True,
@@ -190,9 +190,9 @@ def _try_overlay(data: str, maps: IdMaps) -> str:
     except (OSError, RootlessError) as error:
         return str(error)
     finally:
-        from rootless.storage import rootfs
+        from rootless.storage.rootfs import root_filesystem
 
-        rootfs.remove(directory, maps)
+        root_filesystem.remove(directory, maps)
 
 
 def probe_worker(request: Json) -> Json:
@@ -216,10 +216,10 @@ def probe_worker(request: Json) -> Json:
 
 def server(mount: RootMount) -> Server:
     """The program that serves `mount.merged`, for drivers that are no part of the kernel."""
-    from rootless.storage import options
-    from rootless.storage.rootfs import Server
+    from rootless.storage.drivers import options as driver_options
+    from rootless.storage.rootfs.root_filesystem import Server
 
     if mount.driver == "python-fuse":
         # an interpreter in a home of its own is closed to root of a map without the person's id
-        return Server(options.python_fuse(mount), mount.merged, late=mount.late)
-    return Server(options.fuse_overlayfs(mount), mount.merged)
+        return Server(driver_options.python_fuse(mount), mount.merged, late=mount.late)
+    return Server(driver_options.fuse_overlayfs(mount), mount.merged)

@@ -17,8 +17,8 @@ import tarfile
 
 from rootless import kernel
 from rootless.errors import NotFound, StorageError
-from rootless.storage import serving
-from rootless.storage.unpack import Unpacker
+from rootless.storage.layers.unpack import Unpacker
+from rootless.storage.rootfs import fuse_session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Root:
     """
 
     def __init__(self, request: Json) -> None:
-        self._servers = serving.Servers(request.get("servers", ()))
+        self._servers = fuse_session.Servers(request.get("servers", ()))
         if "process" in request:
             at = request["process"]
             self.fd = os.open("root", os.O_PATH | os.O_DIRECTORY, dir_fd=at)
@@ -319,9 +319,9 @@ class _Once(io.RawIOBase):
 
 def _opened(stream: BinaryIO) -> BinaryIO:
     """The tar within a stream that may be compressed, and may be a pipe."""
-    from rootless.storage import streams
+    from rootless.storage.layers import decompress
 
-    return streams.decompressed(stream if stream.seekable() else _Once(stream))  # type: ignore[arg-type]
+    return decompress.decompressed(stream if stream.seekable() else _Once(stream))  # type: ignore[arg-type]
 
 
 def put(directory: int, source: int, request: Json) -> Json:

@@ -88,11 +88,11 @@ def read_worker(request: Json) -> Json:
 
     For an image whose layers are served: what `rootfs.read_file` does for plain directories.
     """
-    from rootless.storage import rootfs
+    from rootless.storage.rootfs import root_filesystem
 
     made = []
     with Servers(request["servers"]):
         for path in request["paths"]:
-            data = rootfs.read_lowers(request["lowers"], path)
+            data = root_filesystem.read_lowers(request["lowers"], path)
             made.append(None if data is None else data.decode("utf-8", "surrogateescape"))
     return made

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from rootless.storage.pyfuse import markers
+from rootless.storage.drivers.pyfuse import markers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

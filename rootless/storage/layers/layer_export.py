@@ -14,7 +14,8 @@ import os
 import stat
 
 from rootless.errors import StorageError
-from rootless.storage import serving, tarwriter, union
+from rootless.storage.layers import layer_view, tar_writer
+from rootless.storage.rootfs import fuse_session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def layer_worker(request: Json) -> Json:
     """
     packer = Packer(request)
     with (
-        serving.Servers(request.get("servers", ())),
-        union.Directory.open([request["upper"]]) as upper,
-        union.Directory.open(request["lowers"]) as lowers,
+        fuse_session.Servers(request.get("servers", ())),
+        layer_view.Directory.open([request["upper"]]) as upper,
+        layer_view.Directory.open(request["lowers"]) as lowers,
     ):
         packer.root(upper.fds[0])
         packer.layer(upper.fds[0], "", lowers)
@@ -50,8 +51,8 @@ def union_worker(request: Json) -> Json:
     """{"stack" (topmost first), "skip", "stamp", "clamp"}: all of the tree, to standard output."""
     packer = Packer(request)
     with (
-        serving.Servers(request.get("servers", ())),
-        union.Directory.open(request["stack"]) as root,
+        fuse_session.Servers(request.get("servers", ())),
+        layer_view.Directory.open(request["stack"]) as root,
     ):
         if request.get("root", True):
             packer.root(root.fds[0])
@@ -61,12 +62,12 @@ def union_worker(request: Json) -> Json:
 
 def copied_worker(request: Json) -> Json:
     """{"merged", "lowers", "skip", "stamp", "clamp"}: what a copy has that its layers have not."""
-    from rootless.storage import diff
+    from rootless.storage.rootfs import diff
 
     packer = Packer(request)
     # which starts servers by itself
     changes = {path: kind for kind, path in diff.compare_worker(request)}
-    with union.Directory.open([request["merged"]]) as root:
+    with layer_view.Directory.open([request["merged"]]) as root:
         packer.changes(root, "", _children(changes), changes)
     return packer.end()
 
@@ -90,7 +91,7 @@ class Packer:
 
     def __init__(self, request: Json) -> None:
         self._out = open(1, "wb", _CHUNK, closefd=False)  # noqa: SIM115
-        self._tar = tarwriter.Writer(self._out.write)
+        self._tar = tar_writer.Writer(self._out.write)
         self._skip = set(request.get("skip") or ())
         self._above = _ancestors(self._skip)
         self._plain = bool(request.get("plain"))
@@ -98,7 +99,7 @@ class Packer:
         self._clamp = request.get("clamp")
         # Only where the driver writes it: elsewhere it is a file's own attribute, by which a user
         # in the container could make root the owner of a program of his in the image.
-        self._override = union.OWNERS if request.get("override") else ()
+        self._override = layer_view.OWNERS if request.get("override") else ()
         self._links: dict[tuple[int, int], str] = {}
         self._pending: list[tuple[str, int, os.stat_result]] = []
         self.unfit: list[str] = []
@@ -115,9 +116,9 @@ class Packer:
         """The root directory itself, where it is not what every layer begins with."""
         found = os.fstat(fd)
         if stat.S_IMODE(found.st_mode) != 0o755 or found.st_uid or found.st_gid:
-            self._tar.add("./", tarwriter.DIRECTORY, **self._common(found))
+            self._tar.add("./", tar_writer.DIRECTORY, **self._common(found))
 
-    def tree(self, directory: union.Directory, path: str) -> None:
+    def tree(self, directory: layer_view.Directory, path: str) -> None:
         """Everything below."""
         for entry in directory.entries():
             inner = f"{path}/{entry.name}"
@@ -128,23 +129,23 @@ class Packer:
                 with directory.enter(entry.name) as below:
                     self.tree(below, inner)
 
-    def layer(self, fd: int, path: str, lowers: union.Directory) -> None:
+    def layer(self, fd: int, path: str, lowers: layer_view.Directory) -> None:
         """What an upper directory has, with whiteouts as the specification writes them."""
         for name in sorted(os.listdir(fd)):
             inner = f"{path}/{name}"
-            if inner in self._skip or name in union.MARKS:
+            if inner in self._skip or name in layer_view.MARKS:
                 continue
             try:
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            if name.startswith(union.PREFIX):
+            if name.startswith(layer_view.PREFIX):
                 if self._plain:
-                    self._whiteout(path, name[len(union.PREFIX) :])
+                    self._whiteout(path, name[len(layer_view.PREFIX) :])
                 else:
                     # the archive's reader would take it for a deletion
                     self.unfit.append(inner)
-            elif union.is_whiteout(found):
+            elif layer_view.is_whiteout(found):
                 self._whiteout(path, name)
             elif stat.S_ISDIR(found.st_mode):
                 self._directory(fd, name, inner, found, lowers)
@@ -152,20 +153,20 @@ class Packer:
                 self._entry(fd, name, inner, found)
 
     def _directory(
-        self, fd: int, name: str, path: str, found: os.stat_result, lowers: union.Directory
+        self, fd: int, name: str, path: str, found: os.stat_result, lowers: layer_view.Directory
     ) -> None:
         below = lowers.lookup(name)
         try:
-            inner = os.open(name, union.DIRECTORY, dir_fd=fd)
+            inner = os.open(name, layer_view.DIRECTORY, dir_fd=fd)
         except OSError:
             return  # it was exchanged for something else meanwhile
         try:
-            opaque = below is not None and union.is_opaque(inner)
+            opaque = below is not None and layer_view.is_opaque(inner)
             bare = below is not None and not opaque and self._is_bare(path, found, below)
             if not bare:
                 self._entry(fd, name, path, found)
                 if opaque:
-                    self._mark(path + "/" + union.MARKS[0])
+                    self._mark(path + "/" + layer_view.MARKS[0])
                 with lowers.enter(name) as deeper:
                     self.layer(inner, path, deeper)
                 return
@@ -177,7 +178,7 @@ class Packer:
         finally:
             os.close(inner)
 
-    def _is_bare(self, path: str, found: os.stat_result, below: union.Entry) -> bool:
+    def _is_bare(self, path: str, found: os.stat_result, below: layer_view.Entry) -> bool:
         """Whether it is in the upper only because a mount point of the engine's is below."""
         theirs = below.found
         return path in self._above and (found.st_mode, found.st_uid, found.st_gid) == (
@@ -186,7 +187,7 @@ class Packer:
 
     def changes(
         self,
-        directory: union.Directory,
+        directory: layer_view.Directory,
         path: str,
         children: dict[str, set[str]],
         kinds: dict[str, str],
@@ -203,14 +204,14 @@ class Packer:
             entry = directory.lookup(name)
             if entry is None:
                 continue
-            if name.startswith(union.PREFIX):
+            if name.startswith(layer_view.PREFIX):
                 self.unfit.append(inner)
                 continue
             if not stat.S_ISDIR(entry.found.st_mode):
                 if kind:
                     self._entry(entry.parent, name, inner, entry.found)
                 continue
-            fd = os.open(name, union.DIRECTORY, dir_fd=entry.parent)
+            fd = os.open(name, layer_view.DIRECTORY, dir_fd=entry.parent)
             try:
                 if kind != "C" or inner not in self._above:
                     self._entry(entry.parent, name, inner, entry.found)
@@ -230,7 +231,7 @@ class Packer:
         waiting, self._pending = self._pending, []
         for path, fd, found in waiting:
             self._tar.add(
-                path[1:], tarwriter.DIRECTORY, attributes=_attributes(fd),
+                path[1:], tar_writer.DIRECTORY, attributes=_attributes(fd),
                 **self._common(found, fd),
             )  # fmt: skip
 
@@ -241,17 +242,17 @@ class Packer:
         elif self._clamp is not None:
             time = min(time, self._clamp * 1_000_000_000)
         mode, uid, gid = stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
-        told = union.noted(fd, self._override) if fd >= 0 else None
+        told = layer_view.noted(fd, self._override) if fd >= 0 else None
         if told is not None:
             uid, gid, mode = told
         return {"mode": mode, "uid": uid, "gid": gid, "time": time}
 
     def _whiteout(self, path: str, name: str) -> None:
-        self._mark(f"{path}/{union.PREFIX}{name}")
+        self._mark(f"{path}/{layer_view.PREFIX}{name}")
 
     def _mark(self, path: str) -> None:
         self._flush()
-        self._tar.add(path[1:], tarwriter.REGULAR, mode=0, time=(self._stamp or 0) * 10**9)
+        self._tar.add(path[1:], tar_writer.REGULAR, mode=0, time=(self._stamp or 0) * 10**9)
 
     def _entry(self, parent: int, name: str, path: str, found: os.stat_result) -> None:
         """One name.  Sockets and devices have no place in a layer that a user can unpack."""
@@ -261,13 +262,13 @@ class Packer:
             return
         if stat.S_ISDIR(kind):
             try:
-                fd = os.open(name, union.DIRECTORY, dir_fd=parent)
+                fd = os.open(name, layer_view.DIRECTORY, dir_fd=parent)
             except OSError:
                 return
             try:
                 self._flush()
                 self._tar.add(
-                    path[1:], tarwriter.DIRECTORY, attributes=_attributes(fd),
+                    path[1:], tar_writer.DIRECTORY, attributes=_attributes(fd),
                     **self._common(found, fd),
                 )  # fmt: skip
             finally:
@@ -280,10 +281,10 @@ class Packer:
             except OSError:
                 return
             self._flush()
-            self._tar.add(path[1:], tarwriter.SYMLINK, link=target, **self._common(found))
+            self._tar.add(path[1:], tar_writer.SYMLINK, link=target, **self._common(found))
         elif stat.S_ISFIFO(kind) and not self._linked(path, found):
             self._flush()
-            self._tar.add(path[1:], tarwriter.FIFO, **self._common(found))
+            self._tar.add(path[1:], tar_writer.FIFO, **self._common(found))
 
     def _linked(self, path: str, found: os.stat_result) -> bool:
         """Write a further name of what is in the archive already."""
@@ -293,7 +294,7 @@ class Packer:
         if first == path:
             return False
         self._flush()
-        self._tar.add(path[1:], tarwriter.LINK, link=first[1:], **self._common(found))
+        self._tar.add(path[1:], tar_writer.LINK, link=first[1:], **self._common(found))
         return True
 
     def _file(self, parent: int, name: str, path: str) -> None:
@@ -309,7 +310,7 @@ class Packer:
                 return
             self._flush()
             self._tar.add(
-                path[1:], tarwriter.REGULAR, size=found.st_size, attributes=_attributes(fd),
+                path[1:], tar_writer.REGULAR, size=found.st_size, attributes=_attributes(fd),
                 data=_content(fd, found.st_size), **self._common(found, fd),
             )  # fmt: skip
         finally:
@@ -324,7 +325,7 @@ def _content(fd: int, size: int) -> Iterator[bytes]:
             start = min(os.lseek(fd, at, os.SEEK_DATA), size)
         except OSError:
             start = size  # nothing but a hole is left, or it has become shorter
-        yield from tarwriter.zeros(start - at)
+        yield from tar_writer.zeros(start - at)
         at = start
         if at >= size:
             return
@@ -339,7 +340,7 @@ def _content(fd: int, size: int) -> Iterator[bytes]:
             yield data
             at += len(data)
         if at < end:
-            yield from tarwriter.zeros(size - at)
+            yield from tar_writer.zeros(size - at)
             return
 
 
@@ -350,7 +351,9 @@ def _attributes(fd: int) -> dict[str, bytes]:
     except OSError:
         return found
     for name in names:
-        if name.startswith(union.HIDDEN) or not name.startswith(("user.", "security.capability")):
+        if name.startswith(layer_view.HIDDEN) or not name.startswith(
+            ("user.", "security.capability")
+        ):
             continue
         try:
             found[name] = os.getxattr(fd, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from rootless.storage import union
+from rootless.storage.layers import layer_view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +19,17 @@ def images_worker(request: Json) -> Json:
     size, time and link target; contents are not read.
     """
     found: list[list[str]] = []
-    with union.Directory.open(request["new"]) as new, union.Directory.open(request["old"]) as old:
+    with (
+        layer_view.Directory.open(request["new"]) as new,
+        layer_view.Directory.open(request["old"]) as old,
+    ):
         _compare(new, old, "", found)
     return sorted(found, key=lambda one: one[1])
 
 
-def _compare(new: union.Directory, old: union.Directory, path: str, found: list[list[str]]) -> None:
+def _compare(
+    new: layer_view.Directory, old: layer_view.Directory, path: str, found: list[list[str]]
+) -> None:
     ours = {entry.name: entry for entry in new.entries()}
     theirs = {entry.name: entry for entry in old.entries()}
     for name, entry in ours.items():
@@ -42,7 +47,7 @@ def _compare(new: union.Directory, old: union.Directory, path: str, found: list[
     found.extend(["D", f"{path}/{name}"] for name in theirs if name not in ours)
 
 
-def _same(one: union.Entry, other: union.Entry) -> bool:
+def _same(one: layer_view.Entry, other: layer_view.Entry) -> bool:
     a, b = one.found, other.found
     if (a.st_mode, a.st_uid, a.st_gid) != (b.st_mode, b.st_uid, b.st_gid):
         return False

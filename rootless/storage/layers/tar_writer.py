@@ -3,7 +3,7 @@
 Scope: ustar headers, with pax records where ustar has no room (long or non-ASCII names, large
 numbers, fractions of a second, extended attributes).  Names of owners are left empty, nothing is
 taken from the clock or the host.  Holes of files are written as zeros, because the OCI image
-specification (layer.md) advises against sparse members; `storage/tar.py` is the reader.
+specification (layer.md) advises against sparse members; `storage/layers/tar.py` is the reader.
 Source: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Extended Header".
 """
 

@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rootless.storage.tar import Member, Reader
+    from rootless.storage.layers.tar import Member, Reader
 
     Donors = dict[str, tuple[str, str]]
 

@@ -11,8 +11,8 @@ import os
 import stat
 
 from rootless.errors import StorageError
-from rootless.storage import tar, union
-from rootless.storage.streams import Hashed, decompressed
+from rootless.storage.layers import layer_view, tar
+from rootless.storage.layers.decompress import Hashed, decompressed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class Tree:
             return
         parent, _, name = path.rpartition("/")
         parent = self._resolve(parent)
-        if name in union.MARKS:
+        if name in layer_view.MARKS:
             return
-        if name.startswith(union.PREFIX):
-            self._put(parent, name[len(union.PREFIX) :], Expected(_WHITEOUT))
+        if name.startswith(layer_view.PREFIX):
+            self._put(parent, name[len(layer_view.PREFIX) :], Expected(_WHITEOUT))
             return
         if entry.kind == tar.LINK:
             source, _, last = _clean(entry.link).rpartition("/")
@@ -161,7 +161,7 @@ class _Looker:
 
     def whole(self, fd: int) -> None:
         """The layer's directory; closes it."""
-        self._noted = union.noted(fd) is not None
+        self._noted = layer_view.noted(fd) is not None
         self.directory(fd, "")
 
     def _note(self, path: str, what: str) -> None:
@@ -175,17 +175,17 @@ class _Looker:
             there = set(os.listdir(fd))
             for name in sorted(there | wanted):
                 inner = _join(path, name)
-                if name in union.MARKS:
+                if name in layer_view.MARKS:
                     continue
                 if name not in wanted:
-                    hidden = name.removeprefix(union.PREFIX)
+                    hidden = name.removeprefix(layer_view.PREFIX)
                     plain = self._expected.paths.get(_join(path, hidden))
                     if hidden == name or plain is None or plain.kind != _WHITEOUT:
                         self._note(inner, "is not of the layer")
                     continue
                 expected = self._expected.paths[inner]
                 if name not in there:
-                    if expected.kind != _WHITEOUT or union.PREFIX + name not in there:
+                    if expected.kind != _WHITEOUT or layer_view.PREFIX + name not in there:
                         self._note(inner, "is missing")
                     continue
                 self._one(fd, name, inner, expected)
@@ -195,7 +195,7 @@ class _Looker:
     def _one(self, parent: int, name: str, path: str, expected: Expected) -> None:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if expected.kind == _WHITEOUT:
-            if not union.is_whiteout(status):
+            if not layer_view.is_whiteout(status):
                 self._note(path, "hides nothing, and should")
             return
         wanted, word = _KINDS[tar.DIRECTORY if expected.kind == _IMPLIED else expected.kind]
@@ -239,7 +239,7 @@ class _Looker:
             return None
         fd = os.open(name, _OPEN, dir_fd=parent)
         try:
-            return union.noted(fd)
+            return layer_view.noted(fd)
         finally:
             os.close(fd)
 

@@ -11,17 +11,17 @@ import stat
 
 from rootless import disks, kernel
 from rootless.errors import Conflict, DigestMismatch, StorageError
-from rootless.storage import owners, tar
-from rootless.storage.removing import remove_tree
-from rootless.storage.streams import Hashed, decompressed
+from rootless.storage.layers import attributes, tar
+from rootless.storage.layers.decompress import Hashed, decompressed
+from rootless.storage.rootfs.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
-    from rootless.storage.sharing import Sharing
-    from rootless.storage.tar import Member
+    from rootless.storage.layers.dedup import Sharing
+    from rootless.storage.layers.tar import Member
 
 _OPAQUE = ".wh..wh..opq"
 _WHITEOUT = ".wh."
@@ -44,7 +44,7 @@ def unpack_worker(request: Json) -> Json:
             hashed = Hashed(decompressed(blob))
             unpacker = Unpacker(request["target"], single=request["single"])
             if request.get("donors"):
-                from rootless.storage.sharing import Sharing
+                from rootless.storage.layers.dedup import Sharing
 
                 unpacker.sharing = Sharing(request["donors"], request["single"])
             try:
@@ -101,7 +101,7 @@ class Unpacker:
             if isinstance(target, str)
             else target
         )
-        self.owners = owners.Owners(single=single, layer=layer, owner=owner)
+        self.owners = attributes.Owners(single=single, layer=layer, owner=owner)
         self.layer = layer
         # whether an archive's own top has something to say to the directory (`volume import`)
         self.top = False
@@ -332,7 +332,7 @@ class Unpacker:
                     raise
                 self._clear(parent, name)
         if refused == 1:
-            raise owners.not_mapped(entry)
+            raise attributes.not_mapped(entry)
         if refused:
             fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             try:

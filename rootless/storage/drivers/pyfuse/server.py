@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.documents import Json
-    from rootless.storage.pyfuse.handles import File
+    from rootless.storage.drivers.pyfuse.handles import File
 
 _OPERATIONS = (
     "getattr readlink readdir mknod mkdir unlink rmdir symlink rename link chmod chown truncate "
@@ -68,12 +68,12 @@ class Operations:
     """One method for each operation of fuse(4) that this file system knows."""
 
     def __init__(self, order: Json, context: Callable[[], dict[str, int]]) -> None:
-        from rootless.storage.pyfuse.attributes import Attributes
-        from rootless.storage.pyfuse.changes import Changes
-        from rootless.storage.pyfuse.copyup import Raiser
-        from rootless.storage.pyfuse.handles import Handles
-        from rootless.storage.pyfuse.ids import Ids
-        from rootless.storage.pyfuse.tree import Tree
+        from rootless.storage.drivers.pyfuse.attributes import Attributes
+        from rootless.storage.drivers.pyfuse.changes import Changes
+        from rootless.storage.drivers.pyfuse.copyup import Raiser
+        from rootless.storage.drivers.pyfuse.handles import Handles
+        from rootless.storage.drivers.pyfuse.ids import Ids
+        from rootless.storage.drivers.pyfuse.tree import Tree
 
         most = _raise_limit()
         self.tree = Tree(order["upper"], order["lowers"], most // 2)

@@ -147,12 +147,12 @@ class LayerStore:
             "diff_id": diff_id,
             "single": self.maps.single,
         }
-        from rootless.storage import sharing
+        from rootless.storage.layers import dedup
 
-        table = sharing.table_of(blob)
+        table = dedup.table_of(blob)
         if table is not None:
-            request["donors"] = sharing.donors(table, self.directory)
-        told = self._work("rootless.storage.unpack:unpack_worker", request, lock)
+            request["donors"] = dedup.donors(table, self.directory)
+        told = self._work("rootless.storage.layers.unpack:unpack_worker", request, lock)
         try:
             documents.write_bytes(os.path.join(directory, _SIZE), str(told["content"]).encode())
         except OSError:
@@ -172,9 +172,9 @@ class LayerStore:
         self._remove(os.path.dirname(self.path(diff_id)))
 
     def _remove(self, path: str) -> None:
-        from rootless.storage import rootfs
+        from rootless.storage.rootfs import root_filesystem
 
-        if not rootfs.remove(path, self.maps):
+        if not root_filesystem.remove(path, self.maps):
             raise StorageError(
                 f"cannot remove the layer {path}", hint="rootless unshare rm -rf " + path
             )

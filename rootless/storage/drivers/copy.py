@@ -15,7 +15,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.storage.pyfuse.ids import Ids
+    from rootless.storage.drivers.pyfuse.ids import Ids
 
 _FICLONE = 0x40049409
 """ioctl_ficlone(2): share the blocks of a file, where the file system can."""
@@ -28,7 +28,7 @@ def copy_worker(request: Json) -> Json:
 
     {"uids", "gids"}: texts of `ids.Ids`, for a container that has other ids.
     """
-    from rootless.storage.pyfuse.ids import Ids
+    from rootless.storage.drivers.pyfuse.ids import Ids
 
     uids, gids = Ids(request.get("uids", "")), Ids(request.get("gids", ""))
     for layer in request["layers"]:

@@ -10,7 +10,7 @@ from rootless import paths
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.storage.drivers import Choice
+    from rootless.storage.drivers.probe import Choice
     from rootless.userns.idmap import IdMaps
 
 
@@ -147,9 +147,9 @@ def prepare(
 
         raise disks.refused(container_dir, error, what="cannot prepare") from None
     if choice.name not in ("overlay", "copy"):
-        from rootless.storage import drivers
+        from rootless.storage.drivers import probe as driver_probe
 
-        mount.servers.append(drivers.server(mount))
+        mount.servers.append(driver_probe.server(mount))
     return mount
 
 
@@ -157,12 +157,12 @@ def check_owners(layer_dirs: list[str], driver: str) -> None:
     """Raises HostError for layers whose owners are kept in attributes, which only fuse-overlayfs
     shows: without it everything would seem to be root's."""
     from rootless.errors import HostError
-    from rootless.storage import union
+    from rootless.storage.layers import layer_view
 
     for path in layer_dirs:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if union.noted(fd) is not None:
+            if layer_view.noted(fd) is not None:
                 raise HostError(
                     f"the storage driver {driver} cannot show the owners of this image's files, "
                     "which are kept in attributes because this file system refuses them",
@@ -183,11 +183,11 @@ def copy_layers(mount: RootMount, maps: IdMaps, stored: IdMaps) -> None:
         "single": maps.single,
     }
     if mount.uidmapping:
-        from rootless.storage import remapping
+        from rootless.storage.rootfs import id_remap
 
         # a person's own ids, which a container may lack, are there where the layers are stored
-        request["uids"], request["gids"] = remapping.texts(stored, maps)
-    calls.call("rootless.storage.copying:copy_worker", request, maps=stored)
+        request["uids"], request["gids"] = id_remap.texts(stored, maps)
+    calls.call("rootless.storage.drivers.copy:copy_worker", request, maps=stored)
 
 
 def give(paths: list[str], uid: int, gid: int, maps: IdMaps) -> None:
@@ -195,7 +195,9 @@ def give(paths: list[str], uid: int, gid: int, maps: IdMaps) -> None:
     from rootless.userns import calls
 
     calls.call(
-        "rootless.storage.copying:give_worker", {"paths": paths, "uid": uid, "gid": gid}, maps=maps
+        "rootless.storage.drivers.copy:give_worker",
+        {"paths": paths, "uid": uid, "gid": gid},
+        maps=maps,
     )
 
 
@@ -217,7 +219,7 @@ def _read_served(mount: RootMount, path: str, maps: IdMaps | None) -> bytes | No
 
     lower = [one.as_json() for one in mount.servers if one.mount_point != mount.merged]
     request = {"servers": lower, "lowers": mount.lowers, "paths": [path]}
-    worker = "rootless.storage.serving:read_worker"
+    worker = "rootless.storage.rootfs.fuse_session:read_worker"
     found = calls.call(worker, request, maps=maps, mount_namespace=True)[0]
     return None if found is None else str(found).encode("utf-8", "surrogateescape")
 
@@ -293,7 +295,7 @@ def remove(directory: str, maps: IdMaps) -> bool:
         return True
     from rootless.userns import calls
 
-    calls.call("rootless.storage.removing:remove_worker", {"path": directory}, maps=maps)
+    calls.call("rootless.storage.rootfs.remove:remove_worker", {"path": directory}, maps=maps)
     return not os.path.lexists(directory)
 
 

@@ -23,9 +23,9 @@ def diff_worker(request: Json) -> Json:
     """
     found: list[list[str]] = []
     if request.get("servers"):
-        from rootless.storage import serving
+        from rootless.storage.rootfs import fuse_session
 
-        with serving.Servers(request["servers"]):
+        with fuse_session.Servers(request["servers"]):
             _walk(request["upper"], "", request["lowers"], found)
     else:
         _walk(request["upper"], "", request["lowers"], found)

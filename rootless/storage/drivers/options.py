@@ -14,7 +14,7 @@ from rootless.errors import HostError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.storage.rootfs import RootMount
+    from rootless.storage.rootfs.root_filesystem import RootMount
 
 # option -> what its value looks like; "": it has none
 KNOWN: dict[str, dict[str, str]] = {
@@ -139,7 +139,7 @@ def _escaped(path: str) -> str:
 
 
 def python_fuse(mount: RootMount) -> list[str]:
-    """How this package's own overlay is started (storage/pyfuse/server.py)."""
+    """How this package's own overlay is started (storage/drivers/pyfuse/server.py)."""
     import sys
 
     chosen = _chosen(mount)

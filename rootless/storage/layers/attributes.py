@@ -7,11 +7,11 @@ import stat
 
 from rootless import kernel
 from rootless.errors import StorageError
-from rootless.storage import union
+from rootless.storage.layers import layer_view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.storage.tar import Member
+    from rootless.storage.layers.tar import Member
 
 
 class Owners:
@@ -64,7 +64,7 @@ class Owners:
             raise _refused(entry)
         try:
             text = f"{entry.uid}:{entry.gid}:{entry.mode:o}"
-            os.setxattr(fd, union.OWNERS[0], text.encode())
+            os.setxattr(fd, layer_view.OWNERS[0], text.encode())
         except OSError:
             raise _refused(entry) from None
         directory = stat.S_ISDIR(os.fstat(fd).st_mode)
@@ -76,7 +76,7 @@ class Owners:
         for attribute, value in entry.attributes.items():
             if not attribute.startswith(("user.", "security.capability")):
                 continue
-            if attribute.startswith(union.HIDDEN):
+            if attribute.startswith(layer_view.HIDDEN):
                 continue  # an image must not speak to the overlay file system
             try:
                 os.setxattr(fd, attribute, value)
@@ -103,9 +103,9 @@ def _note_as_it_is(directory: int, name: str, least: int) -> None:
         os.chmod(name, mode | least, dir_fd=directory)
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
-        if union.noted(fd) is None:
+        if layer_view.noted(fd) is None:
             text = f"{found.st_uid}:{found.st_gid}:{mode:o}"
-            os.setxattr(fd, union.OWNERS[0], text.encode())
+            os.setxattr(fd, layer_view.OWNERS[0], text.encode())
     finally:
         os.close(fd)
 

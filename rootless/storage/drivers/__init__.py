@@ -1,0 +1,1 @@
+"""Storage drivers: how a root file system is put together."""

@@ -1,0 +1,1 @@
+"""Layers: unpacked, read, packed, verified."""
