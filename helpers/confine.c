@@ -229,7 +229,7 @@ static int do_user(const struct record *r)
     return capabilities(0, ~0ULL, ~0ULL);
 }
 
-/* What exec then makes of them: runtime/compile.py, `_rights`. */
+/* What exec then makes of them: runtime/launch_plan.py, `_rights`. */
 static int do_caps(const struct record *r)
 {
     uint64_t inheritable = strtoull(r->argv[0], NULL, 16), ambient = strtoull(r->argv[1], NULL, 16);

@@ -1,4 +1,4 @@
-/* Op codes of launch plans (1..) and of monitor orders (100..).  rootless/runtime/records.py holds
+/* Op codes of launch plans (1..) and of monitor orders (100..).  rootless/runtime/plan_format.py holds
  * the same numbers; a test reads both. */
 #ifndef ROOTLESS_OPS_H
 #define ROOTLESS_OPS_H

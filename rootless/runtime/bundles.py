@@ -10,14 +10,14 @@ import sys
 
 from rootless import documents
 from rootless.errors import HostError, UsageError
-from rootless.runtime import compile, mounts, realroot, schema, seccomp
+from rootless.runtime import launch_plan, mounts, real_root, schema, seccomp
 from rootless.userns import helpers
 from rootless.userns.idmap import IdMaps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 
 class Bundle:
@@ -46,13 +46,13 @@ class Bundle:
         self.maps = self._maps()
         self.single = self._is_single()
         if self.of_host:
-            realroot.refuse_sysctls(self.config["linux"])
+            real_root.refuse_sysctls(self.config["linux"])
         if self.single:
             self.told += what_one_id_cannot(self.config["process"])
 
     def flags(self) -> int:
         """CLONE_NEW* of the namespaces that are made."""
-        return compile.clone_flags(self.config)
+        return launch_plan.clone_flags(self.config)
 
     def joined(self) -> list[tuple[int, str]]:
         """(CLONE_NEW*, path) of those that are joined, the user namespace first.
@@ -60,22 +60,22 @@ class Bundle:
         Whoever is in it may enter those that belong to it, so it comes before them.
         """
         found = [
-            (compile.CLONE[one["type"]], one["path"])
+            (launch_plan.CLONE[one["type"]], one["path"])
             for one in self.config["linux"]["namespaces"]
             if one.get("path")
         ]
-        found.sort(key=lambda one: one[0] != compile.CLONE["user"])
+        found.sort(key=lambda one: one[0] != launch_plan.CLONE["user"])
         return found
 
     @property
     def of_host(self) -> bool:
         """Whether its root is the host's, whom no user namespace keeps from anything."""
         types = {one["type"] for one in self.config["linux"]["namespaces"]}
-        return "user" not in types and realroot.is_host_root()
+        return "user" not in types and real_root.is_host_root()
 
     def _maps(self) -> IdMaps | None:
         linux = self.config["linux"]
-        if not self.flags() & compile.CLONE["user"]:
+        if not self.flags() & launch_plan.CLONE["user"]:
             if linux.get("uidMappings") or linux.get("gidMappings"):
                 if not any(one["type"] == "user" for one in linux["namespaces"]):
                     raise UsageError(

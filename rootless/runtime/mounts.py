@@ -7,7 +7,7 @@ from rootless.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 MS_BIND = 4096
 MS_REC = 16384

@@ -76,8 +76,8 @@ def test_cve_2018_20699_a_list_without_an_end(variant: Variant, field: str) -> N
 
     assert f'{field}.{"nodes" if field == "memoryPolicy" else "final"}: "0-400000000"' in said()
     unbounded = (
-        Change("rootless/runtime/priorities.py", " and len(last or first) < 6", ""),
-        Change("rootless/runtime/priorities.py", "<= 8191:", "<= 1 << 40:"),
+        Change("rootless/runtime/process_attributes.py", " and len(last or first) < 6", ""),
+        Change("rootless/runtime/process_attributes.py", "<= 8191:", "<= 1 << 40:"),
     )
     assert "MemoryError" in said(*unbounded)
 
@@ -147,7 +147,7 @@ def test_cve_2021_43784_a_length_that_wraps(variant: Variant) -> None:  # noqa: 
         return found.stdout.split()
 
     assert lengths() == ["70000", "1"]
-    short = Change("rootless/runtime/records.py", "body += len(data).to_bytes(4",
+    short = Change("rootless/runtime/plan_format.py", "body += len(data).to_bytes(4",
                    "body += (len(data) & 0xFFFF).to_bytes(4")  # fmt: skip
     assert lengths(short) != ["70000", "1"]
 

@@ -136,7 +136,7 @@ def test_cve_2024_21626_nothing_of_the_host_is_open(variant: Variant) -> None:  
 
 
 INHERIT = Change(
-    "rootless/runtime/compile.py",
+    "rootless/runtime/launch_plan.py",
     "inheritable, ambient, permitted, effective = masks",
     "inheritable, ambient, permitted, effective = bounding, *masks[1:]",
 )
@@ -182,7 +182,7 @@ def test_cve_rights_of_another_user(
 
     assert effective() == 0
     ambient = Change(
-        "rootless/runtime/compile.py",
+        "rootless/runtime/launch_plan.py",
         "inheritable, ambient, permitted, effective = masks",
         "inheritable = ambient = permitted = effective = bounding",
     )

@@ -82,7 +82,7 @@ def watch(place: Place, neighbour: Path) -> Watch:
 EARLY = (
     Change("helpers/joining.c", "        if (flag == CLONE_NEWPID) {\n", "        if (0) {\n"),
     Change(
-        "rootless/runtime/compile.py",
+        "rootless/runtime/launch_plan.py",
         "    if enters:\n",
         "    if False:\n",
     ),
@@ -224,7 +224,7 @@ def test_another_user_of_one_id_cannot_be_traced(
 
     assert seen(ENTERS_LATE) == "1\n"
     unmade = Change(
-        "rootless/runtime/compile.py", "if enters and _nests(process, single):", "if False:"
+        "rootless/runtime/launch_plan.py", "if enters and _nests(process, single):", "if False:"
     )
     assert "trace" in seen(unmade, CAN_BE_SEEN)
 
@@ -247,7 +247,7 @@ def test_an_entering_user_of_one_id_cannot_be_traced(
 
     assert seen(ENTERS_LATE) == "1\n"
     unmade = Change(
-        "rootless/runtime/compile.py",
+        "rootless/runtime/launch_plan.py",
         "if nested and not covered_proc else ()",
         "if False else ()",
     )
@@ -322,7 +322,7 @@ def test_in_the_callers_user_namespace(
 
 LOOK = """grep -c . /proc/keys; echo 1 >/proc/sys/kernel/pid_max; grep -c ' /proc ' /proc/mounts
     cat /proc/self/oom_score_adj; cat /proc/[0-9]*/cmdline; true"""
-HOSTS = Change("rootless/runtime/compile.py", 'own_pid="pid" in own,',
+HOSTS = Change("rootless/runtime/launch_plan.py", 'own_pid="pid" in own,',
                'own_pid=bool(made & CLONE["pid"]),')  # fmt: skip
 
 

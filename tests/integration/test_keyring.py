@@ -38,7 +38,7 @@ TRY = [
     "-4",
     "1",
 ]
-CALLERS = Change("rootless/runtime/compile.py", "    if keyring:\n", "    if False:\n")
+CALLERS = Change("rootless/runtime/launch_plan.py", "    if keyring:\n", "    if False:\n")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rootless.cgroups import devices
 from rootless.errors import UsageError
-from rootless.runtime import realroot
+from rootless.runtime import real_root
 
 ACCESS = {"m": 1, "r": 2, "w": 4}
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_held_is_refused(rule: Any, said: str) -> None:
 def test_settings_of_the_host_are_not_a_containers(key: str, kind: str) -> None:
     def refused(*namespaces: Any) -> bool:
         try:
-            realroot.refuse_sysctls({"sysctl": {key: "1"}, "namespaces": list(namespaces)})
+            real_root.refuse_sysctls({"sysctl": {key: "1"}, "namespaces": list(namespaces)})
         except UsageError as error:
             assert error.message.startswith(f"linux.sysctl.{key}: ")
             return True

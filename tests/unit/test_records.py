@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rootless.runtime import records
+from rootless.runtime import plan_format
 
 HEADER = Path(__file__).parents[2] / "helpers" / "ops.h"
 
@@ -27,32 +27,32 @@ def numbers_of(prefix: str) -> dict[str, int]:
 
 
 def test_both_sides_use_the_same_numbers() -> None:
-    assert numbers_of("OP_") == records.OPERATIONS
-    assert numbers_of("ORDER_") == records.ORDERS
+    assert numbers_of("OP_") == plan_format.OPERATIONS
+    assert numbers_of("ORDER_") == plan_format.ORDERS
 
 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(sorted(records.OPERATIONS)),
+            st.sampled_from(sorted(plan_format.OPERATIONS)),
             st.lists(st.binary(max_size=40), max_size=5),
         ),
         max_size=8,
     )
 )
 def test_what_is_written_is_read_back(plan: list[tuple[str, list[bytes]]]) -> None:
-    data = records.encode(plan, records.OPERATIONS)
-    found = records.decode(data, records.OPERATIONS)
+    data = plan_format.encode(plan, plan_format.OPERATIONS)
+    found = plan_format.decode(data, plan_format.OPERATIONS)
     assert found == [(name, tuple(arguments)) for name, arguments in plan]
 
 
 def test_text_with_a_nul_byte_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
-        records.encode([("hostname", ("a\0b",))], records.OPERATIONS)
+        plan_format.encode([("hostname", ("a\0b",))], plan_format.OPERATIONS)
 
 
 @pytest.mark.parametrize("cut", [3, 5, 11, 17])
 def test_truncated_records_are_refused(cut: int) -> None:
-    data = records.encode([("hostname", ("name",))], records.OPERATIONS)
+    data = plan_format.encode([("hostname", ("name",))], plan_format.OPERATIONS)
     with pytest.raises(ValueError, match=r"malformed|not a plan"):
-        records.decode(data[:cut] + b"\xff" * 8, records.OPERATIONS)
+        plan_format.decode(data[:cut] + b"\xff" * 8, plan_format.OPERATIONS)

@@ -18,7 +18,7 @@ from rootless.cgroups import limits
 from rootless.cgroups import oci as cgroups
 from rootless.cgroups.managers import Manager
 from rootless.errors import RootlessError
-from rootless.runtime import bundles, compile, mounts, records, schema
+from rootless.runtime import bundles, launch_plan, mounts, plan_format, schema
 
 ONE = [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
 HOOK = {"path": "/bin/true", "args": ["true", "x"], "env": ["A=b"], "timeout": 3}
@@ -137,13 +137,13 @@ def compiled(directory: Path, text: str) -> tuple[Any, ...]:
     config = bundle.config
     program, flags = bundle.filter()
     told = json.dumps([config.get("annotations"), bundle.told])
-    gate = compile.Gate(4, config["hooks"], (told, told))
-    plan = compile.plan(
+    gate = launch_plan.Gate(4, config["hooks"], (told, told))
+    plan = launch_plan.plan(
         config, [], filter_program=program, filter_flags=flags, single=bundle.single, gate=gate
     )
     orders = bundle.namespace_orders()
-    records.encode(plan, records.OPERATIONS)
-    records.encode(orders, records.ORDERS)
+    plan_format.encode(plan, plan_format.OPERATIONS)
+    plan_format.encode(orders, plan_format.ORDERS)
     limits = cgroups.resources(config["linux"].get("resources"))
     return plan, orders, {name: getattr(limits, name) for name in limits.__slots__}
 
@@ -333,13 +333,13 @@ def test_the_process_of_exec_is_taken_or_refused(mutation: tuple[tuple[Any, ...]
     try:
         schema.check_process(process)
         process = bundles.without_unknown_capabilities(process, [])
-        plan = compile.join_plan(process, pid=1, start=2, namespaces=0)
-        records.encode(plan, records.OPERATIONS)
+        plan = launch_plan.join_plan(process, pid=1, start=2, namespaces=0)
+        plan_format.encode(plan, plan_format.OPERATIONS)
     except RootlessError as error:
         told(error)
 
 
-WHOLE = compile.join_plan(FULL["process"], pid=1, start=2, namespaces=0, cgroup="/c")
+WHOLE = launch_plan.join_plan(FULL["process"], pid=1, start=2, namespaces=0, cgroup="/c")
 
 
 def test_what_a_further_process_alone_has() -> None:
@@ -349,24 +349,24 @@ def test_what_a_further_process_alone_has() -> None:
     first, last = (at for at, name in enumerate(names) if name == "affinity")
     assert first < names.index("cgroup-join") < names.index("join") < last
     none = {**FULL["process"], "execCPUAffinity": {}}
-    plan = compile.join_plan(none, pid=1, start=2, namespaces=0)
+    plan = launch_plan.join_plan(none, pid=1, start=2, namespaces=0)
     assert "affinity" not in [name for name, _ in plan]
 
 
 def test_labels_are_set_when_the_command_is_executed() -> None:
     """Whether the kernel has such labels is asked where the bundle is read."""
     process = {**FULL["process"], "apparmorProfile": "profile", "selinuxLabel": "u:r:t:s0"}
-    plan = compile.join_plan(process, pid=1, start=2, namespaces=0)
+    plan = launch_plan.join_plan(process, pid=1, start=2, namespaces=0)
     # before anything of the container could stand where the host's procfs is
     assert plan[:3] == [
         ("oom-score", ("7",)),
         ("label", ("exec", "u:r:t:s0")),
         ("label", ("apparmor/exec", "exec profile")),
     ]
-    made = compile.plan({**FULL, "process": process}, [], single=True)
+    made = launch_plan.plan({**FULL, "process": process}, [], single=True)
     assert [name for name, _ in made[:3]] == ["umask", "oom-score", "label"]
     config = replaced(FULL, ("linux", "mountLabel"), "u:r:t:s0:c1,c2")
-    data = [args[4] for name, args in compile.plan(config, [], single=True) if name == "mount"]
+    data = [args[4] for name, args in launch_plan.plan(config, [], single=True) if name == "mount"]
     assert data == ["", 'size=64k,context="u:r:t:s0:c1,c2"']
 
 
@@ -415,7 +415,7 @@ def test_options_of_a_new_mount(words: list[str], flags: int, more: tuple[str, .
      ("net/ipv4/conf/eth0.100/forwarding", "net/ipv4/conf/eth0.100/forwarding")],
 )  # fmt: skip
 def test_names_of_sysctls(key: str, path: str) -> None:
-    plan = compile.plan(replaced(FULL, ("linux", "sysctl"), {key: "1"}), [], single=True)
+    plan = launch_plan.plan(replaced(FULL, ("linux", "sysctl"), {key: "1"}), [], single=True)
     assert ("sysctl", (path, "1")) in plan
 
 

@@ -15,27 +15,34 @@ if TYPE_CHECKING:
 def version() -> str:
     """As other runtimes print it: engines look for the name, the specification and the words."""
     from rootless import __version__
-    from rootless.runtime import states
+    from rootless.runtime import state_directory
 
     return (
         f"rootless-runtime version {__version__}\n"
-        f"spec: {states.VERSION}\n"
+        f"spec: {state_directory.VERSION}\n"
         "+SYSTEMD +SECCOMP +CAP +CGROUP2 +USERNS\n"
     )
 
 
 def features() -> Json:
     """The features document."""
-    from rootless.runtime import capabilities, compile, mounts, priorities, schema, states
+    from rootless.runtime import (
+        capabilities,
+        launch_plan,
+        mounts,
+        process_attributes,
+        schema,
+        state_directory,
+    )
 
     return {
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": states.VERSION,
+        "ociVersionMax": state_directory.VERSION,
         "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart",
                   "poststop"],
         "mountOptions": mounts.known_options(),
         "linux": {
-            "namespaces": sorted(compile.CLONE),
+            "namespaces": sorted(launch_plan.CLONE),
             "capabilities": [f"CAP_{name}" if not name.startswith("CAP_") else name
                              for name in capabilities.names((1 << 64) - 1)],
             "cgroup": {"v1": False, "v2": True, "systemd": True, "systemdUser": True, "rdma": True},
@@ -52,8 +59,8 @@ def features() -> Json:
             "selinux": {"enabled": True},
             "intelRdt": {"enabled": False},
             "memoryPolicy": {
-                "modes": sorted(priorities.MEMORY_MODES),
-                "flags": sorted(priorities.MEMORY_FLAGS),
+                "modes": sorted(process_attributes.MEMORY_MODES),
+                "flags": sorted(process_attributes.MEMORY_FLAGS),
             },
             "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": False},
@@ -64,7 +71,7 @@ def features() -> Json:
 
 def spec(rootless: bool) -> Json:
     """A configuration that runs `sh` in `rootfs`."""
-    from rootless.runtime import capabilities, defaults, states
+    from rootless.runtime import capabilities, defaults, state_directory
 
     names = capabilities.adjust([], [], False)
     spaces = ["pid", "network", "ipc", "uts", "mount", "cgroup"]
@@ -80,7 +87,7 @@ def spec(rootless: bool) -> Json:
         linux["gidMappings"] = [{"containerID": 0, "hostID": os.getgid(), "size": 1}]
         linux.pop("resources")
     return {
-        "ociVersion": states.VERSION,
+        "ociVersion": state_directory.VERSION,
         "process": {
             "terminal": False,
             "user": {"uid": 0, "gid": 0},

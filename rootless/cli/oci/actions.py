@@ -10,7 +10,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import Conflict, ContainerNotFound, RuntimeFailure, UsageError
-from rootless.runtime import hooks, making, oci, states
+from rootless.runtime import hooks, launcher, lifecycle, state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.runtime.bundles import Bundle
-    from rootless.runtime.states import Box
+    from rootless.runtime.state_directory import Box
 
     Shared = dict[str, Json]
     Given = dict[str, Json]
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 def root_of(shared: Shared) -> str:
     """The directory of containers."""
-    return os.path.abspath(shared["root"]) if shared["root"] else states.default_root()
+    return os.path.abspath(shared["root"]) if shared["root"] else state_directory.default_root()
 
 
 def box_of(shared: Shared, words: list[str]) -> Box:
     """The container that the first word names.  Raises ContainerNotFound, UsageError."""
-    return states.Box(root_of(shared), words[0]).load()
+    return state_directory.Box(root_of(shared), words[0]).load()
 
 
 def warn(shared: Shared, sentences: list[str]) -> None:
@@ -47,7 +47,7 @@ def _manager_name(shared: Shared) -> str | None:
     return "systemd" if shared["systemd_cgroup"] else found
 
 
-def make_wanted(given: Given, *, wait: bool = False) -> making.Wanted:
+def make_wanted(given: Given, *, wait: bool = False) -> launcher.Wanted:
     """Options that create, run and exec share.  Raises UsageError."""
     if given.get("no_pivot"):
         raise UsageError("--no-pivot cannot be had: what is only chrooted can get out")
@@ -60,7 +60,7 @@ def make_wanted(given: Given, *, wait: bool = False) -> making.Wanted:
             os.fstat(fd)
         except OSError:
             raise UsageError(f"--preserve-fds {count}: descriptor {fd} is not open") from None
-    return making.Wanted(
+    return launcher.Wanted(
         console_socket=given["console_socket"] or "",
         pid_file=given["pid_file"] or "",
         preserve_fds=count,
@@ -98,20 +98,20 @@ def _cgroup(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], 
 
 def _make(
     shared: Shared, given: Given, identifier: str, *, wait: bool, waits: bool = True
-) -> tuple[Box, making.Process]:
+) -> tuple[Box, launcher.Process]:
     from rootless.cli.oci import passing
     from rootless.runtime.bundles import Bundle
 
-    states.check_id(identifier)
+    state_directory.check_id(identifier)
     wanted = make_wanted(given, wait=wait)
     bundle = Bundle(given["bundle"] or ".", given["config"] or "")
     warn(shared, bundle.told)
     place = _place(shared, bundle, identifier)
     passing.hold()
-    box, lock = states.make(root_of(shared), identifier)
+    box, lock = state_directory.make(root_of(shared), identifier)
     try:
         passing.release(ends=not wait)
-        return box, oci.create(box, bundle, wanted, place, waits=waits)
+        return box, lifecycle.create(box, bundle, wanted, place, waits=waits)
     except hooks.HookFailure:
         # runtime-spec, lifecycle steps 3 to 5: go on at step 12, whose end is poststop
         configured = box.record["config"]["hooks"].get("poststop")
@@ -127,10 +127,10 @@ def _make(
 
 
 def _forget(box: Box) -> None:
-    oci.signal(box, 9)
+    lifecycle.signal(box, 9)
     if box.cgroup():
         _kill_all(box, 9)
-    oci.wait_end(box, 10)
+    lifecycle.wait_end(box, 10)
     _remove_cgroup(box)
     try:
         for name in documents.names_in(box.directory):
@@ -158,7 +158,7 @@ def start(shared: Shared, given: Given, words: list[str]) -> None:
     box = box_of(shared, words)
     box.must_be("created")
     with box.lock():
-        oci.start(box.load())
+        lifecycle.start(box.load())
 
 
 def run(shared: Shared, given: Given, words: list[str]) -> int:
@@ -172,14 +172,14 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
     box, process = _make(shared, given, words[0], wait=not detach, waits=detach)
     try:
         if process.waits:
-            oci.start(box)
+            lifecycle.start(box)
         else:
-            oci.started(box)
+            lifecycle.started(box)
     except BaseException:
-        oci.signal(box, 9)
+        lifecycle.signal(box, 9)
         if not detach:
             os.waitpid(process.helper, 0)
-        oci.wait_end(box, 10)
+        lifecycle.wait_end(box, 10)
         _delete(shared, box)
         raise
     if signals is None:
@@ -187,8 +187,8 @@ def run(shared: Shared, given: Given, words: list[str]) -> int:
     code = signals.wait(process.helper)
     if not given["keep"]:
         # where the helper was killed it is just about to end
-        oci.signal(box, 9)
-        oci.wait_end(box, 10)
+        lifecycle.signal(box, 9)
+        lifecycle.wait_end(box, 10)
         _delete(shared, box)
     return code
 
@@ -208,7 +208,7 @@ def kill(shared: Shared, given: Given, words: list[str]) -> None:
         _kill_all(box, number)
         return
     box.must_be("created", "running", "paused")
-    oci.signal(box, number)
+    lifecycle.signal(box, number)
 
 
 def _kill_all(box: Box, number: int) -> None:
@@ -218,14 +218,14 @@ def _kill_all(box: Box, number: int) -> None:
 
         if tree.kill(path):
             return
-    oci.signal_all(box, number)
+    lifecycle.signal_all(box, number)
 
 
 def delete(shared: Shared, given: Given, words: list[str]) -> None:
     """Remove it."""
     if given["regex"]:
         raise UsageError("--regex cannot be had", hint="name each container")
-    box = states.Box(root_of(shared), words[0])
+    box = state_directory.Box(root_of(shared), words[0])
     try:
         lock = _lock_to_delete(box, given["force"])
     except ContainerNotFound:
@@ -251,9 +251,9 @@ def delete(shared: Shared, given: Given, words: list[str]) -> None:
                     f'container "{box.id}" is {status}, not stopped',
                     hint="rootless-runtime kill it first, or delete --force",
                 )
-            oci.signal(box, 9)
+            lifecycle.signal(box, 9)
             _kill_all(box, 9)
-            if not oci.wait_end(box, 10):
+            if not lifecycle.wait_end(box, 10):
                 raise RuntimeFailure(f'container "{box.id}" does not end although it was killed')
         _delete(shared, box)
 
@@ -274,7 +274,7 @@ def _lock_to_delete(box: Box, force: bool) -> documents.Lock:
             hint="rootless-runtime delete --force ends that",
         )
     if making:
-        oci.end_maker(box)
+        lifecycle.end_maker(box)
     return box.lock()
 
 
@@ -283,4 +283,4 @@ def _delete(shared: Shared, box: Box) -> None:
     if box.cgroup():
         _kill_all(box, 9)
         _remove_cgroup(box)
-    warn(shared, oci.remove(box))
+    warn(shared, lifecycle.remove(box))

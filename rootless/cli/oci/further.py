@@ -8,12 +8,12 @@ import sys
 from rootless import documents
 from rootless.cli.oci.actions import box_of, make_wanted, root_of, warn
 from rootless.errors import Conflict, RuntimeFailure, UsageError
-from rootless.runtime import oci, states
+from rootless.runtime import lifecycle, state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.runtime.states import Box
+    from rootless.runtime.state_directory import Box
 
     Shared = dict[str, Json]
     Given = dict[str, Json]
@@ -36,16 +36,16 @@ def exec_(shared: Shared, given: Given, words: list[str]) -> int:
             raise UsageError(f"--cgroup {given['cgroup']} leads out of the container's")
         cgroup = os.path.join(cgroup, given["cgroup"].strip("/"))
     if cgroup:
-        from rootless.cgroups import joining
+        from rootless.cgroups import exec_cgroup
 
-        if joining.must_be_asked(cgroup):
+        if exec_cgroup.must_be_asked(cgroup):
             path = box.cgroup()
 
             def place(pid: int) -> str:
-                joining.admit(path, pid)
+                exec_cgroup.admit(path, pid)
                 return ""
 
-    made = oci.execute(box, process, wanted, place, cgroup)
+    made = lifecycle.execute(box, process, wanted, place, cgroup)
     return 0 if signals is None else signals.wait(made.helper)
 
 
@@ -111,7 +111,7 @@ def ps(shared: Shared, given: Given, words: list[str]) -> int:
     """List processes: their host pids as JSON, or what ps(1) says of them."""
     box = box_of(shared, words)
     box.must_be("running", "paused", "created")
-    pids = oci.processes(box)
+    pids = lifecycle.processes(box)
     if given["format"] == "json":
         sys.stdout.write(documents.dumps(pids) + "\n")
         return 0
@@ -131,7 +131,7 @@ def ps(shared: Shared, given: Given, words: list[str]) -> int:
 
 def list_(shared: Shared, given: Given, words: list[str]) -> None:
     """List containers."""
-    found = states.every(root_of(shared))
+    found = state_directory.every(root_of(shared))
     if given["quiet"]:
         sys.stdout.write("".join(box.id + "\n" for box in found))
         return
@@ -261,7 +261,11 @@ def events(shared: Shared, given: Given, words: list[str]) -> None:
     seconds = _seconds(given["interval"] or "5s")
     while True:
         path = box.cgroup()
-        found = statistics.of_cgroup(path) if path else statistics.of_processes(oci.processes(box))
+        found = (
+            statistics.of_cgroup(path)
+            if path
+            else statistics.of_processes(lifecycle.processes(box))
+        )
         data = {
             "cpu": {"usage": {"total": found.cpu * 1000}},
             "memory": {"usage": {"usage": found.memory or 0, "limit": found.memory_limit or 0}},

@@ -12,8 +12,9 @@ from rootless.engine.logs import options as log_options
 from rootless.engine.spec import oci_config
 from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import HostError, UsageError
-from rootless.network import files, modes, slirp
-from rootless.runtime import compile, records
+from rootless.network import modes, resolv_hosts
+from rootless.network.backends import slirp4netns
+from rootless.runtime import launch_plan, plan_format
 from rootless.userns import helpers
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.containers.create import Draft
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
     from rootless.userns.idmap import IdMaps
 
 _JOINABLE = ("pid", "ipc", "uts", "cgroup", "network")
@@ -114,14 +115,14 @@ def write_files(draft: Draft) -> None:
         host_text = ""
     network = _network(draft)
     texts: dict[str, str | bytes] = {
-        "resolv.conf": files.resolv_conf(
+        "resolv.conf": resolv_hosts.resolv_conf(
             host_text,
             network,
             list(options.dns),
             list(options.dns_search),
             list(options.dns_option),
         ),
-        "hosts": files.hosts(draft.hostname, draft.name, network, list(options.add_host)),
+        "hosts": resolv_hosts.hosts(draft.hostname, draft.name, network, list(options.add_host)),
         "hostname": draft.hostname + "\n",
     }
     taken = {mount["destination"] for mount in draft.binds.mounts}
@@ -222,7 +223,7 @@ def write_bundle(draft: Draft) -> None:
 
             # after what is copied up: it does not go into volumes
             preparations = [*preparations, *single_id.operations()]
-        plan = compile.plan(
+        plan = launch_plan.plan(
             draft.config,
             rootfs.root_operations(draft),
             filter_program=_filter(draft),
@@ -240,7 +241,7 @@ def write_bundle(draft: Draft) -> None:
         from rootless.engine.containers import sd_notify
 
         sd_notify.preserve(plan, options.preserve_fds)
-    records.write(draft.directory, "plan", plan, records.OPERATIONS)
+    plan_format.write(draft.directory, "plan", plan, plan_format.OPERATIONS)
 
 
 def write_orders(draft: Draft, record: Json) -> None:
@@ -248,7 +249,7 @@ def write_orders(draft: Draft, record: Json) -> None:
     from rootless.engine.events import writer as event_writer
 
     told = ("events", event_writer.orders(draft.engine.data_dir, record))
-    records.write(draft.directory, "orders", [*orders(draft), told], records.ORDERS)
+    plan_format.write(draft.directory, "orders", [*orders(draft), told], plan_format.ORDERS)
 
 
 def _filter(draft: Draft) -> bytes:
@@ -276,7 +277,7 @@ def orders(draft: Draft) -> list[Record]:
         made.append(("tty", ()))
     made += log_options.orders(draft)
     if draft.network.kind == "slirp4netns":
-        plan = slirp.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
+        plan = slirp4netns.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
         made.append(("slirp", tuple(plan.argv())))
         if plan.datagrams():
             made.append(("udp", (paths.helper("udp"), *plan.datagrams())))
@@ -317,21 +318,23 @@ def _pieces(draft: Draft) -> list[str]:
 
 def namespace_orders(draft: Draft) -> list[Record]:
     """Clone flags, id maps, and namespaces of another container to join."""
-    flags = compile.clone_flags(draft.config)
+    flags = launch_plan.clone_flags(draft.config)
     runtime = draft.options.runtime or draft.engine.runtime
     if runtime and runtime != "rootless":
         # the other runtime makes the rest; these are what the root file system and network need
         flags &= (
-            compile.CLONE["user"]
-            | compile.CLONE["mount"]
-            | compile.CLONE["network"]
-            | compile.CLONE["pid"]
-            | compile.CLONE["cgroup"]
+            launch_plan.CLONE["user"]
+            | launch_plan.CLONE["mount"]
+            | launch_plan.CLONE["network"]
+            | launch_plan.CLONE["pid"]
+            | launch_plan.CLONE["cgroup"]
         )
     if draft.target:
-        joins: list[Record] = [("join", (str(compile.CLONE["user"]), "/proc/@TARGET@/ns/user"))]
-        joins += [("join", (str(compile.CLONE[kind]), path)) for kind, path in draft.joined.items()]
-        return [("clone", (str(flags & ~compile.CLONE["user"]),)), *joins]
+        joins: list[Record] = [("join", (str(launch_plan.CLONE["user"]), "/proc/@TARGET@/ns/user"))]
+        joins += [
+            ("join", (str(launch_plan.CLONE[kind]), path)) for kind, path in draft.joined.items()
+        ]
+        return [("clone", (str(flags & ~launch_plan.CLONE["user"]),)), *joins]
     if draft.choice is not None and draft.choice.nested:
         from rootless.engine.containers import userns_nested
 

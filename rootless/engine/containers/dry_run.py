@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.runtime import records
+from rootless.runtime import plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ def describe(engine: Engine, options: ContainerOptions) -> str:
     try:
         parts = []
         for title, name, numbers in (
-            ("monitor", "orders", records.ORDERS),
-            ("launch plan", "plan", records.OPERATIONS),
+            ("monitor", "orders", plan_format.ORDERS),
+            ("launch plan", "plan", plan_format.OPERATIONS),
         ):
             with open(os.path.join(container.directory, name), "rb") as file:
-                found = records.decode(file.read(), numbers)
+                found = plan_format.decode(file.read(), numbers)
             shown = [(word, tuple(map(_text, arguments))) for word, arguments in found]
-            parts.append(f"# {title}\n{records.describe(shown)}")
+            parts.append(f"# {title}\n{plan_format.describe(shown)}")
         return "\n".join(parts)
     finally:
         container.remove(force=True, volumes=True)

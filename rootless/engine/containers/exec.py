@@ -8,7 +8,7 @@ from rootless import documents, host, paths
 from rootless.engine.common import environment
 from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import Conflict, HostError
-from rootless.runtime import compile, records
+from rootless.runtime import launch_plan, plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.exec_result import ExecResult
     from rootless.engine.spec.options import ExecOptions
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 
 def _process(container: Container, options: ExecOptions, config: Json) -> Json:
@@ -127,7 +127,7 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
     # with a single id everything the container has lives in one namespace; whoever has been mapped
     # shares nothing with the host that was not asked for, so what is joined is what differs
     flags = 0
-    for kind, flag in compile.CLONE.items():
+    for kind, flag in launch_plan.CLONE.items():
         if kind != "time" and _differs(pid, kind):
             flags |= flag
     bounding = process["capabilities"]["bounding"]
@@ -135,7 +135,7 @@ def plan(container: Container, options: ExecOptions) -> list[Record]:
     single = bool(record["maps"]["single"])
     # all rights for this one command do not take the container's filter away
     privileged = bool(record["privileged"])
-    return compile.join_plan(
+    return launch_plan.join_plan(
         process,
         pid=pid,
         start=start,
@@ -179,9 +179,9 @@ def become(container: Container, options: ExecOptions) -> str:
         pass
     name = identifier[:12] + ".plan"
     if options.tty or options.detach:
-        path = records.write(directory, name, items, records.OPERATIONS)
+        path = plan_format.write(directory, name, items, plan_format.OPERATIONS)
         return _with_monitor(container, options, identifier, directory, path, told)
-    path = records.write(directory, name, [told, *items], records.OPERATIONS)
+    path = plan_format.write(directory, name, [told, *items], plan_format.OPERATIONS)
     admit = admission(container)
     if admit is not None:
         admit(os.getpid())
@@ -237,7 +237,7 @@ def _with_monitor(
     admit = admission(container)
     if admit is not None:
         orders.append(("go", ()))
-    orders_path = records.write(directory, short + ".orders", orders, records.ORDERS)
+    orders_path = plan_format.write(directory, short + ".orders", orders, plan_format.ORDERS)
     from rootless.engine.containers import start as container_start
 
     started = container_start.spawn(orders_path, container.name, place=admit, tty=bool(options.tty))
@@ -269,7 +269,7 @@ def run(container: Container, command: list[str] | str, **words: object) -> Exec
     os.makedirs(directory, 0o700, exist_ok=True)
     identifier = os.urandom(32).hex()
     items.insert(0, _tell(container, identifier))
-    path = records.write(directory, identifier[:12] + ".plan", items, records.OPERATIONS)
+    path = plan_format.write(directory, identifier[:12] + ".plan", items, plan_format.OPERATIONS)
     arguments = [paths.helper("launch"), "-", path]
     admit = admission(container)
     if admit is None:
@@ -289,13 +289,13 @@ def admission(container: Container) -> Callable[[int], str] | None:
     path = container.cgroup()
     if not path:
         return None
-    from rootless.cgroups import joining
+    from rootless.cgroups import exec_cgroup
 
-    if not joining.must_be_asked(path):
+    if not exec_cgroup.must_be_asked(path):
         return None
 
     def admit(pid: int) -> str:
-        joining.admit(path, pid)
+        exec_cgroup.admit(path, pid)
         return ""
 
     return admit

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rootless.engine.containers.create import Draft
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 
 def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:

@@ -13,7 +13,7 @@ from rootless.cgroups import oci
 from rootless.engine.containers import record
 from rootless.errors import StorageError
 from rootless.images.names import reference
-from rootless.runtime import records
+from rootless.runtime import plan_format
 from rootless.userns.idmap import IdMaps
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ LOST = "its own labels, health check, network options and cgroup parent"
 
 def rebuild(one: Container) -> str:
     """Write it, if all that it stands on is known; what is lost.  Raises RootlessError."""
-    orders = _decoded(one, "orders", records.ORDERS)
-    plan = _decoded(one, "plan", records.OPERATIONS)
+    orders = _decoded(one, "orders", plan_format.ORDERS)
+    plan = _decoded(one, "plan", plan_format.OPERATIONS)
     config = one.config()
     made = _record(one, config, orders, plan)
     if not documents.fits(made, record.SHAPE):
@@ -43,7 +43,7 @@ def _decoded(one: Container, name: str, numbers: dict[str, int]) -> Decoded:
     path = os.path.join(one.directory, name)
     try:
         with open(path, "rb") as file:
-            found = records.decode(file.read(), numbers)
+            found = plan_format.decode(file.read(), numbers)
     except (OSError, ValueError):
         raise StorageError(f"{path} cannot be read either") from None
     return [(word, [os.fsdecode(text) for text in texts]) for word, texts in found]

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.create import Draft
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 
 def prepare_root(draft: Draft) -> None:

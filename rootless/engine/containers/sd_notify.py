@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.create import Draft
     from rootless.engine.spec.options import ContainerOptions
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 MODES = ("conmon", "container", "healthy", "ignore")
 INSIDE = "/run/notify"

@@ -20,7 +20,7 @@ from rootless.errors import (
     RootlessError,
     RuntimeFailure,
 )
-from rootless.runtime import records
+from rootless.runtime import plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def aim(container: Container, orders: str) -> str:
         )
     pid, start = str(found.pid).encode(), str(found.pid_start).encode()
     with open(orders, "rb") as file:
-        listed = records.decode(file.read(), records.ORDERS)
+        listed = plan_format.decode(file.read(), plan_format.ORDERS)
     aimed: list[tuple[str, tuple[str | bytes, ...]]] = [
         (
             name,
@@ -208,7 +208,7 @@ def aim(container: Container, orders: str) -> str:
         )
         for name, arguments in listed
     ]
-    documents.write_bytes(orders + ".aimed", records.encode(aimed, records.ORDERS))
+    documents.write_bytes(orders + ".aimed", plan_format.encode(aimed, plan_format.ORDERS))
     return orders + ".aimed"
 
 
@@ -266,7 +266,7 @@ def failure(payload: bytes, orders_path: str) -> RootlessError:
     number, code, operation = (int.from_bytes(payload[i : i + 4], "little") for i in (0, 4, 8))
     text = payload[12:].decode("utf-8", "replace")
     reason = os.strerror(code)
-    name = records.name_of(operation)
+    name = plan_format.name_of(operation)
     said = _helper_log(orders_path)
     if name == "exec":
         if code == errno.ENOENT:

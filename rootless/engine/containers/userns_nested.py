@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
     from rootless.userns.idmap import IdMaps
 
 

@@ -162,12 +162,14 @@ def _execute(container: Container, command: list[str], seconds: float) -> tuple[
     """Run it inside: (exit status, what it wrote to both streams); -1 when it took too long."""
     from rootless.engine.containers import exec as container_exec
     from rootless.engine.spec.options import ExecOptions
-    from rootless.runtime import records
+    from rootless.runtime import plan_format
 
     items = container_exec.plan(container, ExecOptions(command=command))
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
-    path = records.write(directory, os.urandom(6).hex() + ".plan", items, records.OPERATIONS)
+    path = plan_format.write(
+        directory, os.urandom(6).hex() + ".plan", items, plan_format.OPERATIONS
+    )
     out, ours = os.pipe()
     try:
         # the launcher waits for this lock, until it is where it can enter the cgroup from

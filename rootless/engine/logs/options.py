@@ -12,7 +12,7 @@ from rootless.errors import HostError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.containers.create import Draft
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 _JOURNAL = "/run/systemd/journal/socket"
 _FILES = ("k8s-file", "json-file")

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.spec.options import ContainerOptions
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
     from rootless.storage.volumes.store import Volumes
 
 _FLAGS = {

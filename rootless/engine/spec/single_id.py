@@ -11,7 +11,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
     from rootless.userns.idmap import IdMaps
 
 _APT = "/etc/apt/apt.conf.d/00rootless-single-id"

@@ -219,7 +219,7 @@ def _device(path: str, user: str, module: str, otherwise: str) -> Json:
 
 
 def _slirp() -> Json:
-    from rootless.network import slirp
+    from rootless.network.backends import slirp4netns
 
     program = host.current().slirp4netns
     if not program:
@@ -227,7 +227,7 @@ def _slirp() -> Json:
             "slirp4netns", LIMITED, "is not installed: only --network none and host work",
             "as root: apt-get install slirp4netns",
         )  # fmt: skip
-    if not slirp.sandbox_possible():
+    if not slirp4netns.sandbox_possible():
         return _line(
             "slirp4netns", LIMITED,
             f"{program} runs without its sandbox, because /etc/resolv.conf is a link that leads "

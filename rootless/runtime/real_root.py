@@ -55,9 +55,9 @@ def refuse_sysctls(linux: Json) -> None:
 
 def _namespace_of(key: str) -> str:
     """The type of namespace that a setting belongs to, "" for none."""
-    from rootless.runtime import compile
+    from rootless.runtime import launch_plan
 
-    first, *rest = compile.sysctl_path(key).split("/")
+    first, *rest = launch_plan.sysctl_path(key).split("/")
     if ".." in rest:
         return ""  # it would lead to another one's file
     if first == "net":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rootless.documents import Json
-    from rootless.runtime.records import Record
+    from rootless.runtime.plan_format import Record
 
 CLONE = {
     "time": 0x80,
@@ -407,30 +407,30 @@ def _oom_score(process: Json) -> list[Record]:
 def _labels(process: Json) -> list[Record]:
     if not process.get("apparmorProfile") and not process.get("selinuxLabel"):
         return []
-    from rootless.runtime import priorities
+    from rootless.runtime import process_attributes
 
-    return priorities.labels(process)
+    return process_attributes.labels(process)
 
 
 def _scheduling(process: Json) -> list[Record]:
     if not process.get("ioPriority") and not process.get("scheduler"):
         return []
-    from rootless.runtime import priorities
+    from rootless.runtime import process_attributes
 
-    return priorities.scheduling(process)
+    return process_attributes.scheduling(process)
 
 
 def _affinity(process: Json, which: str) -> list[Record]:
     if not process.get("execCPUAffinity"):
         return []
-    from rootless.runtime import priorities
+    from rootless.runtime import process_attributes
 
-    return priorities.affinity(process, which)
+    return process_attributes.affinity(process, which)
 
 
 def _memory_policy(linux: Json) -> list[Record]:
     if not linux.get("memoryPolicy"):
         return []
-    from rootless.runtime import priorities
+    from rootless.runtime import process_attributes
 
-    return priorities.memory_policy(linux)
+    return process_attributes.memory_policy(linux)

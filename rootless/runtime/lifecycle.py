@@ -13,7 +13,7 @@ import time
 
 from rootless import documents, host
 from rootless.errors import Conflict, RuntimeFailure
-from rootless.runtime import compile, hooks, making, seccomp, states
+from rootless.runtime import hooks, launch_plan, launcher, seccomp, state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.runtime.bundles import Bundle
-    from rootless.runtime.making import Place, Process, Wanted
-    from rootless.runtime.records import Record
-    from rootless.runtime.states import Box
+    from rootless.runtime.launcher import Place, Process, Wanted
+    from rootless.runtime.plan_format import Record
+    from rootless.runtime.state_directory import Box
 
 
 def create(
@@ -51,8 +51,8 @@ def create(
         "single": bundle.single,
         "keyring": wanted.keyring,
         "cgroup": "",
-        "boot": states.boot_id(),
-        "maker": [os.getpid(), states.start_time(os.getpid())],
+        "boot": state_directory.boot_id(),
+        "maker": [os.getpid(), state_directory.start_time(os.getpid())],
     }
     if waits or _asks_for_state(config["hooks"]):
         # who starts at once is in its first state for no longer than the file takes to be written
@@ -65,13 +65,13 @@ def create(
         for status in ("creating", "created")
     ]
     spaces = [one["type"] for one in config["linux"]["namespaces"] if not one.get("path")]
-    plan = compile.plan(
+    plan = launch_plan.plan(
         config,
         [],
         filter_program=program,
         filter_flags=flags,
         single=bundle.single,
-        gate=compile.Gate(number, config["hooks"], (told[0], told[1]), wanted.preserve_fds),
+        gate=launch_plan.Gate(number, config["hooks"], (told[0], told[1]), wanted.preserve_fds),
         keyring=wanted.keyring,
         # in a joined one, others could look at the launcher in the /proc around
         covered_proc="user" in spaces and bool(host.current().covered_proc),
@@ -88,11 +88,11 @@ def create(
             hooks.run(config["hooks"].get(kind), kind, {**before, "pid": pid})
 
     def write_down(pid: int) -> None:
-        box.record.update(status="created", pid=pid, pidStart=states.start_time(pid))
+        box.record.update(status="created", pid=pid, pidStart=state_directory.start_time(pid))
         box.save()
 
     try:
-        made = making.make(box, plan, orders, wanted, place, listener, runtime_hooks, write_down)
+        made = launcher.make(box, plan, orders, wanted, place, listener, runtime_hooks, write_down)
         if waiting is not None:
             waiting.send(b"k")
     finally:
@@ -150,7 +150,7 @@ def start(box: Box) -> None:
         talk.close()
         os.close(fd)
     if report:
-        raise making.failure(report[8:12], report[12:16], report[16:])
+        raise launcher.failure(report[8:12], report[12:16], report[16:])
     started(box)
 
 
@@ -171,11 +171,11 @@ def _report(box: Box, talk: _socket.socket) -> bytes:
         report, ancillary, _, _ = talk.recvmsg(512, 32)
         if report != b"L":
             return report
-        from rootless.runtime import listener
+        from rootless.runtime import seccomp_listener
 
         rules = box.record["config"]["linux"]["seccomp"]
-        found = listener.descriptor(ancillary)
-        listener.hand_over(rules, box.state(), box.record["pid"], found)
+        found = seccomp_listener.descriptor(ancillary)
+        seccomp_listener.hand_over(rules, box.state(), box.record["pid"], found)
 
 
 def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup: str) -> Process:
@@ -184,7 +184,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
     config = box.record["config"]
     pid = box.record["pid"]
     flags = 0
-    for kind, flag in compile.CLONE.items():
+    for kind, flag in launch_plan.CLONE.items():
         if _differs(pid, kind):
             flags |= flag
     from rootless.runtime import bundles
@@ -196,7 +196,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         filter_flags = seccomp.flags(rules)
     else:
         program = seccomp.default_filter(0, box.record["single"], unconfined=True)
-    plan = compile.join_plan(
+    plan = launch_plan.join_plan(
         process,
         pid=pid,
         start=box.record["pidStart"],
@@ -205,7 +205,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         filter_program=program,
         filter_flags=filter_flags,
         single=box.record["single"],
-        own_user=bool(flags & compile.CLONE["user"]),
+        own_user=bool(flags & launch_plan.CLONE["user"]),
         linux=config["linux"],
         covered_proc=box.record["single"] and bool(host.current().covered_proc),
         preserved=wanted.preserve_fds,
@@ -213,7 +213,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
     )
     orders: list[Record] = [("exec-session", ()), ("stdin", ("inherit",))]
     orders += wanted.orders(bool(process.get("terminal")))
-    return making.make(box, plan, orders, wanted, place, None, None)
+    return launcher.make(box, plan, orders, wanted, place, None, None)
 
 
 def _differs(pid: int, kind: str) -> bool:
@@ -299,7 +299,7 @@ def processes(box: Box) -> list[int]:
     if box.alive():
         found.add(pid)
         # of a joined namespace others are the most
-        made = compile.clone_flags(box.record["config"]) & compile.CLONE["pid"]
+        made = launch_plan.clone_flags(box.record["config"]) & launch_plan.CLONE["pid"]
         found |= _in_namespace_of(box, pid) if made else set()
     return sorted(one for one in found if one)
 

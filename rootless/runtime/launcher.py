@@ -16,7 +16,7 @@ from rootless.errors import (
     RuntimeFailure,
     UsageError,
 )
-from rootless.runtime import records
+from rootless.runtime import plan_format
 from rootless.runtime.hooks import HookFailure
 
 TYPE_CHECKING = False
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
-    from rootless.runtime.records import Record
-    from rootless.runtime.states import Box
+    from rootless.runtime.plan_format import Record
+    from rootless.runtime.state_directory import Box
 
     Place = Callable[[int], str]
 
@@ -108,8 +108,8 @@ def make(
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     passed = [theirs.fileno(), listener.fileno() if listener is not None else -1]
     try:
-        passed.append(_in_memory(orders, records.ORDERS))
-        passed.append(_in_memory(plan, records.OPERATIONS))
+        passed.append(_in_memory(orders, plan_format.ORDERS))
+        passed.append(_in_memory(plan, plan_format.OPERATIONS))
         helper = _spawn(first, passed)
         theirs.close()
         pid = _converse(ours, place, box, runtime_hooks, log)
@@ -136,7 +136,7 @@ def make(
 def _in_memory(items: list[Record], numbers: dict[str, int]) -> int:
     """A plan or orders as a file that has no name; its descriptor."""
     fd = os.memfd_create("rootless", os.MFD_CLOEXEC)
-    view = memoryview(records.encode(items, numbers))
+    view = memoryview(plan_format.encode(items, numbers))
     while view:
         view = view[os.write(fd, view) :]
     return fd
@@ -196,10 +196,10 @@ def _converse(
             handed = fd
         elif kind == b"R":
             if handed >= 0:
-                from rootless.runtime import listener
+                from rootless.runtime import seccomp_listener
 
                 rules = box.record["config"]["linux"]["seccomp"]
-                listener.hand_over(rules, box.state(), number, handed)
+                seccomp_listener.hand_over(rules, box.state(), number, handed)
             return number
         elif kind == b"F":
             raise failure(payload[4:8], payload[8:12], payload[12:], log)
@@ -217,9 +217,9 @@ def _frame(channel: _socket.socket) -> tuple[bytes, bytes, int]:
         if not part:
             return b"", b"", -1
         if ancillary:
-            from rootless.runtime import listener
+            from rootless.runtime import seccomp_listener
 
-            fd = listener.descriptor(ancillary)
+            fd = seccomp_listener.descriptor(ancillary)
         data += part
         if len(data) == 8:
             wanted = 8 + int.from_bytes(data[4:8], "little")
@@ -229,7 +229,7 @@ def _frame(channel: _socket.socket) -> tuple[bytes, bytes, int]:
 def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Exception:
     """What a report of the helper or the launcher means.  Engines look for the kernel's words."""
     code = int.from_bytes(error, "little")
-    name = records.name_of(int.from_bytes(operation, "little"))
+    name = plan_format.name_of(int.from_bytes(operation, "little"))
     text = path.decode("utf-8", "replace")
     reason = os.strerror(code).lower()
     if name in ("exec", "lookup"):

@@ -1,0 +1,1 @@
+"""Network backends: how a container gets its network."""
