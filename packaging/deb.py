@@ -89,7 +89,7 @@ def fill(root: Path) -> str:
     sys.path.insert(0, str(site))
     import rootless
     from rootless import packing
-    from rootless.units import shipped
+    from rootless.quadlet import builtin_units
 
     for name, module in PROGRAMS.items():
         paths = [SITE, f"{SITE}/rootless/_vendor"]
@@ -97,8 +97,8 @@ def fill(root: Path) -> str:
         text = packing.launcher(PYTHON, module, NOTE, paths, package=package)
         write(root / "usr/bin" / name, text, 0o755)
     write(root / "usr/lib/python3/dist-packages/rootless.py", packing.library(SITE, NOTE))
-    for matter in shipped.MATTERS:
-        for name, text in shipped.texts(matter, ["/usr/bin/rootless"]).items():
+    for matter in builtin_units.MATTERS:
+        for name, text in builtin_units.texts(matter, ["/usr/bin/rootless"]).items():
             write(root / "usr/lib/systemd/user" / name, text)
     generators = root / "usr/lib/systemd/user-generators"
     generators.mkdir(parents=True)

@@ -12,8 +12,9 @@ import pytest
 
 from rootless.cli.verbs import run as run_verb
 from rootless.errors import UsageError
-from rootless.units import container, generator, keys, making, others, places, syntax
-from rootless.units.making import Made
+from rootless.quadlet import container as quadlet_container
+from rootless.quadlet import generate, generator, keys, search_paths, syntax, volume_image
+from rootless.quadlet.generate import Made
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,7 @@ def put(path: Path, text: str) -> Path:
 
 def made() -> dict[str, Made]:
     """What all files become, by their names."""
-    return {one.name: one for one in making.all_units(["/usr/bin/rootless"])}
+    return {one.name: one for one in generate.all_units(["/usr/bin/rootless"])}
 
 
 def line(one: Made, key: str) -> str:
@@ -218,7 +219,12 @@ def test_keys(units: Path, text: str, expected: list[str]) -> None:
 
 def test_every_flag_of_the_tables_is_one_of_run() -> None:
     known = {name for option in run_verb.VERB.options for name in option.names}
-    tables = (container.LAST, container.EACH, container.WORDS, container.FLAGS)
+    tables = (
+        quadlet_container.LAST,
+        quadlet_container.EACH,
+        quadlet_container.WORDS,
+        quadlet_container.FLAGS,
+    )
     wanted = {flag for table in tables for flag in table.values()}
     wanted |= {"--rootfs", "--sdnotify", "--device", "--env-file", "--volume", "--mount", "--user"}
     assert wanted - known == set()
@@ -226,13 +232,13 @@ def test_every_flag_of_the_tables_is_one_of_run() -> None:
 
 def test_the_list_of_keys_is_that_of_the_translation() -> None:
     supported = {one["Key"] for one in keys.rows("container") if one["Supported"] == "yes"}
-    assert supported == container.KEYS
+    assert supported == quadlet_container.KEYS
     refused = {one["Key"] for one in keys.rows(".container") if one["Supported"] == "no"}
-    assert refused == set(container.LACKING)
+    assert refused == set(quadlet_container.LACKING)
     assert not supported & refused
     for section, known, lacking in (
-        ("Volume", others.VOLUME, others.VOLUME_LACKING),
-        ("Image", others.IMAGE, others.IMAGE_LACKING),
+        ("Volume", volume_image.VOLUME, volume_image.VOLUME_LACKING),
+        ("Image", volume_image.IMAGE, volume_image.IMAGE_LACKING),
     ):
         rows = keys.rows(section)
         assert {one["Key"] for one in rows if one["Supported"] == "yes"} == known
@@ -447,9 +453,9 @@ def test_where_files_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("QUADLET_UNIT_DIRS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.setattr(places, "GENERATORS", (str(tmp_path / "generators"),))
+    monkeypatch.setattr(search_paths, "GENERATORS", (str(tmp_path / "generators"),))
     uid = os.getuid()
-    assert places.directories() == [
+    assert search_paths.directories() == [
         f"{tmp_path}/run/rootless/units",
         f"{tmp_path}/config/rootless/units",
         "/etc/rootless/units",
@@ -485,7 +491,7 @@ def test_the_generator(units: Path, tmp_path: Path) -> None:
     put(
         tmp_path / "bin/rootless-generator",
         f"import sys\nsys.path.insert(0, {str(TREE)!r})\n"
-        "from rootless.units.generator import main\nsys.exit(main())\n",
+        "from rootless.quadlet.generator import main\nsys.exit(main())\n",
     )
     link.parent.mkdir(parents=True)
     link.symlink_to("../../bin/rootless-generator")
@@ -506,7 +512,7 @@ def test_the_generator(units: Path, tmp_path: Path) -> None:
     assert f"ExecStart={program} run " in text
     assert (normal / "default.target.wants/web.service").resolve() == normal / "web.service"
     assert not (normal / "bad.service").exists()
-    assert (normal / making.ONLINE).exists()
+    assert (normal / generate.ONLINE).exists()
     assert call(str(normal), "e", "l").stderr == done.stderr  # again, over what is there
     shown = call("-dryrun", "-user", "-v")
     assert "---web.service---" in shown.stdout
@@ -528,7 +534,7 @@ def test_a_wrong_file_does_not_take_the_others_away(units: Path, tmp_path: Path,
     put(units / "aa.container", text)
     put(units / "good.container", "[Container]\nImage=i\n")
     found = made()
-    making.write(list(found.values()), str(tmp_path))
+    generate.write(list(found.values()), str(tmp_path))
     assert (tmp_path / "good.service").exists()
     assert found["aa.container"].error is not None
     assert not [one for one in tmp_path.rglob("*") if one.name.startswith(("aa", "x", "y"))
@@ -538,7 +544,7 @@ def test_a_wrong_file_does_not_take_the_others_away(units: Path, tmp_path: Path,
 def test_the_generator_is_light() -> None:
     # it runs whenever systemd loads its units, for every person who logs in
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import rootless.units.generator as g;"
+        "import sys; sys.path.insert(0, sys.argv[1]); import rootless.quadlet.generator as g;"
         "g.main(['/nonexistent/never']); print(sorted(sys.modules))"
     )
     done = subprocess.run(

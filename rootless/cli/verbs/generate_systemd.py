@@ -49,7 +49,7 @@ def run(call: Call) -> None:
 
     from rootless import documents
     from rootless.cli import output
-    from rootless.units import generator, plain
+    from rootless.quadlet import generator, plain_service
 
     given = call.options
     container = call.engine().containers.get(call.words[0])
@@ -58,7 +58,7 @@ def run(call: Call) -> None:
     base = container.name if given["name"] else container.id
     stem = f"{prefix}{separator if prefix else ''}{base}"
     own = container.record["stopTimeout"]
-    wanted = plain.Wanted(
+    wanted = plain_service.Wanted(
         policy=given["restart_policy"] or "on-failure",
         restart_seconds=given["restart_sec"],
         start_seconds=given["start_timeout"],
@@ -72,7 +72,7 @@ def run(call: Call) -> None:
     name = container.name if given["name"] or given["new"] else container.id
     create = _again(container) if given["new"] else None
     service = f"{stem}.service"
-    made = plain.unit(name, wanted, generator.program(), create, service)
+    made = plain_service.unit(name, wanted, generator.program(), create, service)
     if given["files"]:
         path = os.path.join(os.getcwd(), service)
         documents.write_bytes(path, made.encode())

@@ -31,7 +31,7 @@ def run(call: Call) -> None:
     """Print the list."""
     from rootless.cli import output
     from rootless.errors import UsageError
-    from rootless.units import keys
+    from rootless.quadlet import keys
 
     found = keys.rows(call.words[0] if call.words else "")
     if not found:

@@ -31,12 +31,12 @@ def run(call: Call) -> None:
     from rootless.cli.words import truth
     from rootless.engine.systemd import quadlet as systemd_quadlet
     from rootless.errors import UsageError
-    from rootless.units import places
+    from rootless.quadlet import search_paths
 
     given = call.options
     names = call.words
     if given["all"]:
-        own = places.own() + "/"
+        own = search_paths.own() + "/"
         names = [one.name for one in systemd_quadlet.installed() if one.path.startswith(own)]
     elif not names:
         raise UsageError("no unit file is named", hint="name one, or use --all")

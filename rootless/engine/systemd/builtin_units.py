@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import Conflict, RootlessError, UsageError
-from rootless.units import generator, making, places, shipped
+from rootless.quadlet import builtin_units, generate, generator, search_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def _directory() -> str:
-    return os.path.join(os.path.dirname(os.path.dirname(places.own())), "systemd", "user")
+    return os.path.join(os.path.dirname(os.path.dirname(search_paths.own())), "systemd", "user")
 
 
 def _known(name: str) -> None:
-    if name not in shipped.MATTERS:
-        raise UsageError(f'unknown service "{name}"', hint=", ".join(sorted(shipped.MATTERS)))
+    if name not in builtin_units.MATTERS:
+        raise UsageError(f'unknown service "{name}"', hint=", ".join(sorted(builtin_units.MATTERS)))
 
 
 def enable(name: str) -> str:
@@ -31,15 +31,15 @@ def enable(name: str) -> str:
     _known(name)
     services = Services()
     directory = _directory()
-    texts = shipped.texts(name, generator.program())
+    texts = builtin_units.texts(name, generator.program())
     for unit in texts:
         path = os.path.join(directory, unit)
         if os.path.exists(path) and not _is_ours(path):
             raise Conflict(f"{path} exists and is not rootless'", hint="move it away")
     os.makedirs(directory, exist_ok=True)
     for unit, text in texts.items():
-        making.replace(os.path.join(directory, unit), text)
-    unit = shipped.MATTERS[name][1]
+        generate.replace(os.path.join(directory, unit), text)
+    unit = builtin_units.MATTERS[name][1]
     services.reload()
     services.enable([unit])
     result = services.start(unit)
@@ -56,11 +56,11 @@ def disable(name: str) -> str:
 
     _known(name)
     services = Services()
-    unit = shipped.MATTERS[name][1]
+    unit = builtin_units.MATTERS[name][1]
     if services.states([unit])[unit] != "Not loaded":
         services.stop(unit)
         services.disable([unit])
-    for one in shipped.MATTERS[name][2]:
+    for one in builtin_units.MATTERS[name][2]:
         path = os.path.join(_directory(), one)
         if os.path.exists(path) and _is_ours(path):
             os.unlink(path)
@@ -70,7 +70,7 @@ def disable(name: str) -> str:
 
 def _is_ours(path: str) -> bool:
     with open(path, encoding="utf-8", errors="replace") as file:
-        return file.readline().startswith(making.MARK)
+        return file.readline().startswith(generate.MARK)
 
 
 def listing() -> list[Json]:
@@ -79,7 +79,7 @@ def listing() -> list[Json]:
     try:
         from rootless.engine.systemd.manager import Services
 
-        states = Services().states([unit for _, unit, _ in shipped.MATTERS.values()])
+        states = Services().states([unit for _, unit, _ in builtin_units.MATTERS.values()])
     except RootlessError:
         pass
     wanted = _directory()
@@ -91,5 +91,5 @@ def listing() -> list[Json]:
             "State": states.get(unit, "Not loaded"),
             "Purpose": purpose,
         }
-        for name, (purpose, unit, _) in shipped.MATTERS.items()
+        for name, (purpose, unit, _) in builtin_units.MATTERS.items()
     ]

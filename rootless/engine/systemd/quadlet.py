@@ -12,29 +12,29 @@ import shutil
 
 from rootless import documents
 from rootless.errors import Conflict, NotFound, RootlessError, UsageError
-from rootless.units import generator, making, places
+from rootless.quadlet import generate, generator, search_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.systemd.manager import Services
-    from rootless.units.making import Made
+    from rootless.quadlet.generate import Made
 
 _LIST = ".rootless-units.json"
 
 
 def _systemd_directory() -> str:
-    return os.path.join(os.path.dirname(os.path.dirname(places.own())), "systemd", "user")
+    return os.path.join(os.path.dirname(os.path.dirname(search_paths.own())), "systemd", "user")
 
 
 def installed() -> list[Made]:
     """All unit files and what becomes of them, without those that belong to nobody."""
-    return [one for one in making.all_units(generator.program()) if one.path]
+    return [one for one in generate.all_units(generator.program()) if one.path]
 
 
 def reload(services: Services | None = None) -> None:
     """Bring systemd's units up to date with the files.  Raises HostError, Conflict."""
-    if not places.generator_installed():
+    if not search_paths.generator_installed():
         _write_units()
     if services is None:
         from rootless.engine.systemd.manager import Services
@@ -45,7 +45,7 @@ def reload(services: Services | None = None) -> None:
 
 def _write_units() -> None:
     directory = _systemd_directory()
-    units = making.all_units(generator.program())
+    units = generate.all_units(generator.program())
     listed = os.path.join(directory, _LIST)
     try:
         found = documents.read(listed)
@@ -53,7 +53,7 @@ def _write_units() -> None:
     except (OSError, ValueError):
         ours = set()
     for one in units:
-        path = os.path.join(directory, making.unit_name(one))
+        path = os.path.join(directory, generate.unit_name(one))
         if one.text and os.path.lexists(path) and path not in ours and not _is_ours(path):
             raise Conflict(
                 f"the unit {path} exists and was not made of {one.path}",
@@ -62,7 +62,7 @@ def _write_units() -> None:
     if not ours and not any(one.text for one in units):
         return
     os.makedirs(directory, exist_ok=True)
-    written = making.write(units, directory)
+    written = generate.write(units, directory)
     documents.write(listed, written)
     for path in sorted(ours - set(written), reverse=True):
         # the list is a file that anybody might have written into: only what lies here
@@ -73,7 +73,7 @@ def _write_units() -> None:
 def _is_ours(path: str) -> bool:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.readline().startswith(making.MARK)
+            return file.readline().startswith(generate.MARK)
     except OSError:
         return False
 
@@ -100,9 +100,9 @@ def install(paths: list[str], *, replace: bool, reloads: bool) -> list[str]:
     A directory, or a unit file with other files after it, becomes an application: it is removed
     as a whole.  What cannot be translated is not installed.  Raises UsageError, Conflict.
     """
-    base = places.own()
+    base = search_paths.own()
     pairs = _plan(paths, base)
-    if not any(places.kind_of(os.path.basename(target)) for _, target in pairs):
+    if not any(search_paths.kind_of(os.path.basename(target)) for _, target in pairs):
         raise UsageError(
             f"{paths[0]} holds no unit file", hint="names end in .container, .volume, .image, ..."
         )
@@ -145,7 +145,7 @@ def _plan(paths: list[str], base: str) -> list[tuple[str, str]]:
             for part in [os.path.relpath(directory, first)]
             for name in sorted(names)
         ]
-    others = [path for path in paths[1:] if not places.kind_of(os.path.basename(path))]
+    others = [path for path in paths[1:] if not search_paths.kind_of(os.path.basename(path))]
     if others:
         base = os.path.join(base, os.path.basename(first).rpartition(".")[0])
     return [(os.path.abspath(one), os.path.join(base, os.path.basename(one))) for one in paths]
@@ -179,7 +179,7 @@ def _undo(kept: list[tuple[str, bytes | None]], base: str) -> None:
 
 def application(path: str) -> str:
     """The application that a file belongs to, empty if it stands alone."""
-    part = os.path.relpath(os.path.dirname(path), places.own())
+    part = os.path.relpath(os.path.dirname(path), search_paths.own())
     return "" if part == "." or part.startswith("..") else part.split("/")[0]
 
 
@@ -217,9 +217,9 @@ def find(name: str, among: list[Made]) -> Made:
 def shown(name: str) -> str:
     """The text of a unit file and its drop-ins.  Raises NotFound."""
     one = find(name, installed())
-    among = places.all_directories()
+    among = search_paths.all_directories()
     texts = []
-    for path in (one.path, *places.drop_ins(one.name, among)):
+    for path in (one.path, *search_paths.drop_ins(one.name, among)):
         with open(path, encoding="utf-8", errors="replace") as file:
             texts.append(file.read() if path == one.path else f"\n# {path}\n{file.read()}")
     return "".join(texts)
@@ -249,7 +249,7 @@ def remove(names: list[str], *, force: bool, ignore: bool, reloads: bool) -> lis
             whole = [other for other in found if app and application(other.path) == app] or [one]
         app = application(whole[0].path)
         if app:
-            directories.append(os.path.join(places.own(), app))
+            directories.append(os.path.join(search_paths.own(), app))
         for one in whole:
             if not os.access(os.path.dirname(one.path), os.W_OK):
                 raise Conflict(f"{one.path} is not yours to remove")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.units import places, syntax
+from rootless.quadlet import search_paths, syntax
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.units.syntax import Entry
+    from rootless.quadlet.syntax import Entry
 
 SECTIONS = {"container": "Container", "pod": "Pod", "volume": "Volume", "network": "Network",
             "kube": "Kube", "image": "Image", "build": "Build"}  # fmt: skip
@@ -60,7 +60,7 @@ class Source:
     @property
     def service(self) -> str:
         """The name of the systemd unit that is made of it."""
-        if self.kind in places.NATIVE:
+        if self.kind in search_paths.NATIVE:
             return self.name
         named = self.text("ServiceName")
         if named:
@@ -163,7 +163,7 @@ class Service:
             return f"{entry.key}={entry.value}"
         words = []
         for word in entry.value.split():
-            if word.rpartition(".")[2] in places.KINDS:
+            if word.rpartition(".")[2] in search_paths.KINDS:
                 if word not in self.sources:
                     raise entry.wrong(f"{entry.key}={entry.value}: there is no unit file {word}")
                 word = self.sources[word].service

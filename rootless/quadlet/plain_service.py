@@ -6,7 +6,7 @@ Source: podman-generate-systemd(1), systemd.service(5).
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.units import syntax
+from rootless.quadlet import syntax
 
 POLICIES = ("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always")
 

@@ -5,7 +5,7 @@ Source: systemd.service(5), systemd.timer(5).
 
 from __future__ import annotations
 
-from rootless.units import making, syntax
+from rootless.quadlet import generate, syntax
 
 # name of the matter: (what it does, the unit that is enabled, {unit: text}); @ is the program
 _RESTART = """\
@@ -58,7 +58,7 @@ MATTERS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 def texts(matter: str, program: list[str]) -> dict[str, str]:
     """The unit files of a matter, by their names."""
-    front = f"{making.MARK}rootless service enable {matter}; changes here are lost.\n\n"
+    front = f"{generate.MARK}rootless service enable {matter}; changes here are lost.\n\n"
     words = syntax.command(program)
     return {
         name: front + text.replace("=@ ", f"={words} ") for name, text in MATTERS[matter][2].items()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.units import container, others
+from rootless.quadlet import container as quadlet_container
+from rootless.quadlet import volume_image
 
 _OWN = {
     "AddDevice": "--device; with - in front only if it exists on the host",
@@ -68,18 +69,18 @@ def rows(section: str = "") -> list[dict[str, str]]:
 
 def _of(section: str) -> dict[str, tuple[str, str]]:
     if section == "Container":
-        table = {**container.LAST, **container.EACH, **container.FLAGS}
+        table = {**quadlet_container.LAST, **quadlet_container.EACH, **quadlet_container.FLAGS}
         table = {key: flag + _DEFAULTS.get(key, "") for key, flag in table.items()}
-        table |= {key: flag + " for each word" for key, flag in container.WORDS.items()}
-        table |= {key: f"--security-opt {word}" for key, word in container.SECURITY.items()}
-        return _both({**table, **_OWN}, container.LACKING)
+        table |= {key: flag + " for each word" for key, flag in quadlet_container.WORDS.items()}
+        table |= {key: f"--security-opt {word}" for key, word in quadlet_container.SECURITY.items()}
+        return _both({**table, **_OWN}, quadlet_container.LACKING)
     if section == "Volume":
-        return _both(_VOLUME, others.VOLUME_LACKING)
+        return _both(_VOLUME, volume_image.VOLUME_LACKING)
     if section == "Image":
-        return _both(_IMAGE, others.IMAGE_LACKING)
+        return _both(_IMAGE, volume_image.IMAGE_LACKING)
     if section == "Quadlet":
         return _both(_QUADLET, {})
-    return {"": (f"these files are not supported: {others.REFUSED[section.lower()]}", "no")}
+    return {"": (f"these files are not supported: {volume_image.REFUSED[section.lower()]}", "no")}
 
 
 def _both(has: dict[str, str], lacks: dict[str, str]) -> dict[str, tuple[str, str]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from rootless.errors import RootlessError, UsageError
-from rootless.units import container, others, places, source
+from rootless.quadlet import container as quadlet_container
+from rootless.quadlet import search_paths, unit_file, volume_image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.units.source import Source
+    from rootless.quadlet.unit_file import Source
 
 ONLINE = "rootless-network-online.service"
 MARK = "# Made by rootless from "
@@ -39,14 +40,16 @@ class Made:
 
 def all_units(program: list[str]) -> list[Made]:
     """Every unit file that is found, translated; `program`: the words that start rootless."""
-    among = places.all_directories()
+    among = search_paths.all_directories()
     found: list[Made] = []
     sources: dict[str, Source] = {}
-    for name, path in places.find(among).items():
+    for name, path in search_paths.find(among).items():
         one = Made(name, path)
         found.append(one)
         try:
-            one.source = sources[name] = source.Source(name, path, places.drop_ins(name, among))
+            one.source = sources[name] = unit_file.Source(
+                name, path, search_paths.drop_ins(name, among)
+            )
         except (UsageError, OSError, ValueError) as error:
             one.error = _told(error, path)
     for one in found:
@@ -62,13 +65,17 @@ def _translate(one: Made, read: Source, sources: dict[str, Source], program: lis
         named = read.last("ServiceName")
         if named is not None and ("/" in named.value or named.value.startswith(".")):
             raise named.wrong("is no name of a unit", hint="as in ServiceName=web")
-        if read.kind in places.NATIVE:
-            one.text = source.Service(read, sources, program).text()
-            one.links = source.links(read)
+        if read.kind in search_paths.NATIVE:
+            one.text = unit_file.Service(read, sources, program).text()
+            one.links = unit_file.links(read)
             return
-        if read.kind in others.REFUSED:
-            raise others.refused(read)
-        make = {"container": container.service, "volume": others.volume, "image": others.image}
+        if read.kind in volume_image.REFUSED:
+            raise volume_image.refused(read)
+        make = {
+            "container": quadlet_container.service,
+            "volume": volume_image.volume,
+            "image": volume_image.image,
+        }
         service = make[read.kind](read, sources, program)
         if read.kind != "volume" and _waits(read):
             service.unit += [f"Wants={ONLINE}", f"After={ONLINE}"]

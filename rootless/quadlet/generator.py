@@ -16,7 +16,7 @@ from rootless.errors import RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.units.making import Made
+    from rootless.quadlet.generate import Made
 
 _HELP = """usage: rootless-generator [-dryrun] [-user] [-v] [NORMAL-DIR [EARLY-DIR LATE-DIR]]
 
@@ -63,21 +63,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _generate(directory: str, flags: set[str]) -> int:
-    from rootless.units import making, places
+    from rootless.quadlet import generate, search_paths
 
     talks = flags & {"v", "verbose"}
     if talks:
-        for directory_read in places.all_directories():
+        for directory_read in search_paths.all_directories():
             sys.stderr.write(f"rootless-generator: reading {directory_read}\n")
-    units = making.all_units(program())
+    units = generate.all_units(program())
     if "dryrun" in flags:
         for one in units:
             if one.text:
-                sys.stdout.write(f"---{making.unit_name(one)}---\n{one.text}\n")
+                sys.stdout.write(f"---{generate.unit_name(one)}---\n{one.text}\n")
         return _tell_all(units)
     try:
         os.makedirs(directory, exist_ok=True)
-        for path in making.write(units, directory):
+        for path in generate.write(units, directory):
             if talks:
                 sys.stderr.write(f"rootless-generator: wrote {path}\n")
     except OSError as error:

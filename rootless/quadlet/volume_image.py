@@ -6,19 +6,20 @@ Source: podman-systemd.unit(5), "Volume units", "Image units".
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.units import container, syntax
-from rootless.units.source import Service
+from rootless.quadlet import container as quadlet_container
+from rootless.quadlet import syntax
+from rootless.quadlet.unit_file import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.units.source import Source
+    from rootless.quadlet.unit_file import Source
 
 VOLUME = frozenset(
     {"Copy", "Driver", "GlobalArgs", "Label", "PodmanArgs", "ServiceName", "VolumeName"}
 )
 _DIRECTORY = "a volume is a plain directory"
 VOLUME_LACKING = {
-    "ContainersConfModule": container.LACKING["ContainersConfModule"],
+    "ContainersConfModule": quadlet_container.LACKING["ContainersConfModule"],
     "Device": _DIRECTORY,
     "GID": "the owner is set at the first use; use Volume=...:U",
     "Group": "the owner is set at the first use; use Volume=...:U",
@@ -35,7 +36,7 @@ IMAGE = frozenset(
 IMAGE_LACKING = {
     "AllTags": "give each tag its own unit",
     "CertDir": "put certificates in containers/certs.d",
-    "ContainersConfModule": container.LACKING["ContainersConfModule"],
+    "ContainersConfModule": quadlet_container.LACKING["ContainersConfModule"],
     "Creds": "a unit file should not hold passwords; use rootless login",
     "DecryptionKey": "encrypted images are not supported",
     "Policy": "use Pull= of the container",
@@ -99,7 +100,7 @@ def image(source: Source, sources: dict[str, Source], program: list[str]) -> Ser
     auth = source.last("AuthFile")
     if auth is not None:
         # variables have no meaning there
-        place = container.beside(source, auth.value).replace("$$", "$")
+        place = quadlet_container.beside(source, auth.value).replace("$$", "$")
         made.lines.append("Environment=" + syntax.quote(f"REGISTRY_AUTH_FILE={place}"))
     return _one_shot(made, [*words, *_arguments(source, "PodmanArgs"), named])
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 
 from rootless.errors import UsageError
-from rootless.units import syntax
-from rootless.units.source import Service
+from rootless.quadlet import syntax
+from rootless.quadlet.unit_file import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.units.source import Source
-    from rootless.units.syntax import Entry
+    from rootless.quadlet.syntax import Entry
+    from rootless.quadlet.unit_file import Source
 
 # key: flag; the last assignment counts
 LAST = {
