@@ -106,7 +106,7 @@ def fill(root: Path) -> str:
     here = [sys.executable, "-IS", "-c",
             f"import sys; sys.path += [{str(site)!r}, {str(site / 'rootless/_vendor')!r}]\n"
             "sys.dont_write_bytecode = True\n"
-            "from rootless.cli.lean import main; sys.exit(main())"]  # fmt: skip
+            "from rootless.cli.main import main; sys.exit(main())"]  # fmt: skip
     for shell, place in COMPLETIONS.items():
         done = subprocess.run([*here, "completion", shell], text=True, stdout=subprocess.PIPE)
         if done.returncode:

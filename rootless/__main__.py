@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from rootless.cli.lean import main
+from rootless.cli.main import main
 
 sys.exit(main())

@@ -141,10 +141,10 @@ def _remove_tree(base: Path) -> None:
                 with contextlib.suppress(OSError):
                     os.chmod(path, stat.S_IRWXU)
     shutil.rmtree(base, ignore_errors=True)
-    if base.exists() and (TREE / "rootless/cli/lean.py").exists():
+    if base.exists() and (TREE / "rootless/cli/main.py").exists():
         code = (
             f"import sys; sys.path[:0] = [{str(TREE)!r}]; sys.path += {_site_packages()!r};"
-            "from rootless.cli.lean import main;"
+            "from rootless.cli.main import main;"
             f"sys.argv = ['rootless', 'unshare', 'rm', '-rf', {str(base)!r}]; sys.exit(main())"
         )
         subprocess.run([_python(), "-IS", "-c", code], timeout=100, check=False)
@@ -366,7 +366,7 @@ def entry(scratch: Path) -> list[str]:
         "import sys\n"
         f"sys.path.insert(0, {str(TREE)!r})\n"
         f"sys.path += {_site_packages()!r}\n"
-        "from rootless.cli.lean import main\n"
+        "from rootless.cli.main import main\n"
         "sys.exit(main())\n"
     )
     return [_python(), "-IS", str(script)]

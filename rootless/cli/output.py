@@ -172,7 +172,7 @@ def each(words: Iterable[str], work: Callable[[str], str | None], missing: int =
 
     `missing`, if given, is the exit status where nothing fails but what does not exist.
     """
-    from rootless.cli.lean import tell
+    from rootless.cli.main import tell
 
     code = 0
     for word in words:

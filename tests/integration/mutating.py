@@ -96,12 +96,12 @@ def main() -> None:
     entry = Path(sys.argv[1]).read_text().splitlines()
     # the lines of the entry script that say where the package is
     exec("\n".join(line for line in entry if not line.startswith("sys.exit")), {})
-    from rootless.cli import click_road as click_road
-    from rootless.cli import lean, table
+    from rootless.cli import main as cli_main
+    from rootless.cli import table
 
     for name in table.VERBS:
-        lean.load(name)
-    command = lean.main
+        cli_main.load(name)
+    command = cli_main.main
     said = os.memfd_create("said")
     null = os.open(os.devnull, os.O_RDWR)
     for line in sys.stdin.buffer:

@@ -52,7 +52,9 @@ def test_cve_2026_30892_the_user_one_is_not_root(variant: Variant) -> None:  # n
         return runtime("exec", "-u", "1", "c", "id", "-u").stdout
 
     assert who() == "1\n"
-    wrong = Change("rootless/cli/oci/further.py", "uid=int(uid),", "uid=int(uid) if gid else 0,")
+    wrong = Change(
+        "rootless/cli/oci/container_actions.py", "uid=int(uid),", "uid=int(uid) if gid else 0,"
+    )
     assert who(wrong) == "0\n"
 
 

@@ -127,7 +127,7 @@ COPY_AT_EVERY_START = (
 @pytest.mark.long
 def test_lives_find_what_was_once_wrong(rootless: Command, ours: Tool, scratch: Path) -> None:
     """With the copying into a volume done at every start, as it was, a life soon shows it."""
-    ours.words = launcher(program(scratch, COPY_AT_EVERY_START), "rootless.cli.lean")
+    ours.words = launcher(program(scratch, COPY_AT_EVERY_START), "rootless.cli.main")
     # without kills at random moments: what fails once fails again
     made = lives(Life, [ours])
     with pytest.raises(AssertionError, match="/data is "):

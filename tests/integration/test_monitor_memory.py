@@ -41,7 +41,7 @@ def test_a_monitor_that_waits(
     rootless: Command, busybox_image: str, place: Place, scratch: Path, library: str
 ) -> None:
     tree = TREE if library == "default" else _with_glibc(scratch)
-    command = Command(weaken.launcher(tree, "rootless.cli.lean"), place)
+    command = Command(weaken.launcher(tree, "rootless.cli.main"), place)
     os.mkfifo(place.work / "fifo")
     script = "echo up; read line </work/fifo; echo $line; exit 7"
     command("run", "-d", "--name", "c", "--network", "none", "-v", f"{place.work}:/work",

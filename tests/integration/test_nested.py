@@ -48,7 +48,7 @@ def outer(rootless: Command, place: Place, busybox_tar: Path) -> Outer:
 
     def run(script: str, *options: str, tree: Path = TREE) -> subprocess.CompletedProcess[str]:
         code = (f'import sys; sys.path[:0] = ["/tree"]; sys.path += {json.dumps(sites)}; '
-                "from rootless.cli.lean import main; sys.exit(main())")  # fmt: skip
+                "from rootless.cli.main import main; sys.exit(main())")  # fmt: skip
         inside = _INSIDE.format(python=_python(), code=code) + script
         binds = {"/usr": "/usr", str(tree): "/tree", **{site: site for site in sites}}
         volumes = [word for one in binds.items() for word in ("-v", f"{one[0]}:{one[1]}:ro")]

@@ -64,7 +64,7 @@ class Killer:
         self.script = place.work / "killer.py"
         self.script.write_text(
             KILLER + f"sys.path.insert(0, {str(TREE)!r})\nsys.path += {_site_packages()!r}\n"
-            "from rootless.cli.lean import main\nsys.exit(main())\n"
+            "from rootless.cli.main import main\nsys.exit(main())\n"
         )
         self.log = place.work / "changes"
 

@@ -105,6 +105,6 @@ def engine(scratch: Path, place: Place, rootless: Command) -> Engine:
     def make(*changes: Change) -> Command:
         if not changes:
             return rootless
-        return Command(launcher(program(scratch, changes), "rootless.cli.lean"), place)
+        return Command(launcher(program(scratch, changes), "rootless.cli.main"), place)
 
     return make

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from rootless.cgroups import limits
-from rootless.cli import click_road, lean, words
+from rootless.cli import help as cli_help
+from rootless.cli import main as cli_main
+from rootless.cli import options as cli_options
+from rootless.cli.options import FLAG, LIST, NUMBER, Option, Verb
 from rootless.cli.table import ALIASES, GROUPS, VERBS
-from rootless.cli.words import FLAG, LIST, NUMBER, Option, Verb
 from rootless.errors import UsageError
 
 # what people write and what confuses parsers: empty, signs, dashes, equals, odd bytes
@@ -26,7 +28,7 @@ TRUTHS = some.sampled_from(["true", "false", "1", "0", "T", "F", "maybe", ""])
 
 
 def verb_of(name: str) -> Verb:
-    found: Verb = lean.load(name).VERB
+    found: Verb = cli_main.load(name).VERB
     return found
 
 
@@ -75,8 +77,8 @@ def command_lines(verb: Verb) -> some.SearchStrategy[list[str]]:
 def _outcome(parse: str, verb: Verb, arguments: list[str]) -> Any:
     try:
         if parse == "lean":
-            return words.parse(verb.options, arguments, stop_early=verb.stop_early)
-        return click_road.parse(verb, arguments)
+            return cli_options.parse(verb.options, arguments, stop_early=verb.stop_early)
+        return cli_help.parse(verb, arguments)
     except UsageError:
         return "refused"
 
@@ -109,7 +111,7 @@ def test_options_of_a_verb_have_one_meaning_each(name: str) -> None:
 def test_the_help_of_run_has_headings_and_hides_what_always_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert click_road.main(["run", "--help"]) == 0
+    assert cli_help.main(["run", "--help"]) == 0
     shown = capsys.readouterr().out
     headings = [line for line in shown.splitlines() if re.fullmatch(r"[A-Z].*options:", line)]
     assert [line.removesuffix(" options:") for line in headings] == [
@@ -147,15 +149,15 @@ def test_every_alias_leads_to_a_verb() -> None:
 )
 def test_the_spellings_of_docker(arguments: list[str], expected: dict[str, Any]) -> None:
     verb = verb_of("run")
-    values, others = words.parse(verb.options, arguments, stop_early=True)
+    values, others = cli_options.parse(verb.options, arguments, stop_early=True)
     assert {name: value for name, value in values.items() if value not in (None, [])} == expected
     assert others[0] == "i"
-    assert click_road.parse(verb, arguments) == (values, others)
+    assert cli_help.parse(verb, arguments) == (values, others)
 
 
 def test_lists_are_never_shared_between_calls() -> None:
     verb = verb_of("run")
-    first, _ = words.parse(verb.options, ["-e", "A", "i"], stop_early=True)
-    second, _ = words.parse(verb.options, ["i"], stop_early=True)
+    first, _ = cli_options.parse(verb.options, ["-e", "A", "i"], stop_early=True)
+    second, _ = cli_options.parse(verb.options, ["i"], stop_early=True)
     assert (first["env"], second["env"]) == (["A"], [])
     assert any(option.kind == LIST for option in verb.options)

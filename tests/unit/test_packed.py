@@ -66,7 +66,7 @@ def test_every_module_is_in_it(tree: Path) -> None:
     # and one of Python's own that every module begins with
     assert len(table) - 1 == int(said) == len(list(PACKAGE.rglob("*.py")))
     assert "__future__" in table
-    assert "rootless.cli.lean" in table and "rootless.cli" in table
+    assert "rootless.cli.main" in table and "rootless.cli" in table
 
 
 ALONE = """

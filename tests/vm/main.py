@@ -197,8 +197,8 @@ def copy_in(machine: Machine, tree: pathlib.Path, suite: str) -> None:
         [
             f"printf '#!{python} -IS\\nimport sys\\n"
             "sys.path[:0] = [\"/opt/tree\", \"/opt/site\"]\\n"
-            "from rootless.cli.lean import main\\nsys.exit(main())\\n' >/usr/local/bin/rootless && "
-            "sed s/rootless.cli.lean/rootless.quadlet.generator/ /usr/local/bin/rootless "
+            "from rootless.cli.main import main\\nsys.exit(main())\\n' >/usr/local/bin/rootless && "
+            "sed s/rootless.cli.main/rootless.quadlet.generator/ /usr/local/bin/rootless "
             ">/usr/local/bin/rootless-generator && chmod 755 /usr/local/bin/rootless* && "
             "mkdir -p /usr/local/lib/systemd/user-generators && "
             "ln -s ../../../bin/rootless-generator /usr/local/lib/systemd/user-generators/ && "

@@ -37,9 +37,9 @@ def box_of(shared: Shared, words: list[str]) -> Box:
 def warn(shared: Shared, sentences: list[str]) -> None:
     """Tell what is not as asked and is no error."""
     if sentences:
-        from rootless.cli.oci import telling
+        from rootless.cli.oci import report as oci_report
 
-        telling.warnings(sentences, shared)
+        oci_report.warnings(sentences, shared)
 
 
 def _manager_name(shared: Shared) -> str | None:
@@ -99,7 +99,7 @@ def _cgroup(shared: Shared, bundle: Bundle, identifier: str) -> Callable[[int], 
 def _make(
     shared: Shared, given: Given, identifier: str, *, wait: bool, waits: bool = True
 ) -> tuple[Box, launcher.Process]:
-    from rootless.cli.oci import passing
+    from rootless.cli.oci import signal_proxy
     from rootless.runtime.bundles import Bundle
 
     state_directory.check_id(identifier)
@@ -107,10 +107,10 @@ def _make(
     bundle = Bundle(given["bundle"] or ".", given["config"] or "")
     warn(shared, bundle.told)
     place = _place(shared, bundle, identifier)
-    passing.hold()
+    signal_proxy.hold()
     box, lock = state_directory.make(root_of(shared), identifier)
     try:
-        passing.release(ends=not wait)
+        signal_proxy.release(ends=not wait)
         return box, lifecycle.create(box, bundle, wanted, place, waits=waits)
     except hooks.HookFailure:
         # runtime-spec, lifecycle steps 3 to 5: go on at step 12, whose end is poststop
@@ -163,7 +163,7 @@ def start(shared: Shared, given: Given, words: list[str]) -> None:
 
 def run(shared: Shared, given: Given, words: list[str]) -> int:
     """create, start, wait, delete."""
-    from rootless.cli.oci.passing import Passing
+    from rootless.cli.oci.signal_proxy import Passing
 
     signals = None if given["detach"] else Passing()
     # in the foreground the process need not wait for us, which saves going back and forth: it ends

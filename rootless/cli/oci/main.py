@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import sys
 
-from rootless.cli import words as parsing
+from rootless.cli import options as parsing
 from rootless.cli.oci.verbs import VERBS
-from rootless.cli.words import flag, text
+from rootless.cli.options import flag, text
 from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rootless.cli.words import Option
+    from rootless.cli.options import Option
     from rootless.documents import Json
 
 GLOBALS = (
@@ -103,9 +103,9 @@ def _run(words: list[str], shared: dict[str, Json]) -> int:
     found, rest = parsing.parse(GLOBALS, words, stop_early=True)
     shared.update(found)
     if found["log"]:
-        from rootless.cli.oci import telling
+        from rootless.cli.oci import report as oci_report
 
-        telling.check(shared)
+        oci_report.check(shared)
     program = shared["program"]
     if found["version"]:
         from rootless.cli.oci import about
@@ -177,6 +177,6 @@ def _options(described: Sequence[Option]) -> list[str]:
 
 
 def _tell(error: RootlessError, shared: dict[str, Json]) -> None:
-    from rootless.cli.oci import telling
+    from rootless.cli.oci import report as oci_report
 
-    telling.error(error, shared)
+    oci_report.error(error, shared)

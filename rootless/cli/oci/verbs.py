@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, number, several, text
+from rootless.cli.options import Verb, flag, number, several, text
 
 _bundle = text(
     "-b --bundle", "DIR", "Path of the bundle directory (default .)", complete="directory"

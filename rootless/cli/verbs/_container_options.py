@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import flag, number, several, text
 from rootless.cli.verbs._health_options import OPTIONS as HEALTH
-from rootless.cli.words import flag, number, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rootless.cli.words import Option
+    from rootless.cli.options import Option
 
 _BASIC = (
     flag("-i --interactive", "Keep standard input open even if not attached"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import flag, number, text
+from rootless.cli.options import flag, number, text
 
 OPTIONS = (
     text("--health-cmd", "COMMAND",

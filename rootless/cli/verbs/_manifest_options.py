@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import several, text
+from rootless.cli.options import several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import flag, several, text
+from rootless.cli.options import flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def demands(given: dict[str, Json]) -> Demands:
 
 def verify(given: dict[str, Json], prefix: str = "") -> bool | None:
     """What `--tls-verify` says, None where it was not given."""
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
 
     value = given.get(f"{prefix}tls_verify")
     return truth(f"--{prefix}tls-verify".replace("_", "-"), value) if value else None

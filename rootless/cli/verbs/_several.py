@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.engine.containers.container import Container
 
 
@@ -34,7 +34,7 @@ def side_by_side(
     `missing`: see `output.each`.  `damaged`: also to one whose documents cannot be read.
     """
     from rootless.cli import output
-    from rootless.cli.lean import tell
+    from rootless.cli.main import tell
 
     words = named(call, everything=everything)
     ignore = call.options.get("ignore")

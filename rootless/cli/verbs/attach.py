@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.options import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "attach",
@@ -29,7 +29,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Become the client of its monitor."""
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
 
     given = call.options
     container = call.engine().containers.get(call.words[0])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.options import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "auto-update",
@@ -47,8 +47,8 @@ def run(call: Call) -> int:
     import os
 
     from rootless.cli import output
-    from rootless.cli.lean import tell
-    from rootless.cli.words import truth
+    from rootless.cli.main import tell
+    from rootless.cli.options import truth
     from rootless.engine.systemd import auto_update
 
     given = call.options

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb
+from rootless.cli.options import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "completion",
@@ -22,6 +22,7 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Print it."""
-    from rootless.cli import click_road, output
+    from rootless.cli import help as cli_help
+    from rootless.cli import output
 
-    output.write(click_road.script(call.words[0]))
+    output.write(cli_help.script(call.words[0]))

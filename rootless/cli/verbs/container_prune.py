@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, several
+from rootless.cli.options import Verb, flag, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "container prune",
@@ -22,9 +22,9 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, print the ids."""
-    from rootless.cli import asking, output
+    from rootless.cli import confirm, output
 
-    if not call.options["force"] and not asking.sure(["all stopped containers"]):
+    if not call.options["force"] and not confirm.sure(["all stopped containers"]):
         return 0
     for gone in call.engine().containers.prune(output.filters(call.options["filter"])):
         output.line(gone)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from rootless.cli.options import Verb
 from rootless.cli.verbs._container_options import sections
-from rootless.cli.words import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "create",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, text
+from rootless.cli.options import Verb, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.documents import Json
 
 VERB = Verb(
@@ -27,7 +27,7 @@ def run(call: Call) -> int:
     """Print the lines, problems first."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.cli.lean import colours
+    from rootless.cli.main import colours
     from rootless.engine.system import doctor
 
     lines = call.engine().doctor()

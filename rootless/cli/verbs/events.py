@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, several, text
+from rootless.cli.options import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.documents import Json
     from rootless.engine.events.reader import Event
 
@@ -38,7 +38,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print until --until, Ctrl-C or the end of what has happened."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.logs.reader import parse_time
 
     given = call.options

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import FLAG, LIST, Verb, flag, number, several, text
+from rootless.cli.options import FLAG, LIST, Verb, flag, number, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call, Option
+    from rootless.cli.options import Call, Option
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
 
@@ -89,7 +89,7 @@ _LEFT_OUT = ("detach", "rm", "name", "replace", "sdnotify", "cgroups", "restart"
 
 def _again(container: Container) -> list[str]:
     """The words after `run` that make such a container again.  Raises UsageError."""
-    from rootless.cli import words
+    from rootless.cli import options as cli_options
     from rootless.cli.verbs import run as run_verb
     from rootless.errors import UsageError
 
@@ -99,10 +99,10 @@ def _again(container: Container) -> list[str]:
             f"how the container {container.name} was made is not known",
             hint="only what `rootless run` or `create` made can be made anew",
         )
-    _, rest = words.parse(words.GLOBALS, first, stop_early=True)
+    _, rest = cli_options.parse(cli_options.GLOBALS, first, stop_early=True)
     while rest[0] in ("container", "run", "create"):
         rest = rest[1:]
-    options, others = words.parse(run_verb.VERB.options, rest, stop_early=True)
+    options, others = cli_options.parse(run_verb.VERB.options, rest, stop_early=True)
     front = ["--name", container.name, "--replace", "--rm", "--detach", "--cgroups", "split",
             "--sdnotify", "conmon", "--label", "PODMAN_SYSTEMD_UNIT=%n"]  # fmt: skip
     made: list[str] = []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.options import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "history",
@@ -42,7 +42,7 @@ _TITLES = {
 def run(call: Call) -> None:
     """Print the steps, newest first."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.common import humanize
 
     given = call.options

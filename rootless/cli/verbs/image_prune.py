@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, several
+from rootless.cli.options import Verb, flag, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "image prune",
@@ -23,7 +23,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, say what was removed."""
-    from rootless.cli import asking, output
+    from rootless.cli import confirm, output
     from rootless.cli.verbs.prune import lines
 
     given = call.options
@@ -32,7 +32,7 @@ def run(call: Call) -> int:
         if given["all"]
         else "all dangling images"
     )
-    if not given["force"] and not asking.sure([what]):
+    if not given["force"] and not confirm.sure([what]):
         return 0
     done = call.engine().images.prune(bool(given["all"]), output.filters(given["filter"]))
     if done["ImagesDeleted"]:

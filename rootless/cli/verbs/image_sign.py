@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, text
+from rootless.cli.options import Verb, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "image sign",
@@ -36,7 +36,7 @@ def run(call: Call) -> int:
     import os
 
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.images import trust as image_trust
     from rootless.errors import UsageError
     from rootless.images.trust import policy

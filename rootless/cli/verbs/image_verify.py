@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, several, text
+from rootless.cli.options import Verb, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "image verify",
@@ -30,7 +30,7 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Verify each."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.images import trust as image_trust
     from rootless.images.trust import verify as trust_verify
 

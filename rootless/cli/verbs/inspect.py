@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.options import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.documents import Json
     from rootless.engine.engine import Engine
 
@@ -33,7 +33,7 @@ def run(call: Call) -> int:
     """Print an array of all that were found, or a line for each by the template."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.cli.lean import tell
+    from rootless.cli.main import tell
     from rootless.errors import RootlessError
 
     code = 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import Verb, flag, text
 from rootless.cli.verbs._registry_options import POLICY
-from rootless.cli.words import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "load",

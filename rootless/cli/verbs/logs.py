@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.options import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "logs",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import Verb
 from rootless.cli.verbs._manifest_options import PLATFORM
-from rootless.cli.words import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "manifest annotate",

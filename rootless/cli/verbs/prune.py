@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, several
+from rootless.cli.options import Verb, flag, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.documents import Json
 
 VERB = Verb(
@@ -28,7 +28,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, say what was removed."""
-    from rootless.cli import asking, output
+    from rootless.cli import confirm, output
     from rootless.engine.common import list_filters
     from rootless.engine.system import df as system_df
 
@@ -48,7 +48,7 @@ def run(call: Call) -> int:
     if given["filter"]:
         more = "  Items to be pruned will be filtered with:\n"
         more += "".join(f"  - {one}\n" for one in given["filter"]) + "\n"
-    if not given["force"] and not asking.sure(what, more):
+    if not given["force"] and not confirm.sure(what, more):
         return 0
     done = system_df.prune(
         call.engine(), all=bool(given["all"]), volumes=bool(given["volumes"]), filters=filters

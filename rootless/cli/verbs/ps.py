@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, number, several, text
+from rootless.cli.options import Verb, flag, number, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import Verb, flag, number, text
 from rootless.cli.verbs._registry_options import REGISTRY
-from rootless.cli.words import Verb, flag, number, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "push",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, text
+from rootless.cli.options import Verb, flag, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 RELOAD = text("--reload-systemd", "BOOL", "Reload systemd (default true)")
 
@@ -28,7 +28,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Copy, tell systemd, print where they are."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.systemd import quadlet as systemd_quadlet
 
     reloads = truth("--reload-systemd", call.options["reload_systemd"] or "true")

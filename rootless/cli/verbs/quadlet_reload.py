@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb
+from rootless.cli.options import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "quadlet reload",
@@ -21,7 +21,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Write, reload, say what is wrong."""
-    from rootless.cli.lean import tell
+    from rootless.cli.main import tell
     from rootless.engine.systemd import quadlet as systemd_quadlet
 
     systemd_quadlet.reload()

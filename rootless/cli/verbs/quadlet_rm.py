@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import Verb, flag
 from rootless.cli.verbs.quadlet_install import RELOAD
-from rootless.cli.words import Verb, flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "quadlet rm",
@@ -28,7 +28,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Remove, tell systemd, print the names."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.systemd import quadlet as systemd_quadlet
     from rootless.errors import UsageError
     from rootless.quadlet import search_paths

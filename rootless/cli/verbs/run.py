@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from rootless.cli.options import Verb, flag, several, text
 from rootless.cli.verbs._container_options import sections
-from rootless.cli.words import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "run",
@@ -45,7 +45,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Make, start, attach or return."""
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.engine.spec.options import ContainerOptions
     from rootless.errors import UsageError
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import Verb, flag, number, several, text
 from rootless.cli.verbs._registry_options import AUTHFILE, CERT_DIR, CREDS, TLS
-from rootless.cli.words import Verb, flag, number, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
     from rootless.documents import Json
 
 VERB = Verb(
@@ -93,7 +93,7 @@ def _row(one: Json, full: bool) -> Json:
 
 def _filters(words: list[str]) -> Json:
     from rootless.cli import output
-    from rootless.cli.words import truth, whole
+    from rootless.cli.options import truth, whole
     from rootless.errors import UsageError
 
     wanted: Json = {}

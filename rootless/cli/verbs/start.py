@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, several, text
+from rootless.cli.options import Verb, flag, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "start",
@@ -54,7 +54,7 @@ def _chosen(call: Call) -> list[str]:
 def run(call: Call) -> int:
     """Start one after the other; or one, and stay with it."""
     from rootless.cli import output
-    from rootless.cli.words import truth
+    from rootless.cli.options import truth
     from rootless.errors import UsageError
 
     given = call.options

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag
+from rootless.cli.options import Verb, flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "system reset",
@@ -21,7 +21,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Say what goes, ask, remove."""
-    from rootless.cli import asking, output
+    from rootless.cli import confirm, output
     from rootless.engine.system import df as system_df
 
     engine = call.engine()
@@ -34,7 +34,7 @@ def run(call: Call) -> int:
             f"all volumes and what they hold: {len(found['Volumes'])}",
             *[f"the directory {one}" for one in found["Directories"]],
         ]
-        if not asking.sure(what):
+        if not confirm.sure(what):
             return 0
     done = system_df.reset(engine)
     for path in done["Removed"]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from rootless.cli.options import Verb, text
 from rootless.cli.verbs._container_options import LIMITS
 from rootless.cli.verbs._health_options import OPTIONS as HEALTH
-from rootless.cli.words import Verb, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "update",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.words import Verb, flag, several
+from rootless.cli.options import Verb, flag, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
 VERB = Verb(
     "volume prune",
@@ -23,11 +23,11 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, print the names."""
-    from rootless.cli import asking, output
+    from rootless.cli import confirm, output
 
     given = call.options
     which = "all volumes" if given["all"] else "all anonymous volumes"
-    if not given["force"] and not asking.sure([f"{which} not used by at least one container"]):
+    if not given["force"] and not confirm.sure([f"{which} not used by at least one container"]):
         return 0
     filters = output.filters(given["filter"])
     for name in call.engine().volumes.prune(filters, all=given["all"]):

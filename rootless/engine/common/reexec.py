@@ -29,7 +29,7 @@ def command(engine: Engine) -> list[str]:
     found += [one for one in sys.path if one.endswith(("site-packages", "dist-packages"))]
     libraries = [one for one in dict.fromkeys(map(os.path.abspath, found)) if os.path.isdir(one)]
     start = (
-        f"import sys;sys.path+={libraries!r};from rootless.cli.lean import main;sys.exit(main())"
+        f"import sys;sys.path+={libraries!r};from rootless.cli.main import main;sys.exit(main())"
     )
     # the interpreter below a virtual environment: with -I and the paths above it does the same
     words = [getattr(sys, "_base_executable", "") or sys.executable, "-IS", "-c", start]

@@ -1,7 +1,7 @@
 """The road through click: help, completion, error messages, and the verbs that need no hurry.
 
-Commands are built from the descriptions in `rootless.cli.words`, when their help or they themselves
-are asked for.  Source: https://click.palletsprojects.com/
+Commands are built from the descriptions in `rootless.cli.options`, when their help or they
+themselves are asked for.  Source: https://click.palletsprojects.com/
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import os
 
 import click
 
-from rootless.cli import lean, words
+from rootless.cli import main as cli_main
+from rootless.cli import options as cli_options
+from rootless.cli.options import FLAG, LIST, NUMBER, Option, Verb
 from rootless.cli.table import ALIASES, GROUPS, INSPECTS, VERBS
-from rootless.cli.words import FLAG, LIST, NUMBER, Option, Verb
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ def spelled_out(options: Sequence[Option], arguments: Sequence[str], stop_early:
             name, equals, value = word.partition("=")
             option = table.get(name)
             if option and option.kind == FLAG and equals:
-                made.append(name if words.truth(name, value) else _twin(option))
+                made.append(name if cli_options.truth(name, value) else _twin(option))
                 continue
             made.append(word)
             if option and option.kind != FLAG and not equals and rest:
@@ -65,7 +66,7 @@ def _short(table: dict[str, Option], word: str, rest: list[str]) -> list[str]:
         if option.kind == FLAG:
             if after[:1] != "=":
                 continue
-            value = words.truth("-" + word[position], after[1:])
+            value = cli_options.truth("-" + word[position], after[1:])
             head = [word[:position]] if position > 1 else []
             return [*head, "-" + word[position] if value else _twin(option)]
         if after[:1] == "=":
@@ -88,12 +89,14 @@ class _Words(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[click.shell_completion.CompletionItem]:
         """See click.ParamType."""
-        from rootless.cli import complete
+        from rootless.cli import completion as cli_completion
 
         shared = ctx.find_root().obj or {}
         return [
             click.shell_completion.CompletionItem(value, type=kind, help=text)
-            for value, kind, text in complete.candidates(self.kind, incomplete, shared, ctx.params)
+            for value, kind, text in cli_completion.candidates(
+                self.kind, incomplete, shared, ctx.params
+            )
         ]
 
 
@@ -138,7 +141,7 @@ class _Whole(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     ) -> int | None:
         if value is None or isinstance(value, int):
             return value
-        return words.whole(param.opts[-1] if param else "", str(value))
+        return cli_options.whole(param.opts[-1] if param else "", str(value))
 
 
 class VerbCommand(click.Command):
@@ -289,7 +292,7 @@ class _Commands(click.Group):
         name = ALIASES.get(full, full)
         if name not in VERBS:
             return None
-        return VerbCommand(lean.load(name).VERB)
+        return VerbCommand(cli_main.load(name).VERB)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without loading a module for each line."""
@@ -318,7 +321,7 @@ def root() -> click.Group:
     group = _Commands(
         "rootless", "", "Manage containers and images without root and without a daemon."
     )
-    for option in words.GLOBALS:
+    for option in cli_options.GLOBALS:
         group.params += _parameter(option)
     group.params.append(click.Option(["-v", "--version"], is_flag=True, help="Print the version"))
     return group
@@ -328,11 +331,11 @@ def main(arguments: list[str]) -> int:
     """Run the command line; its exit status.  Raises RootlessError."""
     group = root()
     if "_ROOTLESS_COMPLETE" in os.environ:
-        from rootless.cli import complete
+        from rootless.cli import completion as cli_completion
 
-        return complete.answer(group)
+        return cli_completion.answer(group)
     try:
-        shared, rest = words.parse(words.GLOBALS, arguments, stop_early=True)
+        shared, rest = cli_options.parse(cli_options.GLOBALS, arguments, stop_early=True)
     except UsageError:
         return _through_click(group, arguments)
     if not rest:
@@ -361,12 +364,12 @@ def _through_click(group: click.Group, arguments: list[str]) -> int:
         click.echo(f"rootless version {__version__}")
         return 0
     try:
-        words.parse(words.GLOBALS, arguments, stop_early=True)
+        cli_options.parse(cli_options.GLOBALS, arguments, stop_early=True)
     except UsageError as error:
-        from rootless.cli import elsewhere
+        from rootless.cli import unsupported
 
         name = error.message.removeprefix("no such option: ")
-        raise UsageError(error.message, hint=elsewhere.option(name) or error.hint) from None
+        raise UsageError(error.message, hint=unsupported.option(name) or error.hint) from None
     return 125
 
 
@@ -381,7 +384,7 @@ def _dispatch(rest: list[str], shared: dict[str, Json]) -> int:
     full, name = name, ALIASES.get(name, name)
     if name not in VERBS:
         raise _unknown(name)
-    module = lean.load(name)
+    module = cli_main.load(name)
     verb: Verb = module.VERB
     command = VerbCommand(verb)
     try:
@@ -391,10 +394,10 @@ def _dispatch(rest: list[str], shared: dict[str, Json]) -> int:
     except click.UsageError as error:
         raise UsageError(_sentence(error), hint=_hint(error, verb, name)) from None
     options, others = plain(verb, context.params)
-    words.check_count(verb, others)
+    cli_options.check_count(verb, others)
     if full in INSPECTS:
         options["type"] = INSPECTS[full]
-    return lean.perform(module, options, others, shared)
+    return cli_main.perform(module, options, others, shared)
 
 
 def _sentence(error: click.UsageError) -> str:
@@ -406,9 +409,9 @@ def _sentence(error: click.UsageError) -> str:
 
 def _hint(error: click.UsageError, verb: Verb, name: str) -> str:
     if isinstance(error, click.NoSuchOption):
-        from rootless.cli import elsewhere
+        from rootless.cli import unsupported
 
-        if instead := elsewhere.option(error.option_name):
+        if instead := unsupported.option(error.option_name):
             return instead
         known = [
             one
@@ -423,9 +426,9 @@ def _hint(error: click.UsageError, verb: Verb, name: str) -> str:
 
 
 def _unknown(name: str) -> UsageError:
-    from rootless.cli import elsewhere
+    from rootless.cli import unsupported
 
-    if found := elsewhere.verb(name):
+    if found := unsupported.verb(name):
         return found
     near = difflib.get_close_matches(name, [*VERBS, *ALIASES, *GROUPS])
     hint = f"did you mean {' or '.join(near)}?" if near else "rootless --help lists the commands"

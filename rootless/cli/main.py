@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from rootless.cli.words import Option
+    from rootless.cli.options import Option
     from rootless.documents import Json
     from rootless.engine.engine import Engine
     from rootless.progress import Progress
@@ -28,14 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         if "_ROOTLESS_COMPLETE" in os.environ:
-            from rootless.cli import click_road
+            from rootless.cli import help as cli_help
 
-            return click_road.main(words)
+            return cli_help.main(words)
         code = _lean(words)
         if code is None:
-            from rootless.cli import click_road
+            from rootless.cli import help as cli_help
 
-            code = click_road.main(words)
+            code = cli_help.main(words)
         _flush()
         return code
     except RootlessError as error:
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _trace(words: list[str]) -> None:
     """Show where an error happened, where the options before the verb ask for it."""
-    from rootless.cli import words as parsing
+    from rootless.cli import options as parsing
 
     try:
         shared, _ = parsing.parse(parsing.GLOBALS, words, stop_early=True)
@@ -124,7 +124,7 @@ def colours(descriptor: int) -> bool:
 
 def _lean(words: list[str]) -> int | None:
     """The exit status, or None when this is for click: help, other verbs, and mistakes."""
-    from rootless.cli import words as parsing
+    from rootless.cli import options as parsing
     from rootless.cli.table import ALIASES, INSPECTS, LEAN
 
     try:
@@ -172,7 +172,7 @@ def perform(
     module: ModuleType, options: dict[str, Json], words: list[str], shared: dict[str, Json]
 ) -> int:
     """Run a verb; its exit status."""
-    from rootless.cli.words import Call
+    from rootless.cli.options import Call
 
     _defaults(module, options)
     return module.run(Call(options, words, engine_maker(shared))) or 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def exec_(shared: Shared, given: Given, words: list[str]) -> int:
     """Run a further process."""
-    from rootless.cli.oci.passing import Passing
+    from rootless.cli.oci.signal_proxy import Passing
 
     signals = None if given["detach"] else Passing()
     box = box_of(shared, words)

@@ -7,7 +7,8 @@ import os
 import click
 from click.shell_completion import get_completion_class
 
-from rootless.cli import lean, output
+from rootless.cli import main as cli_main
+from rootless.cli import output
 from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ def candidates(
     try:
         full = {name: shared.get(name) for name in ("data_dir", "storage_driver",
                                                     "cgroup_manager", "runtime")}  # fmt: skip
-        engine = lean.engine_maker(full)()
+        engine = cli_main.engine_maker(full)()
         found = _KINDS[kind](engine)
         # the shell shows them on the terminal
         return [
