@@ -362,7 +362,7 @@ paths = [site, site + "/rootless/_vendor"]
 sys.stdout.write(packing.launcher(python, module, note, paths))' "$1" "$2" "$mark" "$python"
 }
 
-launcher "$new" cli.lean >"$temporary/try"
+launcher "$new" cli.main >"$temporary/try"
 if ! "$python" -IS "$temporary/try" version >"$temporary/log" 2>&1; then
     cat "$temporary/log" >&2
     die "the new program does not start" "nothing was changed; the lines above say why"
@@ -383,9 +383,9 @@ packing.write()' "$lib/site" 2>/dev/null || :
 rm -rf "$old"
 for name in rootless rootless-runtime rootless-generator; do
     case $name in
-        rootless) module=cli.lean ;;
+        rootless) module=cli.main ;;
         rootless-runtime) module=cli.oci.main ;;
-        *) module=units.generator ;;
+        *) module=quadlet.generator ;;
     esac
     launcher "$lib/site" "$module" >"$bin/.rootless.$$"
     chmod 755 "$bin/.rootless.$$"

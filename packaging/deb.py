@@ -28,9 +28,9 @@ SITE = "/usr/lib/rootless/site"
 PYTHON = "/usr/bin/python3"
 NOTE = "written by packaging/deb.py of rootless"
 PROGRAMS = {
-    "rootless": "cli.lean",
+    "rootless": "cli.main",
     "rootless-runtime": "cli.oci.main",
-    "rootless-generator": "units.generator",
+    "rootless-generator": "quadlet.generator",
 }
 COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/rootless",

@@ -50,7 +50,7 @@ _spec = importlib.util.spec_from_file_location(
 sys.modules["rootless"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sys.modules["rootless"])
 if __name__ == "__main__":
-    from rootless.cli.lean import main
+    from rootless.cli.main import main
 
     sys.exit(main())
 """

@@ -1,6 +1,6 @@
 """Hooks that run in the runtime's own namespaces: prestart, createRuntime, poststart, poststop.
 
-Those of the container's namespaces are run by the launcher (helpers/gate.c).
+Those of the container's namespaces are run by the launcher (helpers/launch/oci_start.c).
 Source: runtime-spec config.md, "POSIX-platform Hooks".
 """
 

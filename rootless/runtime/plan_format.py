@@ -1,7 +1,7 @@
 """Records: the encoding of launch plans and monitor orders (docs/architecture.md).
 
 A plan is a list of `(operation, arguments)`; plain data that can be printed, compared and tested
-without any privilege.  The numbers are those of helpers/ops.h; a test holds the two together.
+without any privilege.  The numbers are those of helpers/lib/ops.h; a test holds the two together.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def launcher(directory: Path) -> list[str]:
     words = (
         f"import sys\nsys.path.insert(0, {str(TREE)!r})\nfrom rootless import packing\n"
         f"packing.write({str(directory / 'packed.bin')!r})\n"
-        "print(packing.launcher('/usr/bin/python3', 'cli.lean', 'for a measurement', "
+        "print(packing.launcher('/usr/bin/python3', 'cli.main', 'for a measurement', "
         f"[{str(TREE)!r}, {packages!r}], {str(directory / 'packed.bin')!r}))"
     )
     script.write_text(run(["/usr/bin/python3", "-IS", "-c", words]))

@@ -45,12 +45,12 @@ static char *borrow_text(const char *text)
     return copy ? strcpy(copy, text) : NULL;
 }
 
-#include "process.c"
+#include "lib/process.c"
 
 #define _exit(code) give_up(code)
 #define strdup(text) borrow_text(text)
 #define error_fd error_fd_of_idmaps
-#include "idmaps.c"
+#include "lib/id_maps.c"
 #undef error_fd
 #undef strdup
 
@@ -59,7 +59,7 @@ static char *borrow_text(const char *text)
 #define received attach_received
 #define out attach_out
 #define frame attach_frame
-#include "attach.c"
+#include "programs/attach.c"
 #undef main
 #undef channel
 #undef received
@@ -67,11 +67,11 @@ static char *borrow_text(const char *text)
 #undef frame
 #undef _exit
 
-#include "channel.c"
-#include "notify.c"
+#include "lib/channel.c"
+#include "monitor/sd_notify.c"
 #define malloc(size) borrow(size)
-#include "orders.c"
-#include "records.c"
+#include "monitor/orders.c"
+#include "lib/records.c"
 #undef malloc
 
 /* attach.c asks for these of the terminal */

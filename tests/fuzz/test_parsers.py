@@ -26,15 +26,15 @@ class Change(NamedTuple):
 
 # what each target must find when it is taken out
 PROTECTIONS = {
-    "records": Change("helpers/records.c", "bytes >= length - at || ", ""),
-    "orders": Change("helpers/orders.c", "i < r->argc ? r->argv[i] : \"\"", "r->argv[i]"),
-    "frames": Change("helpers/channel.c", "i < take && one->small_length < sizeof one->small",
+    "records": Change("helpers/lib/records.c", "bytes >= length - at || ", ""),
+    "orders": Change("helpers/monitor/orders.c", "i < r->argc ? r->argv[i] : \"\"", "r->argv[i]"),
+    "frames": Change("helpers/lib/channel.c", "i < take && one->small_length < sizeof one->small",
                      "i < take"),
-    "attach": Change("helpers/attach.c", "i < take && frame.small_length < sizeof frame.small",
-                     "i < take"),
-    "keys": Change("helpers/attach.c", "passed[4096 + sizeof keys]", "passed[2048]"),
-    "notify": Change("helpers/notify.c", "!allowed(line) || ", ""),
-    "maps": Change("helpers/idmaps.c", "m->words == MOST_WORDS - 1 || ", ""),
+    "attach": Change("helpers/programs/attach.c",
+                     "i < take && frame.small_length < sizeof frame.small", "i < take"),
+    "keys": Change("helpers/programs/attach.c", "passed[4096 + sizeof keys]", "passed[2048]"),
+    "notify": Change("helpers/monitor/sd_notify.c", "!allowed(line) || ", ""),
+    "maps": Change("helpers/lib/id_maps.c", "m->words == MOST_WORDS - 1 || ", ""),
 }  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def build(scratch: Path, *changes: Change) -> Path:
     helpers = scratch / f"parsers-{name}-{os.getpid()}"
     shutil.copytree(TREE / "helpers", helpers, dirs_exist_ok=True)
     for change in changes:
-        path = helpers / Path(change.file).name
+        path = helpers / Path(change.file).relative_to("helpers")
         text = path.read_text()
         assert text.count(change.old) == 1, f"{change.file} has not once: {change.old}"
         path.write_text(text.replace(change.old, change.new))

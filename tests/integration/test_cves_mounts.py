@@ -20,9 +20,9 @@ pytestmark = pytest.mark.usefixtures("everyone")
 
 # names are resolved as any program would, links of the image included
 BY_NAME = (
-    Change("helpers/mounts.c", ".resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,",
+    Change("helpers/launch/mounts.c", ".resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,",
            ".resolve = 0,"),
-    Change("helpers/mounts.c",
+    Change("helpers/launch/mounts.c",
            "    do\n        fd = (int)syscall(SYS_openat2, plan->root,",
            "    path += strspn(path, \"/\");\n"
            "    path = *path ? path : \".\";\n"
@@ -115,7 +115,7 @@ def test_cve_2025_31133_the_null_device_is_a_link(variant: Variant) -> None:  # 
 
     assert masked(variant()) == "character special file\n"
     of_the_image = Change(
-        "helpers/masks.c",
+        "helpers/launch/masks.c",
         'cover = open_tree(plan->null_device, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | '
         "OPEN_TREE_CLOEXEC);",
         'cover = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);',
@@ -126,7 +126,7 @@ def test_cve_2025_31133_the_null_device_is_a_link(variant: Variant) -> None:  # 
 def test_cve_2025_52565_the_console_by_its_name(variant: Variant) -> None:  # noqa: F811
     """/dev is shared with another container, which puts a file where the terminal's name leads."""
     slow = Change(
-        "helpers/confine.c",
+        "helpers/launch/privileges.c",
         "    if (r->argv[2][0] == '1') {\n",
         "    if (r->argv[2][0] == '1') {\n        sleep(2);\n",
     )
@@ -166,7 +166,7 @@ def test_cve_2025_52565_the_console_by_its_name(variant: Variant) -> None:  # no
 
     assert "character special file of 88" in console(variant(slow))
     named = Change(
-        "helpers/confine.c",
+        "helpers/launch/privileges.c",
         'syscall(SYS_open_tree, slave, "", AT_EMPTY_PATH | 1 | O_CLOEXEC)',
         'syscall(SYS_open_tree, plan->root, "dev/pts/0", 1 | O_CLOEXEC)',
     )
@@ -205,9 +205,9 @@ def test_cve_writes_to_proc_are_not_led_elsewhere(
 
     assert landed(variant()) == "untouched"
     trusting = (
-        Change("helpers/confine.c", ".resolve = RESOLVE_NO_SYMLINKS | RESOLVE_IN_ROOT};",
+        Change("helpers/launch/privileges.c", ".resolve = RESOLVE_NO_SYMLINKS | RESOLVE_IN_ROOT};",
                ".resolve = RESOLVE_IN_ROOT};"),
-        Change("helpers/process.c", "if (!failed && status.f_type != PROC_SUPER_MAGIC) {",
+        Change("helpers/lib/process.c", "if (!failed && status.f_type != PROC_SUPER_MAGIC) {",
                "if (0) {"),
     )  # fmt: skip
     assert landed(variant(*trusting)).startswith("written")

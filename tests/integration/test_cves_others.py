@@ -125,12 +125,13 @@ def test_cve_2020_1726_a_volume_in_use_is_not_overwritten(
     assert engine()(*words).stdout == "mine\n"
     # the volume's record says that it was used, and its files do
     always = (
-        Change("helpers/copyup.c", 'if (failed || (memcmp(word, "todo", WORD) != 0 && '
+        Change("helpers/launch/copy_up.c", 'if (failed || (memcmp(word, "todo", WORD) != 0 && '
                'memcmp(word, "half", WORD) != 0)) {', "if (failed) {"),
-        Change("helpers/copyup.c", 'if (!half && memcmp(word, "todo", WORD) != 0)', "if (0)"),
+        Change("helpers/launch/copy_up.c", 'if (!half && memcmp(word, "todo", WORD) != 0)',
+               "if (0)"),
         Change("rootless/storage/volumes/store.py",
                'return record if self._record(name)["copyUp"] != "done" else ""', "return record"),
-        Change("helpers/copyup.c", "if (!empty || from < 0)", "if (from < 0)"),
+        Change("helpers/launch/copy_up.c", "if (!empty || from < 0)", "if (from < 0)"),
     )  # fmt: skip
     found = engine(*always)(*words, code=None)
     assert found.stdout != "mine\n"

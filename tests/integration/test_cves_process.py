@@ -20,7 +20,7 @@ CAPABILITIES = """CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID S
 
 # a window in which a process that has entered the container can be looked at
 LINGER = Change(
-    "helpers/launch.c",
+    "helpers/programs/launch.c",
     "    plan->failing = r->argv[0];\n    return execute(plan, r->argv, 0);\n",
     "    plan->failing = r->argv[0];\n    sleep(2);\n    return execute(plan, r->argv, 0);\n",
 )
@@ -56,7 +56,7 @@ def test_cve_2016_9962_a_process_that_enters_can_be_looked_at(variant: Variant) 
         done"""
     safe = start_and_look(variant(LINGER), look, "true")
     assert "memfd:rootless-launch" not in safe, safe
-    dumpable = Change("helpers/confine.c", "    if (!plan->joined)\n", "")
+    dumpable = Change("helpers/launch/privileges.c", "    if (!plan->joined)\n", "")
     harmed = start_and_look(variant(LINGER, dumpable), look, "true")
     assert "memfd:rootless-launch" in harmed, harmed
 
@@ -86,9 +86,9 @@ def overwrite(runtime: Runtime) -> bytes:
 def test_cve_2019_5736_the_runtime_is_written_from_inside(variant: Variant) -> None:  # noqa: F811
     assert overwrite(variant())[:4] == b"\x7fELF"
     unsealed = (
-        Change("helpers/start.c", "exec_sealed(o->executor, argv, environment);",
+        Change("helpers/monitor/spawn.c", "exec_sealed(o->executor, argv, environment);",
                "execve(o->executor, argv, environment);"),
-        Change("helpers/launch.c", "if (!is_sealed()) {", "if (0) {"),
+        Change("helpers/programs/launch.c", "if (!is_sealed()) {", "if (0) {"),
     )  # fmt: skip
     assert overwrite(variant(*unsealed)) == b"pwned"
 
@@ -112,7 +112,7 @@ def test_cve_2024_21626_a_working_directory_outside(variant: Variant) -> None:  
     said = leak(variant())
     assert "process.cwd: cannot enter /proc/self/fd/3" in said
     unchecked = Change(
-        "helpers/confine.c",
+        "helpers/launch/privileges.c",
         "if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/') {",
         "if (where[0] == 1) {",
     )
@@ -127,7 +127,8 @@ def test_cve_2024_21626_nothing_of_the_host_is_open(variant: Variant) -> None:  
     found = open_ones(variant())
     assert len(found.splitlines()) == 5, found  # three streams, what ls reads, and "total"
     leaking = (
-        Change("helpers/launch.c", "if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, "
+        Change("helpers/programs/launch.c",
+               "if (syscall(SYS_close_range, 3 + plan->preserved, ~0U, "
                "CLOSE_RANGE_CLOEXEC) < 0 &&\n        close_at_exec(3 + plan->preserved) < 0)\n"
                "        return -1;\n",
                'if (!plan)\n        close_at_exec(3);\n    open("/", O_PATH | O_DIRECTORY);\n'),
@@ -274,7 +275,7 @@ def test_cve_2020_15257_no_abstract_socket(engine: Engine, busybox_image: str) -
 
     assert ours(sockets()) == []
     named = Change(
-        "helpers/monitor.c",
+        "helpers/programs/monitor.c",
         "    close_from(4 + orders.preserve);\n",
         '    struct sockaddr_un weak = {.sun_family = 1, .sun_path = "\\0rootless-weak"};\n'
         "    bind(socket(1, 1, 0), (struct sockaddr *)&weak, 16);\n",

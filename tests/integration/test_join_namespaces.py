@@ -65,7 +65,7 @@ class Watch:
     def hold(self) -> Change:
         """The launcher waits before the pivot until the neighbour has looked at everything."""
         return Change(
-            "helpers/mounts.c",
+            "helpers/launch/mounts.c",
             '    plan->failing = "/";\n',
             f"    if (system(\"/bin/sh -c '{self.script}'\") != 0)\n        return -1;\n"
             '    plan->failing = "/";\n',
@@ -80,7 +80,7 @@ def watch(place: Place, neighbour: Path) -> Watch:
 
 # in the pid namespace from the beginning, as whatever is cloned after joining all of them
 EARLY = (
-    Change("helpers/joining.c", "        if (flag == CLONE_NEWPID) {\n", "        if (0) {\n"),
+    Change("helpers/launch/join.c", "        if (flag == CLONE_NEWPID) {\n", "        if (0) {\n"),
     Change(
         "rootless/runtime/launch_plan.py",
         "    if enters:\n",
@@ -182,7 +182,7 @@ def test_created_cannot_be_traced(variant: Variant, watch: Watch) -> None:  # no
 
     assert seen() == "1\n"
     dumpable = Change(
-        "helpers/joining.c",
+        "helpers/launch/join.c",
         "    plan->joined = 1;\n    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);\n",
         "    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);\n",
     )
@@ -192,12 +192,12 @@ def test_created_cannot_be_traced(variant: Variant, watch: Watch) -> None:  # no
 # one that has its other namespace from before, and one that makes it now, which takes one that can
 # be looked at
 ENTERS_LATE = Change(
-    "helpers/confine.c",
+    "helpers/launch/privileges.c",
     "        return setns(plan->nested, CLONE_NEWUSER);\n",
     "        return sleep(1), setns(plan->nested, CLONE_NEWUSER);\n",
 )
 CAN_BE_SEEN = Change(
-    "helpers/confine.c",
+    "helpers/launch/privileges.c",
     "    for (int i = 0; i < 3; i++)\n        file[i] =",
     "    sleep(1);\n    for (int i = 0; i < 3; i++)\n        file[i] =",
 )
@@ -256,12 +256,12 @@ def test_an_entering_user_of_one_id_cannot_be_traced(
 
 # the one process that has to be in the pid namespace before the pivot: its root is the host's
 ROOTED = Change(
-    "helpers/joining.c",
+    "helpers/launch/join.c",
     'syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0',
     'chdir("/") < 0',
 )
 LINGER = Change(
-    "helpers/joining.c",
+    "helpers/launch/join.c",
     '        int context = (int)syscall(SYS_fsopen, "proc"',
     '        sleep(1);\n        int context = (int)syscall(SYS_fsopen, "proc"',
 )

@@ -112,12 +112,12 @@ def test_lives_beside_podman(ours: Tool, podman: Tool) -> None:
 
 COPY_AT_EVERY_START = (
     Change(
-        "helpers/copyup.c",
+        "helpers/launch/copy_up.c",
         'if (failed || (memcmp(word, "todo", WORD) != 0 && memcmp(word, "half", WORD) != 0)) {',
         "if (failed) {",
     ),
     Change(
-        "helpers/copyup.c",
+        "helpers/launch/copy_up.c",
         'if (!half && memcmp(word, "todo", WORD) != 0)\n        return 0;',
         "half = 1;",
     ),

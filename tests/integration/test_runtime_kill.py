@@ -152,7 +152,7 @@ def test_a_helper_that_is_killed_takes_its_process_along(
 ) -> None:
     """Before its pid is written down, and afterwards, when `run` removes the container."""
     early = Change(
-        "helpers/create.c", "    tell('R', &pid, 4);\n", "    kill(getpid(), SIGKILL);\n"
+        "helpers/programs/create.c", "    tell('R', &pid, 4);\n", "    kill(getpid(), SIGKILL);\n"
     )
     runtime = variant(early)  # noqa: F811
     runtime.config["process"]["args"] = ["sleep", "1000"]

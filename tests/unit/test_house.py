@@ -84,7 +84,7 @@ def imports_at_module_level(path: Path) -> set[str]:
 
 def hot_modules() -> dict[str, Path]:
     """The modules that a hot verb loads, however far down: by the imports at module level."""
-    begin = [PACKAGE / "cli" / "lean.py"]
+    begin = [PACKAGE / "cli" / "main.py"]
     begin += [PACKAGE / "cli" / "verbs" / f"{verb}.py" for verb in HOT_VERBS]
     waiting = [name_of(path) for path in begin]
     hot: dict[str, Path] = {}

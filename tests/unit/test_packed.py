@@ -46,7 +46,7 @@ def ask(tree: Path, code: str) -> str:
 TELL = """
 packed.use()
 from rootless import errors, engine
-import rootless.engine.names as names
+import rootless.engine.containers.names as names
 print(type(errors.__loader__).__name__, type(names.__loader__).__name__)
 print(names.__file__, engine.__path__, names.check.__code__.co_filename)
 """
@@ -158,7 +158,7 @@ def test_a_traceback_shows_the_source(tree: Path) -> None:
     code = """
 packed.use()
 import traceback
-from rootless.engine import names
+from rootless.engine.containers import names
 try:
     names.check("-x")
 except Exception:

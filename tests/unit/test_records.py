@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rootless.runtime import plan_format
 
-HEADER = Path(__file__).parents[2] / "helpers" / "ops.h"
+HEADER = Path(__file__).parents[2] / "helpers" / "lib" / "ops.h"
 
 
 def numbers_of(prefix: str) -> dict[str, int]:

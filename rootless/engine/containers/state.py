@@ -178,7 +178,7 @@ def _read(directory: str, name: str) -> State:
 
 
 _HEAD = b'{"sum":"'
-_MODULUS = 1073741789  # helpers/statefile.c has the same
+_MODULUS = 1073741789  # helpers/monitor/state_file.c has the same
 
 
 def _told(path: str) -> Json:

@@ -1,9 +1,9 @@
 """Writing down what happens: one line of JSON in a file of this boot, without a daemon.
 
 Every writer appends with one write(2) to a file opened with O_APPEND, which the kernel does whole,
-however many write at once; the monitor does the same in C (helpers/events.c).  A file for each boot
-also means a file for each machine, where several share a home on a network file system.
-Scope: writing.  Reading is `event_log`.
+however many write at once; the monitor does the same in C (helpers/lib/events.c).  A file for each
+boot also means a file for each machine, where several share a home on a network file system.
+Scope: writing.  Reading is `reader`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.state import State
 
-STILL_STARTING = 3  # exit status that the monitor understands; helpers/checks.c has the same
+STILL_STARTING = (
+    3  # exit status that the monitor understands; helpers/monitor/health_checks.c has the same
+)
 _MOST = 1 << 16  # bytes of output that are read, however much of it is to be kept
 
 

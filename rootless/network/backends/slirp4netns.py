@@ -65,7 +65,7 @@ class SlirpPlan:
         ]
 
     def datagrams(self) -> list[str]:
-        """`HOST-IP:PORT>IP:PORT` of published UDP ports, for helpers/udp.c, which says why."""
+        """`HOST-IP:PORT>IP:PORT` of published UDP ports; helpers/programs/udp.c says why."""
         address = self.address()
         return [
             f"{port.host_ip}:{port.host_port}>{address}:{port.container_port}"

@@ -1,7 +1,7 @@
 """Servers of file systems (FUSE) around a worker: for `cp`, `diff` and reading before a start.
 
-Beside a container the monitor does the same (helpers/servers.c).  Here the caller is in a user and
-mount namespace that is made for the occasion, so what is mounted vanishes with it.
+Beside a container the monitor does the same (helpers/monitor/file_servers.c).  Here the caller is
+in a user and mount namespace that is made for the occasion, so what is mounted vanishes with it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ made under a name that no volume can have and renamed: it is there as a whole or
 
 The first container that uses a volume fills it with what its image has at that place.  Whether that
 is still to be done is the last word of the record, where the launcher overwrites it
-(helpers/copyup.c): `todo`, `half` while files are copied, `done`.
+(helpers/launch/copy_up.c): `todo`, `half` while files are copied, `done`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,14 @@
+/* Programs that run beside a container for its network, and what all that start programs need. */
+#ifndef ROOTLESS_SIDECARS_H
+#define ROOTLESS_SIDECARS_H
+#include "monitor/spawn.h"
+
+/* fills `failure`; -1 */
+int report(struct failure *failure, uint32_t op, int error, const char *text);
+void unblock(void); /* signals as a program expects them */
+
+pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end);
+/* waits until it has the ports; 0, or -1 with `failure` filled */
+int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *failure);
+int publish(const struct orders *o, struct failure *failure); /* ports of slirp4netns */
+#endif

@@ -1,8 +1,0 @@
-/* The engine puts a process that waits into a cgroup and tells which is the container's. */
-#ifndef ROOTLESS_PLACE_H
-#define ROOTLESS_PLACE_H
-/* Tells our pid over the channel (an M frame) and waits for the G frame.  A descriptor of the
- * container's cgroup, or -1 for none; ends the process when the other side has gone.  `more` gets
- * the texts that follow the path in the frame, NULL-terminated, or NULL where there are none. */
-int place(int channel, char ***more);
-#endif
