@@ -133,7 +133,7 @@ def _run(words: list[str], shared: dict[str, Json]) -> int:
         raise UsageError(f"{program} {name} needs {verb.usage}", hint=f"{program} {name} --help")
     if verb.maximum is not None and len(others) > verb.maximum:
         raise UsageError(f'{program} {name} does not take "{others[verb.maximum]}"')
-    where = "actions" if name in _FIRST else "further"
+    where = "actions" if name in _FIRST else "container_actions"
     module = __import__(f"rootless.cli.oci.{where}", fromlist=[where])
     action = getattr(module, name + "_" if name in ("exec", "list") else name)
     code: int = action(shared, options, others) or 0
