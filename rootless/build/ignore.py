@@ -231,7 +231,8 @@ def _class(text: str, at: int) -> tuple[str, int]:
         if high < low:
             raise wrong
         inside.append(f"\\{low}-\\{high}" if low != high else f"\\{low}")
-    return "".join(_safe(part) for part in inside) + "]", at + 1
+    # no class has a / in it, whatever its range or its negation would say
+    return "(?!/)" + "".join(_safe(part) for part in inside) + "]", at + 1
 
 
 def _safe(part: str) -> str:

@@ -150,6 +150,8 @@ class _Expansion:
             raise self._error(f"more than {_DEPTH_MAX} expansions within each other")
         result: list[str] = []
         words = _Words()
+        # what is within, in double quotes for example, is read in the same way
+        outside, self.raw_escapes = self.raw_escapes, raw_escapes
         while (ch := self._peek()) != _END:
             if stop and ch == stop:
                 self.at += 1
@@ -179,6 +181,7 @@ class _Expansion:
                 raise self._error(_unended(stop))
         words.end()
         self.depth -= 1
+        self.raw_escapes = outside
         return "".join(result), words.done
 
     def _single(self) -> str:
@@ -207,8 +210,6 @@ class _Expansion:
                     continue
                 if after in ('"', "$", self.escape):
                     ch = self._next()
-                elif self.raw_escapes:
-                    continue
             result.append(ch)
         self.at += 1
         if self.raw:
@@ -248,7 +249,6 @@ class _Expansion:
         return ""
 
     def _dollar(self) -> str:
-        begin = self.at
         self.at += 1
         if self._peek() != "{":
             name = self._name()
@@ -263,7 +263,7 @@ class _Expansion:
         if ch == "}":
             return self._plain(name, f"${{{name}}}")
         if ch == "/":
-            return self._replaced(name, begin)
+            return self._replaced(name)
         colon = ch == ":"
         if colon:
             ch = self._next()
@@ -275,8 +275,10 @@ class _Expansion:
                 f'unsupported modifier "{modifier}"',
                 "there are :- - :+ + :? ? # ## % %% / and //",
             )
-        word = self._rest(raw_escapes=ch in "#%")
+        word = self._until("}", ch in "#%")[0]
         value = self._value(name)
+        if value is None and self.keep_unset:
+            return f"${{{name}{modifier}{word}}}"
         missing = value is None or (colon and not value)
         if ch == "-":
             return word if missing else value or ""
@@ -288,30 +290,20 @@ class _Expansion:
                 raise self._error(f"{name}: {word or 'the variable is ' + state}")
             return value or ""
         if value is None:
-            return self.text[begin : self.at] if self.keep_unset else self._plain(name, "")
+            return self._plain(name, "")
         greedy = word.startswith(ch)
         pattern = self._pattern(word[greedy:])
         cut = globs.strip_start if ch == "#" else globs.strip_end
         return cut(pattern, value, longest=greedy)
 
-    def _rest(self, raw_escapes: bool) -> str:
-        """Read what follows a modifier, to the closing brace."""
-        depth = self.depth
-        try:
-            return self._until("}", raw_escapes)[0]
-        finally:
-            self.depth = depth
-
-    def _replaced(self, name: str, begin: int) -> str:
+    def _replaced(self, name: str) -> str:
         every = self._peek() == "/"
         self.at += every
-        depth = self.depth
         word = self._until("/", True)[0]
         replacement = self._until("}", True)[0]
-        self.depth = depth
         value = self._value(name)
         if value is None:
-            return self.text[begin : self.at] if self.keep_unset else self._plain(name, "")
+            return self._plain(name, f"${{{name}/{word}/{replacement}}}")
         replaced = globs.replace(self._pattern(word), replacement, value, every=every)
         if len(replaced) > _SIZE_MAX:
             raise self._error(f"it comes to more than {_SIZE_MAX >> 20} MiB")

@@ -312,7 +312,7 @@ class _Parser:
         comments, self.comments = tuple(self.comments), []
         joined = "".join(parts)
         if not joined.strip():
-            return None
+            raise self._error(f"there is nothing but {self.escape} in the line", first, self.escape)
 
         def error(sentence: str, near: str, hint: str) -> DockerfileError:
             return self._error(sentence, first, near, hint)

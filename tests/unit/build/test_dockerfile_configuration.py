@@ -32,7 +32,7 @@ def test_the_configuration_is_as_expected(row: tables.Row) -> None:
         (b"FROM scratch\nLABEL a=\xe9", {"Labels": {"a": "\ufffd"}}),
         (b'FROM scratch\nCMD ["\\ud800x"]', {"Cmd": ["\ufffdx"]}),
         (b"FROM scratch\nLABEL a=1 \\", {"Labels": {"a": "1"}}),
-        (b"FROM scratch\n\n\n  \n\\\nLABEL a=1\n\\\n", {"Labels": {"a": "1"}}),
+        (b"FROM scratch\n\n\n  \n\\\nLABEL a=1\n", {"Labels": {"a": "1"}}),
     ],
     ids=["crlf", "mark", "latin-comment", "latin-value", "half-pair", "end", "empty-lines"],
 )
