@@ -33,7 +33,8 @@ CLASSES = {
 }
 # what the rooms of the engine need from each other has public names and is no promise
 INTERNAL = {
-    f"Engine.{name}" for name in ("container_event", "context", "event", "notice", "prepare_data_dir")
+    f"Engine.{name}"
+    for name in ("container_event", "context", "event", "notice", "prepare_data_dir")
 }
 
 

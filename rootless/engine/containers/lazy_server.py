@@ -1,6 +1,6 @@
-"""The program beside a container that serves layers which have not arrived; see `engine.lazy`.
+"""The program beside a container that serves layers which have not arrived; see `lazy_start`.
 
-    python3 -IS lazyserver.py ORDERS
+    python3 -IS lazy_server.py ORDERS
 
 The monitor starts it as root of the container's user namespace, in the mount namespace that the
 container leaves behind: it sees the host's files and network, and the container sees its mount.
@@ -28,7 +28,8 @@ _PAUSES = (2, 5, 15, 30, 60)
 
 def main() -> int:
     """Serve until SIGTERM; 1 and a line on standard error when that cannot be."""
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    package = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    sys.path.insert(0, os.path.dirname(package))
     from rootless import documents
     from rootless.errors import RootlessError
 

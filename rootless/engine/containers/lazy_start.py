@@ -1,7 +1,7 @@
 """`run --lazy`: a container is started while the layers of its image still arrive.
 
 Layers with a table of contents (zstd:chunked, eStargz) are served by a program beside the
-container (engine.lazyserver), which fetches what is read, brings the rest meanwhile, and unpacks
+container (lazy_server), which fetches what is read, brings the rest meanwhile, and unpacks
 the layers in the end, so that the next container finds them as any others.
 An image whose layers are not here was pulled by `pull --lazy`, or lost a blob: it is started this
 way as well where that can be, and completed first where it cannot.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rootless.images.store.record import ImageRecord, Layer
     from rootless.userns.idmap import IdMaps
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lazyserver.py")
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lazy_server.py")
 ORDERS = "lazy.json"
 # what of the environment the registry's client, and where things are kept, depend on
 _VARIABLES = (
