@@ -144,7 +144,8 @@ def test_fifty_writers_lose_nothing(place: Place) -> None:
     script = """
 import os, sys, threading, time
 from rootless import Engine
-from rootless.engine import event_log, events
+from rootless.engine.events import reader
+from rootless.engine.events import writer as events
 events.LIMIT = 700000  # so that the file makes room once while all of them write
 engine, seen = Engine(), []
 follow = engine.events()

@@ -148,9 +148,9 @@ _ELSEWHERE = """
 import json, pathlib, sys, threading
 from integration.registry import Layout, Server
 from rootless.errors import RegistryError
-from rootless.images.pull import pull
-from rootless.images.store import ImageStore
-from rootless.images.transport import Settings
+from rootless.images.transfer.pull import pull
+from rootless.images.store.store import ImageStore
+from rootless.images.registry.http import Settings
 
 base = pathlib.Path(sys.argv[1])
 layout = Layout(base / "layout")

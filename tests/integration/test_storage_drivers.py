@@ -82,7 +82,7 @@ def test_owners_in_attributes(rootless: Command, busybox_image: str) -> None:
 REFUSING = """
 import sys
 sys.path[:0] = {path!r}
-from rootless.storage import unpack
+from rootless.storage.layers import unpack
 print(unpack.unpack_worker({request!r}))
 """
 

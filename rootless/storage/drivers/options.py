@@ -165,5 +165,5 @@ def python_fuse(mount: RootMount) -> list[str]:
     }  # fmt: skip
     if "squash_to_root" in chosen:
         order["squash"] = 0
-    program = os.path.join(paths.PACKAGE, "storage", "pyfuse", "server.py")
+    program = os.path.join(paths.PACKAGE, "storage", "drivers", "pyfuse", "server.py")
     return [sys.executable, "-IS", program, documents.dumps(order)]

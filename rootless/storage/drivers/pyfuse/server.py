@@ -344,7 +344,7 @@ def main(order: Json) -> int:
 
 if __name__ == "__main__":
     # started without site-packages: where this package and fuse-python lie comes with the order
-    sys.path[0:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))]
+    sys.path[0:0] = [__file__.removesuffix("/rootless/storage/drivers/pyfuse/server.py")]
     from rootless import documents
 
     wanted = documents.loads(sys.argv[1])
