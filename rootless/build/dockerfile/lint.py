@@ -30,7 +30,7 @@ from rootless.build.dockerfile.parser import Dockerfile, Line
 from rootless.build.dockerfile.platforms import parse_platform
 from rootless.build.dockerfile.references import is_image_name
 from rootless.build.dockerfile.rules import RULES
-from rootless.build.dockerfile.source import DockerfileError, Place, Warning_, nearest
+from rootless.build.dockerfile.source import DockerfileError, Place, Warning_, nearest, printable
 from rootless.build.dockerfile.stages import Stage, StageOrigin, Stages
 from rootless.build.dockerfile.variables import Variables, expanded_default, platform_args
 
@@ -151,7 +151,7 @@ class _Findings:
     def add(self, name: str, line: Line, *values: str, near: str = "") -> None:
         rule = RULES[name]
         if self.checks.wants(name):
-            text = rule.text.format(*values)
+            text = printable(rule.text.format(*values))
             self.all.append(Warning_(name, text, line.at(near), rule.url, rule.description))
 
 
@@ -176,6 +176,7 @@ def _check_lines(dockerfile: Dockerfile, found: _Findings) -> None:
 def _check_from(stages: Stages, found: _Findings) -> None:
     """What FROM lines show, also of stages that nobody needs."""
     names: set[str] = set()
+    declared = {name for arg in stages.global_args for name, _ in arg.args}
     defaults = _defaults(stages)
     for arg in stages.global_args:
         _check_arg(arg, found)
@@ -194,13 +195,10 @@ def _check_from(stages: Stages, found: _Findings) -> None:
         names.add(stage.name)
         _describe(found, line, "FROM", [name] if name else [])
         for variable in dict.fromkeys(stage.unset):
-            found.add(
-                "UndefinedArgInFrom",
-                line,
-                variable,
-                _meant(variable, stages.global_scope),
-                near="$",
-            )
+            if variable not in declared:
+                meant = _meant(variable, [*declared, *stages.global_scope])
+                near = _used(line, variable)
+                found.add("UndefinedArgInFrom", line, variable, meant, near=near)
         if from_.platform:
             _check_platform(stages, stage, found)
         named = expand(from_.image, defaults.get, escape=line.escape)
@@ -270,6 +268,12 @@ def _describe(found: _Findings, line: Line, what: str, names: list[str]) -> None
 def _meant(name: str, options: Iterable[str], sign: str = "") -> str:
     found = nearest(name, options)
     return f" (did you mean {sign}{found}?)" if found else ""
+
+
+def _used(line: Line, name: str) -> str:
+    """Return the variable as it is written where it is first used: `$name` or `${name`."""
+    match = re.search(rf"\$\{{?{re.escape(name)}(?!\w)", "\n".join(line.physical))
+    return match[0] if match else ""
 
 
 class _Walk:
@@ -355,11 +359,8 @@ class _Walk:
                 variables.set(name, value)
         if known:
             for name in unset:
-                near = next(
-                    (form for form in (f"${name}", f"${{{name}") if form in instruction.line.text),
-                    "",
-                )
                 meant = _meant(name, options, "$")
+                near = _used(instruction.line, name)
                 self.found.add("UndefinedVar", instruction.line, name, meant, near=near)
         return expanded
 

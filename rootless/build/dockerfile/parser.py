@@ -26,7 +26,6 @@ JSON_FORMS = frozenset("ADD CMD COPY ENTRYPOINT HEALTHCHECK RUN SHELL VOLUME".sp
 HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
 
 _SPACES = re.compile(r"[\t\v\f\r ]+")
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _HEREDOC = re.compile(r"(\d*)<<(-?)([^<]*)", re.ASCII)
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
 # byte order marks of encodings that somebody's editor may have chosen
@@ -248,19 +247,20 @@ class _Parser:
     def _read_directives(self) -> None:
         """Read directives to the first line that is none; a comment ends them as well."""
         for number, line in enumerate(self.physical, 1):
-            match = _DIRECTIVE.match(_left(line))
-            name = match[1].lower() if match else ""
-            if match is None or name not in DIRECTIVES:
+            stripped = _left(line)
+            written, equals, value = stripped[1:].partition("=")
+            written, value = written.strip(), value.strip()
+            name = written.lower()
+            if not (stripped.startswith("#") and equals and value and name in DIRECTIVES):
                 return
             self.at = number
             if name in self.directives:
                 raise self._error(
                     f"the directive {name} is given twice",
                     number,
-                    match[1],
+                    written,
                     f"the first is in line {self.directives[name].place.first}",
                 )
-            value = match[2]
             column = line.find(value, line.find("=")) + 1
             self.directives[name] = Directive(name, value, Place(self.name, number, number, column))
             if name == "escape":
@@ -290,11 +290,14 @@ class _Parser:
         first = self.at
         if text.startswith("#"):
             comment = text[1:].strip()
-            self.comments = [*self.comments, comment] if comment else []
+            if comment:
+                self.comments.append(comment)
+            else:
+                self.comments.clear()
             return None
         text, more = self._continued(text)
         if not text and not more:
-            self.comments = []
+            self.comments.clear()
             return None
         parts = [text]
         gaps = False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rootless.errors import RootlessError
 
 _EXCERPT_MAX = 160
+_SENTENCE_MAX = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,11 @@ class DockerfileError(RootlessError):
     def __init__(
         self, sentence: str, place: Place, *, text: str = "", width: int = 0, hint: str = ""
     ) -> None:
-        super().__init__(f"{place}: {sentence}", hint=hint)
+        sentence = printable(sentence, _SENTENCE_MAX)
+        super().__init__(f"{place}: {sentence}", hint=printable(hint, _SENTENCE_MAX))
         self.sentence = sentence
         self.place = place
-        self.text = text
+        self.text = printable(text, tabs=True)
         self.width = width
 
     @property
@@ -82,6 +84,21 @@ class Warning_:
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.text} (line {self.place.first})"
+
+
+def printable(text: str, most: int = 0, *, tabs: bool = False) -> str:
+    """Return text for a terminal, of `most` characters (0: of any number).
+
+    What is written in a Dockerfile is a stranger's: an escape sequence in it would otherwise move
+    the cursor, or hide the lines around.
+    """
+    shown = text if not most or len(text) <= most else text[:most] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(
+        ch if ch.isprintable() or (tabs and ch == "\t") else "\N{REPLACEMENT CHARACTER}"
+        for ch in shown
+    )
 
 
 def locate(lines: Sequence[str], first: int, near: str, skip: int = 0) -> tuple[int, int]:

@@ -88,6 +88,18 @@ def test_a_long_line_is_cut_in_messages() -> None:
     assert error.excerpt == "3 | " + "x" * 160
 
 
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    with pytest.raises(DockerfileError) as raised:
+        parse(b"FROM a\n\x1b[2J\x07" + b"x" * 1000)
+    error = raised.value
+    assert error.message.isprintable() and len(error.message) < 450
+    assert error.text.isprintable() and error.place.column == 1
+    found = parse(b"FROM a AS B\x9b\nMAINTAINER b\n")
+    with pytest.raises(DockerfileError) as raised:
+        stages(found)
+    assert raised.value.report().replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize(
     ("word", "options", "expected"),
     [
