@@ -1,49 +1,75 @@
-"""Shell completion: what a word may become."""
+"""Shell completion: what a word may become.  click asks the commands that help.py builds."""
 
 from __future__ import annotations
 
 import os
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
-from rootless.cli import main as cli_main
+from rootless.cli import help as cli_help
 from rootless.cli import output
 from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from rootless.cli.help import Completer
     from rootless.documents import Json
     from rootless.engine.engine import Engine
 
-    Candidate = tuple[str, str, str]
+    # the options before the verb -> what makes the engine
+    EngineMaker = Callable[[dict[str, Json]], Callable[[], Engine]]
+
+_ASKED = "_ROOTLESS_COMPLETE"
 
 
-def answer(group: click.Group) -> int:
-    """Answer the shell's question, which is in the environment."""
-    shell, _, _ = os.environ["_ROOTLESS_COMPLETE"].partition("_")
+def answer(maker: EngineMaker) -> int:
+    """Answer the shell's question, which is in the environment; the exit status."""
+    shell, _, _ = os.environ[_ASKED].partition("_")
     found = get_completion_class(shell)
     if found is None:
         return 1
-    click.echo(found(group, {}, "rootless", "_ROOTLESS_COMPLETE").complete())
+
+    def completers(kinds: Sequence[str]) -> Completer:
+        def complete(
+            ctx: click.Context, param: click.Parameter, incomplete: str
+        ) -> list[CompletionItem]:
+            given = len(ctx.params.get("words") or ()) if isinstance(param, click.Argument) else 0
+            kind = kinds[min(given, len(kinds) - 1)] if kinds else ""
+            shared = ctx.find_root().params
+            return [
+                CompletionItem(value, type=shown, help=text)
+                for value, shown, text in _candidates(kind, incomplete, shared, maker)
+            ]
+
+        return complete
+
+    click.echo(found(cli_help.root(completers), {}, "rootless", _ASKED).complete())
     return 0
 
 
-def candidates(
-    kind: str, incomplete: str, shared: dict[str, Json], given: dict[str, Json]
-) -> list[Candidate]:
+def script(shell: str) -> str:
+    """The completion script of a shell."""
+    found = get_completion_class(shell)
+    if found is None:
+        raise UsageError(f'no completion for the shell "{shell}"', hint="bash, zsh or fish")
+    source = found(cli_help.root(), {}, "rootless", _ASKED)
+    return str(source.source_template % source.source_vars())
+
+
+def _candidates(
+    kind: str, incomplete: str, shared: dict[str, Json], maker: EngineMaker
+) -> Iterable[tuple[str, str, str]]:
     """(value, type for the shell, help) of words of a kind that begin so."""
     if kind in ("file", "directory"):
         return [(incomplete, "dir" if kind == "directory" else "file", "")]
     if " " in kind or kind not in _KINDS:
         return [(one, "plain", "") for one in kind.split() if one.startswith(incomplete)]
     try:
-        full = {name: shared.get(name) for name in ("data_dir", "storage_driver",
-                                                    "cgroup_manager", "runtime")}  # fmt: skip
-        engine = cli_main.engine_maker(full)()
-        found = _KINDS[kind](engine)
+        names = ("data_dir", "storage_driver", "cgroup_manager", "runtime")
+        found = _KINDS[kind](maker({name: shared.get(name) for name in names})())
         # the shell shows them on the terminal
         return [
             (name, "plain", output.harmless(text))

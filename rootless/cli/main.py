@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from rootless.cli.options import Option
+    from rootless.cli.options import Option, Verb
     from rootless.documents import Json
     from rootless.engine.engine import Engine
     from rootless.progress import Progress
@@ -28,21 +28,19 @@ def main(arguments: list[str] | None = None) -> int:
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         if "_ROOTLESS_COMPLETE" in os.environ:
-            from rootless.cli import help as cli_help
+            from rootless.cli import completion as cli_completion
 
-            return cli_help.main(words)
-        code = _lean(words)
-        if code is None:
-            from rootless.cli import help as cli_help
-
-            code = cli_help.main(words)
+            return cli_completion.answer(engine_maker)
+        code = _run(words)
         _flush()
         return code
     except RootlessError as error:
-        tell(error)
+        _tell(error)
         return error.exit_code
     except KeyboardInterrupt:
-        _still()
+        from rootless.cli import output
+
+        output.still()
         return 130
     except BrokenPipeError:
         # whoever read our output has seen enough
@@ -50,18 +48,24 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
     except OSError as error:
         _trace(words)
-        tell(_of_system(error))
+        _tell(_of_system(error))
         return 125
     except Exception as error:
         _trace(words)
         kind = type(error).__name__
-        tell(
+        _tell(
             RootlessError(
                 f"internal error: {kind}: {error}",
                 hint="rootless --debug ... shows where; please report it",
             )
         )
         return 125
+
+
+def _tell(error: RootlessError) -> None:
+    from rootless.cli import output
+
+    output.tell(error)
 
 
 def _trace(words: list[str]) -> None:
@@ -80,13 +84,6 @@ def _trace(words: list[str]) -> None:
         output.remark(traceback.format_exc())
 
 
-def _still() -> None:
-    # loaded only where there was something to tell
-    module = sys.modules.get("rootless.cli.progress")
-    if module is not None:
-        module.still()
-
-
 def _flush() -> None:
     sys.stdout.flush()
 
@@ -103,69 +100,64 @@ def _of_system(error: OSError) -> RootlessError:
     return RootlessError(f"{what}{(error.strerror or str(error)).lower()}", hint=hint)
 
 
-def tell(error: RootlessError) -> None:
-    """The sentence and the hint, on standard error; colours only on a terminal."""
-    _still()
-    from rootless.cli import output
-
-    bold, plain = ("\x1b[1;31m", "\x1b[0m") if colours(2) else ("", "")
-    hint = f"hint: {error.hint}\n" if error.hint else ""
-    output.remark(f" {error.message}\n{hint}", before=f"{bold}error:{plain}")
-
-
-def colours(descriptor: int) -> bool:
-    """Whether to colour what is written there (https://no-color.org)."""
-    return (
-        not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM", "dumb") != "dumb"
-        and os.isatty(descriptor)
-    )
-
-
-def _lean(words: list[str]) -> int | None:
-    """The exit status, or None when this is for click: help, other verbs, and mistakes."""
+def _run(words: list[str]) -> int:
+    """Find the verb and carry it out, or show help; the exit status.  Raises RootlessError."""
     from rootless.cli import options as parsing
-    from rootless.cli.table import ALIASES, INSPECTS, LEAN
+    from rootless.cli.table import ALIASES, GROUPS, INSPECTS, VERBS, load
 
     try:
         shared, rest = parsing.parse(parsing.GLOBALS, words, stop_early=True)
-    except UsageError:
-        return None
-    if not rest:
-        return None
-    if rest[:2] == ["help", "runtime"]:
+    except UsageError as error:
+        raise _hinted(error) from None
+    if shared["version"]:
+        from rootless import __version__
+
+        sys.stdout.write(f"rootless version {__version__}\n")
+        return 0
+    if rest[:1] == ["help"]:
         rest = [*rest[1:], "--help"]
+    if shared["help"] or not rest or rest == ["--help"]:
+        return _help("")
     name, arguments = rest[0], rest[1:]
     if name == "runtime":
         # another program's words and errors: nothing of them is ours to parse
         from rootless.cli.oci import main as runtime
 
         return runtime.main(arguments, "rootless runtime")
-    kind = ""
-    if name in ("container", "image") and arguments:
-        kind = INSPECTS.get(f"{name} {arguments[0]}", "")
-        name, arguments = ALIASES.get(f"{name} {arguments[0]}", name), arguments[1:]
-    if name not in LEAN:
-        return None
+    while name in GROUPS:
+        if not arguments or arguments[0] in ("--help", "-h"):
+            return _help(name)
+        name, arguments = f"{name} {arguments[0]}", arguments[1:]
+    full, name = name, ALIASES.get(name, name)
+    if name not in VERBS:
+        from rootless.cli import mistakes
+
+        raise mistakes.unknown(name)
     module = load(name)
-    verb = module.VERB
+    verb: Verb = module.VERB
     try:
         options, others = parsing.parse(verb.options, arguments, stop_early=verb.stop_early)
         parsing.check_count(verb, others)
-    except UsageError:
-        return None
-    if kind:
-        options["type"] = kind
+    except UsageError as error:
+        if isinstance(error, parsing.NoSuchOption) and error.option == "--help":
+            return _help(name)
+        raise _hinted(error, verb) from None
+    if full in INSPECTS:
+        options["type"] = INSPECTS[full]
     return perform(module, options, others, shared)
 
 
-def load(name: str) -> ModuleType:
-    """The module of a verb."""
-    from rootless.cli.table import VERBS
+def _help(name: str) -> int:
+    from rootless.cli import help as cli_help
 
-    # importlib would bring more modules than the verb
-    module: ModuleType = __import__("rootless.cli.verbs." + VERBS[name][0], fromlist=["VERB"])
-    return module
+    sys.stdout.write(cli_help.text(name))
+    return 0
+
+
+def _hinted(error: UsageError, verb: Verb | None = None) -> UsageError:
+    from rootless.cli import mistakes
+
+    return mistakes.hinted(error, verb)
 
 
 def perform(

@@ -1,8 +1,7 @@
-"""Verbs and their options, described once, and the lean parser of the command line.
+"""Verbs and their options, described once, and the parser of the command line.
 
-`rootless run` starts in the time that loading click takes twice over, so the verbs that people and
-scripts use most are parsed here.  click (click_road.py) is built from the same descriptions and
-does help, completion, error messages and the other verbs; a property test holds the two together.
+Every verb is parsed here, because loading click takes twice the time in which `rootless run`
+starts.  Help (help.py) and completion (completion.py) are made by click from the same descriptions.
 The conventions are those of docker's own parser: `--name value`, `--name=value`, `-n value`,
 `-nvalue`, `-n=value`, `-it`, `--flag=false`, `--`.
 """
@@ -135,6 +134,14 @@ class Verb:
         self.complete = complete
 
 
+class NoSuchOption(UsageError):
+    """An option that is not described; `option` is its name."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(f"no such option: {option}")
+        self.option = option
+
+
 class Call:
     """One use of a verb: `options` by destination name, `words` that are not options."""
 
@@ -161,7 +168,9 @@ GLOBALS = (
          complete="rootless crun runc"),
     flag("-D --debug", "Print a traceback for internal errors"),
     text("--log-level", "LEVEL", "Log level: debug is the same as --debug, others have no effect",
-         complete="debug info warn error fatal"),
+          complete="debug info warn error fatal"),
+    flag("-v --version", "Print the version"),
+    flag("-h --help", "Print this help"),
 )  # fmt: skip
 
 
@@ -171,7 +180,10 @@ def parse(
     *,
     stop_early: bool,
 ) -> tuple[dict[str, Json], list[str]]:
-    """(values of all options by destination, other words).  Raises UsageError."""
+    """(values of all options by destination, other words).
+
+    Raises UsageError; NoSuchOption for an option that is not described, `--help` among them.
+    """
     values = {option.dest: option.unset() for option in options}
     table = {name: option for option in options for name in option.names}
     words: list[str] = []
@@ -208,7 +220,7 @@ def _long(
     name, equals, value = word.partition("=")
     option = table.get(name)
     if option is None:
-        raise UsageError(f"no such option: {name}")
+        raise NoSuchOption(name)
     if option.kind == FLAG:
         values[option.dest] = truth(name, value) if equals else True
         return at
@@ -232,7 +244,7 @@ def _short(
         name = "-" + word[position]
         option = table.get(name)
         if option is None:
-            raise UsageError(f"no such option: {name}")
+            raise NoSuchOption(name)
         rest = word[position + 1 :]
         if option.kind == FLAG:
             if rest[:1] == "=":

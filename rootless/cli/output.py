@@ -50,6 +50,31 @@ def remark(text: str, *, before: str = "") -> None:
         pass
 
 
+def tell(error: RootlessError) -> None:
+    """Print the sentence and the hint of an error to standard error, coloured on a terminal."""
+    still()
+    bold, plain = ("\x1b[1;31m", "\x1b[0m") if colours(2) else ("", "")
+    hint = f"hint: {error.hint}\n" if error.hint else ""
+    remark(f" {error.message}\n{hint}", before=f"{bold}error:{plain}")
+
+
+def still() -> None:
+    """Let no progress bar draw any more."""
+    # loaded only where there was something to tell
+    module = sys.modules.get("rootless.cli.progress")
+    if module is not None:
+        module.still()
+
+
+def colours(descriptor: int) -> bool:
+    """Whether to colour what is written there (https://no-color.org)."""
+    return (
+        not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+        and os.isatty(descriptor)
+    )
+
+
 def harmless(text: str) -> str:
     """Text of which a terminal obeys nothing but line breaks and tabs: `\\x1b]0;` is what is seen.
 
@@ -172,8 +197,6 @@ def each(words: Iterable[str], work: Callable[[str], str | None], missing: int =
 
     `missing`, if given, is the exit status where nothing fails but what does not exist.
     """
-    from rootless.cli.main import tell
-
     code = 0
     for word in words:
         try:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
 # verb: (module below rootless.cli.verbs, summary); "image ls" is a verb of two words
 VERBS = {
     "auto-update": ("auto_update", "Update containers according to their auto-update policy"),
@@ -192,8 +196,9 @@ ALIASES = {
 # what `inspect` looks at when it is a verb of a group
 INSPECTS = {"container inspect": "container", "image inspect": "image"}
 
-# parsed without click
-LEAN = frozenset(
-    """run exec ps start stop logs inspect images create rm kill wait attach port version rename
-    unshare pull""".split()
-)
+
+def load(name: str) -> ModuleType:
+    """The module of a verb."""
+    # importlib would bring more modules than the verb
+    module: ModuleType = __import__("rootless.cli.verbs." + VERBS[name][0], fromlist=["VERB"])
+    return module

@@ -100,7 +100,7 @@ def main() -> None:
     from rootless.cli import table
 
     for name in table.VERBS:
-        cli_main.load(name)
+        table.load(name)
     command = cli_main.main
     said = os.memfd_create("said")
     null = os.open(os.devnull, os.O_RDWR)

@@ -34,7 +34,6 @@ def side_by_side(
     `missing`: see `output.each`.  `damaged`: also to one whose documents cannot be read.
     """
     from rootless.cli import output
-    from rootless.cli.main import tell
 
     words = named(call, everything=everything)
     ignore = call.options.get("ignore")
@@ -61,6 +60,6 @@ def side_by_side(
                 if told is not None:
                     output.line(told)
             except RootlessError as error:
-                tell(error)
+                output.tell(error)
                 code = output.worse(code, error, missing)
     return code

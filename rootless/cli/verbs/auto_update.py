@@ -47,7 +47,6 @@ def run(call: Call) -> int:
     import os
 
     from rootless.cli import output
-    from rootless.cli.main import tell
     from rootless.cli.options import truth
     from rootless.engine.systemd import auto_update
 
@@ -72,6 +71,6 @@ def run(call: Call) -> int:
                 "hint: a newer image is tried by itself, this one with --force\n"
             )
         if one.error is not None:
-            tell(one.error)
+            output.tell(one.error)
             code = one.error.exit_code
     return code

@@ -22,7 +22,7 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Print it."""
-    from rootless.cli import help as cli_help
+    from rootless.cli import completion as cli_completion
     from rootless.cli import output
 
-    output.write(cli_help.script(call.words[0]))
+    output.write(cli_completion.script(call.words[0]))

@@ -27,7 +27,6 @@ def run(call: Call) -> int:
     """Print the lines, problems first."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.cli.main import colours
     from rootless.engine.system import doctor
 
     lines = call.engine().doctor()
@@ -35,7 +34,7 @@ def run(call: Call) -> int:
     if call.options["format"] == "json":
         output.line(documents.dumps({"works": works, "checks": lines}, indent=True))
         return 0 if works else 125
-    colour = colours(1)
+    colour = output.colours(1)
     width = max(len(one["name"]) for one in lines)
     for status in (doctor.MISSING, doctor.LIMITED, doctor.FINE):
         begin, mark = _MARKS[status]

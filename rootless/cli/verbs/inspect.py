@@ -33,7 +33,6 @@ def run(call: Call) -> int:
     """Print an array of all that were found, or a line for each by the template."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.cli.main import tell
     from rootless.errors import RootlessError
 
     code = 0
@@ -43,7 +42,7 @@ def run(call: Call) -> int:
         try:
             found.append(_find(engine, word, call.options["type"], bool(call.options.get("size"))))
         except RootlessError as error:
-            tell(error)
+            output.tell(error)
             code = error.exit_code
     template = call.options["format"]
     if not template or template == "json":

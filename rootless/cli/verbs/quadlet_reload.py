@@ -21,11 +21,11 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Write, reload, say what is wrong."""
-    from rootless.cli.main import tell
+    from rootless.cli import output
     from rootless.engine.systemd import quadlet as systemd_quadlet
 
     systemd_quadlet.reload()
     wrong = [one.error for one in systemd_quadlet.installed() if one.error is not None]
     for error in wrong:
-        tell(error)
+        output.tell(error)
     return 125 if wrong else 0
