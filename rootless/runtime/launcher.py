@@ -8,16 +8,9 @@ from __future__ import annotations
 import os
 import time
 
-from rootless import host, paths
-from rootless.errors import (
-    CommandNotExecutable,
-    CommandNotFound,
-    HostError,
-    RuntimeFailure,
-    UsageError,
-)
-from rootless.runtime import plan_format
-from rootless.runtime.hooks import HookFailure
+from rootless import paths
+from rootless.errors import HostError, RuntimeFailure, UsageError
+from rootless.runtime import frames, plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -182,112 +175,36 @@ def _converse(
 ) -> int:
     handed = -1
     while True:
-        kind, payload, fd = _frame(channel)
-        number = int.from_bytes(payload[:4], "little")
-        if kind == b"M" and place is not None:
+        kind, payload, fd = frames.read_with_descriptor(channel)
+        number = frames.number(payload)
+        if kind == frames.MADE and place is not None:
             path = place(number)
             box.note_cgroup(path)
-            data = path.encode()
-            channel.sendall(b"G\0\0\0" + len(data).to_bytes(4, "little") + data)
-        elif kind == b"H" and runtime_hooks is not None:
+            channel.sendall(frames.pack(frames.GO, path.encode()))
+        elif kind == frames.HOOKS and runtime_hooks is not None:
             runtime_hooks(number)
             channel.sendall(b"h")
-        elif kind == b"L":
+        elif kind == frames.LISTENER:
             handed = fd
-        elif kind == b"R":
+        elif kind == frames.RUNNING:
             if handed >= 0:
                 from rootless.runtime import seccomp_listener
 
                 rules = box.record["config"]["linux"]["seccomp"]
                 seccomp_listener.hand_over(rules, box.state(), number, handed)
             return number
-        elif kind == b"F":
-            raise failure(payload[4:8], payload[8:12], payload[12:], log)
+        elif kind == frames.FAILED:
+            from rootless.runtime import failures
+
+            raise failures.of_runtime(frames.Failure(payload), _said(log))
         else:
             raise RuntimeFailure("the container could not be made: the helper ended early")
 
 
-def _frame(channel: _socket.socket) -> tuple[bytes, bytes, int]:
-    """Kind, payload, and the descriptor that came along or -1."""
-    data = b""
-    fd = -1
-    wanted = 8
-    while len(data) < wanted:
-        part, ancillary, _, _ = channel.recvmsg(wanted - len(data), 32)
-        if not part:
-            return b"", b"", -1
-        if ancillary:
-            from rootless.runtime import seccomp_listener
-
-            fd = seccomp_listener.descriptor(ancillary)
-        data += part
-        if len(data) == 8:
-            wanted = 8 + int.from_bytes(data[4:8], "little")
-    return data[:1], data[8:], fd
-
-
-def failure(error: bytes, operation: bytes, path: bytes, log: str = "") -> Exception:
-    """What a report of the helper or the launcher means.  Engines look for the kernel's words."""
-    code = int.from_bytes(error, "little")
-    name = plan_format.name_of(int.from_bytes(operation, "little"))
-    text = path.decode("utf-8", "replace")
-    reason = os.strerror(code).lower()
-    if name in ("exec", "lookup"):
-        if code == 2:
-            return CommandNotFound(
-                f'exec: "{text}": executable file not found in $PATH: {reason}',
-                hint="process.args[0] is looked up inside the root file system",
-            )
-        return CommandNotExecutable(f'exec: "{text}": {reason}')
-    if name == "map":
-        said = ""
-        try:
-            with open(log, errors="replace") as file:
-                said = file.read().strip()
-        except OSError:
-            pass
-        return HostError(f"the ids cannot be mapped: {said or reason}")
-    if name == "hook":
-        what = "took too long" if code == 110 else "failed"
-        return HookFailure(f"the hook {text} {what}")
-    if name == "runtime-hooks":
-        return HookFailure("a hook failed")
-    if name == "bind" and text.startswith("idmap:"):
-        return RuntimeFailure(
-            f"mounts: the ids of {text[6:]} cannot be mapped: {reason}",
-            hint="the kernel maps only what the caller's own user namespace has mounted, and only "
-            "of file systems that can be mapped (tmpfs since Linux 6.3)",
-        )
-    if name == "mount" and text == "/proc" and host.current().covered_proc:
-        return RuntimeFailure(f"mounts: /proc cannot be mounted: {reason}", hint=host.WHOLE_PROC)
-    if name == "mount" and text == "joined-proc":
-        return RuntimeFailure(
-            f"mounts: /proc of the joined pid namespace cannot be mounted: {reason}",
-            hint="its user namespace has to be joined as well, and the /proc around must not be "
-            "masked",
-        )
-    if name == "keyring":
-        return RuntimeFailure(
-            f"the process cannot have a session keyring of its own: {reason}",
-            hint="sysctl kernel.keys.maxkeys is how many keys a user may have",
-        )
-    if name == "label":
-        field = "apparmorProfile" if text.startswith("exec ") else "selinuxLabel"
-        return RuntimeFailure(f'process.{field}: "{text.removeprefix("exec ")}": {reason}')
-    if name == "caps":
-        return RuntimeFailure(
-            f"process.capabilities: the kernel refuses these sets: {reason}",
-            hint="what is inheritable must be in the bounding set as well",
-        )
-    if name == "seccomp" and code == 22:
-        return RuntimeFailure(
-            f"linux.seccomp: the filter cannot be loaded: {reason}",
-            hint="this kernel does not know one of linux.seccomp.flags, or an action "
-            "(SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV since Linux 5.19)",
-        )
-    if name == "fifo":
-        what = "something else is there already" if code == 17 else reason
-        return RuntimeFailure(f"linux.devices: the pipe {text} cannot be made as asked: {what}")
-    if name in ("cwd", "mkdir"):
-        return RuntimeFailure(f"process.cwd: cannot enter {text}: {reason}")
-    return RuntimeFailure(f"the container could not be made: {name} {text}: {reason}")
+def _said(log: str) -> str:
+    """What the programs that map ids wrote."""
+    try:
+        with open(log, errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

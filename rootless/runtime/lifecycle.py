@@ -13,7 +13,7 @@ import time
 
 from rootless import documents, host
 from rootless.errors import Conflict, RuntimeFailure
-from rootless.runtime import hooks, launch_plan, launcher, seccomp, state_directory
+from rootless.runtime import frames, hooks, launch_plan, launcher, seccomp, state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ def start(box: Box) -> None:
         talk.close()
         os.close(fd)
     if report:
-        raise launcher.failure(report[8:12], report[12:16], report[16:])
+        from rootless.runtime import failures
+
+        raise failures.of_runtime(frames.Failure(report[4:]))
     started(box)
 
 
@@ -174,7 +176,7 @@ def _report(box: Box, talk: _socket.socket) -> bytes:
         from rootless.runtime import seccomp_listener
 
         rules = box.record["config"]["linux"]["seccomp"]
-        found = seccomp_listener.descriptor(ancillary)
+        found = frames.descriptor(ancillary)
         seccomp_listener.hand_over(rules, box.state(), box.record["pid"], found)
 
 

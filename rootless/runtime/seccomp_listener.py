@@ -14,16 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
 
-RIGHTS = 1  # SCM_RIGHTS
-
-
-def descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """The one that came with a message, or -1."""
-    for _, kind, data in ancillary:
-        if kind == RIGHTS:
-            return int.from_bytes(data[:4], "little", signed=True)
-    return -1
-
 
 def hand_over(seccomp: Json, state: Json, pid: int, fd: int) -> None:
     """Connect to the agent, tell it whose descriptor this is, and close it here.
@@ -40,7 +30,7 @@ def hand_over(seccomp: Json, state: Json, pid: int, fd: int) -> None:
     talk = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         talk.connect(path)
-        rights = (_socket.SOL_SOCKET, RIGHTS, fd.to_bytes(4, "little"))
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, "little"))
         talk.sendmsg([documents.dumps(told).encode()], [rights])
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

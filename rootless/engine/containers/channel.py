@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import struct
+import _socket
 
 from rootless.errors import Conflict, RuntimeFailure
+from rootless.runtime import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_HEAD = struct.Struct("=B3xI")
 
 
 class Channel:
@@ -23,9 +21,9 @@ class Channel:
         Raises Conflict when nobody answers there any more.
         """
         if isinstance(place, int):
-            self._socket = socket.socket(fileno=place)
+            self._socket = _socket.socket(fileno=place)
             return
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             self._socket.connect(place)
         except OSError as error:
@@ -46,58 +44,45 @@ class Channel:
         self._socket.close()
 
     def _send(self, kind: bytes, payload: bytes = b"") -> None:
-        self._socket.sendall(_HEAD.pack(kind[0], len(payload)) + payload)
+        self._socket.sendall(frames.pack(kind, payload))
 
     def send_stdin(self, data: bytes) -> None:
         """Bytes for the container's standard input.  Raises OSError when it has ended."""
-        self._send(b"I", data)
+        self._send(frames.STDIN, data)
 
     def close_stdin(self) -> None:
         """End of the standard input; output goes on."""
-        self._send(b"E")
+        self._send(frames.END_OF_STDIN)
 
     def resize(self, rows: int, cols: int) -> None:
         """Set the size of the container's terminal, in characters."""
-        self._send(b"W", struct.pack("=HH", rows, cols))
+        self._send(frames.WINDOW, rows.to_bytes(2, "little") + cols.to_bytes(2, "little"))
 
     def signal(self, number: int) -> None:
         """Send a signal to the container's first process."""
-        self._send(b"S", struct.pack("=I", number))
+        self._send(frames.SIGNAL, number.to_bytes(4, "little"))
 
-    def _exactly(self, count: int) -> bytes:
-        parts = []
-        while count:
-            data = self._socket.recv(min(count, 1 << 20))
-            if not data:
-                return b""
-            parts.append(data)
-            count -= len(data)
-        return b"".join(parts)
-
-    def frames(self) -> Iterator[tuple[str, bytes]]:
+    def frames(self) -> Iterator[tuple[bytes, bytes]]:
         """(letter, payload) until the exit frame, which is the last."""
-        while True:
-            head = self._exactly(_HEAD.size)
-            if not head:
+        kind = b""
+        while kind != frames.EXIT:
+            kind, payload = frames.read(self._socket)
+            if not kind:
                 return
-            kind, length = _HEAD.unpack(head)
-            payload = self._exactly(length) if length else b""
-            yield chr(kind), payload
-            if kind == ord("X"):
-                return
+            yield kind, payload
 
     def output(self) -> Iterator[tuple[str, bytes]]:
         """("stdout" | "stderr", bytes) pairs until the container ends."""
         for kind, payload in self.frames():
-            if kind in "OP":
-                yield ("stdout" if kind == "O" else "stderr"), payload
+            if kind in (frames.STDOUT, frames.STDERR):
+                yield ("stdout" if kind == frames.STDOUT else "stderr"), payload
 
     def wait(self) -> int:
         """The exit code.  Raises RuntimeFailure when the monitor was killed."""
-        self._send(b"K")
+        self._send(frames.WAIT)
         for kind, payload in self.frames():
-            if kind == "X":
-                return int.from_bytes(payload[:4], "little")
+            if kind == frames.EXIT:
+                return frames.number(payload)
         raise RuntimeFailure(
             "the container's monitor was killed, so how it ended is not known",
             hint="rootless ps -a shows what is left of it",

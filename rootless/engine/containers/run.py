@@ -5,6 +5,7 @@ from __future__ import annotations
 from rootless.engine.common import arguments
 from rootless.engine.containers.exec_result import ExecResult
 from rootless.engine.spec.options import ContainerOptions
+from rootless.runtime import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def run(
             _feed(channel, fed)
         code = 125
         for kind, payload in channel.frames():
-            if kind == "O":
+            if kind == frames.STDOUT:
                 output += payload
-            elif kind == "P":
+            elif kind == frames.STDERR:
                 error += payload
-            elif kind == "X":
-                code = int.from_bytes(payload[:4], "little")
+            elif kind == frames.EXIT:
+                code = frames.number(payload)
     if not wanted.rm:
         container.remove(force=True, volumes=True)
     return ExecResult(code, bytes(output), bytes(error))

@@ -7,20 +7,12 @@ docs/architecture.md under "The monitor's channel".
 
 from __future__ import annotations
 
-import errno
 import os
 
-from rootless import documents, host, paths
+from rootless import documents, paths
 from rootless.engine.containers import state as container_state
-from rootless.errors import (
-    CommandNotExecutable,
-    CommandNotFound,
-    Conflict,
-    HostError,
-    RootlessError,
-    RuntimeFailure,
-)
-from rootless.runtime import plan_format
+from rootless.errors import Conflict, HostError, RootlessError, RuntimeFailure
+from rootless.runtime import frames, plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +21,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
+    from rootless.runtime.failures import Report
 
 
 class Started:
@@ -158,10 +151,10 @@ def spawn(
         os.waitpid(pid, 0)
         if place is not None:
             _place(ours, place)
-        kind, payload = _frame(ours)
-        if kind == b"R":
-            return Started(int.from_bytes(payload, "little"), ours.detach())
-        if kind == b"F":
+        kind, payload = frames.read(ours)
+        if kind == frames.RUNNING:
+            return Started(frames.number(payload), ours.detach())
+        if kind == frames.FAILED:
             raise failure(payload, orders_path)
         raise RuntimeFailure(
             "the container's monitor ended before it could start the container",
@@ -221,28 +214,11 @@ def _environment() -> dict[str, str]:
 
 
 def _place(channel: _socket.socket, place: Callable[[int], str]) -> None:
-    kind, payload = _frame(channel)
-    if kind != b"M":
+    kind, payload = frames.read(channel)
+    if kind != frames.MADE:
         raise RuntimeFailure("the container's monitor did not start")
-    path = place(int.from_bytes(payload, "little")).encode()
-    channel.sendall(b"G\0\0\0" + len(path).to_bytes(4, "little") + path)
-
-
-def _exactly(channel: _socket.socket, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        part = channel.recv(length - len(data))
-        if not part:
-            return b""
-        data += part
-    return data
-
-
-def _frame(channel: _socket.socket) -> tuple[bytes, bytes]:
-    head = _exactly(channel, 8)
-    if not head:
-        return b"", b""
-    return head[:1], _exactly(channel, int.from_bytes(head[4:], "little"))
+    path = place(frames.number(payload))
+    channel.sendall(frames.pack(frames.GO, path.encode()))
 
 
 _CHATTER = "Support for seccomp is experimental"  # slirp4netns says so every time
@@ -263,92 +239,26 @@ def _helper_log(orders_path: str, word: str = "") -> str:
 
 def failure(payload: bytes, orders_path: str) -> RootlessError:
     """The error that an F frame stands for."""
-    number, code, operation = (int.from_bytes(payload[i : i + 4], "little") for i in (0, 4, 8))
-    text = payload[12:].decode("utf-8", "replace")
-    reason = os.strerror(code)
-    name = plan_format.name_of(operation)
-    said = _helper_log(orders_path)
-    if name == "exec":
-        if code == errno.ENOENT:
-            return CommandNotFound(
-                f'the command "{text}" was not found in the container',
-                hint="check its spelling and the PATH of the image, or the interpreter it names",
-            )
-        return CommandNotExecutable(
-            f'the command "{text}" cannot be executed: {reason}',
-            hint=_execution_hint(code),
-        )
-    if name == "clone":
-        hint = host.namespace_remedy() if code in (errno.EPERM, errno.ENOSPC) else ""
-        return HostError(f"the container's namespaces cannot be made: {reason}", hint=hint)
-    if name == "directory":
-        from rootless import disks
+    from rootless.runtime import failures
 
-        return disks.refused(text, OSError(code, reason))
-    if name in ("map", "outer"):
-        who = os.path.basename(text) or "the kernel"
-        return HostError(
-            f"{who} could not map the ids of the container: {said or reason}",
-            hint="rootless doctor tells what is missing; --userns single needs no helper",
-        )
-    if name == "udp":
-        port = text.partition(">")[0]
+    return failures.of_engine(frames.Failure(payload), _helper_log(orders_path), _network)
+
+
+def _network(report: Report) -> RootlessError | None:
+    if report.name == "udp":
+        port = report.text.partition(">")[0]
         return Conflict(
-            f"the port {port}/udp cannot be published: {reason.lower()}",
+            f"the port {port}/udp cannot be published: {report.reason.lower()}",
             hint="stop what listens there, or choose another host port",
         )
-    if name == "slirp-request":
-        return _port_failure(text)
-    if name in ("slirp", "wait-network"):
+    if report.name == "slirp-request":
+        return _port_failure(report.text)
+    if report.name in ("slirp", "wait-network"):
         return HostError(
-            f"slirp4netns did not start: {said or reason}",
+            f"slirp4netns did not start: {report.said or report.reason}",
             hint="use --network none or host, or see rootless doctor",
         )
-    if name == "fuse":
-        program = os.path.basename(text) or "a server of the container's files"
-        if program.startswith("python"):
-            program = "python-fuse"
-        return HostError(
-            f"{program} did not start: {said or reason}", hint="see rootless doctor, /dev/fuse"
-        )
-    if name == "mount" and text == "joined-proc":
-        return RuntimeFailure(
-            f"/proc of the joined pid namespace cannot be mounted: {reason}",
-            hint="its user namespace has to be joined as well, and the /proc around must not be "
-            "masked",
-        )
-    if name == "keyring":
-        return RuntimeFailure(
-            f"the process cannot have a session keyring of its own: {reason}",
-            hint="sysctl kernel.keys.maxkeys is how many keys a user may have",
-        )
-    if name == "sysctl":
-        covered = code == errno.EROFS and host.current().covered_proc
-        return RuntimeFailure(
-            f"the sysctl {text} cannot be set: {reason}", hint=host.WHOLE_PROC if covered else ""
-        )
-    if name == "hostname":
-        refused = code == errno.EPERM
-        return RuntimeFailure(
-            f"the host name {text} cannot be set: {reason}", hint=host.NO_FILTER if refused else ""
-        )
-    if name in ("cwd", "mkdir"):
-        return RuntimeFailure(
-            f"the working directory {text} cannot be entered: {reason}",
-            hint="choose another with -w",
-        )
-    return RuntimeFailure(
-        f"the container could not be started: {name} {text}: {reason}",
-        hint=f"operation {number} of its launch plan; --dry-run prints the plan",
-    )
-
-
-def _execution_hint(code: int) -> str:
-    if code == errno.ENOEXEC:
-        return "it is not a program of this machine's architecture, or a script without #!"
-    if code == errno.EACCES:
-        return "it lacks execute permission, or lies on a file system mounted noexec"
-    return ""
+    return None
 
 
 def _port_failure(request: str) -> RootlessError:
