@@ -1,4 +1,4 @@
-/* The log of events: a line of JSON for each, appended by one write (docs/architecture.md, Events). */
+/* The log of events: a line of JSON for each, appended by one write (docs/dev/formats.md, Events). */
 #ifndef ROOTLESS_EVENTS_H
 #define ROOTLESS_EVENTS_H
 /* Keeps the directory of the log open, for whoever changes its view of the file system later. */

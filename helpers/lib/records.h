@@ -1,4 +1,4 @@
-/* Records: the one encoding of launch plans and monitor orders (docs/architecture.md). */
+/* Records: the one encoding of launch plans and monitor orders (docs/dev/formats.md). */
 #ifndef ROOTLESS_RECORDS_H
 #define ROOTLESS_RECORDS_H
 #include <stdint.h>

@@ -1,6 +1,6 @@
 """Frames: what the engine, the monitor and the helper of `rootless-runtime` say to each other.
 
-A frame is a letter, three zeros, the length of the payload, the payload (docs/architecture.md, "The
+A frame is a letter, three zeros, the length of the payload, the payload (docs/dev/formats.md, "The
 monitor's channel"; helpers/lib/channel.c).  Every program in Python that reads or writes one does
 it here.
 """

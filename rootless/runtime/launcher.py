@@ -1,6 +1,6 @@
 """From a plan and orders to a process: starts the helper, answers it, and says what it reports.
 
-Source: docs/architecture.md, "The OCI runtime's command"; helpers/programs/create.c.
+Source: docs/dev/mechanisms.md, "The OCI runtime"; helpers/programs/create.c.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records: the encoding of launch plans and monitor orders (docs/architecture.md).
+"""Records: the encoding of launch plans and monitor orders (docs/dev/formats.md).
 
 A plan is a list of `(operation, arguments)`; plain data that can be printed, compared and tested
 without any privilege.  The numbers are those of helpers/lib/ops.h; a test holds the two together.

@@ -1,4 +1,4 @@
-"""The encoding shared by Python and C: docs/architecture.md, "Records"."""
+"""The encoding shared by Python and C: docs/dev/formats.md, "Records"."""
 
 from __future__ import annotations
 

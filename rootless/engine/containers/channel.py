@@ -1,4 +1,4 @@
-"""The monitor's channel as Python programs use it (see docs/architecture.md)."""
+"""The monitor's channel as Python programs use it (see docs/dev/formats.md)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The monitor is started by posix_spawn, never by fork: the library may be in use by several threads.
 Descriptor 3 of the monitor is one end of a socket pair; what travels on it is described in
-docs/architecture.md under "The monitor's channel".
+docs/dev/formats.md under "The monitor's channel".
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def launch(container: Container) -> Started:
 
 
 def _in_cgroup(container: Container, pid: int) -> str:
-    """Put the monitor into its cgroup; what the monitor is answered (docs/architecture.md)."""
+    """Put the monitor into its cgroup; what the monitor is answered (docs/dev/formats.md)."""
     from rootless.cgroups import limits
 
     wanted = container.record["cgroup"]
