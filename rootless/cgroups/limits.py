@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 PERIOD = 100000  # microseconds; the kernel's own default
 RATES = ("rbps", "wbps", "riops", "wiops")
-# flags of docker that nobody can apply here: refused by name, never taken in silence
-NOT_IN_V2 = {
-    "memory_swappiness": "the kernel decides by /proc/sys/vm/swappiness",
-    "kernel_memory": "memory of the kernel counts towards --memory",
-    "oom_kill_disable": "--memory-reservation protects memory without blocking the processes",
-    "cpu_rt_period": "real-time groups are not part of cgroup version 2",
-    "cpu_rt_runtime": "real-time groups are not part of cgroup version 2",
-    "device_cgroup_rule": "only root may filter devices; a container has none but those that you "
-    "may open yourself and name with --device",
-}
 
 
 def size(text: str) -> int:

@@ -10,6 +10,7 @@ import os
 
 from rootless.errors import UsageError
 from rootless.quadlet import syntax
+from rootless.quadlet.flag_keys import EACH, FLAGS, LAST, WORDS
 from rootless.quadlet.unit_file import Service
 
 TYPE_CHECKING = False
@@ -17,35 +18,6 @@ if TYPE_CHECKING:
     from rootless.quadlet.syntax import Entry
     from rootless.quadlet.unit_file import Source
 
-# key: flag; the last assignment counts
-LAST = {
-    "CgroupsMode": "--cgroups", "Entrypoint": "--entrypoint", "HealthCmd": "--health-cmd",
-    "HealthInterval": "--health-interval", "HealthLogDestination": "--health-log-destination",
-    "HealthMaxLogCount": "--health-max-log-count", "HealthMaxLogSize": "--health-max-log-size",
-    "HealthOnFailure": "--health-on-failure", "HealthRetries": "--health-retries",
-    "HealthStartPeriod": "--health-start-period", "HealthStartupCmd": "--health-startup-cmd",
-    "HealthStartupInterval": "--health-startup-interval",
-    "HealthStartupRetries": "--health-startup-retries",
-    "HealthStartupSuccess": "--health-startup-success",
-    "HealthStartupTimeout": "--health-startup-timeout", "HealthTimeout": "--health-timeout",
-    "HostName": "--hostname", "LogDriver": "--log-driver", "Memory": "--memory",
-    "PidsLimit": "--pids-limit", "Pull": "--pull", "ShmSize": "--shm-size",
-    "StopSignal": "--stop-signal", "StopTimeout": "--stop-timeout", "Timezone": "--tz",
-    "UserNS": "--userns", "WorkingDir": "--workdir",
-}  # fmt: skip
-# each assignment is one value
-EACH = {
-    "AddHost": "--add-host", "DNS": "--dns", "DNSOption": "--dns-option",
-    "DNSSearch": "--dns-search", "ExposeHostPort": "--expose", "GIDMap": "--gidmap",
-    "GroupAdd": "--group-add", "LogOpt": "--log-opt", "PublishPort": "--publish",
-    "Tmpfs": "--tmpfs", "UIDMap": "--uidmap", "Ulimit": "--ulimit",
-}  # fmt: skip
-# each word of each assignment is one value
-WORDS = {
-    "AddCapability": "--cap-add", "Annotation": "--annotation", "DropCapability": "--cap-drop",
-    "Environment": "--env", "Label": "--label", "Sysctl": "--sysctl",
-}  # fmt: skip
-FLAGS = {"EnvironmentHost": "--env-host", "ReadOnly": "--read-only", "RunInit": "--init"}
 # the rest of a word of --security-opt
 SECURITY = {"Mask": "mask=", "SeccompProfile": "seccomp=", "Unmask": "unmask="}
 OWN = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.quadlet import container as quadlet_container
-from rootless.quadlet import volume_image
+from rootless.quadlet import flag_keys, volume_image
 
 _OWN = {
     "AddDevice": "--device; with - in front only if it exists on the host",
@@ -69,9 +69,9 @@ def rows(section: str = "") -> list[dict[str, str]]:
 
 def _of(section: str) -> dict[str, tuple[str, str]]:
     if section == "Container":
-        table = {**quadlet_container.LAST, **quadlet_container.EACH, **quadlet_container.FLAGS}
+        table = {**flag_keys.LAST, **flag_keys.EACH, **flag_keys.FLAGS}
         table = {key: flag + _DEFAULTS.get(key, "") for key, flag in table.items()}
-        table |= {key: flag + " for each word" for key, flag in quadlet_container.WORDS.items()}
+        table |= {key: flag + " for each word" for key, flag in flag_keys.WORDS.items()}
         table |= {key: f"--security-opt {word}" for key, word in quadlet_container.SECURITY.items()}
         return _both({**table, **_OWN}, quadlet_container.LACKING)
     if section == "Volume":

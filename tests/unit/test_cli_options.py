@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from rootless.cgroups import limits
 from rootless.cli import help as cli_help
 from rootless.cli import options as cli_options
 from rootless.cli import table
 from rootless.cli.options import FLAG, LIST, NUMBER, Option, Verb
 from rootless.cli.table import ALIASES, GROUPS, VERBS
+from rootless.engine.spec.options import ContainerOptions
 from rootless.errors import UsageError
 
 # what people write and what confuses parsers: empty, signs, dashes, equals, odd bytes
@@ -151,7 +151,7 @@ def test_the_help_of_run_has_headings_and_hides_what_always_fails() -> None:
         "Health check", "Advanced",
     ]  # fmt: skip
     hidden = [option for option in verb_of("run").options if option.hidden]
-    assert {option.dest for option in hidden} == set(limits.NOT_IN_V2)
+    assert {option.dest for option in hidden} == set(ContainerOptions.REFUSED)
     for option in verb_of("run").options:
         pattern = rf"^  (-\w, )?(--[\w-]+, )?{option.names[-1]}\b"
         assert bool(re.search(pattern, shown, re.M)) != option.hidden, option.names

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rootless.engine.spec.options import ContainerOptions, ExecOptions
+from rootless.engine.spec.option_values import ExecOptions
+from rootless.engine.spec.options import ContainerOptions
 from rootless.errors import UsageError
 
 
@@ -88,11 +89,6 @@ def test_a_value_of_the_wrong_kind(words: dict[str, object]) -> None:
         ContainerOptions("debian", **words)
 
 
-def test_every_option_of_run_is_one_of_the_command_lines() -> None:
-    from rootless.cli.verbs import create, run
-
-    known = set(ContainerOptions("x").__dict__)
-    for option in create.VERB.options:
-        assert option.dest in known
-    extra = {option.dest for option in run.VERB.options} - known
-    assert extra == {"sig_proxy", "dry_run", "quiet", "attach"}
+def test_exec_understands_the_words_of_dockers_client() -> None:
+    options = ExecOptions(command="true", environment={"A": 1}, working_dir="/srv")
+    assert (options.command, options.env, options.workdir) == (["true"], ["A=1"], "/srv")

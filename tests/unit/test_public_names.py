@@ -82,9 +82,9 @@ def offered() -> list[str]:
     # attributes that are set where the object is made
     engine = rootless.Engine(data_dir="/nonexistent")
     lines += [f"Engine.{name}" for name in vars(engine) if not name.startswith("_")]
-    from rootless.engine.spec import options
+    from rootless.engine.spec import option_values, options
 
-    for made in (options.ContainerOptions(image="x"), options.ExecOptions()):
+    for made in (options.ContainerOptions(image="x"), option_values.ExecOptions()):
         lines += [f"{type(made).__name__}.{one}" for one in vars(made) if one[:1] != "_"]
     errors = importlib.import_module("rootless.errors")
     lines += [

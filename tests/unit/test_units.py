@@ -13,7 +13,15 @@ import pytest
 from rootless.cli.verbs import run as run_verb
 from rootless.errors import UsageError
 from rootless.quadlet import container as quadlet_container
-from rootless.quadlet import generate, generator, keys, search_paths, syntax, volume_image
+from rootless.quadlet import (
+    flag_keys,
+    generate,
+    generator,
+    keys,
+    search_paths,
+    syntax,
+    volume_image,
+)
 from rootless.quadlet.generate import Made
 
 TREE = Path(__file__).resolve().parents[2]
@@ -220,10 +228,10 @@ def test_keys(units: Path, text: str, expected: list[str]) -> None:
 def test_every_flag_of_the_tables_is_one_of_run() -> None:
     known = {name for option in run_verb.VERB.options for name in option.names}
     tables = (
-        quadlet_container.LAST,
-        quadlet_container.EACH,
-        quadlet_container.WORDS,
-        quadlet_container.FLAGS,
+        flag_keys.LAST,
+        flag_keys.EACH,
+        flag_keys.WORDS,
+        flag_keys.FLAGS,
     )
     wanted = {flag for table in tables for flag in table.values()}
     wanted |= {"--rootfs", "--sdnotify", "--device", "--env-file", "--volume", "--mount", "--user"}

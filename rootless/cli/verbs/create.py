@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from rootless.cli.container_flags import sections
 from rootless.cli.options import Verb
-from rootless.cli.verbs._container_options import sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ VERB = Verb(
     "create",
     "IMAGE [COMMAND [ARGUMENT...]]",
     "Create a container without starting it",
-    sections=sections(),
+    sections=sections("create"),
     minimum=1,
     stop_early=True,
     complete=("image", ""),

@@ -44,7 +44,7 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Become the command."""
-    from rootless.engine.spec.options import ExecOptions
+    from rootless.engine.spec.option_values import ExecOptions
     from rootless.errors import UsageError
 
     options = ExecOptions(command=call.words[1:], **call.options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from rootless.cli.options import Verb, flag, several, text
-from rootless.cli.verbs._container_options import sections
+from rootless.cli.container_flags import sections
+from rootless.cli.options import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,22 +16,7 @@ VERB = Verb(
     "run",
     "IMAGE [COMMAND [ARGUMENT...]]",
     "Create a container and run a command in it",
-    sections=sections(
-        basic=(
-            flag("-d --detach", "Run the container in the background and print its ID"),
-            several(
-                "-a --attach",
-                "STREAM",
-                "Attach to stdin, stdout or stderr",
-                complete="stdin stdout stderr",
-            ),
-            flag("-q --quiet", "Suppress the pull output"),
-        ),
-        advanced=(
-            text("--sig-proxy", "BOOL", "Proxy received signals to the process (default true)"),
-            flag("--dry-run", "Print the launch plan without running anything"),
-        ),
-    ),
+    sections=sections("run"),
     minimum=1,
     stop_early=True,
     complete=("image", ""),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
-from rootless.cli.verbs._container_options import LIMITS
-from rootless.cli.verbs._health_options import OPTIONS as HEALTH
+from rootless.cli.container_flags import HEALTH, LIMITS, RESTART
+from rootless.cli.options import Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,14 +14,7 @@ VERB = Verb(
     "CONTAINER...",
     "Update the configuration of one or more containers",
     sections=(
-        (
-            "Options",
-            (
-                text("--restart", "POLICY",
-                     "Restart policy: no, on-failure[:N], always or unless-stopped",
-                     complete="no on-failure always unless-stopped"),
-            ),
-        ),
+        ("Options", (RESTART,)),
         ("Resource limit options", LIMITS),
         ("Health check options", HEALTH),
     ),

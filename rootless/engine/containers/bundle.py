@@ -177,7 +177,7 @@ def _has_no_place(draft: Draft, name: str) -> bool:
 def _resources(draft: Draft) -> Json:
     options = draft.options
     resources = cgroup_limits.parse(**{name: getattr(options, name) for name in options.LIMITS})
-    for name, why in cgroup_limits.NOT_IN_V2.items():
+    for name, why in options.REFUSED.items():
         if getattr(options, name) not in (None, False, "", []):
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be had with cgroup version 2", hint=why

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.state import State
     from rootless.engine.health.check import Outcome
     from rootless.engine.images.image import Image
-    from rootless.engine.spec.options import ExecOptions
+    from rootless.engine.spec.option_values import ExecOptions
 
 
 class Container(Known):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.exec_result import ExecResult
-    from rootless.engine.spec.options import ExecOptions
+    from rootless.engine.spec.option_values import ExecOptions
     from rootless.runtime.plan_format import Record
 
 
@@ -260,7 +260,7 @@ def run(container: Container, command: list[str] | str, **words: object) -> Exec
     `input`: bytes for its standard input.  Other words are those of ExecOptions.
     """
     from rootless.engine.containers.exec_result import collect
-    from rootless.engine.spec.options import ExecOptions
+    from rootless.engine.spec.option_values import ExecOptions
 
     given = words.pop("input", None)
     options = ExecOptions(command=command, interactive=given is not None, **words)

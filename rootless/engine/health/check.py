@@ -163,7 +163,7 @@ def _act(container: Container, action: str, found: State) -> None:
 def _execute(container: Container, command: list[str], seconds: float) -> tuple[int, str]:
     """Run it inside: (exit status, what it wrote to both streams); -1 when it took too long."""
     from rootless.engine.containers import exec as container_exec
-    from rootless.engine.spec.options import ExecOptions
+    from rootless.engine.spec.option_values import ExecOptions
     from rootless.runtime import plan_format
 
     items = container_exec.plan(container, ExecOptions(command=command))
