@@ -90,7 +90,7 @@ enum op {
     ORDER_TIMEOUT,     /* seconds after which the container is killed */
     ORDER_GATE,        /* descriptor of a listening socket that the launcher inherits */
     ORDER_CONSOLE,     /* path of a socket that gets the terminal */
-    ORDER_WAIT,        /* -: stay until the process ends, and end as it ends */
+    ORDER_WAIT,        /* [mortal]: stay until the process ends, and end as it ends, or as the caller ends */
     ORDER_EVENTS,      /* directory of the log, fields of the container's events, of its volumes'... */
     ORDER_STOP,        /* signal, seconds: how the container is stopped when the monitor is told to end */
     ORDER_NOTIFY,      /* path of a socket for the container's sd_notify messages, or "" */

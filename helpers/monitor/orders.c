@@ -74,7 +74,7 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_TIMEOUT: o->timeout = strtoul(a[0], NULL, 10); break;
     case ORDER_GATE: o->gate = atoi(a[0]); break;
     case ORDER_CONSOLE: o->console = a[0]; break;
-    case ORDER_WAIT: o->wait = 1; break;
+    case ORDER_WAIT: o->wait = 1; o->mortal = a[0][0] != 0; break;
     case ORDER_EVENTS: o->events = list(r); break;
     case ORDER_STOP: o->stop_signal = atoi(a[0]); o->stop_seconds = atoi(a[1]); break;
     case ORDER_NOTIFY: o->notify = a[0]; break;

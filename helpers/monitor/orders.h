@@ -32,7 +32,7 @@ struct orders {
     const char *restart, *pid_file, *error_log;
     unsigned long restart_maximum, timeout;
     const char *console;
-    int gate, wait;
+    int gate, wait, mortal; /* `mortal`: to end with whoever started us */
     int stop_signal, stop_seconds; /* 0: the monitor does not listen to SIGTERM */
     const char *notify;
     int preserve;

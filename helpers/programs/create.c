@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -109,6 +110,10 @@ int main(int argc, char **argv)
     /* with SIGCHLD ignored by our caller nobody could be waited for */
     signal(SIGCHLD, SIG_DFL);
     orders.channel = atoi(argv[2]);
+    /* asked for before anything is made.  A caller that ended before this is found by the channel:
+     * nobody answers there, and then the process is killed */
+    if (orders.mortal)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* what else our caller has left open: a hook that runs inside could reach it by /proc/1/fd */
     close_from(orders.channel + 4);
     /* the channel, the socket to wait at, orders and plan */

@@ -101,8 +101,8 @@ def make(
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     passed = [theirs.fileno(), listener.fileno() if listener is not None else -1]
     try:
-        passed.append(_in_memory(orders, plan_format.ORDERS))
-        passed.append(_in_memory(plan, plan_format.OPERATIONS))
+        passed.append(in_memory(orders, plan_format.ORDERS))
+        passed.append(in_memory(plan, plan_format.OPERATIONS))
         helper = _spawn(first, passed)
         theirs.close()
         pid = _converse(ours, place, box, runtime_hooks, log)
@@ -126,7 +126,7 @@ def make(
             pass
 
 
-def _in_memory(items: list[Record], numbers: dict[str, int]) -> int:
+def in_memory(items: list[Record], numbers: dict[str, int]) -> int:
     """A plan or orders as a file that has no name; its descriptor."""
     fd = os.memfd_create("rootless", os.MFD_CLOEXEC)
     view = memoryview(plan_format.encode(items, numbers))
