@@ -33,7 +33,8 @@ def layer_worker(request: Json) -> Json:
     `skip` has paths that are the engine's own (mount points); `plain`: whiteouts may be plain files
     as fuse-overlayfs writes them; `stamp` and `clamp` are times in seconds or None: the one that
     every file gets, and the latest that any may have; `override`: the driver keeps owners and modes
-    in an attribute; `servers`: of layers that programs serve.
+    in an attribute; `servers`: of layers that programs serve; `owners`: whose files are, by path,
+    where a single id could not give them away.
     Returns {"files", "bytes", "unfit"}; `unfit` are names that a layer cannot hold.
     """
     packer = Packer(request)
@@ -100,6 +101,7 @@ class Packer:
         # Only where the driver writes it: elsewhere it is a file's own attribute, by which a user
         # in the container could make root the owner of a program of his in the image.
         self._override = layer_view.OWNERS if request.get("override") else ()
+        self._owners = request.get("owners") or {}
         self._links: dict[tuple[int, int], str] = {}
         self._pending: list[tuple[str, int, os.stat_result]] = []
         self.unfit: list[str] = []
@@ -232,10 +234,10 @@ class Packer:
         for path, fd, found in waiting:
             self._tar.add(
                 path[1:], tar_writer.DIRECTORY, attributes=_attributes(fd),
-                **self._common(found, fd),
+                **self._common(found, fd, path),
             )  # fmt: skip
 
-    def _common(self, found: os.stat_result, fd: int = -1) -> Json:
+    def _common(self, found: os.stat_result, fd: int = -1, path: str = "") -> Json:
         time = found.st_mtime_ns
         if self._stamp is not None:
             time = self._stamp * 1_000_000_000
@@ -245,6 +247,8 @@ class Packer:
         told = layer_view.noted(fd, self._override) if fd >= 0 else None
         if told is not None:
             uid, gid, mode = told
+        if self._owners and path[1:] in self._owners:
+            uid, gid = self._owners[path[1:]]
         return {"mode": mode, "uid": uid, "gid": gid, "time": time}
 
     def _whiteout(self, path: str, name: str) -> None:
@@ -269,7 +273,7 @@ class Packer:
                 self._flush()
                 self._tar.add(
                     path[1:], tar_writer.DIRECTORY, attributes=_attributes(fd),
-                    **self._common(found, fd),
+                    **self._common(found, fd, path),
                 )  # fmt: skip
             finally:
                 os.close(fd)
@@ -281,10 +285,12 @@ class Packer:
             except OSError:
                 return
             self._flush()
-            self._tar.add(path[1:], tar_writer.SYMLINK, link=target, **self._common(found))
+            self._tar.add(
+                path[1:], tar_writer.SYMLINK, link=target, **self._common(found, path=path)
+            )
         elif stat.S_ISFIFO(kind) and not self._linked(path, found):
             self._flush()
-            self._tar.add(path[1:], tar_writer.FIFO, **self._common(found))
+            self._tar.add(path[1:], tar_writer.FIFO, **self._common(found, path=path))
 
     def _linked(self, path: str, found: os.stat_result) -> bool:
         """Write a further name of what is in the archive already."""
@@ -294,7 +300,7 @@ class Packer:
         if first == path:
             return False
         self._flush()
-        self._tar.add(path[1:], tar_writer.LINK, link=first[1:], **self._common(found))
+        self._tar.add(path[1:], tar_writer.LINK, link=first[1:], **self._common(found, path=path))
         return True
 
     def _file(self, parent: int, name: str, path: str) -> None:
@@ -311,7 +317,7 @@ class Packer:
             self._flush()
             self._tar.add(
                 path[1:], tar_writer.REGULAR, size=found.st_size, attributes=_attributes(fd),
-                data=_content(fd, found.st_size), **self._common(found, fd),
+                data=_content(fd, found.st_size), **self._common(found, fd, path),
             )  # fmt: skip
         finally:
             os.close(fd)

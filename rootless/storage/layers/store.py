@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SMALL = 1 << 20  # bytes
 _SIZE = "size"
+_EXCHANGE = "rootless.storage.layers.store:exchange_worker"
 
 
 def _sync(directory: str) -> None:
@@ -95,6 +96,7 @@ class LayerStore:
             try:
                 self._unpack(diff_id, blob, temporary, lock.fd)
                 _sync(temporary)
+                self._clear(final)
                 os.rename(temporary, final)
             except BaseException:
                 self._remove(temporary)
@@ -163,6 +165,45 @@ class LayerStore:
             digest = "sha256:" + os.path.basename(blob)
             index.write(os.path.join(directory, index.NAME), digest, table)
 
+    def adopt(self, diff_id: str, files: str) -> bool:
+        """Take a directory with the files of this layer; False if the layer is here already.
+
+        What was the directory is a link to the layer afterwards, in one step: whoever mounts it by
+        its old name at the same time finds it.  It lies below the same data directory, and was made
+        with the same ids.
+        """
+        paths.ensure(self.directory, 0o711)
+        final = os.path.dirname(self.path(diff_id))
+        name = os.path.basename(final)
+        with self._lock(name):
+            try:
+                if os.path.isdir(os.path.join(final, "fs")):
+                    return False
+                self._clear(final)
+                os.mkdir(final, 0o711)
+                os.chmod(final, 0o711)
+                target = os.path.join(final, "fs")
+                # it leads to itself until it is exchanged
+                os.symlink(target, target)
+                request = {"one": files, "other": target}
+                try:
+                    exchange_worker(request)
+                except PermissionError:
+                    from rootless.userns import calls
+
+                    # the top of the files belongs to another id
+                    calls.call(
+                        "rootless.storage.layers.store:exchange_worker", request, maps=self.maps
+                    )
+            finally:
+                os.unlink(os.path.join(self.directory, f".{name}.lock"))
+        return True
+
+    def _clear(self, final: str) -> None:
+        """Remove what somebody left who was killed while he adopted."""
+        if os.path.lexists(final) and not os.path.isdir(os.path.join(final, "fs")):
+            self._remove(final)
+
     def list(self) -> Iterable[str]:
         """Shortened diff ids of the layers there are."""
         return [one for one in documents.names_in(self.directory) if len(one) == 32]
@@ -178,3 +219,18 @@ class LayerStore:
             raise StorageError(
                 f"cannot remove the layer {path}", hint="rootless unshare rm -rf " + path
             )
+
+
+def exchange_worker(request: Json) -> Json:
+    """{"one", "other"}: exchange two names, whoever owns what they are."""
+    from rootless import kernel
+
+    at = kernel.AT_FDCWD
+    kernel.calls.renameat2(at, request["one"], at, request["other"], kernel.RENAME_EXCHANGE)
+    return {}
+
+
+def rename_worker(request: Json) -> Json:
+    """{"from", "to"}: rename a directory that may belong to any id."""
+    os.rename(request["from"], request["to"])
+    return {}

@@ -105,6 +105,8 @@ class Unpacker:
         self.layer = layer
         # whether an archive's own top has something to say to the directory (`volume import`)
         self.top = False
+        # of an archive that is added to files that are there (ADD): they know better
+        self.keeps_directories = False
         self.renamed = renamed
         self.files = 0
         self.content = 0
@@ -244,8 +246,8 @@ class Unpacker:
             self._file(archive, entry, parent, name, path)
             self.content += entry.size
         elif entry.kind == tar.DIRECTORY:
-            self._make_directory(entry, parent, name)
-            self._times.append((path, entry.time))
+            if self._make_directory(entry, parent, name):
+                self._times.append((path, entry.time))
         elif entry.kind == tar.LINK:
             self._link(entry, parent, name)
         elif entry.kind == tar.SYMLINK:
@@ -257,7 +259,8 @@ class Unpacker:
             _chmod(parent, name, entry.mode)
         # device nodes cannot be made in a user namespace; the standard ones are bound at start
 
-    def _make_directory(self, entry: Member, parent: int, name: str) -> None:
+    def _make_directory(self, entry: Member, parent: int, name: str) -> bool:
+        """Whether its time is to be set as well."""
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             os.mkdir(name, 0o700, dir_fd=parent)
@@ -265,11 +268,14 @@ class Unpacker:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 raise
+            if self.keeps_directories:
+                return False
         fd = os.open(name, flags, dir_fd=parent)
         try:
             self.owners.give(fd, "", entry)
         finally:
             os.close(fd)
+        return True
 
     def _link(self, entry: Member, parent: int, name: str) -> None:
         source = self._rename(_clean(entry.link))
