@@ -274,13 +274,14 @@ def result(answer: bytes, status: int, function: str) -> Json:
     if isinstance(value, dict) and "answer" in value:
         return value["answer"]
     if isinstance(value, dict) and "error" in value:
-        raise _error(value["error"])
+        raise error_of(value["error"])
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     hint = "the host may be short of memory" if status == -signal.SIGKILL else ""
     raise RootlessError(f"the process that ran {function} {how} before it had an answer", hint=hint)
 
 
-def _error(value: Json) -> RootlessError:
+def error_of(value: Json) -> RootlessError:
+    """The error that an answer of a worker describes."""
     kind = getattr(errors, value["class"], RootlessError)
     if not (isinstance(kind, type) and issubclass(kind, RootlessError)):
         kind = RootlessError

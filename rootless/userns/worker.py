@@ -44,7 +44,7 @@ def main() -> int:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT})
         text = documents.dumps(result)
     except BaseException as error:
-        text = documents.dumps({"error": _described(error, wanted["function"])})
+        text = documents.dumps({"error": described(error, wanted["function"])})
     data = memoryview(text.encode())
     try:
         while data:
@@ -91,7 +91,8 @@ def _make_room() -> None:
         pass
 
 
-def _described(error: BaseException, function: str) -> Json:
+def described(error: BaseException, function: str) -> Json:
+    """The error of a function as an answer has it."""
     from rootless import errors
 
     if isinstance(error, errors.RootlessError):
