@@ -1,0 +1,265 @@
+"""Git repositories as contexts and as sources of ADD.
+
+A repository is a stranger's: no hooks run (a fresh clone has none of its own, and templates are
+off), only the transports git, http(s) and ssh are used, `ext::` and its like never, the user's and
+the host's configuration of git is not read, submodules may not name local paths, and what could be
+a flag is never in a flag's place.  Credentials go by the environment, never by the command line,
+and addresses are shown without them.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from rootless.errors import HostError, StorageError, UsageError
+
+_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Address:
+    """A repository, and what of it is wanted."""
+
+    remote: str
+    reference: str = ""
+    subdirectory: str = ""
+    checksum: str = ""
+    submodules: bool = True
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What was fetched: the directory, the commit, the address as it may be shown."""
+
+    path: str
+    commit: str
+    shown: str
+
+
+def is_repository(text: str) -> bool:
+    """Whether a context or a source names a git repository."""
+    if text.startswith(("git://", "ssh://", "git@")):
+        return True
+    if text.startswith(("http://", "https://")):
+        return urlsplit(text).path.endswith(".git")
+    if text.startswith("github.com/"):
+        return True
+    # scp-like, as in user@host:path.git
+    head, colon, path = text.partition(":")
+    return bool(
+        colon and "@" in head and "/" not in head and path.partition("#")[0].endswith(".git")
+    )
+
+
+def parse(text: str) -> Address:
+    """`ADDRESS[?branch=…&tag=…&ref=…&subdir=…&checksum=…][#REF[:SUBDIRECTORY]]`.  UsageError."""
+    if text.startswith("github.com/"):
+        text = "https://" + text
+    remote, _, fragment = text.partition("#")
+    reference, _, subdirectory = fragment.partition(":")
+    checksum, submodules, keep = "", True, False
+    head, question, query = remote.partition("?")
+    if question:
+        remote = head
+        for name, values in parse_qs(query, keep_blank_values=True).items():
+            value = values[-1]
+            if name in ("ref", "branch", "tag"):
+                prefix = {"branch": "refs/heads/", "tag": "refs/tags/"}.get(name, "")
+                reference = prefix + value
+            elif name == "subdir":
+                subdirectory = value
+            elif name in ("checksum", "commit"):
+                checksum = value
+            elif name == "submodules":
+                submodules = value not in ("0", "false")
+            elif name == "keep-git-dir":
+                keep = value not in ("0", "false")
+            else:
+                raise UsageError(
+                    f'the address of the git repository has an unknown part "{name}"',
+                    hint="ref, branch, tag, subdir, checksum, submodules or keep-git-dir",
+                )
+    for one in (remote, reference, checksum):
+        if one.startswith("-") or "\n" in one or "\0" in one:
+            raise UsageError("the address of the git repository cannot be meant")
+    if ".." in subdirectory.split("/"):
+        raise UsageError(f'the directory "{subdirectory}" is outside the git repository')
+    return Address(remote, reference, subdirectory.strip("/"), checksum, submodules, keep)
+
+
+def shown(remote: str) -> str:
+    """The address without what may be a password."""
+    if "://" not in remote:
+        return remote
+    parts = urlsplit(remote)
+    if "@" not in parts.netloc:
+        return remote
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def checkout(
+    text: str | Address,
+    directory: str,
+    *,
+    keep_git: bool = False,
+    secret: Callable[[str], bytes | None] = lambda _: None,
+    ssh_agent: str = "",
+) -> Checkout:
+    """Fetch a repository into an existing directory.
+
+    `secret`: asked for GIT_AUTH_TOKEN and GIT_AUTH_HEADER.  `ssh_agent`: the socket for ssh://.
+    Raises UsageError, HostError (no git), StorageError (git failed).
+    """
+    address = parse(text) if isinstance(text, str) else text
+    environment = _environment(address, secret, ssh_agent)
+    tree = os.path.join(directory, "tree")
+    os.mkdir(tree, 0o755)
+    run = _Runner(tree, environment, address)
+    run("init", "--quiet", "--template=", ".")
+    run("remote", "add", "origin", address.remote)
+    wanted = address.reference or "HEAD"
+    run("fetch", "--quiet", "--depth=1", "--no-tags", "--", "origin", wanted, deepen=wanted)
+    run("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    commit = run("rev-parse", "HEAD").strip()
+    if address.checksum and not commit.startswith(address.checksum):
+        raise StorageError(
+            f"the git repository {shown(address.remote)} has the commit {commit} there, not "
+            f"{address.checksum}"
+        )
+    if address.submodules and os.path.exists(os.path.join(tree, ".gitmodules")):
+        run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+    if not (keep_git or address.keep):
+        _forget_git(tree)
+    path = tree
+    if address.subdirectory:
+        from rootless.build import resolve
+
+        root = resolve.open_root(tree)
+        try:
+            real = resolve.canonical(root, address.subdirectory)
+            found = resolve.lookup(root, real)
+        finally:
+            os.close(root)
+        if found is None:
+            raise UsageError(
+                f'the git repository {shown(address.remote)} has no "{address.subdirectory}"'
+            )
+        path = os.path.join(tree, real)
+    return Checkout(path, commit, shown(address.remote))
+
+
+def _environment(
+    address: Address, secret: Callable[[str], bytes | None], ssh_agent: str
+) -> dict[str, str]:
+    made = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "git:http:https:ssh",
+        "GIT_SSH_COMMAND": "ssh -F /dev/null -oBatchMode=yes",
+    }
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+                 "SSL_CERT_FILE", "GIT_SSL_CAINFO"):  # fmt: skip
+        if name in os.environ:
+            made[name] = os.environ[name]
+    known = os.path.expanduser("~/.ssh/known_hosts")
+    if os.path.exists(known):
+        made["GIT_SSH_COMMAND"] += f" -oUserKnownHostsFile={known}"
+    if ssh_agent:
+        made["SSH_AUTH_SOCK"] = ssh_agent
+    settings = [
+        ("core.hooksPath", "/dev/null"),
+        ("protocol.ext.allow", "never"),
+        ("protocol.file.allow", "never"),
+        ("core.symlinks", "true"),
+        ("transfer.fsckObjects", "true"),
+        ("credential.helper", ""),
+        ("advice.detachedHead", "false"),
+        ("init.defaultBranch", "main"),
+    ]
+    header = _header(address, secret)
+    if header:
+        parts = urlsplit(address.remote)
+        settings.append((f"http.{parts.scheme}://{parts.hostname}/.extraHeader", header))
+    for number, (name, value) in enumerate(settings):
+        made[f"GIT_CONFIG_KEY_{number}"] = name
+        made[f"GIT_CONFIG_VALUE_{number}"] = value
+    made["GIT_CONFIG_COUNT"] = str(len(settings))
+    return made
+
+
+def _header(address: Address, secret: Callable[[str], bytes | None]) -> str:
+    if not address.remote.startswith(("http://", "https://")):
+        return ""
+    host = urlsplit(address.remote).hostname or ""
+    for name in (f"GIT_AUTH_HEADER.{host}", "GIT_AUTH_HEADER"):
+        if value := secret(name):
+            return "Authorization: " + value.decode("utf-8", "replace").strip()
+    for name in (f"GIT_AUTH_TOKEN.{host}", "GIT_AUTH_TOKEN"):
+        if value := secret(name):
+            pair = b"x-access-token:" + value.strip()
+            return "Authorization: basic " + base64.b64encode(pair).decode()
+    return ""
+
+
+class _Runner:
+    def __init__(self, tree: str, environment: dict[str, str], address: Address) -> None:
+        self._tree = tree
+        self._environment = environment
+        self._address = address
+
+    def __call__(self, *words: str, deepen: str = "") -> str:
+        argv = ["git", "-C", self._tree, *words]
+        try:
+            done = subprocess.run(
+                argv, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=_SECONDS, check=False,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise HostError(
+                "git is needed for a repository and is not installed", hint="apt install git"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise StorageError(
+                f"git {words[0]} of {shown(self._address.remote)} took longer than "
+                f"{_SECONDS} seconds"
+            ) from None
+        if done.returncode == 0:
+            return done.stdout.decode("utf-8", "replace")
+        if deepen and deepen != "HEAD":
+            # a commit that nothing points to is not given by every server: then all is fetched
+            self(
+                "fetch", "--quiet", "--tags", "--", "origin", "+refs/heads/*:refs/remotes/origin/*"
+            )
+            found = self(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", deepen + "^{commit}"
+            )
+            self("update-ref", "FETCH_HEAD", found.strip())
+            return ""
+        said = done.stderr.decode("utf-8", "replace").strip().split("\n")
+        # the address may have a password in it
+        last = said[-1].replace(self._address.remote, shown(self._address.remote))
+        raise StorageError(
+            f"git {words[0]} of {shown(self._address.remote)} failed: {last}",
+            hint="" if not deepen else "check the address and the name after the #",
+        )
+
+
+def _forget_git(tree: str) -> None:
+    import shutil
+
+    for base, names, files in os.walk(tree):
+        if ".git" in names:
+            shutil.rmtree(os.path.join(base, ".git"), ignore_errors=True)
+            names.remove(".git")
+        if ".git" in files:
+            os.unlink(os.path.join(base, ".git"))
