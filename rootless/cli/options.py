@@ -27,16 +27,18 @@ class Option:
     """One option: its spellings, what it takes, the sentence of its help.
 
     `complete`: what its value names (container, image, volume, anything, file, directory), or
-    choices as words with spaces between.  `hidden`: neither help nor completion shows it.
+    choices as words with spaces between.  `hidden`: neither help nor completion shows it.  `bare`:
+    what it means without a value, which then can only be given with `=`.
     """
 
-    __slots__ = ("complete", "dest", "help", "hidden", "kind", "metavar", "names")
+    __slots__ = ("bare", "complete", "dest", "help", "hidden", "kind", "metavar", "names")
 
     def __init__(
         self, kind: str, names: str, metavar: str, text: str, complete: str, dest: str, hidden: bool
     ) -> None:
         self.kind = kind
         self.hidden = hidden
+        self.bare = ""
         self.names = names.split()
         self.metavar = metavar
         self.help = text
@@ -61,9 +63,12 @@ def text(
     complete: str = "",
     dest: str = "",
     hidden: bool = False,
+    bare: str = "",
 ) -> Option:
     """An option with a value; the last one given wins."""
-    return Option(TEXT, names, metavar, text, complete, dest, hidden)
+    made = Option(TEXT, names, metavar, text, complete, dest, hidden)
+    made.bare = bare
+    return made
 
 
 def several(
@@ -224,7 +229,9 @@ def _long(
     if option.kind == FLAG:
         values[option.dest] = truth(name, value) if equals else True
         return at
-    if not equals:
+    if not equals and option.bare:
+        value = option.bare
+    elif not equals:
         if at == len(arguments):
             raise UsageError(f"the option {name} needs a value")
         value = arguments[at]

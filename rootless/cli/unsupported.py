@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from rootless.errors import UsageError
 
-_BUILD = "build with `buildah bud -t NAME DIR` and push, or `rootless load` its oci-archive"
 _SWARM = "containers of one host: `rootless run`, and units for systemd (`rootless quadlet`)"
 _KUBE = "one container: `rootless run`; as services: .container files (`rootless quadlet`)"
 
 # verb or group: (what is not here, what to do)
 _VERBS = {
-    "build": ("images are not built here yet", _BUILD),
-    "buildx": ("images are not built here yet", _BUILD),
-    "builder": ("there is no builder here, and so no cache of one", "`rootless system prune`"),
+    "buildx": ("there are no builders to choose from", "`rootless build`"),
+    "builder": ("there are no builders to choose from", "`rootless build`"),
     "compose": (
         "compose files are not read here yet",
         "a .container file for each service (`rootless quadlet`), or `rootless run` in a script",

@@ -162,9 +162,11 @@ def read_file(draft: Draft, path: str) -> bytes | None:
 
 def root_operations(draft: Draft) -> list[Record]:
     """Plan operations that make the root file system appear at `root.path`."""
-    mount = draft.root_mount
-    if mount is None:
-        return []
+    return [] if draft.root_mount is None else root_operations_of(draft.root_mount)
+
+
+def root_operations_of(mount: root_filesystem.RootMount) -> list[Record]:
+    """As `root_operations`, of a root file system that was prepared."""
     made: list[Record] = []
     if mount.memory:
         mode = oct(stat.S_IMODE(os.stat(mount.upper).st_mode))[2:]

@@ -141,6 +141,11 @@ def wanted(images: Images) -> set[str] | None:
                 return None
             except OSError:
                 continue
+    from rootless.engine.build import cache
+
+    if cache.is_busy(images.engine.data_dir):
+        return None
+    found.update(_short(one) for one in cache.diff_ids(images.engine.data_dir))
     # after the containers: an image may be removed once a container of it is written down
     for one in images.store.records_alone():
         found.update(_short(layer.diff_id) for layer in one.layers)

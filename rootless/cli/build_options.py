@@ -1,0 +1,172 @@
+"""Values of `build`'s options: secrets, ssh agents, outputs, arguments.  Text in, values out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from rootless.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.build.build import Output
+
+Secrets = dict[str, Callable[[], bytes]]
+_MOST_SECRET = 500 << 10  # bytes, as BuildKit
+
+
+def fields(option: str, text: str, known: Sequence[str]) -> dict[str, str]:
+    """`key=value,key=value`; a value may stand in double quotes.  Raises UsageError."""
+    import csv
+
+    try:
+        rows = list(csv.reader([text]))
+    except csv.Error as error:
+        raise UsageError(f'{option} "{text}" cannot be taken apart: {error}') from None
+    found: dict[str, str] = {}
+    for word in rows[0] if rows else []:
+        name, equals, value = word.partition("=")
+        name = name.strip().lower()
+        if not equals or name not in known:
+            raise UsageError(
+                f'{option} does not know "{word}"', hint="there are " + " ".join(known)
+            )
+        found[name] = value
+    return found
+
+
+def secrets(texts: Sequence[str]) -> Secrets:
+    """--secret id=NAME[,src=FILE|env=VARIABLE].  Nothing is read yet.  Raises UsageError."""
+    made: Secrets = {}
+    for text in texts:
+        given = fields("--secret", text, ("id", "src", "source", "env", "type"))
+        kind = given.get("type", "")
+        if kind not in ("", "file", "env"):
+            raise UsageError(f'--secret: unknown type "{kind}"', hint="file or env")
+        source = given.get("src", given.get("source", ""))
+        variable = given.get("env", "")
+        name = given.get("id", "")
+        if not name:
+            raise UsageError(f'--secret "{text}" has no id', hint="id=NAME,src=FILE")
+        if kind == "env" and not variable:
+            variable, source = source or name, ""
+        if not source and not variable:
+            # as docker: a variable of that name, otherwise a file
+            variable = name if name in os.environ else ""
+            source = "" if variable else name
+        if variable and source:
+            raise UsageError(f'--secret "{text}" names a file and a variable')
+        if variable:
+            if variable not in os.environ:
+                raise UsageError(f"--secret id={name}: the variable {variable} is not set")
+            made[name] = _of_variable(variable)
+        else:
+            made[name] = _of_file(name, source)
+    return made
+
+
+def _of_variable(name: str) -> Callable[[], bytes]:
+    return lambda: os.environb[os.fsencode(name)]
+
+
+def _of_file(name: str, path: str) -> Callable[[], bytes]:
+    where = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isfile(where):
+        raise UsageError(f"--secret id={name}: {path} is not a file")
+
+    def read() -> bytes:
+        try:
+            with open(where, "rb") as file:
+                data = file.read(_MOST_SECRET + 1)
+        except OSError as error:
+            raise UsageError(
+                f"--secret id={name}: {path} cannot be read: {(error.strerror or '').lower()}"
+            ) from None
+        if len(data) > _MOST_SECRET:
+            raise UsageError(f"--secret id={name}: {path} is larger than {_MOST_SECRET} bytes")
+        return data
+
+    return read
+
+
+def agents(texts: Sequence[str]) -> dict[str, str]:
+    """--ssh default|ID[=SOCKET].  Raises UsageError."""
+    made = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        path = path or os.environ.get("SSH_AUTH_SOCK", "")
+        if not path:
+            raise UsageError(
+                f"--ssh {text}: SSH_AUTH_SOCK is not set",
+                hint="start ssh-agent, or name its socket",
+            )
+        from rootless.engine.build.steps import is_socket
+
+        if not is_socket(path):
+            raise UsageError(
+                f"--ssh {text}: {path} is not the socket of an agent",
+                hint="keys in files are not offered: ssh-add puts them into an agent",
+            )
+        made[name or "default"] = os.path.abspath(path)
+    return made
+
+
+def pairs(option: str, texts: Sequence[str], *, environment: bool = False) -> dict[str, str]:
+    """NAME=VALUE; with `environment` a name alone takes its value there, if there is one."""
+    made = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f'invalid {option} "{text}"', hint="NAME=VALUE")
+        if equals:
+            made[name] = value
+        elif not environment:
+            made[name] = ""
+        elif name in os.environ:
+            made[name] = os.environ[name]
+    return made
+
+
+def arguments_of_file(path: str) -> dict[str, str]:
+    """--build-arg-file: NAME=VALUE a line; # begins a comment.  Raises UsageError."""
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"--build-arg-file {path}: {why.lower()}") from None
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    return pairs("--build-arg-file", wanted, environment=True)
+
+
+def outputs(texts: Sequence[str]) -> list[Output]:
+    """--output DIRECTORY, or type=…,dest=….  Raises UsageError."""
+    from rootless.engine.build.build import Output
+
+    made = []
+    kinds = ("local", "tar", "oci", "docker", "image", "registry")
+    for text in texts:
+        if "=" not in text:
+            made.append(Output("tar" if text == "-" else "local", text))
+            continue
+        known = ("type", "dest", "name", "push", "tar", "compression", "oci-mediatypes",
+                 "rewrite-timestamp")  # fmt: skip
+        given = fields("--output", text, known)
+        kind = given.get("type", "")
+        if kind not in kinds:
+            raise UsageError(
+                f'--output: unknown type "{kind}"', hint="there are " + " ".join(kinds)
+            )
+        for name in ("compression", "tar", "oci-mediatypes"):
+            if name in given:
+                raise UsageError(f"--output: {name}= is not offered", hint="leave it out")
+        target = given.get("dest", "")
+        if kind in ("local", "tar") and not target:
+            raise UsageError(f"--output type={kind} needs dest=PATH")
+        if kind in ("oci", "docker") and not target:
+            # docker's own exporter without a file is the local store
+            kind, target = ("image", "") if kind == "docker" else (kind, "-")
+        if kind == "registry":
+            kind, given = "image", {**given, "push": "true"}
+        made.append(Output(kind, target, given))
+    return made

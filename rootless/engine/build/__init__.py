@@ -1,0 +1,1 @@
+"""Builds: carries out what the build room asks for, with images, storage and the runtime."""

@@ -1,0 +1,243 @@
+"""Base images for a build, and the image that it becomes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rootless import documents
+from rootless.build import config as configuration
+from rootless.build import keys
+from rootless.build.executor import Outcome
+from rootless.build.protocols import BaseImage, Kept
+from rootless.engine.build.layers import BuildLayers
+from rootless.errors import StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rootless.documents import Json
+    from rootless.engine.engine import Engine
+    from rootless.images.store.record import ImageRecord, Layer
+    from rootless.images.store.store import ImageStore
+
+_PACKERS = 2
+
+
+class BaseImages:
+    """`rootless.build.protocols.Images` with the engine's images."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.records: dict[str, ImageRecord] = {}
+        self.layers: dict[str, Layer] = {}
+        self._lock = threading.Lock()
+
+    def find(self, reference: str, platform: str, pull: str) -> BaseImage:
+        """The image, here and unpacked."""
+        engine = self.engine
+        with self._lock:
+            record = engine.images.for_run(reference, pull, platform or None)
+            engine.images.unpack(record, engine.maps)
+            data = engine.images.store.read_blob(record.config_digest)
+            self.records[record.id] = record
+            for layer in record.layers:
+                self.layers[layer.diff_id] = layer
+        document = documents.loads(data.decode())
+        chain = tuple(layer.diff_id for layer in record.layers)
+        return BaseImage(record.id, reference, document, chain)
+
+
+class Storing:
+    """From an outcome to an image.  `stamp`: the time of everything in it; `clamp`: the latest."""
+
+    def __init__(
+        self,
+        layers: BuildLayers,
+        bases: BaseImages,
+        *,
+        stamp: int | None = None,
+        clamp: int | None = None,
+        rewrite: bool = False,
+        form: str = "oci",
+        squash: str = "",
+    ) -> None:
+        self.engine = layers.engine
+        self.layers = layers
+        self.bases = bases
+        self.stamp = stamp
+        self.clamp = clamp
+        # SOURCE_DATE_EPOCH alone speaks of the configuration, and of files only with this
+        self.rewrite = rewrite
+        self.form = form
+        self.squash = squash
+
+    @property
+    def _as_made(self) -> bool:
+        """Whether the files in the image have the times that they have here."""
+        return self.stamp is None and not (self.rewrite and self.clamp is not None)
+
+    def store(self, outcome: Outcome, names: Sequence[str]) -> ImageRecord:
+        """Keep the image, with these names.  Raises StorageError."""
+        from rootless.engine.images.unpack import Making
+        from rootless.images.formats import manifests
+        from rootless.images.names import reference
+        from rootless.images.store import assemble
+
+        canonical = [reference.parse(name).canonical for name in names]
+        with Making(self.engine.images) as store, store.guard():
+            packed = self._layers(outcome, store)
+            document = self._document(outcome, [layer.diff_id for layer in packed])
+            # what is invalid is found before anything is written
+            manifests.record("sha256:" + "0" * 64, "sha256:" + "0" * 64, packed, document)
+            data = documents.dumps(document).encode()
+            record = assemble.keep(store, data, document, packed, canonical, form=self.form)
+        return record
+
+    def _document(self, outcome: Outcome, diff_ids: list[str]) -> dict[str, Any]:
+        config = outcome.config
+        if self.squash:
+            _squashed(config, self.squash)
+        if self.stamp is not None:
+            for entry in config.history:
+                entry["created"] = configuration.stamp(self.stamp)
+            return config.finished(self.stamp, diff_ids)
+        if self.clamp is not None:
+            return config.finished(self.clamp, diff_ids, clamp=self.clamp)
+        return config.finished(self._created(outcome), diff_ids)
+
+    def _created(self, outcome: Outcome) -> float:
+        """The time of the image: of the first build that came to it, so that one whose every step
+        is in the cache is the same image again."""
+        config = outcome.config
+        known = {"config": config.inner, "author": config.document.get("author", "")}
+        key = keys.of_step(outcome.key, "image", known)
+        kept = self.layers.find(key)
+        if kept is None:
+            kept = Kept("", {"created": time.time()})
+            self.layers.remember(key, kept)
+        return float(kept.facts["created"])
+
+    # ------------------------------------------------------------ layers
+
+    def _layers(self, outcome: Outcome, store: ImageStore) -> list[Layer]:
+        chain = outcome.layers
+        if self.squash:
+            return self._squashed_layers(outcome, store)
+        # who packs opens directories that nobody may exchange for a link meanwhile
+        with (
+            self.layers.moving(shared=True),
+            ThreadPoolExecutor(_PACKERS, thread_name_prefix="pack") as pool,
+        ):
+            waiting = [
+                pool.submit(self._layer, number, outcome, store) for number in range(len(chain))
+            ]
+            made = [one.result() for one in waiting]
+        if self._as_made:
+            with self.layers.moving(shared=False):
+                for name in dict.fromkeys(chain):
+                    if name not in self.bases.layers:
+                        self.layers.hand_over(name)
+        return made
+
+    def _layer(self, number: int, outcome: Outcome, store: ImageStore) -> Layer:
+        name = outcome.layers[number]
+        base = self.bases.layers.get(name)
+        if base is not None:
+            self._whole(name)
+            store.rely(base.digest)
+            return base
+        from rootless.images.store.record import Layer
+
+        facts = self.layers.facts(name)
+        if self._as_made and "digest" in facts:
+            store.rely(facts["digest"])
+            if store.has_blob(facts["digest"]):
+                return Layer(facts["digest"], facts["diff_id"], facts["media_type"], facts["bytes"])
+        below = outcome.layers[:number]
+        stamp, clamp = self.stamp, self.clamp if self.rewrite else None
+        request = self.layers.pack_request(name, below, clamp, stamp)
+        packed = self._pack("rootless.storage.layers.layer_export:layer_worker", request, store)
+        if self._as_made:
+            self.layers.note(
+                name, diff_id=packed.diff_id, digest=packed.digest, media_type=packed.media_type,
+                bytes=packed.size,
+            )  # fmt: skip
+        return packed
+
+    def _whole(self, diff_id: str) -> None:
+        """A base that was pulled lazily is completed, as for push and save."""
+        from rootless.engine.containers import lazy_start as lazy
+
+        for record in self.bases.records.values():
+            if any(layer.diff_id == diff_id for layer in record.layers):
+                lazy.whole(self.engine.images, record.id)
+                return
+
+    def _squashed_layers(self, outcome: Outcome, store: ImageStore) -> list[Layer]:
+        """--squash: one layer of what the build made; --squash-all: one of everything."""
+        chain = outcome.layers
+        base = 0
+        if self.squash == "new":
+            while base < len(chain) and chain[base] in self.bases.layers:
+                base += 1
+        below = [self.bases.layers[name] for name in chain[:base]]
+        above = chain[base:]
+        if not above:
+            return below
+        request: Json = {
+            "stack": self.layers.directories(above), "root": base == 0, "skip": [],
+            "stamp": self.stamp, "clamp": self.clamp if self.rewrite else None,
+        }  # fmt: skip
+        if base:
+            raise StorageError(
+                "--squash of the new layers alone is not offered", hint="use --squash-all"
+            )
+        return [self._pack("rootless.storage.layers.layer_export:union_worker", request, store)]
+
+    def _pack(self, function: str, request: Json, store: ImageStore) -> Layer:
+        from rootless.images.store import assemble
+        from rootless.images.store import layer_ingest as packed
+
+        reading, writing = os.pipe()
+        answers: list[Json] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                head = {"function": function, "request": request}
+                answers.append(self.layers.workers.call(head, writing))
+            except BaseException as error:
+                failed.append(error)
+            finally:
+                os.close(writing)
+
+        def check() -> None:
+            thread.join()
+            if failed:
+                raise failed[0]
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        with open(reading, "rb") as source:
+            arrived = packed.ingest(store, source, check=check)
+        unfit = answers[0]["unfit"]
+        if unfit:
+            self.engine.notice(
+                "build", f"left out of the image, because its name would mean a deletion: "
+                f"{unfit[0]}", always=True,
+            )  # fmt: skip
+        return assemble.layer_of(arrived)
+
+
+def _squashed(config: configuration.Config, how: str) -> None:
+    """One history entry for one layer."""
+    if how == "all":
+        created = config.history[-1]["created"] if config.history else configuration.stamp(0)
+        config.history = [
+            {"created": created, "created_by": "squash", "comment": configuration.COMMENT}
+        ]

@@ -1,0 +1,353 @@
+"""Snapshots, layers and what the cache knows: `rootless.build.protocols.Layers` on disk.
+
+    DATA/build/MAPKEY/
+      new/PID-RANDOM/          a snapshot in the making; locked while its maker lives
+      layers/NAME/fs           a layer: the upper directory of the step that made it
+      layers/NAME/layer.json   its size, owners that a single id could not give, and "diff_id" when
+                               it has been packed: then `fs` is a link into the layer store
+      keys/KEY.json            what a step with this key came to: {"layer", "facts", "used"}
+      caches/NAME/             directories of RUN --mount=type=cache
+
+A step is written down by renaming its directory and then its key, so whoever is killed loses no
+finished step, and what is half made has no name that anybody looks for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+
+from rootless import documents, paths
+from rootless.build.protocols import Chain, Kept, Snapshot
+from rootless.engine.containers import rootfs as roots
+from rootless.errors import DamagedDocument
+from rootless.storage.drivers import probe as drivers
+from rootless.storage.layers.store import LayerStore
+from rootless.storage.rootfs import root_filesystem as rootfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.build.workers import Workers
+    from rootless.engine.engine import Engine
+
+_OURS = "build:"
+_INSIDE = "rootless.engine.build.inside:"
+_RENAME = "rootless.storage.layers.store:rename_worker"
+KEY_SHAPE: Json = {"layer": str, "facts": {"*": lambda _: True}, "used": float}
+LAYER_SHAPE: Json = {
+    "size": int, "owners": {"*": [int]}, "diff_id?": str, "digest?": str, "bytes?": int,
+    "media_type?": str,
+}  # fmt: skip
+
+
+class Draft:
+    """A snapshot: the directory in which a step's files are made."""
+
+    def __init__(self, directory: str, parent: Chain, mount: rootfs.RootMount) -> None:
+        self.directory = directory
+        self._parent = parent
+        self.mount = mount
+        self.lock: documents.DirectoryLock | None = documents.DirectoryLock(directory)
+
+    @property
+    def parent(self) -> Chain:
+        """What it began with."""
+        return self._parent
+
+    def add_skeleton(self, wanted: Sequence[tuple[str, str]]) -> None:
+        """Put mount points below all layers, (path, "d" or "f"): there while a step runs, where
+        its image has none, and in no layer."""
+        self.mount.lowers = [*self.mount.lowers, _skeleton(self.directory, wanted)]
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
+
+
+class BuildLayers:
+    """The layers of one engine's builds, with the ids of its storage."""
+
+    def __init__(self, engine: Engine, workers: Workers) -> None:
+        self.engine = engine
+        self.maps = engine.maps
+        self.workers = workers
+        self.store = LayerStore(engine.data_dir, self.maps)
+        self.top = os.path.join(engine.data_dir, "build", self.maps.storage_key())
+        self.choice = drivers.choose(
+            engine.storage_driver, self.maps, self.maps, engine.storage_options,
+            data=engine.data_dir,
+        )  # fmt: skip
+        if self.choice.name not in ("overlay", "fuse-overlayfs"):
+            from rootless.errors import HostError
+
+            raise HostError(
+                f"a build needs the kernel's overlay or fuse-overlayfs, and {self.choice.name} is "
+                f"what serves here: {self.choice.why}",
+                hint="set ROOTLESS_DATA_DIR to a directory on a local disk, or install "
+                "fuse-overlayfs",
+            )
+
+    @property
+    def single(self) -> bool:
+        """Whether a single id is mapped."""
+        return self.maps.single
+
+    @property
+    def scratch(self) -> str:
+        """Where contexts are unpacked."""
+        return os.path.join(self.engine.data_dir, "build", "contexts")
+
+    @property
+    def unpacker(self) -> str:
+        """What unpacks archives for ADD."""
+        return _INSIDE + "unpack"
+
+    def prepare(self) -> None:
+        """Make the directories, and remove what builds left that were killed."""
+        self.engine.prepare_data_dir()
+        paths.ensure(os.path.join(self.engine.data_dir, "build"), 0o711)
+        for name in ("", "new", "layers", "keys", "caches"):
+            paths.ensure(os.path.join(self.top, name), 0o711)
+        paths.ensure(self.scratch)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        directory = os.path.join(self.top, "new")
+        doomed = []
+        for name in documents.names_in(directory):
+            path = os.path.join(directory, name)
+            try:
+                documents.DirectoryLock(path).close()
+            except BlockingIOError:
+                continue
+            except OSError:
+                continue
+            # whoever has just made it has not locked it yet
+            if time.time() - os.lstat(path).st_mtime > 60:
+                doomed.append(path)
+        self._remove(doomed)
+
+    def _remove(self, doomed: list[str]) -> None:
+        from rootless.engine.build import workers
+
+        plain = [path for path in doomed if not _plainly(path)]
+        workers.removed(plain, self.workers)
+
+    # ------------------------------------------------------------ the cache
+
+    def find(self, key: str) -> Kept | None:
+        """What a step with this key came to, if its layer is still here."""
+        path = self._key_path(key)
+        try:
+            found = documents.read_as(path, KEY_SHAPE, "rootless builder prune")
+        except (OSError, DamagedDocument):
+            return None  # it is made again
+        layer = found["layer"]
+        if layer and not os.path.isdir(self.path(layer)):
+            return None
+        return Kept(layer, found["facts"])
+
+    def remember(self, key: str, kept: Kept) -> None:
+        """Note it."""
+        value = {"layer": kept.layer, "facts": dict(kept.facts), "used": time.time()}
+        try:
+            documents.write(self._key_path(key), value)
+        except OSError as error:
+            from rootless import disks
+
+            raise disks.refused(self.top, error, what="cannot write") from None
+
+    def touch(self, key: str) -> None:
+        """Note that a key was used."""
+        try:
+            os.utime(self._key_path(key))
+        except OSError:
+            pass
+
+    def _key_path(self, key: str) -> str:
+        return os.path.join(self.top, "keys", f"{key}.json")
+
+    # ------------------------------------------------------------ layers
+
+    def path(self, layer: str) -> str:
+        """The directory with a layer's files, whether it exists or not."""
+        if not layer.startswith(_OURS):
+            return self.store.path(layer)
+        own = os.path.join(self._directory(layer), "fs")
+        # an image has it as well, and the layer store keeps the files
+        return os.readlink(own) if os.path.islink(own) else own
+
+    def _directory(self, layer: str) -> str:
+        return os.path.join(self.top, "layers", layer.removeprefix(_OURS))
+
+    def facts(self, layer: str) -> Json:
+        """What is known of a layer of ours; {} if nothing is."""
+        try:
+            path = os.path.join(self._directory(layer), "layer.json")
+            return documents.read_as(path, LAYER_SHAPE, "rootless builder prune")
+        except (OSError, DamagedDocument):
+            return {}
+
+    def note(self, layer: str, **more: Json) -> None:
+        """Add to what is known of a layer of ours."""
+        value = {"size": -1, "owners": {}, **self.facts(layer), **more}
+        documents.write(os.path.join(self._directory(layer), "layer.json"), value)
+
+    def directories(self, chain: Chain) -> list[str]:
+        """Directories of these layers, topmost first, each once."""
+        return list(dict.fromkeys([self.path(one) for one in reversed(chain)]))
+
+    def begin(self, parent: Chain) -> Draft:
+        """A writable snapshot."""
+        return self.draft(parent)
+
+    def draft(self, parent: Chain) -> Draft:
+        """A writable snapshot, as this module knows it."""
+        directory = os.path.join(self.top, "new", f"{os.getpid()}-{os.urandom(8).hex()}")
+        paths.directory(directory, 0o711)
+        lowers = self.directories(parent)
+        mount = rootfs.prepare(directory, lowers, self.choice, volatile=True, maps=self.maps)
+        return Draft(directory, parent, mount)
+
+    def operations(self, draft: Draft) -> list[Json]:
+        """What mounts a snapshot."""
+        if draft.mount.driver != "overlay":
+            return []
+        return [[name, list(words)] for name, words in roots.overlay_operations(draft.mount)]
+
+    def work(
+        self,
+        function: str,
+        request: dict[str, Json],
+        *,
+        snapshot: Snapshot | None = None,
+        trees: Mapping[int, Chain] | None = None,
+        stdout: int | None = None,
+    ) -> Json:
+        """Run a function where the files can be reached."""
+        head: Json = {"function": function, "request": request, "mounts": [], "servers": []}
+        if self.single and "single" in request:
+            request["single"] = True
+        extra: list[Draft] = []
+        try:
+            if snapshot is not None:
+                assert isinstance(snapshot, Draft)
+                self._add(head, snapshot)
+                request["root"] = snapshot.mount.merged
+            for number, chain in (trees or {}).items():
+                directories = self.directories(chain)
+                if len(directories) == 1:
+                    top = directories[0]
+                else:
+                    draft = self.draft(chain)
+                    extra.append(draft)
+                    self._add(head, draft)
+                    top = draft.mount.merged
+                (request if number < 0 else request["sources"][number])["top"] = top
+            return self.workers.call(head, stdout)
+        finally:
+            for draft in extra:
+                self.abandon(draft)
+
+    def _add(self, head: Json, draft: Draft) -> None:
+        head["mounts"].append(self.operations(draft))
+        head["servers"] += [server.as_json() for server in draft.mount.servers]
+
+    def finish(self, snapshot: Snapshot, owners: Mapping[str, Sequence[int]] | None = None) -> str:
+        """Make a layer of it; "" where nothing was written."""
+        assert isinstance(snapshot, Draft)
+        upper = snapshot.mount.upper
+        if not os.listdir(upper) and _same_top(snapshot):
+            self.abandon(snapshot)
+            return ""
+        name = os.urandom(16).hex()
+        final = os.path.join(self.top, "layers", name)
+        making = os.path.join(snapshot.directory, "layer")
+        paths.directory(making, 0o711)
+        value = {"size": -1, "owners": {path: [*pair] for path, pair in (owners or {}).items()}}
+        documents.write(os.path.join(making, "layer.json"), value)
+        try:
+            os.rename(upper, os.path.join(making, "fs"))
+        except PermissionError:
+            # its top belongs to another id
+            request = {"from": upper, "to": os.path.join(making, "fs")}
+            self.workers.call({"function": _RENAME, "request": request})
+        os.rename(making, final)
+        self.abandon(snapshot)
+        return _OURS + name
+
+    def abandon(self, snapshot: Snapshot) -> None:
+        """Remove it."""
+        assert isinstance(snapshot, Draft)
+        snapshot.release()
+        self._remove([snapshot.directory])
+
+    def fetch(self, address: str, checksum: str) -> tuple[str, str, str, int | None]:
+        """A file at an http address."""
+        from rootless.engine.build import fetching
+
+        return fetching.fetch(self.engine, self.scratch, address, checksum)
+
+    # ------------------------------------------------------------ packing
+
+    def pack_request(self, layer: str, below: Chain, clamp: int | None, stamp: int | None) -> Json:
+        """What `packing.layer_worker` needs to write a layer as a tar."""
+        return {
+            "upper": self.path(layer),
+            "lowers": self.directories(below),
+            "skip": [],
+            "plain": self.choice.name == "fuse-overlayfs",
+            "stamp": stamp,
+            "clamp": clamp,
+            "owners": self.facts(layer).get("owners") or {},
+        }
+
+    def moving(self, *, shared: bool) -> documents.Lock:
+        """Held by who hands layers over, and shared by who needs them to stay where they are."""
+        return documents.Lock(os.path.join(self.top, "moving.lock"), shared=shared)
+
+    def hand_over(self, layer: str) -> None:
+        """Give the files of a packed layer to the layer store, which images look into."""
+        diff_id = self.facts(layer).get("diff_id")
+        own = os.path.join(self._directory(layer), "fs")
+        if diff_id and not os.path.islink(own):
+            self.store.adopt(diff_id, own)
+
+
+def _skeleton(directory: str, wanted: Sequence[tuple[str, str]]) -> str:
+    top = os.path.join(directory, "skeleton")
+    os.mkdir(top, 0o755)
+    for path, kind in wanted:
+        inner = os.path.join(top, path.lstrip("/"))
+        os.makedirs(inner if kind == "d" else os.path.dirname(inner), 0o755, exist_ok=True)
+        if kind == "f" and not os.path.lexists(inner):
+            os.close(os.open(inner, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    return top
+
+
+def _same_top(draft: Draft) -> bool:
+    """Whether a step has left the top directory itself as it was."""
+    upper, lower = os.stat(draft.mount.upper), os.stat(draft.mount.lowers[0])
+    ours = os.stat(draft.directory)
+    owner = (ours.st_uid, ours.st_gid)
+    same_owner = (upper.st_uid, upper.st_gid) == owner or (upper.st_uid, upper.st_gid) == (
+        lower.st_uid, lower.st_gid,
+    )  # fmt: skip
+    return same_owner and (upper.st_mode == lower.st_mode or not draft.parent)
+
+
+def _plainly(path: str) -> bool:
+    """Remove a tree as ourselves, without a worker; whether that went."""
+    import shutil
+
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
