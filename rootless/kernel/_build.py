@@ -376,7 +376,7 @@ builder.set_source(
         }
         if (!result)
             result = finish_file(fd, mode, uid, gid, when);
-        /* NFS and quotas tell some errors only here */
+        /* NFS and quotas report some errors only here */
         if (fd >= 0 && close(fd) < 0 && !result && errno != EINTR)
             result = -errno;
         return result;

@@ -44,7 +44,8 @@ def _checked(result: int, path: Path | int | None = None, other: Path | None = N
 
 
 class StatFs:
-    """What statfs(2) tells: `type` is one of the *_MAGIC numbers, sizes count blocks of `bsize`."""
+    """The result of statfs(2): `type` is one of the *_MAGIC numbers, sizes count blocks of
+    `bsize`."""
 
     __slots__ = (
         "type",
@@ -156,13 +157,13 @@ class Kernel:
         _checked(result, old, new)
 
     def statfs(self, path: Path) -> StatFs:
-        """The file system that holds `path`; statfs(2)."""
+        """Return the file system that holds `path`; statfs(2)."""
         values = _ffi.new("int64_t[9]")
         _checked(_lib.rl_statfs(_path(path), values), path)
         return StatFs(list(values))
 
     def fstatfs(self, fd: int) -> StatFs:
-        """The file system that holds an open file; fstatfs(2)."""
+        """Return the file system that holds an open file; fstatfs(2)."""
         values = _ffi.new("int64_t[9]")
         _checked(_lib.rl_fstatfs(fd, values), fd)
         return StatFs(list(values))
@@ -223,7 +224,7 @@ class Kernel:
         _checked(_lib.rl_umount2(_path(target), flags), target)
 
     def open_tree(self, dirfd: int, path: Path, flags: int = 0) -> int:
-        """A descriptor of a mount, with OPEN_TREE_CLONE of a detached copy; open_tree(2)."""
+        """Return a descriptor of a mount, with OPEN_TREE_CLONE of a detached copy; open_tree(2)."""
         result = _lib.rl_open_tree(dirfd, _path(path), flags | c.OPEN_TREE_CLOEXEC)
         return _checked(result, path)
 
@@ -252,7 +253,7 @@ class Kernel:
         _checked(result, path)
 
     def fsopen(self, fstype: Path, flags: int = 0) -> int:
-        """Begin a new file system; fsopen(2)."""
+        """Create a context for a new file system; fsopen(2)."""
         return _checked(_lib.rl_fsopen(_path(fstype), flags | c.FSOPEN_CLOEXEC), fstype)
 
     def fsconfig_set_flag(self, fd: int, key: Path) -> None:
@@ -274,7 +275,7 @@ class Kernel:
         _checked(_lib.rl_fsconfig(fd, c.FSCONFIG_CMD_CREATE, _ffi.NULL, _ffi.NULL, 0), fd)
 
     def fsmount(self, fd: int, flags: int = 0, attributes: int = 0) -> int:
-        """A detached mount of the file system made; `MOUNT_ATTR_*`; fsmount(2)."""
+        """Return a detached mount of the file system made; `MOUNT_ATTR_*`; fsmount(2)."""
         return _checked(_lib.rl_fsmount(fd, flags | c.FSMOUNT_CLOEXEC, attributes), fd)
 
     def pivot_root(self, new_root: Path, put_old: Path) -> None:
@@ -292,7 +293,7 @@ class Kernel:
         _checked(_lib.rl_setns(fd, flags), fd)
 
     def sethostname(self, name: Path) -> None:
-        """Name the host of this UTS namespace; sethostname(2)."""
+        """Set the host name of this UTS namespace; sethostname(2)."""
         encoded = _path(name)
         _checked(_lib.rl_sethostname(encoded, len(encoded)))
 
@@ -302,11 +303,11 @@ class Kernel:
         _checked(_lib.rl_setdomainname(encoded, len(encoded)))
 
     def prctl(self, option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
-        """An operation on the calling thread, `PR_*`, with integers only; prctl(2)."""
+        """Apply an operation to the calling thread, `PR_*`, with integers only; prctl(2)."""
         return _checked(_lib.rl_prctl(option, a, b, c, d))
 
     def capget(self, pid: int = 0) -> tuple[int, int, int]:
-        """Effective, permitted and inheritable capabilities as bit masks; capget(2)."""
+        """Return effective, permitted and inheritable capabilities as bit masks; capget(2)."""
         sets = _ffi.new("uint64_t[3]")
         _checked(_lib.rl_capget(pid, sets))
         return sets[0], sets[1], sets[2]
@@ -316,7 +317,8 @@ class Kernel:
         _checked(_lib.rl_capset(effective, permitted, inheritable))
 
     def pidfd_open(self, pid: int, flags: int = 0) -> int:
-        """A descriptor of a process, whose number cannot go to another one; pidfd_open(2)."""
+        """Return a descriptor of a process, whose number cannot go to another one;
+        pidfd_open(2)."""
         return _checked(_lib.rl_pidfd_open(pid, flags))
 
     def pidfd_send_signal(self, pidfd: int, number: int) -> None:
@@ -324,9 +326,9 @@ class Kernel:
         _checked(_lib.rl_pidfd_send_signal(pidfd, number))
 
     def bpf_prog_load(self, kind: int, code: bytes) -> int:
-        """A descriptor of a program that the kernel has found to be safe; bpf(2)."""
+        """Return a descriptor of a program that the kernel has found to be safe; bpf(2)."""
         return _checked(_lib.rl_bpf_prog_load(kind, code, len(code)))
 
     def bpf_prog_attach(self, target: int, program: int, kind: int, flags: int) -> None:
-        """Have it asked at `target`, here a cgroup; bpf(2)."""
+        """Attach a program to `target`, here a cgroup; bpf(2)."""
         _checked(_lib.rl_bpf_prog_attach(target, program, kind, flags))
