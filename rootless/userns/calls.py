@@ -1,4 +1,4 @@
-"""Run one of our own functions inside a user namespace, in a fresh interpreter.
+"""Run a function of this package inside a user namespace, in a fresh interpreter.
 
     call("rootless.storage.layers.unpack:unpack", {"layer": path}, maps=maps, stdin=blob_fd)
 
@@ -29,7 +29,7 @@ WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 class Call:
     """A function that is running in a user namespace.  A context manager: leaving it ends it.
 
-    `pid` is the worker's process; it is reaped by `wait` or `close`, and by nobody else.
+    `pid` is the worker's process; only `wait` or `close` reap it.
     """
 
     def __init__(self, pid: int, answer: int, function: str) -> None:
@@ -39,7 +39,7 @@ class Call:
         self._reaped = False
 
     def wait(self) -> Json:
-        """What the function returned.
+        """Return what the function returned.
 
         Raises what the function raised if that is a RootlessError, HostError if the namespace
         could not be entered, RootlessError for anything else.  To be called once.
@@ -61,7 +61,7 @@ class Call:
             os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let go; a worker that is still running is ended.  May be repeated."""
+        """End a worker that is still running, and close its pipe.  May be repeated."""
         if self._answer >= 0:
             os.close(self._answer)
             self._answer = -1
@@ -132,14 +132,15 @@ def spawn(
     stdout: int | None = None,
     pass_fds: tuple[int, ...] = (),
 ) -> Call:
-    """As `call`, but returns while the function runs, for data that streams through pipes."""
+    """Start `function` as `call` does, and return while it runs: for data that streams through
+    pipes."""
     words, late = _entering(maps, join_pid, join_mount, join_net, mount_namespace)
     text = documents.dumps(
         {"path": sys.path, "function": function, "request": request, "become_root": late}
     )
     opened: list[int] = []
     try:
-        # a file in memory, because a pipe that nobody reads yet would block at 64 KiB
+        # a file in memory, because a pipe that is not read yet would block at 64 KiB
         order = _above(os.memfd_create("rootless-call", os.MFD_CLOEXEC), opened)
         _write_all(order, text.encode())
         os.lseek(order, 0, os.SEEK_SET)
@@ -256,12 +257,12 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def result(answer: bytes, status: int, function: str) -> Json:
-    """What a worker's answer means, which ended with `status`.  Raises as `Call.wait`."""
+    """Return what a worker's answer means, which ended with `status`.  Raises as `Call.wait`."""
     text = answer.decode(errors="replace")
     # rootless-enter writes into the same pipe when it fails, before there is a worker
     if text.startswith("error: "):
         message = text.removeprefix("error: ").strip()
-        hint = "rootless doctor tells what this host lacks"
+        hint = "rootless doctor shows what this host lacks"
         if message.startswith("cannot make a user namespace"):
             from rootless import host
 

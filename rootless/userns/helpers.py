@@ -29,7 +29,7 @@ def _status() -> dict[bytes, bytes]:
 
 
 def privileged() -> bool:
-    """Whether this process may write any map itself, as root of this user namespace may."""
+    """Return whether this process may write any map itself, as root of this user namespace may."""
     if os.geteuid() != 0:
         return False
     effective = int(_status().get(b"CapEff", b"0"), 16)
@@ -37,7 +37,8 @@ def privileged() -> bool:
 
 
 def outer_ranges(kind: str) -> list[tuple[int, int]]:
-    """Ids (first, count) that exist in the user namespace of this process; `kind` uid or gid."""
+    """Return ids (first, count) that exist in the user namespace of this process; `kind` uid or
+    gid."""
     found = []
     for line in read(f"/proc/self/{kind}_map").split(b"\n"):
         fields = line.split()
@@ -47,19 +48,21 @@ def outer_ranges(kind: str) -> list[tuple[int, int]]:
 
 
 def paths() -> tuple[str, str]:
-    """Paths of newuidmap and newgidmap; "" for one that is not there."""
+    """Return paths of newuidmap and newgidmap; "" for one that is not there."""
     return which("newuidmap"), which("newgidmap")
 
 
 def needed(maps: IdMaps) -> tuple[str, str]:
-    """Paths of the two programs that must write `maps`; empty if the caller may write it itself."""
+    """Return paths of the two programs that must write `maps`; empty if the caller may write it
+    itself."""
     if maps.single or privileged():
         return "", ""
     return paths()
 
 
 def obstacle() -> str:
-    """Why newuidmap or newgidmap cannot work for this user, with the remedy; "" if they can."""
+    """Return why newuidmap or newgidmap cannot work for this user, with the remedy; "" if they
+    can."""
     status = _status()
     if status.get(b"NoNewPrivs", b"0") != b"0":
         return (

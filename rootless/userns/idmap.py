@@ -27,7 +27,7 @@ _IDS = (1 << 32) - 1
 
 
 def translate(extents: Extents, number: int) -> int | None:
-    """From inside to outside; None if it is not mapped."""
+    """Translate an id from inside to outside; None if it is not mapped."""
     for inside, outside, size in extents:
         if inside <= number < inside + size:
             return outside + number - inside
@@ -35,7 +35,7 @@ def translate(extents: Extents, number: int) -> int | None:
 
 
 def translate_back(extents: Extents, number: int) -> int | None:
-    """From outside to inside; None if it is not mapped."""
+    """Translate an id from outside to inside; None if it is not mapped."""
     for inside, outside, size in extents:
         if outside <= number < outside + size:
             return inside + number - outside
@@ -84,28 +84,28 @@ class IdMaps:
         return translate(self.uids, 0) == self.caller[0]
 
     def proc_text(self, which: str) -> str:
-        """The lines for /proc/PID/uid_map (`which` is "uids") or gid_map ("gids")."""
+        """Return the lines for /proc/PID/uid_map (`which` is "uids") or gid_map ("gids")."""
         extents = self.uids if which == "uids" else self.gids
         return "".join(f"{inside} {outside} {size}\n" for inside, outside, size in extents)
 
     def to_host_uid(self, number: int) -> int | None:
-        """The host's uid of a container's uid, or None if it is not mapped."""
+        """Return the host's uid of a container's uid, or None if it is not mapped."""
         return translate(self.uids, number)
 
     def to_host_gid(self, number: int) -> int | None:
-        """The host's gid of a container's gid, or None if it is not mapped."""
+        """Return the host's gid of a container's gid, or None if it is not mapped."""
         return translate(self.gids, number)
 
     def from_host_uid(self, number: int) -> int | None:
-        """The container's uid of a host's uid, or None if it is not mapped."""
+        """Return the container's uid of a host's uid, or None if it is not mapped."""
         return translate_back(self.uids, number)
 
     def from_host_gid(self, number: int) -> int | None:
-        """The container's gid of a host's gid, or None if it is not mapped."""
+        """Return the container's gid of a host's gid, or None if it is not mapped."""
         return translate_back(self.gids, number)
 
     def storage_key(self) -> str:
-        """A short file name; two maps have the same one only if files look the same in both.
+        """Return a short file name; two maps have the same one only if files look the same in both.
 
         With a single id every file belongs to the user, whatever that id is called inside.
         """
@@ -123,7 +123,7 @@ class IdMaps:
         return f"mh{value:032x}"
 
     def as_dict(self) -> Json:
-        """As a JSON value."""
+        """Return the map as a JSON value."""
         return {
             "uids": [list(extent) for extent in self.uids],
             "gids": [list(extent) for extent in self.gids],
@@ -134,7 +134,7 @@ class IdMaps:
 
     @classmethod
     def from_dict(cls, value: Json) -> IdMaps:
-        """The opposite of `as_dict`."""
+        """Make a map from what `as_dict` returned."""
         uids = tuple((a, b, c) for a, b, c in value["uids"])
         gids = tuple((a, b, c) for a, b, c in value["gids"])
         return cls(uids, gids, value["why"], caller=tuple(value["caller"]))
@@ -144,7 +144,7 @@ def _key(extents: Extents) -> str:
     parts = []
     expected = 0
     for inside, outside, size in extents:
-        # most maps have no holes, and then the first id inside need not be told
+        # most maps have no holes, and then the first id inside need not be in the name
         hole = "" if inside == expected else f"{inside:x}-"
         parts.append(f"{hole}{outside:x}" + (f"+{size:x}" if size > 1 else ""))
         expected = inside + size
@@ -155,7 +155,8 @@ def _key(extents: Extents) -> str:
 
 
 def compose(first: Extents, second: Extents) -> Extents:
-    """The map that goes through `first` and then through `second`; what is unmapped is left out."""
+    """Return the map that goes through `first` and then through `second`; what is unmapped is left
+    out."""
     result: list[Extent] = []
     for inside, middle, size in first:
         for start, outside, length in second:
@@ -206,16 +207,17 @@ def _usable(
     return result
 
 
-# ------------------------------------------------------------ the maps people can choose
+# ------------------------------------------------------------ the maps that users can choose
 
 
 def single_maps(uid: int, gid: int, why: str) -> IdMaps:
-    """One id: root of the container is the user, and nobody else exists in it."""
+    """Return the map with one id: root of the container is the user, and no other id exists in
+    it."""
     return IdMaps(((0, uid, 1),), ((0, gid, 1),), why, caller=(uid, gid))
 
 
 def default_maps() -> IdMaps:
-    """The best map to be had: root is the caller, all other ids are subordinate ones.
+    """Return the best map for this user: root is the caller, all other ids are subordinate ones.
 
     Falls back to a single id and says in `why` what is missing.  Never raises.
     """
@@ -256,7 +258,7 @@ def _identity(ranges: list[tuple[int, int]]) -> Extents:
 
 
 def keep_id(base: IdMaps, uid: int | None = None, gid: int | None = None) -> IdMaps:
-    """The caller's ids become `uid` and `gid` inside (default: the same numbers), others move up.
+    """Map the caller's ids to `uid` and `gid` inside (default: the same numbers); others move up.
 
     Raises UsageError.
     """
@@ -285,7 +287,7 @@ def _kept(base: Extents, number: int) -> Extents:
 
 
 def no_map(base: IdMaps) -> IdMaps:
-    """The caller's own ids do not exist inside; root is the first subordinate id.
+    """Return the map without the caller's own ids; root is the first subordinate id.
 
     Raises HostError without subordinate ids.
     """
@@ -302,7 +304,7 @@ def no_map(base: IdMaps) -> IdMaps:
 
 
 def custom(uid_specs: list[str], gid_specs: list[str], base: IdMaps) -> IdMaps:
-    """The map that `--uidmap` and `--gidmap` describe, `container:intermediate[:size]` each.
+    """Return the map that `--uidmap` and `--gidmap` describe, `container:intermediate[:size]` each.
 
     Intermediate ids are those of `base`, with `@` in front those of the host.  If only one of the
     two kinds is given it serves for both.  Raises UsageError.

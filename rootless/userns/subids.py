@@ -1,7 +1,7 @@
 """Subordinate ids: the ranges that an administrator gave to a user.
 
 Source: subuid(5), subgid(5); getsubids(1) where nsswitch.conf names another source than files.
-Scope: reading, and which range an administrator could give to somebody who has none.  Which of the
+Scope: reading, and which range an administrator could give to a user who has none.  Which of the
 ranges can be used is decided in `idmap`.
 """
 
@@ -16,7 +16,7 @@ USUAL = 65536  # what useradd(8) gives; images hold ids up to 65535
 
 
 def parse(text: bytes, names: tuple[bytes, ...] | None) -> list[Range]:
-    """Ranges (first, count) of any of `names` in a file of subuid(5)'s form, in its order.
+    """Return ranges (first, count) of any of `names` in a file of subuid(5)'s form, in its order.
 
     None: of everybody.
 
@@ -36,7 +36,7 @@ def parse(text: bytes, names: tuple[bytes, ...] | None) -> list[Range]:
 
 
 def read(path: str) -> bytes:
-    """The whole of a small file; nothing if it cannot be read."""
+    """Return the whole of a small file; nothing if it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -53,7 +53,7 @@ def read(path: str) -> bytes:
 
 
 def user_name(uid: int) -> str:
-    """The login name of a uid, or its number where the user database does not know it."""
+    """Return the login name of a uid, or its number where the user database does not know it."""
     import pwd
 
     try:
@@ -65,7 +65,7 @@ def user_name(uid: int) -> str:
 def ranges(
     uid: int, *, subuid: str = "/etc/subuid", subgid: str = "/etc/subgid"
 ) -> tuple[list[Range], list[Range]]:
-    """Subordinate uid and gid ranges (first, count) of a user, by name or by number."""
+    """Return subordinate uid and gid ranges (first, count) of a user, by name or by number."""
     uid_text, gid_text = read(subuid), read(subgid)
     number = b"%d" % uid
     names: tuple[bytes, ...] = (number,)
@@ -79,9 +79,10 @@ def ranges(
 
 
 def free(directory: str = "/etc") -> int | None:
-    """The first id of the lowest range of `USUAL` ids that nobody has, neither as uid nor as gid.
+    """Return the first id of the lowest range of `USUAL` ids that no user has, neither as uid nor
+    as gid.
 
-    With somebody else's ids a container could read, change and signal what is theirs, so both
+    With another user's ids a container could read, change and signal what is theirs, so both
     subordinate ids and the ids of users and groups count as taken.  None if there is no such range.
     """
     taken = [(os.getuid(), 1), (os.getgid(), 1)]
@@ -102,7 +103,7 @@ def free(directory: str = "/etc") -> int | None:
 
 
 def grant(uid: int, directory: str = "/etc") -> str:
-    """The command with which root gives a user ids that nobody has yet."""
+    """Return the command with which root gives a user ids that no other user has."""
     first = free(directory)
     ids = "FIRST-LAST" if first is None else f"{first}-{first + USUAL - 1}"
     return f"usermod --add-subuids {ids} --add-subgids {ids} {user_name(uid)}"
@@ -152,7 +153,8 @@ def _getsubids(uid: int, options: list[str]) -> list[Range]:
 
 
 def which(name: str) -> str:
-    """Path of a program, from PATH and from where administrators' programs are; "" if none."""
+    """Return path of a program, from PATH and from where administrators' programs are; "" if
+    none."""
     for directory in [*os.environ.get("PATH", "").split(":"), "/usr/bin", "/bin", "/usr/sbin"]:
         # a relative entry would let the present directory decide what gets our ids
         if directory.startswith("/"):

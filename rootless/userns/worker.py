@@ -1,4 +1,4 @@
-"""The far end of `calls`: runs one function inside a user namespace.
+"""The other end of `calls`: runs one function inside a user namespace.
 
     python3 -IS worker.py ORDER ANSWER      two descriptors
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Read the order, run it, write the answer; the exit status is for people only."""
+    """Read the order, run it, write the answer; the exit status is for debugging only."""
     order, answer = int(sys.argv[1]), int(sys.argv[2])
     for fd in (order, answer):
         os.set_inheritable(fd, False)
