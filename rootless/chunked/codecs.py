@@ -12,7 +12,7 @@ _PARTS = 64  # frames or members that one piece of data may consist of
 
 
 def frame(data: bytes, size: int) -> bytes:
-    """The `size` plain bytes of one zstd frame, or more of them one after the other.
+    """Return the `size` plain bytes of one zstd frame, or more of them one after the other.
 
     Raises TableError when it has more or fewer: a frame may be a bomb.
     """
@@ -40,7 +40,7 @@ def _few(parts: int) -> int:
 
 
 def member(data: bytes, size: int) -> bytes:
-    """The first `size` plain bytes of a gzip member; what follows is not looked at."""
+    """Return the first `size` plain bytes of a gzip member; what follows is not looked at."""
     import zlib
 
     found, parts = b"", 0
@@ -58,7 +58,7 @@ def member(data: bytes, size: int) -> bytes:
 
 
 def plain(chunk: Chunk, data: bytes, kind: str) -> bytes:
-    """The plain bytes of a chunk from its compressed ones; `kind` is "zstd" or "gzip".
+    """Return the plain bytes of a chunk from its compressed ones; `kind` is "zstd" or "gzip".
 
     Raises TableError, DigestMismatch.
     """

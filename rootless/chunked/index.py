@@ -32,7 +32,7 @@ _NO_PATH = 0xFFFFFFFF
 _MOST_PLAIN = 64  # layers without a table that are looked into, the newest
 _SAMPLE = 64
 _MOST = 512
-"""Layers that are asked: the newest, because an image resembles what it replaces."""
+"""Layers that are searched: the newest, because an image resembles what it replaces."""
 
 
 def write(path: str, digest: str, table: Table) -> None:
@@ -74,8 +74,8 @@ class Piece:
 
 
 def find(path: str, wanted: Container[bytes]) -> Iterator[tuple[bytes, Piece]]:
-    """Those of the keys `wanted` that the index at `path` has; `path` of a piece is relative to the
-    layer's root.  An index that cannot be read has none."""
+    """Yield those of the keys `wanted` that the index at `path` has; `path` of a piece is relative
+    to the layer's root.  An index that cannot be read has none."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -93,7 +93,7 @@ def find(path: str, wanted: Container[bytes]) -> Iterator[tuple[bytes, Piece]]:
 
 
 def indexes(directories: Iterable[str]) -> list[str]:
-    """Paths of the indexes in directories of layers (`layers/MAPKEY`), the newest first."""
+    """Return paths of the indexes in directories of layers (`layers/MAPKEY`), the newest first."""
     found: list[tuple[float, str]] = []
     for directory in filter(os.path.isdir, directories):
         for name in documents.names_in(directory):
@@ -109,7 +109,7 @@ def indexes(directories: Iterable[str]) -> list[str]:
 
 
 def without_table(directories: Iterable[str]) -> list[str]:
-    """Roots of unpacked layers that came without a table, in directories of layers
+    """Return roots of unpacked layers that came without a table, in directories of layers
     (`layers/MAPKEY`), the newest first."""
     found: list[tuple[float, str]] = []
     for directory in filter(os.path.isdir, directories):
@@ -124,7 +124,7 @@ def without_table(directories: Iterable[str]) -> list[str]:
 
 
 def resembling(root: str, sizes: dict[str, int]) -> list[str]:
-    """Those of the paths (with their sizes) that are files of the same size there.
+    """Return those of the paths (with their sizes) that are files of the same size there.
 
     A few are looked for first: most layers of other images have none of them.
     """
@@ -144,8 +144,8 @@ def _is_there(root: str, name: str, size: int) -> bool:
 
 
 def open_file(root: str, path: str) -> tuple[int, str, int]:
-    """A file below the root of an unpacked layer: (descriptor of its directory, name in that,
-    descriptor of the file).  Raises OSError.
+    """Return a file below the root of an unpacked layer: (descriptor of its directory, name in
+    that, descriptor of the file).  Raises OSError.
 
     Through no link: a layer could have one that leads to files of the host.
     """

@@ -50,20 +50,20 @@ class Place:
             raise wrong(f"it is said to begin at {start} of {size} bytes")
 
     def to_dict(self) -> dict[str, Json]:
-        """The JSON form, for `from_dict`."""
+        """Return the JSON form, for `from_dict`."""
         names = {"kind": self.kind, "start": self.start, "length": self.length}
         return {**names, "blob_size": self.size, "plain": self.plain, "promised": self.digest}
 
     @classmethod
     def from_dict(cls, value: dict[str, Json]) -> Place:
-        """Raises TableError, KeyError."""
+        """Make a place from what `to_dict` returned.  Raises TableError, KeyError."""
         return cls(
             value["kind"], value["blob_size"], value["start"], value["length"], value["plain"],
             value["promised"],
         )  # fmt: skip
 
     def read(self, tail: bytes, *, headers: bool = True) -> Table:
-        """The table in the blob's tail; `headers` as in table.parse.  Raises TableError."""
+        """Return the table in the blob's tail; `headers` as in table.parse.  Raises TableError."""
         if len(tail) != self.size - self.start:
             raise wrong("it is cut short")
         if self.kind == "zstd":
@@ -81,13 +81,14 @@ class Place:
 
 
 def has_table(annotations: dict[str, Json]) -> bool:
-    """Whether a layer of the manifest is said to have a table of contents that can be verified."""
+    """Return whether a layer of the manifest is said to have a table of contents that can be
+    verified."""
     return isinstance(annotations.get(CHECKSUM), str) or bool(stargz(annotations))
 
 
 def annotated(annotations: dict[str, Json], size: int) -> Place | None:
-    """Where the manifest's annotations of a layer of `size` bytes say that its zstd:chunked table
-    is; None if they say nothing.  Raises TableError."""
+    """Return where the manifest's annotations of a layer of `size` bytes say that its zstd:chunked
+    table is; None if they say nothing.  Raises TableError."""
     position, digest = annotations.get(POSITION), annotations.get(CHECKSUM)
     if not isinstance(position, str) or not isinstance(digest, str):
         return None
@@ -101,13 +102,13 @@ def annotated(annotations: dict[str, Json], size: int) -> Place | None:
 
 
 def stargz(annotations: dict[str, Json]) -> str:
-    """The digest that the manifest promises of an eStargz table, "" if the layer is none."""
+    """Return the digest that the manifest promises of an eStargz table, "" if the layer is none."""
     found = annotations.get(STARGZ_DIGEST)
     return found if isinstance(found, str) else ""
 
 
 def of_footer(footer: bytes, size: int, digest: str = "") -> Place | None:
-    """The place that the last 64 bytes of a blob tell; None where they are no footer.
+    """Return the place that the last 64 bytes of a blob name; None if they are no footer.
 
     Raises TableError for a footer that lies.
     """
@@ -129,7 +130,7 @@ def of_footer(footer: bytes, size: int, digest: str = "") -> Place | None:
 
 
 def of_blob(read: Callable[[int, int], bytes], size: int) -> tuple[Place, Table] | None:
-    """The table of a blob that is here; `read(offset, count)`.  None where there is none."""
+    """Return the table of a blob that is here; `read(offset, count)`.  None where there is none."""
     if size <= FOOTER_SIZE:
         return None
     place = of_footer(read(size - FOOTER_SIZE, FOOTER_SIZE), size)

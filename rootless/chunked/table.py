@@ -36,10 +36,10 @@ class TableError(StorageError):
 
 
 def wrong(why: str) -> TableError:
-    """The error for a table that cannot be used."""
+    """Return the error for a table that cannot be used."""
     return TableError(
         f"the layer's table of contents is invalid: {why}",
-        hint="the image can be pulled whole; push it again to mend it",
+        hint="the image can be pulled whole; push it again to repair it",
     )
 
 
@@ -87,7 +87,7 @@ class Entry:
 
 class Table:
     """The entries in their order; `end`: where in the blob the files' bytes are over; `exact`: it
-    tells where each chunk ends."""
+    names where each chunk ends."""
 
     __slots__ = ("end", "entries", "exact")
 
@@ -97,7 +97,7 @@ class Table:
         self.exact = exact
 
     def pieces(self) -> Iterator[tuple[int, int, bytes]]:
-        """Consecutive (start, end, key) from 0 to `end`: chunks and what lies between them.
+        """Yield consecutive (start, end, key) from 0 to `end`: chunks and what lies between them.
 
         Pieces of equal key and length in two blobs of one compressor are the same bytes.  The key
         of a chunk is the beginning of its digest, that of a gap a digest of the headers in it; an
@@ -121,7 +121,7 @@ class Table:
             yield at, self.end, b""
 
     def _members(self) -> Iterator[tuple[int, int, bytes]]:
-        """As `pieces` for eStargz, whose table tells only where chunks begin: a gzip member has one
+        """As `pieces` for eStargz, whose table names only where chunks begin: a gzip member has one
         of them, its padding, and the headers of all that follows up to the next."""
         at = 0
         member = hashlib.sha256(b"member")
@@ -138,9 +138,9 @@ class Table:
 
 
 def parse(data: bytes, end: int, *, exact: bool = True, headers: bool = True) -> Table:
-    """The table in `data`, whose chunks all end at `end` or before.
+    """Return the table in `data`, whose chunks all end at `end` or before.
 
-    `exact`: entries tell where they end (zstd:chunked); otherwise where the next begins (eStargz).
+    `exact`: entries name where they end (zstd:chunked); otherwise where the next begins (eStargz).
     Without `headers` there are no digests of them, which `pieces` needs and reading does not.
     Raises TableError.
     """
@@ -293,8 +293,8 @@ def _finish(entries: list[Entry], end: int, exact: bool) -> None:
 
 
 def clean(name: Json) -> str:
-    """A relative path without dots.  Raises TableError: nothing that is meant well has "..", and a
-    name must never mean anything outside the layer's own directory."""
+    """Return a relative path without dots.  Raises TableError: nothing that is meant well has "..",
+    and a name must never mean anything outside the layer's own directory."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME or "\0" in name:
         raise wrong(f"the name {str(name)[:40]!r} cannot be a file's")
     parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -321,7 +321,7 @@ def _check_digest(text: Json) -> None:
 
 
 def _time(value: Json) -> int:
-    """RFC 3339 -> nanoseconds; 0 where it is not told."""
+    """RFC 3339 -> nanoseconds; 0 if it is not given."""
     if not value:
         return 0
     import calendar

@@ -21,12 +21,12 @@ class Writer:
         self._lines: list[str] = []
 
     def segment(self, data: bytes) -> None:
-        """Headers, padding, the end of the archive."""
+        """Add headers, padding, or the end of the archive."""
         if data:
             self._line({"type": 2, "payload": base64.b64encode(data).decode()})
 
     def member(self, name: str, size: int, crc: int) -> None:
-        """A member, whose content has `size` bytes."""
+        """Add a member, whose content has `size` bytes."""
         payload = base64.b64encode(crc.to_bytes(8, "big")).decode() if size else None
         value: dict[str, documents.Json] = {"type": 1, "name": name}
         if size:
@@ -37,12 +37,12 @@ class Writer:
         self._lines.append(documents.dumps({**value, "position": len(self._lines)}))
 
     def data(self) -> bytes:
-        """All lines."""
+        """Return all lines."""
         return "".join(line + "\n" for line in self._lines).encode()
 
 
 def crc64(data: bytes, before: int = 0) -> int:
-    """CRC-64/GO-ISO of `data` after what gave `before`."""
+    """Return CRC-64/GO-ISO of `data` after what gave `before`."""
     for at in range(0, len(data), _STEP):
         before = _crc64(data[at : at + _STEP], before)
     return before

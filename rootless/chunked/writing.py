@@ -30,7 +30,7 @@ _NAMES = {b"1": "hardlink", b"2": "symlink", b"3": "char", b"4": "block", b"5": 
 
 class Written:
     """A blob: its `digest`, `size`, the `diff_id` of the tar in it, and the layer's `annotations`,
-    without which nobody looks for the table."""
+    without which no reader looks for the table."""
 
     __slots__ = ("annotations", "diff_id", "digest", "size")
 
@@ -58,7 +58,7 @@ def write(tar: IO[bytes], out: IO[bytes], *, level: int = LEVEL) -> Written:
 
 
 def frame(data: bytes, level: int) -> bytes:
-    """A frame, a piece of a blob: the same data, level and library give the same bytes."""
+    """Return a frame, a piece of a blob: the same data, level and library give the same bytes."""
     compressor = zstd.module().ZstdCompressor(level=level)
     return bytes(compressor.compress(data, mode=compressor.FLUSH_FRAME))
 
@@ -79,7 +79,7 @@ class _Writer:
         self._entries: list[Json] = []
 
     def member(self, member: tarfile.TarInfo) -> None:
-        """Everything up to the end of this member's content."""
+        """Write everything up to the end of this member's content."""
         if member.sparse is not None:
             raise StorageError(
                 f"{member.name} is a sparse file, which zstd:chunked cannot hold",
@@ -98,7 +98,7 @@ class _Writer:
         self._tar.seek(after)
 
     def finish(self) -> Written:
-        """The end of the archive, the table, the tar-split data and the footer."""
+        """Write the end of the archive, the table, the tar-split data and the footer."""
         self._tar.seek(self._read_to)
         while rest := self._plain(CHUNK, least=0):
             self._between(rest)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def module() -> Any:
-    """`compression.zstd`, or what has its interface.  Raises StorageError."""
+    """Return `compression.zstd`, or what has its interface.  Raises StorageError."""
     import importlib
 
     for name in ("compression.zstd", "backports.zstd"):
