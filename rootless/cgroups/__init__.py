@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def choose(requested: str | None, mode: str = "") -> Manager:
-    """The best manager of this host, or the one asked for.
+    """Return the best manager of this host, or the one asked for.
 
     `mode`: "" or "enabled"; "disabled"; "split", below the cgroup that we are in; "no-conmon", with
     the monitor left where it is.  Raises UsageError, HostError.

@@ -26,7 +26,7 @@ _MOST = 1 << 27  # the longest message the specification allows
 
 
 class DBusError(Exception):
-    """The other side answered with an error: its name and its words."""
+    """The other side answered with an error: its name and its text."""
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(f"{name}: {text}")
@@ -35,7 +35,7 @@ class DBusError(Exception):
 
 
 def split(signature: str) -> list[str]:
-    """A signature -> its complete types: `sa(sv)u` -> ["s", "a(sv)", "u"]."""
+    """Split a signature into complete types: `sa(sv)u` -> ["s", "a(sv)", "u"]."""
     found, at = [], 0
     while at < len(signature):
         end = _complete(signature, at)
@@ -58,7 +58,7 @@ def _complete(signature: str, at: int) -> int:
 
 
 def write(out: bytearray, kind: str, value: Any) -> None:
-    """Append one complete type.  A variant is a pair (signature, value)."""
+    """Append a value of one complete type.  A variant is a pair (signature, value)."""
     first = kind[0]
     out.extend(bytes(-len(out) % _ALIGN[first]))
     if first in "so":
@@ -93,7 +93,7 @@ class Reader:
         self.order = order
 
     def read(self, kind: str, depth: int = 0) -> Any:
-        """One complete type; a variant becomes its value."""
+        """Read a value of one complete type; a variant becomes its value."""
         if depth > 32:
             raise ValueError("a message is nested too deeply")
         first = kind[0]
@@ -155,7 +155,7 @@ def method_call(
     signature: str,
     *args: Any,
 ) -> bytes:
-    """A method call as it goes over the wire."""
+    """Return a method call as it goes over the wire."""
     body = bytearray()
     for kind, value in zip(split(signature), args, strict=True):
         write(body, kind, value)
@@ -190,7 +190,7 @@ class Message:
 
 
 def length(head: bytes) -> int:
-    """From the first 16 bytes of a message, how long the whole is."""
+    """Return the length of a message, from its first 16 bytes."""
     order: Any = "little" if head[:1] == b"l" else "big"
     body, fields = (int.from_bytes(head[at : at + 4], order) for at in (4, 12))
     whole = 16 + int(fields) + -int(fields) % 8 + int(body)
@@ -207,7 +207,8 @@ class Bus:
     """
 
     def __init__(self, address: str) -> None:
-        """Raises OSError when nobody answers, ValueError for an address that is not a socket's."""
+        """Raises OSError if nothing listens there, ValueError for an address that is not a
+        socket's."""
         import _socket
 
         self._serial = 0
@@ -223,13 +224,13 @@ class Bus:
         except BaseException:
             self.socket.close()
             raise
-        # no name is given: the bus takes the uid that the kernel tells it, which is right in a user
+        # no name is given: the bus takes the uid that the kernel reports, which is right in a user
         # namespace as well, where we do not know it
         self._out = b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n"
         self.post("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.socket.close()
 
     def __enter__(self) -> Bus:
@@ -241,7 +242,7 @@ class Bus:
     def post(
         self, to: str, path: str, interface: str, member: str, signature: str = "", *args: Any
     ) -> int:
-        """Put a call into the next write; the serial that its answer will name."""
+        """Queue a call for the next write; return the serial that its answer will name."""
         self._serial += 1
         self._out += method_call(self._serial, to, path, interface, member, signature, *args)
         return self._serial
@@ -252,7 +253,7 @@ class Bus:
         self.post(name, "/org/freedesktop/DBus", name, "AddMatch", "s", rule)
 
     def answer(self, serial: int) -> list[Any]:
-        """The values of the answer to this call.  Raises DBusError, HostError."""
+        """Return the values of the answer to this call.  Raises DBusError, HostError."""
         found = self.wait(lambda one: one.fields.get("reply_to") == serial)
         if found.kind == ERROR:
             text = found.values[0] if found.values and isinstance(found.values[0], str) else ""
@@ -266,7 +267,8 @@ class Bus:
         return self.answer(self.post(to, path, interface, member, signature, *args))
 
     def wait(self, wanted: Any) -> Message:
-        """The first message for which `wanted` says yes, among those kept and those to come."""
+        """Return the first message for which `wanted` is true, among those kept and those to
+        come."""
         for one in self._heard:
             if wanted(one):
                 self._heard.remove(one)
@@ -287,7 +289,7 @@ class Bus:
             ) from None
 
     def flush(self) -> None:
-        """Write what is to be written; the bus works on it while we do something else."""
+        """Write what is queued; the bus works on it while this process does something else."""
         if self._out:
             self.socket.sendall(self._out)
             self._out = b""
@@ -340,7 +342,7 @@ def _unescape(text: str) -> str:
 
 
 def user_address() -> str:
-    """Where the user's bus is, whether it answers or not."""
+    """Return where the user's bus is, whether it answers or not."""
     given = os.environ.get("DBUS_SESSION_BUS_ADDRESS")
     if given:
         return given

@@ -1,7 +1,7 @@
 """`linux.resources.devices`: which devices may be used, as a program that the kernel asks.
 
-Only the host's root can give a cgroup such a program.  In a user namespace nobody can make nodes,
-and those that are there are the person's own choice, so there is nothing to be done.
+Only the host's root can give a cgroup such a program.  In a user namespace no process can make
+nodes, and those that are there are the user's own choice, so there is nothing to be done.
 Source: runtime-spec config-linux.md, "Allowed Device list"; linux/bpf.h, struct bpf_cgroup_dev_ctx.
 """
 
@@ -36,7 +36,7 @@ _ALWAYS: tuple[Json, ...] = (
 
 
 def restricts(rules: Sequence[Json]) -> bool:
-    """Whether these rules keep anything from anybody: one that comes last may allow everything."""
+    """Return whether these rules restrict anything: the last one may allow everything."""
     if not rules:
         return False
     last = rules[-1]
@@ -46,7 +46,7 @@ def restricts(rules: Sequence[Json]) -> bool:
 
 
 def confining(place: Callable[[int], str] | None, rules: Sequence[Json]) -> Callable[[int], str]:
-    """As `place`, and what is in the cgroup then is held to the rules.
+    """Return a function as `place`, which also attaches the rules to the cgroup.
 
     Raises UsageError where there is no cgroup that could hold them.
     """
@@ -96,7 +96,8 @@ def _mask(rule: Json) -> int:
 
 
 def program(rules: Sequence[Json]) -> bytes:
-    """The instructions: of each kind of access the last rule that fits decides; without, it is no.
+    """Return the instructions: of each kind of access the last rule that fits decides; without, it
+    is no.
 
     Raises UsageError for a rule that means nothing.
     """

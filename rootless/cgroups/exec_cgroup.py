@@ -1,6 +1,6 @@
 """Further processes for a container's cgroup (`exec`).
 
-The kernel lets somebody move a process only below a cgroup that they may write to.  From a login
+The kernel lets a user move a process only below a cgroup that they may write to.  From a login
 session, which belongs to the system's manager, that is not so: the user's systemd moves it then.
 Source: cgroup-v2.rst, "Delegation Containment".
 """
@@ -14,13 +14,13 @@ from rootless.errors import HostError
 
 
 def must_be_asked(path: str) -> bool:
-    """Whether we cannot move processes of ours to the container's cgroup at `path` ourselves."""
+    """Return whether this process cannot move its own to the container's cgroup at `path`."""
     common = os.path.commonpath([tree.of_process() or "/", path])
     return not os.access(common + "/cgroup.procs", os.W_OK)
 
 
 def admit(path: str, pid: int) -> None:
-    """Have systemd move a process of ours to the monitor's side of the container's scope.
+    """Have systemd move a process to the monitor's side of the container's scope.
 
     From there it may go on to the container's side by itself.  Raises HostError.
     """

@@ -1,4 +1,4 @@
-"""Limits: docker's words -> numbers -> the OCI configuration and the files of cgroup version 2.
+"""Limits: docker's options -> numbers -> the OCI configuration and the files of cgroup version 2.
 
 Source: docker-run(1), runtime-spec 1.2 config-linux.md "Control groups", kernel documentation
 Documentation/admin-guide/cgroup-v2.rst.
@@ -20,7 +20,7 @@ RATES = ("rbps", "wbps", "riops", "wiops")
 
 
 def size(text: str) -> int:
-    """`64m`, `1.5g`, `4096` -> bytes; `-1` -> -1.  Raises UsageError."""
+    """Return bytes of a size: `64m`, `1.5g`, `4096`; -1 for `-1`.  Raises UsageError."""
     word = text.strip().lower()
     if word == "-1":
         return -1
@@ -65,13 +65,13 @@ class Resources:
         self.unified: dict[str, str] = {}
 
     def any(self) -> bool:
-        """Whether a limit was asked for."""
+        """Return whether a limit was asked for."""
         return any(getattr(self, name) is not None for name in self._NUMBERS) or any(
             getattr(self, name) for name in (*self._TEXTS, *self._TABLES)
         )
 
     def as_dict(self) -> Json:
-        """As kept in container.json: what was asked for."""
+        """Return what was asked for, as container.json keeps it."""
         return {
             name: getattr(self, name)
             for name in self.__slots__
@@ -80,14 +80,14 @@ class Resources:
 
     @classmethod
     def from_dict(cls, table: Json) -> Resources:
-        """The reverse of as_dict."""
+        """Make limits from what `as_dict` returned."""
         made = cls()
         for name in cls.__slots__:
             setattr(made, name, table.get(name, getattr(made, name)))
         return made
 
     def merged(self, newer: Resources) -> Resources:
-        """These limits, where `newer` has nothing to say about them."""
+        """Return these limits, where `newer` has nothing to say about them."""
         table = {**self.as_dict(), **newer.as_dict()}
         table["io"] = {
             device: {**self.io.get(device, {}), **newer.io.get(device, {})}
@@ -96,7 +96,7 @@ class Resources:
         return Resources.from_dict(table)
 
     def controllers(self) -> set[str]:
-        """The controllers that these limits need."""
+        """Return the controllers that these limits need."""
         wanted = {
             "memory": (self.memory, self.swap, self.reservation),
             "cpu": (self.cpu_quota, self.cpu_period, self.cpu_shares),
@@ -108,7 +108,7 @@ class Resources:
         return found | {name.partition(".")[0] for name in self.unified} - {"cgroup"}
 
     def oci(self) -> Json:
-        """linux.resources of the OCI configuration."""
+        """Return linux.resources of the OCI configuration."""
         memory = {"limit": self.memory, "swap": self.swap, "reservation": self.reservation}
         cpu = {
             "quota": self.cpu_quota,
@@ -148,7 +148,7 @@ def _device(number: str) -> Json:
 
 
 def cpu_weight(shares: int) -> int:
-    """Shares of version 1 (2 to 262144) -> weight of version 2 (1 to 10000).
+    """Convert shares of version 1 (2 to 262144) to the weight of version 2 (1 to 10000).
 
     The curve goes through (2, 1), (1024, 100) and (262144, 10000), so that the default stays the
     default.  Source: the OCI cgroups library, "ConvertCPUSharesToCgroupV2Value".
@@ -164,12 +164,12 @@ def cpu_weight(shares: int) -> int:
 
 
 def io_weight(weight: int) -> int:
-    """Weight of version 1 (10 to 1000) -> io.weight (1 to 10000)."""
+    """Convert the weight of version 1 (10 to 1000) to io.weight (1 to 10000)."""
     return 1 + (weight - 10) * 9999 // 990
 
 
 def files(limits: Resources) -> list[tuple[str, str]]:
-    """The writes that put these limits into a cgroup's files; `-1` means no limit."""
+    """Return the writes that put these limits into a cgroup's files; `-1` means no limit."""
     found: list[tuple[str, str]] = []
 
     def most(value: int) -> str:
@@ -283,7 +283,8 @@ def parse(
     cgroup_conf: list[str] | None = None,
     **devices: list[str],
 ) -> Resources:
-    """Words of the command line -> limits.  Raises UsageError for a value that cannot be meant."""
+    """Make limits of the command line's options.  Raises UsageError for a value that cannot be
+    meant."""
     made = Resources()
     if memory:
         made.memory = size(memory)

@@ -1,4 +1,4 @@
-"""Who applies limits: the user's systemd, a delegated cgroup v2 tree, or nobody."""
+"""Managers, which apply limits: the user's systemd, a delegated cgroup v2 tree, or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAF = "rootless-others"  # where a delegated tree's own processes go
 
 
 def remedy() -> str:
-    """What an administrator can do."""
+    """Return what an administrator can do to have limits."""
     return _REMEDY
 
 
@@ -36,11 +36,11 @@ class Manager:
         self.why = why
 
     def controllers(self) -> set[str]:
-        """Names of the controllers that this manager can use."""
+        """Return names of the controllers that this manager can use."""
         return set()
 
     def check(self, resources: Resources, parent: str = "") -> None:
-        """Raises HostError when an explicit limit cannot be applied, UsageError for the parent."""
+        """Raise HostError if an explicit limit cannot be applied, UsageError for the parent."""
         if resources.any():
             raise HostError(f"limits cannot be applied on this host: {self.why}", hint=_REMEDY)
         if parent:
@@ -77,12 +77,12 @@ class Manager:
     ) -> bool:
         """Have a command run every so many `seconds` while the container with this cgroup runs.
 
-        `environment` as NAME=VALUE.  False where nobody does that.
+        `environment` as NAME=VALUE.  False if this manager cannot.
         """
         return False
 
     def repeat_no_more(self, path: str, name: str) -> None:
-        """The end of that."""
+        """Stop what `repeat` started."""
 
     def _refuse(self, missing: set[str], where: str) -> None:
         if missing:
@@ -106,11 +106,11 @@ class Delegated(Manager):
         self.mode = mode
 
     def controllers(self) -> set[str]:
-        """As the base class says."""
+        """See the base class."""
         return tree.controllers(self.base)
 
     def check(self, resources: Resources, parent: str = "") -> None:
-        """Raises HostError naming the controller that is not delegated, UsageError."""
+        """Raise HostError naming the controller that is not delegated, UsageError."""
         self._refuse(resources.controllers() - self.controllers(), self.base)
         if parent.endswith(".slice"):
             raise UsageError(
@@ -178,7 +178,7 @@ class Delegated(Manager):
 
 
 def _sweep(above: str) -> None:
-    """Remove what containers left that ended with nobody to clean up (`-d --rm`, kill -9)."""
+    """Remove cgroups of containers that ended with no process to clean up (`-d --rm`, kill -9)."""
     for name in os.listdir(above):
         scope = f"{above}/{name}"
         if (
@@ -214,7 +214,7 @@ def _systemd(forced: bool) -> tuple[Manager | None, str]:
 
 
 def choose(requested: str | None, mode: str = "") -> Manager:
-    """See rootless.cgroups.choose.  Nothing is made and nobody is asked, only looked for."""
+    """See rootless.cgroups.choose.  Makes nothing and asks nothing, only looks."""
     if requested not in (None, "", "systemd", "cgroupfs", "disabled", "none"):
         raise UsageError(
             f'unknown cgroup manager "{requested}"', hint="systemd, cgroupfs or disabled"

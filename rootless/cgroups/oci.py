@@ -27,7 +27,7 @@ _OLD = {
 
 
 def resources(table: Json) -> limits.Resources:
-    """Limits of a configuration.  Raises UsageError for what version 2 does not have.
+    """Return limits of a configuration.  Raises UsageError for what version 2 does not have.
 
     `devices` is for root of the host alone, and applied elsewhere: devices.py.
     """
@@ -101,7 +101,7 @@ def _asks(wanted: limits.Resources) -> bool:
 
 
 def choose(requested: str | None, wanted: limits.Resources) -> Manager:
-    """The manager asked for, or none when it cannot be had and nobody asked for a limit.
+    """Return the manager asked for, or none if it cannot be had and no limit was asked for.
 
     Engines name a manager always, also where an unprivileged user has no cgroup to write to.
     """
@@ -116,7 +116,7 @@ def choose(requested: str | None, wanted: limits.Resources) -> Manager:
 def placing(
     manager: Manager, path: str, identifier: str, wanted: limits.Resources
 ) -> Callable[[int], str] | None:
-    """What puts a process into the cgroup that `linux.cgroupsPath` names.
+    """Return a function that puts a process into the cgroup that `linux.cgroupsPath` names.
 
     Raises HostError when a limit cannot be applied, UsageError for a path that means nothing.
     """

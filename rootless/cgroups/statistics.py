@@ -11,7 +11,7 @@ from rootless.cgroups import tree
 
 
 class Figures:
-    """One look.  Microseconds, bytes, counts; None where nobody counts that here.
+    """One look.  Microseconds, bytes, counts; None if that is not counted here.
 
     `source` is "cgroup" or "proc"; from /proc, memory that processes share counts for each part of
     it once (PSS), and processes that have ended are not counted.
@@ -47,12 +47,13 @@ def _number(path: str) -> int | None:
 
 
 def of_cgroup(path: str) -> Figures:
-    """Figures of the cgroup at `path`; those whose controller is not there come from /proc."""
+    """Return figures of the cgroup at `path`; those whose controller is not there come from
+    /proc."""
     found = Figures("cgroup")
     found.cpu = _table(path + "/cpu.stat").get("usage_usec", 0)
     current = _number(path + "/memory.current")
     if current is not None:
-        # pages of files that could be dropped at once are nobody's need: docker's way to count
+        # pages of files that could be dropped at once are not counted, as docker does
         inactive = _table(path + "/memory.stat").get("inactive_file", 0)
         found.memory = max(0, current - inactive)
         found.memory_limit = _number(path + "/memory.max")
@@ -75,7 +76,7 @@ def of_cgroup(path: str) -> Figures:
 
 
 def of_processes(pids: list[int]) -> Figures:
-    """The same from /proc, as far as it goes."""
+    """Return the same from /proc, as far as it goes."""
     found = Figures("proc")
     ticks = os.sysconf("SC_CLK_TCK")
     found.memory, found.pids = 0, 0
@@ -107,7 +108,8 @@ def _pss(pid: int, resident: int) -> int:
 
 
 def network(pid: int) -> tuple[int, int]:
-    """Bytes received and sent by the interfaces of a process's network, without the loopback."""
+    """Return bytes received and sent by the interfaces of a process's network, without the
+    loopback."""
     received = sent = 0
     for line in tree.get(f"/proc/{pid}/net/dev").splitlines()[2:]:
         name, _, rest = line.partition(":")

@@ -1,7 +1,7 @@
 """A scope per container from the user's own systemd.
 
 `app.slice/rootless-ID.scope` holds the monitor in `sup` and the container in `ctr`.  Limits are
-properties of the scope, so that `systemctl --user status` and `set-property` tell the truth, and
+properties of the scope, so that `systemctl --user status` and `set-property` show the truth, and
 files of `ctr`, so that they can be read from inside.  systemd ends the scope when it is empty.
 
 Source: systemd.resource-control(5), systemd.scope(5), org.freedesktop.systemd1(5),
@@ -40,7 +40,7 @@ _UNIFIED = {"memory.high": "MemoryHigh", "memory.low": "MemoryLow", "memory.min"
 
 
 def find(*, forced: bool) -> tuple[Manager | None, str]:
-    """The user's systemd if it answers on its bus, and why not.
+    """Return the user's systemd if it answers on its bus, and why not.
 
     Connecting is the test: after the manager was killed the socket's file stays without a listener.
     """
@@ -69,7 +69,7 @@ class SystemdUser(Manager):
         self._forced = forced
 
     def bus(self) -> dbus.Bus:
-        """The connection; a new one after it was used up.  Raises HostError."""
+        """Return the connection; a new one after it was used up.  Raises HostError."""
         if self._bus is None:
             try:
                 self._bus = dbus.Bus(dbus.user_address())
@@ -78,11 +78,11 @@ class SystemdUser(Manager):
         return self._bus
 
     def call(self, member: str, signature: str = "", *values: Any) -> list[Any]:
-        """A method of the manager.  Raises dbus.DBusError, HostError."""
+        """Call a method of the manager.  Raises dbus.DBusError, HostError."""
         return self.bus().call(SYSTEMD, PATH, MANAGER, member, signature, *values)
 
     def base(self) -> str:
-        """The cgroup of the user's systemd itself."""
+        """Return the cgroup of the user's systemd itself."""
         try:
             found = self.bus().call(
                 SYSTEMD, PATH, "org.freedesktop.DBus.Properties", "Get", "ss", MANAGER,
@@ -93,11 +93,12 @@ class SystemdUser(Manager):
         return tree.ROOT + str(found[0]).rstrip("/")
 
     def controllers(self) -> set[str]:
-        """As the base class says."""
+        """See the base class."""
         return tree.controllers(self.base())
 
     def check(self, resources: Resources, parent: str = "") -> None:
-        """Raises HostError naming what is not delegated, UsageError for a parent no slice."""
+        """Raise HostError naming what is not delegated, UsageError for a parent that is no
+        slice."""
         if parent and (not parent.endswith(".slice") or "/" in parent):
             raise UsageError(
                 f"--cgroup-parent {parent} is not the name of a slice",
@@ -137,7 +138,7 @@ class SystemdUser(Manager):
             path = tree.divide(scope, pid)
         except dbus.DBusError as error:
             if not self._forced and not resources.any() and not parent:
-                return ""  # a bus without systemd: nobody asked for a cgroup
+                return ""  # a bus without systemd: no limit was asked for
             raise HostError(
                 f"systemd refuses the scope {unit}: {error.text or error.name}",
                 hint="systemctl --user status; or choose --cgroup-manager disabled",
@@ -200,7 +201,7 @@ class SystemdUser(Manager):
         command: list[str],
         environment: list[str],
     ) -> bool:
-        """A timer and the service it starts, made by one call; it ends with the scope."""
+        """Make a timer and the service it starts, by one call; it ends with the scope."""
         scope = os.path.basename(os.path.dirname(path))
         timer, service = f"rootless-{name}.timer", f"rootless-{name}.service"
         every = int(seconds * 1000000)
@@ -257,7 +258,7 @@ def _cpu_list(text: str) -> list[int]:
 
 
 def properties(resources: Resources) -> list[tuple[str, tuple[str, Any]]]:
-    """Limits in systemd's own words, with their D-Bus types."""
+    """Return limits as systemd's properties, with their D-Bus types."""
     found: list[tuple[str, tuple[str, Any]]] = []
 
     def number(name: str, value: int) -> None:

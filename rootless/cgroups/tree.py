@@ -21,7 +21,7 @@ _UNITS = (".scope", ".service", ".slice")  # of systemd; what we make ourselves 
 
 
 def of_process(pid: int | str = "self") -> str:
-    """The directory of a process's cgroup; empty where version 2 is not mounted alone."""
+    """Return the directory of a process's cgroup; empty where version 2 is not mounted alone."""
     if not os.path.exists(ROOT + "/cgroup.controllers"):
         return ""
     try:
@@ -53,7 +53,7 @@ def get(path: str) -> str:
 
 
 def controllers(path: str) -> set[str]:
-    """The controllers that this cgroup may use."""
+    """Return the controllers that this cgroup may use."""
     return set(get(path + "/cgroup.controllers").split())
 
 
@@ -115,7 +115,7 @@ def apply(path: str, resources: Resources) -> None:
             if isinstance(error, FileNotFoundError) and name == "memory.swap.max":
                 hint = "the kernel does not account for swap: boot it with swapaccount=1"
             if isinstance(error, FileNotFoundError) and name == "io.weight":
-                hint = "the disk's scheduler knows no weights; --device-read-bps and kin work"
+                hint = "the disk's scheduler knows no weights; --device-read-bps and the like work"
             raise HostError(
                 f"the limit {name}={value} cannot be applied: {reason}", hint=hint
             ) from None
