@@ -1,4 +1,4 @@
-"""Units of the program's own, which a person can enable.
+"""Units of the program's own, which a user can enable.
 
 Source: systemd.service(5), systemd.timer(5).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rootless.quadlet import generate, syntax
 
-# name of the matter: (what it does, the unit that is enabled, {unit: text}); @ is the program
+# name of the service: (what it does, the unit that is enabled, {unit: text}); @ is the program
 _RESTART = """\
 [Unit]
 Description=Start containers whose restart policy says so
@@ -57,7 +57,7 @@ MATTERS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def texts(matter: str, program: list[str]) -> dict[str, str]:
-    """The unit files of a matter, by their names."""
+    """Return the unit files of a service of the program's own, by their names."""
     front = f"{generate.MARK}rootless service enable {matter}; changes here are lost.\n\n"
     words = syntax.command(program)
     return {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rootless.quadlet.syntax import Entry
     from rootless.quadlet.unit_file import Source
 
-# the rest of a word of --security-opt
+# the beginning of an argument of --security-opt
 SECURITY = {"Mask": "mask=", "SeccompProfile": "seccomp=", "Unmask": "unmask="}
 OWN = (
     "AddDevice", "AutoUpdate", "ContainerName", "EnvironmentFile", "Exec", "GlobalArgs", "Group",
@@ -54,7 +54,7 @@ KEYS = frozenset((*LAST, *EACH, *WORDS, *FLAGS, *SECURITY, *OWN))
 
 
 def service(source: Source, sources: dict[str, Source], program: list[str]) -> Service:
-    """The service of a `.container` file.  Raises UsageError naming file and line."""
+    """Return the service of a `.container` file.  Raises UsageError naming file and line."""
     source.check_keys(KEYS, LACKING)
     made = Service(source, sources, program)
     kind = _type(source)
@@ -178,7 +178,8 @@ def _security(source: Source) -> list[str]:
 
 
 def beside(source: Source, path: str) -> str:
-    """A path as the unit file means it: relative to itself; what begins with % is systemd's."""
+    """Return a path as the unit file means it: relative to itself; what begins with % is
+    systemd's."""
     if path.startswith(("/", "%")):
         return path
     # of the directory's own name systemd must replace nothing

@@ -1,4 +1,4 @@
-"""All unit files of a person at once: found, read, translated, written."""
+"""All unit files of a user at once: found, read, translated, written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Made:
 
 
 def all_units(program: list[str]) -> list[Made]:
-    """Every unit file that is found, translated; `program`: the words that start rootless."""
+    """Return every unit file that is found, translated; `program`: the command that starts
+    rootless."""
     among = search_paths.all_directories()
     found: list[Made] = []
     sources: dict[str, Source] = {}
@@ -122,7 +123,7 @@ def _online() -> Made:
 
 
 def unit_name(made: Made) -> str:
-    """The name of the file that is written."""
+    """Return the name of the file that is written."""
     return made.service if made.source is not None else made.name
 
 

@@ -32,7 +32,7 @@ itself.  By hand:
 
 
 def program(argument: str = "") -> list[str]:
-    """The words that start `rootless`: beside this program, else on the PATH."""
+    """Return the command that starts `rootless`: beside this program, else on the PATH."""
     beside = os.path.dirname(os.path.realpath(argument or sys.argv[0]))
     path = os.environ.get("PATH", "") or "/usr/local/bin:/usr/bin:/bin"
     for directory in (beside, *path.split(":")):
@@ -44,7 +44,7 @@ def program(argument: str = "") -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; its exit status: 1 when a file could not be translated."""
+    """Run the generator; return its exit status: 1 if a file could not be translated."""
     words = sys.argv[1:] if arguments is None else arguments
     flags = {word.lstrip("-") for word in words if word.startswith("-")}
     places = [word for word in words if not word.startswith("-")]

@@ -1,4 +1,4 @@
-"""What each key of a unit file does: for a person to read, made of the tables that translate."""
+"""What each key of a unit file does, as text for users, made of the tables that translate."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ SECTIONS = ("Container", "Volume", "Image", "Quadlet", "Pod", "Network", "Build"
 
 
 def rows(section: str = "") -> list[dict[str, str]]:
-    """Section, Key, Meaning and Supported of every key; of one section, whatever its case."""
+    """Return Section, Key, Meaning and Supported of every key; of one section, whatever its
+    case."""
     found = []
     for name in SECTIONS:
         if not section or section.lower().lstrip(".") == name.lower():

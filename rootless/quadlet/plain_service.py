@@ -44,8 +44,8 @@ class Wanted:
 def unit(
     name: str, wanted: Wanted, program: list[str], create: list[str] | None, service: str
 ) -> str:
-    """The unit's text: of an existing container, or with `create` (the words of `run`) of a new
-    one at each start."""
+    """Return the unit's text: of an existing container, or with `create` (the arguments of `run`)
+    of a new one at each start."""
     command = [*program]
     lines = [f"# {service}, made by rootless generate systemd"] if wanted.header else []
     lines += ["", "[Unit]"] if wanted.header else ["[Unit]"]

@@ -26,17 +26,17 @@ def _config() -> str:
 
 
 def own() -> str:
-    """The person's own directory: what `quadlet install` writes to."""
+    """Return the user's own directory, which `quadlet install` writes to."""
     return os.path.join(paths.config_dir(), "units")
 
 
 def generator_installed(name: str = GENERATOR) -> bool:
-    """Whether the user's systemd runs this generator."""
+    """Return whether the user's systemd runs this generator."""
     return any(os.path.exists(os.path.join(directory, name)) for directory in GENERATORS)
 
 
 def directories() -> list[str]:
-    """All directories, the first wins.
+    """Return all directories, the first wins.
 
     Those of podman are read where podman's own generator is not installed: two generators would
     write the same unit.  $QUADLET_UNIT_DIRS, directories with `:` between, stands for all.
@@ -72,7 +72,8 @@ def _walk(directory: str, seen: set[str], top: bool = True) -> list[str]:
 
 
 def all_directories() -> list[str]:
-    """`directories` with what lies below each.  Directories that cannot be read are left out."""
+    """Return `directories` with what lies below each.  Directories that cannot be read are left
+    out."""
     seen: set[str] = set()
     found: list[str] = []
     for directory in directories():
@@ -84,19 +85,19 @@ def all_directories() -> list[str]:
 
 
 def kind_of(name: str) -> str:
-    """The kind of a unit file's name, empty if it is none."""
+    """Return the kind of a unit file's name, empty if it is none."""
     stem, _, kind = name.rpartition(".")
     return kind if stem and kind in (*KINDS, *NATIVE) else ""
 
 
 def find(among: list[str]) -> dict[str, str]:
-    """Names of unit files and their paths; what comes first hides what comes later."""
+    """Return names of unit files and their paths; what comes first hides what comes later."""
     found: dict[str, str] = {}
     podman = os.sep + os.path.join("containers", "systemd")
     for directory in among:
         for name in sorted(os.listdir(directory)):
             kind = kind_of(name)
-            # beside podman's files these are nobody's: podman leaves them alone as well
+            # what else lies beside podman's files is no unit file: podman ignores it as well
             if not kind or (kind in NATIVE and podman in directory + os.sep):
                 continue
             path = os.path.join(directory, name)
@@ -106,7 +107,7 @@ def find(among: list[str]) -> dict[str, str]:
 
 
 def drop_ins(name: str, among: list[str]) -> list[str]:
-    """Paths of a unit's drop-ins in the order in which they are read.
+    """Return paths of a unit's drop-ins in the order in which they are read.
 
     `foo-bar@x.container` has container.d, foo-.container.d, foo-bar@.container.d and
     foo-bar@x.container.d; of two files of the same name the more particular one counts.

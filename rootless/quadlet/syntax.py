@@ -30,11 +30,11 @@ class Entry:
         self.line = line
 
     def wrong(self, what: str, *, hint: str = "") -> UsageError:
-        """The error that names the file and the line."""
+        """Return the error that names the file and the line."""
         return UsageError(f"{self.path}:{self.line}: {what}", hint=hint)
 
     def truth(self) -> bool:
-        """The value as systemd's boolean.  Raises UsageError."""
+        """Return the value as systemd's boolean.  Raises UsageError."""
         text = self.value.lower()
         if text in _TRUE:
             return True
@@ -43,7 +43,7 @@ class Entry:
         raise self.wrong(f"{self.key}={self.value} is neither yes nor no")
 
     def words(self) -> list[str]:
-        """The value split at spaces, quotes and escapes resolved.  Raises UsageError."""
+        """Return the value split at spaces, quotes and escapes resolved.  Raises UsageError."""
         try:
             return split(self.value)
         except ValueError as error:
@@ -57,11 +57,11 @@ class Sections:
         self.table: dict[str, list[Entry]] = {}
 
     def get(self, name: str) -> list[Entry]:
-        """Entries of a section; none if it is not there."""
+        """Return entries of a section; none if it is not there."""
         return self.table.get(name, [])
 
     def all(self, section: str, key: str) -> list[Entry]:
-        """All assignments of a key; an empty one takes back those before it."""
+        """Return all assignments of a key; an empty one takes back those before it."""
         found: list[Entry] = []
         for entry in self.get(section):
             if entry.key == key:
@@ -69,7 +69,7 @@ class Sections:
         return found
 
     def last(self, section: str, key: str) -> Entry | None:
-        """The assignment that counts where there can be one value."""
+        """Return the assignment that counts where there can be one value."""
         found = self.all(section, key)
         return found[-1] if found else None
 
@@ -100,7 +100,7 @@ def parse(text: str, path: str, into: Sections) -> None:
         key, value = key.rstrip(_SPACE), value.strip(_SPACE)
         if not equals or not key:
             raise UsageError(
-                f'{path}:{number}: "{line}" is no assignment', hint="KEY=VALUE, or # before words"
+                f'{path}:{number}: "{line}" is no assignment', hint="KEY=VALUE, or # and a comment"
             )
         if not section:
             raise UsageError(f"{path}:{number}: {key}= stands before the first section")
@@ -108,7 +108,7 @@ def parse(text: str, path: str, into: Sections) -> None:
 
 
 def split(text: str) -> list[str]:
-    """Words of a value.  Raises ValueError for a quote that is not closed."""
+    """Return words of a value.  Raises ValueError for a quote that is not closed."""
     found: list[str] = []
     at = 0
     while True:
@@ -163,7 +163,8 @@ def _escape(text: str, at: int) -> tuple[str, int]:
 
 
 def quote(word: str) -> str:
-    """A word as it must stand on a line of a unit; `%` and `$` keep their meaning for systemd."""
+    """Return a word as it must stand on a line of a unit; `%` and `$` keep their meaning for
+    systemd."""
     plain = word and not any(one in _SPACE + "\"'\\;" or ord(one) < 32 for one in word)
     if plain:
         return word
@@ -183,5 +184,5 @@ def quote(word: str) -> str:
 
 
 def command(words: Iterable[str]) -> str:
-    """Words as a line that systemd splits into the same words."""
+    """Return words as a line that systemd splits into the same words."""
     return " ".join(quote(word) for word in words)

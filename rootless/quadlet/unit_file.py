@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {"container": "Container", "pod": "Pod", "volume": "Volume", "network": "Network",
             "kube": "Kube", "image": "Image", "build": "Build"}  # fmt: skip
-# the words of [Unit] that may name other unit files
+# the keys of [Unit] that may name other unit files
 _RELATIONS = ("After", "Before", "BindsTo", "Conflicts", "OnFailure", "OnSuccess", "PartOf",
               "PropagatesReloadTo", "PropagatesStopTo", "ReloadPropagatedFrom", "Requires",
               "Requisite", "StopPropagatedFrom", "Upholds", "Wants")  # fmt: skip
@@ -40,20 +40,20 @@ class Source:
         self.section = SECTIONS.get(self.kind, "")
 
     def all(self, key: str) -> list[Entry]:
-        """All assignments of a key in the section of the unit's kind."""
+        """Return all assignments of a key in the section of the unit's kind."""
         return self.sections.all(self.section, key)
 
     def last(self, key: str) -> Entry | None:
-        """The assignment that counts."""
+        """Return the assignment that counts."""
         return self.sections.last(self.section, key)
 
     def text(self, key: str) -> str:
-        """Its value, empty if there is none."""
+        """Return its value, empty if there is none."""
         entry = self.last(key)
         return entry.value if entry else ""
 
     def flag(self, key: str, default: bool = False) -> bool:
-        """Its value as a boolean.  Raises UsageError."""
+        """Return its value as a boolean.  Raises UsageError."""
         entry = self.last(key)
         return entry.truth() if entry else default
 
@@ -85,7 +85,7 @@ class Source:
         return f"systemd-{template}_{instance or '%i'}" if at_sign else f"systemd-{self.stem}"
 
     def check_keys(self, known: frozenset[str] | set[str], lacking: dict[str, str]) -> None:
-        """Raises UsageError for a key that nobody knows or that cannot be had."""
+        """Raise UsageError for a key that is not known or that cannot be had."""
         if self.section not in self.sections.table:
             raise UsageError(f"{self.path}: there is no section [{self.section}]")
         for entry in self.sections.get(self.section):
@@ -115,7 +115,8 @@ class Service:
         self.lines: list[str] = []
 
     def other(self, entry: Entry, name: str) -> Source:
-        """The unit file of this name, on which this one depends from now on.  Raises UsageError."""
+        """Return the unit file of this name, on which this one depends from now on.  Raises
+        UsageError."""
         found = self.sources.get(name)
         if found is None:
             raise entry.wrong(
@@ -132,16 +133,16 @@ class Service:
                 self.unit.append(line)
 
     def set(self, key: str, value: str) -> None:
-        """A line of [Service], unless the file has it."""
+        """Set a line of [Service], unless the file has it."""
         if self.source.sections.last("Service", key) is None:
             self.lines.append(f"{key}={value}")
 
     def command(self, *words: str) -> str:
-        """A command line of this program."""
+        """Return a command line of this program."""
         return syntax.command([*self.program, *words])
 
     def text(self) -> str:
-        """The unit as systemd reads it.  Raises UsageError for a relation to nothing."""
+        """Return the unit as systemd reads it.  Raises UsageError for a relation to nothing."""
         made = [f"# Made by rootless from {self.source.path}; changes here are lost."]
         table = self.source.sections.table
         order = [name for name in table if name not in ("Unit", "Service")]
@@ -171,12 +172,13 @@ class Service:
         return f"{entry.key}={' '.join(words)}"
 
     def links(self) -> list[tuple[str, str]]:
-        """What [Install] asks for: (path of a link below the directory of units, its target)."""
+        """Return what [Install] asks for: (path of a link below the directory of units, its
+        target)."""
         return links(self.source)
 
 
 def links(source: Source) -> list[tuple[str, str]]:
-    """See Service.links; done here because units of a generator cannot be enabled by systemctl.
+    """Return Service.links: made here because systemctl cannot enable units of a generator.
 
     Source: systemd.unit(5), [Install].
     """

@@ -64,7 +64,7 @@ def _one_shot(made: Service, words: list[str]) -> Service:
 
 
 def volume(source: Source, sources: dict[str, Source], program: list[str]) -> Service:
-    """The service of a `.volume` file.  Raises UsageError naming file and line."""
+    """Return the service of a `.volume` file.  Raises UsageError naming file and line."""
     source.check_keys(VOLUME, VOLUME_LACKING)
     copy, driver = source.last("Copy"), source.last("Driver")
     if copy is not None and not copy.truth():
@@ -79,7 +79,7 @@ def volume(source: Source, sources: dict[str, Source], program: list[str]) -> Se
 
 
 def image(source: Source, sources: dict[str, Source], program: list[str]) -> Service:
-    """The service of an `.image` file.  Raises UsageError naming file and line."""
+    """Return the service of an `.image` file.  Raises UsageError naming file and line."""
     source.check_keys(IMAGE, IMAGE_LACKING)
     named = source.text("Image")
     if not named:
@@ -106,7 +106,7 @@ def image(source: Source, sources: dict[str, Source], program: list[str]) -> Ser
 
 
 def refused(source: Source) -> UsageError:
-    """The error for a kind that the engine lacks, at the line where its section begins."""
+    """Return the error for a kind that the engine lacks, at the line where its section begins."""
     entries = source.sections.get(source.section)
     line = entries[0].line - 1 if entries else 1
     return UsageError(
