@@ -51,7 +51,7 @@ def test_short_names(rootless: Command, registry: Registry, layout: Layout, plac
     assert names(rootless) == [f"{registry.host}/aliased/tool:1"]
     # each of the registries is asked, and the person hears of those that had nothing
     told = rootless("pull", "searched:1")
-    assert f"{closed}/searched:1 cannot be had" in told.stderr
+    assert f"{closed}/searched:1 cannot be pulled" in told.stderr
     assert f"{registry.host}/searched:1" in names(rootless)
     # the short name means the same image here afterwards
     rootless("inspect", "tool:1")

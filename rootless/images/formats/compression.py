@@ -35,7 +35,7 @@ class _Decoder(Protocol):
 
 
 def detect(head: bytes) -> str:
-    """ "gzip", "zstd", "xz", "bzip2", or "" for anything else, from the first bytes."""
+    """Return "gzip", "zstd", "xz", "bzip2", or "" for anything else, from the first bytes."""
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
@@ -162,7 +162,7 @@ class _Reader(io.RawIOBase):
 
 
 def reader(source: BinaryIO) -> BinaryIO:
-    """A file of the plain bytes in `source`, whatever it is compressed with."""
+    """Return a file of the plain bytes in `source`, whatever it is compressed with."""
     first = read_full(source, CHUNK)
 
     def raw() -> Iterator[bytes]:
@@ -175,7 +175,7 @@ def reader(source: BinaryIO) -> BinaryIO:
 
 
 def read_full(source: BinaryIO, count: int) -> bytes:
-    """Up to `count` bytes, fewer only at the end; pipes give what they have, so ask again."""
+    """Read up to `count` bytes, fewer only at the end; pipes give what they have, so ask again."""
     parts = []
     while count > 0:
         part = source.read(count)

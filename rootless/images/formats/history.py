@@ -26,9 +26,9 @@ class Step:
 
 
 def steps(record: ImageRecord) -> list[Step]:
-    """The steps, newest first.
+    """Return the steps, newest first.
 
-    An image need not tell its history, and what it tells may not fit its layers: layers that no
+    An image need not have a history, and the one it has may not fit its layers: layers that no
     entry speaks of come first, as the oldest steps.
     """
     entries = record.history

@@ -31,7 +31,7 @@ class Source(ABC):
 
     @abstractmethod
     def document(self, name: str) -> bytes:
-        """A file of the layout that is no blob.  Raises StorageError."""
+        """Return a file of the layout that is no blob.  Raises StorageError."""
 
     @abstractmethod
     def bring(self, descriptor: manifests.Descriptor) -> None:
@@ -169,7 +169,7 @@ def _canonical(given: str, stem: str) -> str:
 
 
 def some(found: list[ImageRecord], select: str) -> list[ImageRecord]:
-    """What was found, which must be something.  Raises ImageNotFound."""
+    """Return what was found, which must be something.  Raises ImageNotFound."""
     if not found:
         what = f"no image {select}" if select else "no image"
         raise ImageNotFound(
@@ -179,7 +179,7 @@ def some(found: list[ImageRecord], select: str) -> list[ImageRecord]:
 
 
 def parse_list(data: bytes, what: str) -> list[dict[str, Json]]:
-    """A JSON list of objects.  Raises RegistryError."""
+    """Return a JSON list of objects.  Raises RegistryError."""
     try:
         value = documents.loads(data.decode())
     except (ValueError, RecursionError):
@@ -190,7 +190,7 @@ def parse_list(data: bytes, what: str) -> list[dict[str, Json]]:
 
 
 def incomplete(name: str) -> StorageError:
-    """The error for a part that is mentioned and not there."""
+    """Return the error for a part that is mentioned and not there."""
     return StorageError(
         f"the archive is incomplete: {name} is missing", hint="make or fetch the archive again"
     )

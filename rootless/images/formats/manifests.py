@@ -1,6 +1,6 @@
 """Manifests, indexes and configurations: from foreign JSON to an ImageRecord.
 
-Scope: pure functions over bytes.  Everything here was written by somebody else, so every field is
+Scope: pure functions over bytes.  Everything here was written by strangers, so every field is
 looked at before it is used.  Source: OCI image specification 1.1; docker's image manifest V2,
 schema 2.
 """
@@ -50,7 +50,7 @@ class Descriptor:
 
     @classmethod
     def read(cls, value: Json) -> Descriptor:
-        """Raises RegistryError."""
+        """Read a descriptor.  Raises RegistryError."""
         if not isinstance(value, dict):
             raise invalid("a descriptor is no object")
         digest, size = value.get("digest"), value.get("size")
@@ -79,7 +79,7 @@ class Manifest:
 
 
 def invalid(why: str) -> RegistryError:
-    """The error for a document that breaks the specification."""
+    """Return the error for a document that breaks the specification."""
     return RegistryError(
         f"the image's manifest is invalid: {why}",
         hint="the image is damaged; build or push it again",
@@ -87,7 +87,7 @@ def invalid(why: str) -> RegistryError:
 
 
 def parse(data: bytes) -> dict[str, Json]:
-    """A JSON object.  Raises RegistryError."""
+    """Return a JSON object.  Raises RegistryError."""
     try:
         value = documents.loads(data.decode())
     except (ValueError, RecursionError):
@@ -98,7 +98,7 @@ def parse(data: bytes) -> dict[str, Json]:
 
 
 def entries(document: dict[str, Json], media_type: str = "") -> list[dict[str, Json]] | None:
-    """The descriptors of an index, None for a manifest.  Raises RegistryError.
+    """Return the descriptors of an index, None for a manifest.  Raises RegistryError.
 
     A document that is both at once is refused: two programs could take two different images from
     one digest (CVE-2021-41190).
@@ -126,7 +126,7 @@ def entries(document: dict[str, Json], media_type: str = "") -> list[dict[str, J
 
 
 def media_type_of(document: dict[str, Json]) -> str:
-    """The media type of a document that came without one, from what is in it."""
+    """Return the media type of a document that came without one, from what is in it."""
     given = document.get("mediaType")
     if isinstance(given, str) and given:
         return given
@@ -134,7 +134,7 @@ def media_type_of(document: dict[str, Json]) -> str:
 
 
 def read_manifest(document: dict[str, Json]) -> Manifest:
-    """Raises RegistryError, also for artifacts that are no images."""
+    """Read a manifest.  Raises RegistryError, also for artifacts that are no images."""
     config = Descriptor.read(document.get("config"))
     if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG, "", "application/octet-stream"):
         raise RegistryError(
@@ -150,7 +150,8 @@ def read_manifest(document: dict[str, Json]) -> Manifest:
 
 
 def any_layers(document: dict[str, Json]) -> list[dict[str, Json]]:
-    """The layers of a manifest as they are written, also of an artifact.  Raises RegistryError."""
+    """Return the layers of a manifest as they are written, also of an artifact.  Raises
+    RegistryError."""
     layers = document.get("layers", [])
     if not isinstance(layers, list):
         raise invalid("its layers are no list")
@@ -166,7 +167,7 @@ def any_layers(document: dict[str, Json]) -> list[dict[str, Json]]:
 
 
 def diff_ids(config: dict[str, Json]) -> list[str]:
-    """The diff ids in a configuration.  Raises RegistryError."""
+    """Return the diff ids in a configuration.  Raises RegistryError."""
     rootfs = config.get("rootfs")
     found = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if found is None:
@@ -179,7 +180,7 @@ def diff_ids(config: dict[str, Json]) -> list[str]:
 
 
 def platform(config: dict[str, Json]) -> Platform:
-    """The platform a configuration is for."""
+    """Return the platform a configuration is for."""
     return Platform(
         _text(config, "os") or "linux", _text(config, "architecture"), _text(config, "variant")
     )
@@ -188,7 +189,7 @@ def platform(config: dict[str, Json]) -> Platform:
 def record(
     manifest_digest: str, config_digest: str, layers: list[Layer], config: dict[str, Json]
 ) -> ImageRecord:
-    """The record of an image.  Raises RegistryError."""
+    """Return the record of an image.  Raises RegistryError."""
     inner = config.get("config")
     history = config.get("history")
     suits = platform(config)
@@ -209,7 +210,7 @@ def record(
 
 
 def join_layers(manifest: Manifest, config: dict[str, Json]) -> list[Layer]:
-    """Layers with their diff ids.  Raises RegistryError when the counts differ."""
+    """Return layers with their diff ids.  Raises RegistryError when the counts differ."""
     plain = diff_ids(config)
     if len(plain) != len(manifest.layers):
         raise invalid(f"it has {len(manifest.layers)} layers and {len(plain)} diff ids")
@@ -220,7 +221,7 @@ def join_layers(manifest: Manifest, config: dict[str, Json]) -> list[Layer]:
 
 
 def _clean(config: dict[str, Json]) -> dict[str, Json]:
-    """Leave out nulls and refuse wrong types, so that nobody later has to look again."""
+    """Leave out nulls and refuse wrong types, so that no later code has to look again."""
     kept = {key: value for key, value in config.items() if value is not None}
     if not documents.fits(kept, CONFIG):
         at = documents.fault(kept, CONFIG)
@@ -237,7 +238,7 @@ def _text(value: dict[str, Json], key: str) -> str:
 
 
 def manifest_bytes(config: Descriptor, layers: list[Layer]) -> bytes:
-    """A manifest for an image made here."""
+    """Return a manifest for an image made here."""
     return documents.dumps(
         {
             "schemaVersion": 2,

@@ -1,4 +1,4 @@
-"""The two spellings of an image, OCI's and docker's, and the forms of its layers.
+"""The two families of media types, OCI's and docker's, and the compression of layers.
 
 Scope: media types in manifests, and layers that are compressed or decompressed on their way.
 Configurations are not touched: both families read each other's, and the image keeps its id.
@@ -44,14 +44,14 @@ FAMILIES = {"oci": "oci", "v2s2": "docker", "docker": "docker", "": ""}
 
 
 def family(text: str) -> str:
-    """What `--format` says.  Raises UsageError."""
+    """Return the family that `--format` names.  Raises UsageError."""
     if text not in FAMILIES:
         raise UsageError(f'there is no manifest format "{text}"', hint="oci or v2s2 (docker's)")
     return FAMILIES[text]
 
 
 def converted(media_type: str, wanted: str) -> str:
-    """A media type in the spelling of a family; what only one of them has stays as it is."""
+    """Return a media type in the spelling of a family; what only one of them has stays as it is."""
     if wanted == "docker":
         if media_type == _OCI + "v1.tar+zstd":
             raise UsageError(
@@ -63,7 +63,7 @@ def converted(media_type: str, wanted: str) -> str:
 
 
 def compression_of(media_type: str) -> str | None:
-    """ "", "gzip" or "zstd" for a layer, None for what is no layer of a file system."""
+    """Return "", "gzip" or "zstd" for a layer, None for what is no layer of a file system."""
     oci = _TO_OCI.get(media_type, media_type)
     if not oci.startswith(_OCI):
         return None
@@ -71,7 +71,7 @@ def compression_of(media_type: str) -> str | None:
 
 
 def is_foreign(descriptor: dict[str, Json]) -> bool:
-    """Whether a layer is not to be copied but fetched by everybody from its own address."""
+    """Return whether a layer is not to be copied but fetched by everybody from its own address."""
     media_type = descriptor.get("mediaType")
     return isinstance(media_type, str) and ("nondistributable" in media_type
                                             or ".foreign." in media_type)  # fmt: skip
@@ -82,7 +82,7 @@ _LEVELS = {"gzip": (1, 9), "zstd": (1, 22), CHUNKED: (1, 22)}
 
 
 def check(kind: str, level: int | None) -> None:
-    """Whether there is this compression and this level of it.  Raises UsageError."""
+    """Check that there is this compression and this level of it.  Raises UsageError."""
     if kind not in ("", "none", *_LEVELS):
         raise UsageError(
             f'there is no compression "{kind}"', hint="gzip, zstd, zstd:chunked or none"
@@ -99,14 +99,14 @@ def check(kind: str, level: int | None) -> None:
 
 
 def is_in_form(layer: dict[str, Json], now: str, wanted: str) -> bool:
-    """Whether a layer, whose media type says `now`, has the form already."""
+    """Return whether a layer, whose media type says `now`, has the form already."""
     notes = layer.get("annotations")
     chunked = isinstance(notes, dict) and tables.CHECKSUM in notes
     return now == "zstd" and chunked if wanted == CHUNKED else now == wanted
 
 
 def with_compression(media_type: str, kind: str) -> str:
-    """The media type of the same layer in another form, in the same family."""
+    """Return the media type of the same layer in another form, in the same family."""
     kind = "zstd" if kind == CHUNKED else kind
     oci = _TO_OCI.get(media_type, media_type)
     made = oci.partition(".tar")[0] + ".tar" + (f"+{kind}" if kind else "")
@@ -153,13 +153,13 @@ class Spool:
         self.digest, self.size, self.annotations = made.digest, made.size, made.annotations
 
     def read(self, offset: int) -> Iterator[bytes]:
-        """The bytes from `offset` on."""
+        """Yield the bytes from `offset` on."""
         while piece := os.pread(self.file.fileno(), _CHUNK, offset):
             offset += len(piece)
             yield piece
 
     def close(self) -> None:
-        """Free the file."""
+        """Close the file."""
         self.file.close()
 
 
@@ -192,7 +192,7 @@ def _compressed(chunks: Iterable[bytes], kind: str, level: int | None = None) ->
 
 
 def strip_annotations(descriptor: dict[str, Json]) -> dict[str, Json]:
-    """A descriptor without what describes the old bytes of a layer: tables of contents."""
+    """Return a descriptor without what describes the old bytes of a layer: tables of contents."""
     notes = descriptor.get("annotations")
     if not isinstance(notes, dict):
         return descriptor
@@ -206,7 +206,7 @@ def strip_annotations(descriptor: dict[str, Json]) -> dict[str, Json]:
 
 
 def check_descriptor(value: Json) -> dict[str, Json]:
-    """An object that is a descriptor.  Raises RegistryError."""
+    """Return an object that is a descriptor.  Raises RegistryError."""
     manifests.Descriptor.read(value)
     if not isinstance(value, dict):
         raise invalid("a descriptor is no object")

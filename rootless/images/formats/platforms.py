@@ -1,4 +1,4 @@
-"""Which of an index's images suits a machine.
+"""Platforms: the image of an index that suits a machine.
 
 Scope: names of platforms, `os/architecture[/variant]`, as Go and OCI spell them.
 Source: the OCI image index specification, platform variants.
@@ -75,18 +75,18 @@ class Platform:
         return hash(str(self))
 
     def variants(self) -> tuple[str, ...]:
-        """Variants this one can run, the best first."""
+        """Return the variants that this one can run, the best first."""
         return _VARIANTS.get((self.architecture, self.variant), (self.variant, ""))
 
     def runs(self, other: Platform) -> bool:
-        """Whether an image for `other` suits this platform."""
+        """Return whether an image for `other` suits this platform."""
         return (self.os, self.architecture) == (other.os, other.architecture) and (
             other.variant in self.variants()
         )
 
 
 def host() -> Platform:
-    """The platform of this machine, from uname(2)."""
+    """Return the platform of this machine, from uname(2)."""
     machine = os.uname().machine
     architecture, variant = _MACHINES.get(machine, (machine, ""))
     return Platform("linux", architecture, variant)
@@ -110,7 +110,7 @@ def parse(text: str) -> Platform:
 
 
 def of(value: Json) -> Platform | None:
-    """The platform in a descriptor of an index, None where it says none worth the name."""
+    """Return the platform in a descriptor of an index, None where it says none worth the name."""
     if not isinstance(value, dict):
         return None
     system, architecture = value.get("os"), value.get("architecture")
@@ -124,7 +124,7 @@ def of(value: Json) -> Platform | None:
 
 
 def choose(descriptors: list[dict[str, Json]], wanted: Platform, what: str) -> dict[str, Json]:
-    """The descriptor that suits `wanted` best.  Raises RegistryError with what there is.
+    """Return the descriptor that suits `wanted` best.  Raises RegistryError with what there is.
 
     A single descriptor without a platform suits everybody: such indexes are written by tools that
     know of one platform only.

@@ -12,29 +12,29 @@ _LONGEST = 200  # bytes; file systems allow 255, and a temporary name is longer
 
 
 def quote(canonical: str) -> str:
-    """The name of the file that says whose this name is."""
+    """Return the name of the file that says whose this name is."""
     quoted = canonical.replace("/", "%2F")
     # what ends so is a writer's temporary file to everybody else, but it is a legal tag
     return quoted[:-4] + "%2Etmp" if quoted.endswith(".tmp") else quoted
 
 
 def unquote(quoted: str) -> str:
-    """The opposite of `quote`."""
+    """Return the opposite of `quote`."""
     return quoted.replace("%2F", "/").replace("%2E", ".")
 
 
 def union(first: list[str], second: list[str]) -> list[str]:
-    """Both, each item once, in order."""
+    """Return the items of both, each once, in order."""
     return [*first, *[item for item in second if item not in first]]
 
 
 def familiar(canonical: str) -> str:
-    """The name as people write it."""
+    """Return the name as users write it."""
     return reference.parse(canonical).familiar
 
 
 def tagged(name: str) -> reference.Reference:
-    """A reference that can be a tag.  Raises UsageError."""
+    """Return a reference that can be a tag.  Raises UsageError."""
     parsed = reference.parse(name)
     if parsed.digest:
         raise UsageError(
@@ -49,8 +49,8 @@ def tagged(name: str) -> reference.Reference:
 
 
 def candidates(wanted: reference.Reference) -> list[str]:
-    """The canonical name, and for a short one also the name podman and buildah would have given
-    to an image made here."""
+    """Return the canonical name, and for a short one also the name podman and buildah would have
+    given to an image made here."""
     names = [wanted.canonical]
     if wanted.registry == reference.DEFAULT_REGISTRY and wanted.repository.startswith("library/"):
         names.append(f"localhost/{wanted.repository[8:]}:{wanted.tag}")

@@ -42,7 +42,7 @@ class Reference:
 
     @property
     def familiar(self) -> str:
-        """The name as a person says it: `debian:latest`, `alice/tool:1`, `quay.io/a/b:c`."""
+        """The name as a user writes it: `debian:latest`, `alice/tool:1`, `quay.io/a/b:c`."""
         return self.familiar_name + self._suffix()
 
     @property
@@ -55,7 +55,7 @@ class Reference:
         return self.repository
 
     def with_digest(self, digest: str) -> Reference:
-        """The same repository, at this digest and no tag."""
+        """Return the same repository, at this digest and no tag."""
         return Reference(self.registry, self.repository, "", digest)
 
     def _suffix(self) -> str:
@@ -76,12 +76,12 @@ class Reference:
 
 
 def is_digest(text: str) -> bool:
-    """Whether `text` is `sha256:` and 64 lower-case hexadecimal digits."""
+    """Return whether `text` is `sha256:` and 64 lower-case hexadecimal digits."""
     return text.startswith("sha256:") and is_id(text[7:])
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is 64 lower-case hexadecimal digits."""
+    """Return whether `text` is 64 lower-case hexadecimal digits."""
     return len(text) == 64 and _HEX.issuperset(text)
 
 

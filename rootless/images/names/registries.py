@@ -1,4 +1,4 @@
-"""Which server answers for a name: containers' registries.conf.
+"""Servers of a name, by containers' registries.conf.
 
 Scope: reading the files, and the servers for a whole name; `shortnames` makes whole names of short
 ones.  Version 2 of the format, and of version 1 the three lists that it had.  Light: `pull` of an
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """A server, and the repository on it.
 
-    `registry` is the server's name as people write it, under which passwords are kept; `host` is
+    `registry` is the server's name as users write it, under which passwords are kept; `host` is
     where it answers.
     """
 
@@ -50,7 +50,7 @@ class Configuration:
         self.helpers = ["containers-auth.json"]
 
     def add(self, document: dict[str, Json]) -> None:
-        """A further file; what it says goes before what others said."""
+        """Add a further file, which takes precedence over those before it."""
         entries = document.get("registry")
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict):
@@ -82,7 +82,8 @@ class Configuration:
                 self.entries[host] = {**known, "location": host, what: True}
 
     def entry(self, reference: Reference) -> tuple[dict[str, Json], int]:
-        """The entry with the longest prefix that fits, and how much of the name it covers."""
+        """Return the entry with the longest prefix that fits, and how much of the name it
+        covers."""
         best: dict[str, Json] = {}
         length, covered = -1, 0
         for prefix, entry in self.entries.items():
@@ -103,7 +104,7 @@ _KEPT: Json = {
 
 
 def endpoints(reference: Reference, *, tls_verify: bool | None = None) -> list[Endpoint]:
-    """Servers to ask for an image, one after the other; mirrors come before the registry.
+    """Return the servers to ask for an image, one after the other; mirrors before the registry.
 
     `tls_verify` overrides what the file and docker's rule for loopback addresses say.
     Raises HostError (the file), RegistryError (blocked).
@@ -130,7 +131,7 @@ def endpoints(reference: Reference, *, tls_verify: bool | None = None) -> list[E
 
 
 def server(host: str, *, tls_verify: bool | None = None) -> Endpoint:
-    """A registry as such, without a repository: to log in, to search.  Raises UsageError."""
+    """Return a registry as such, without a repository: to log in, to search.  Raises UsageError."""
     from rootless.images.names import reference as name_reference
 
     parsed = name_reference.parse(f"{host}/x/x")
@@ -143,7 +144,7 @@ def server(host: str, *, tls_verify: bool | None = None) -> Endpoint:
 
 
 def certificates(host: str) -> str:
-    """The directory with certificates for a server, "" if there is none."""
+    """Return the directory with certificates for a server, "" if there is none."""
     for base in (
         os.path.join(paths.config_home(), "containers/certs.d"),
         "/etc/containers/certs.d",
@@ -156,7 +157,7 @@ def certificates(host: str) -> str:
 
 
 def configuration() -> Configuration:
-    """What the files of this host say now.  Raises HostError.
+    """Return what the files of this host say now.  Raises HostError.
 
     Reading TOML takes longer than asking a registry whether an image is unchanged, so what the
     files came to is kept in the cache until one of them changes.
@@ -200,13 +201,13 @@ def _load(path: str) -> dict[str, Json]:
     except (OSError, ValueError, RecursionError) as error:
         raise HostError(
             f"cannot read {path}: {error}",
-            hint="mend the file, or name another one in CONTAINERS_REGISTRIES_CONF",
+            hint="correct the file, or name another one in CONTAINERS_REGISTRIES_CONF",
         ) from None
 
 
 def _files() -> list[str]:
-    """The main file, the person's own before the system's; then all drop-in files, the system's
-    before the person's, because a later one wins."""
+    """The main file, the user's own before the system's; then all drop-in files, the system's
+    before the user's, because a later one wins."""
     own = os.path.join(paths.config_home(), "containers/registries.conf")
     main = own if os.path.exists(own) else "/etc/containers/registries.conf"
     found = [os.environ.get("CONTAINERS_REGISTRIES_CONF", "") or main]
@@ -257,7 +258,7 @@ def _insecure(entry: dict[str, Json], host: str, tls_verify: bool | None) -> boo
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this host."""
+    """Return whether a host name or address means this host."""
     host = host.strip("[]")
     if host in ("localhost", "::1"):
         return True

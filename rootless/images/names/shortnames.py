@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def is_short(name: str) -> bool:
-    """Whether a name says nothing of a registry: `debian:12`, `team/tool`."""
+    """Return whether a name says nothing of a registry: `debian:12`, `team/tool`."""
     first, slash, _ = name.partition("@")[0].partition("/")
     return not slash or not (
         "." in first or ":" in first or first == "localhost" or first != first.lower()
@@ -30,8 +30,8 @@ def is_short(name: str) -> bool:
 
 
 def candidates(name: str) -> list[Reference]:
-    """What a name may mean, the likeliest first.  Raises UsageError (malformed, or ambiguous where
-    `short-name-mode` is `enforcing`), HostError (registries.conf)."""
+    """Return what a name may mean, the likeliest first.  Raises UsageError (malformed, or ambiguous
+    where `short-name-mode` is `enforcing`), HostError (registries.conf)."""
     parsed = reference.parse(name)
     if not is_short(name):
         return [parsed]
@@ -55,7 +55,7 @@ def candidates(name: str) -> list[Reference]:
 
 
 def find(name: str, look: Callable[[Reference], ImageRecord | None]) -> ImageRecord | None:
-    """The image that is here under what registries.conf makes of a short name."""
+    """Return the image that is here under what registries.conf makes of a short name."""
     try:
         wanted = candidates(name)
     except RootlessError:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 
 def nearest(wanted: str, known: list[str], limit: int = 3) -> list[str]:
-    """At most `limit` of the known names, the most similar first; none if none is similar."""
+    """Return at most `limit` of the known names, the most similar first; none if none is
+    similar."""
     if not any(mark in wanted.rpartition("/")[2] for mark in ":@"):
         wanted += ":latest"
     scored = []
@@ -20,7 +21,7 @@ def nearest(wanted: str, known: list[str], limit: int = 3) -> list[str]:
 
 
 def distance(left: str, right: str) -> int:
-    """How many characters must be put in, taken out or replaced (Levenshtein)."""
+    """Return how many characters must be put in, taken out or replaced (Levenshtein)."""
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
         previous, row[0] = row[0], i

@@ -1,4 +1,4 @@
-"""The client's side of the OCI distribution protocol: what one repository has to read.
+"""The client's side of the OCI distribution protocol: reading one repository.
 
 Scope: manifests, blobs, tags and referrers; `uploads` writes, `session` sends the requests.
 Source: OCI distribution specification 1.1, sections "Pull" and "Content Discovery".
@@ -27,7 +27,7 @@ _CHUNK = 1 << 18
 def connect(
     name: str, *, tls_verify: bool | None = None, settings: Settings | None = None
 ) -> Registry:
-    """The first server that answers for this image: its mirrors in turn, then the registry.
+    """Return the first server that answers for this image: its mirrors in turn, then the registry.
 
     One HEAD request each.  The caller closes it.  Raises ImageNotFound, RegistryError, UsageError.
     """
@@ -58,7 +58,7 @@ class Registry(Session):
         return reply
 
     def manifest_digest(self, tag: str) -> str:
-        """What a tag stands for now, by a HEAD request; "" where the server does not say.
+        """Return what a tag stands for now, by a HEAD request; "" where the server does not say.
 
         Registries that count requests do not count these.
         """
@@ -67,7 +67,7 @@ class Registry(Session):
         return digest if reply.status == 200 and is_digest(digest) else ""
 
     def manifest(self, tag_or_digest: str) -> tuple[bytes, str, str]:
-        """A manifest or an index: its bytes, media type, and digest, which is checked.
+        """Return a manifest or an index: its bytes, media type, and digest, which is checked.
 
         Raises ImageNotFound, RegistryError, DigestMismatch.
         """
@@ -87,7 +87,7 @@ class Registry(Session):
         return data, reply.headers.get_content_type(), digest
 
     def body(self, reply: Reply) -> bytes:
-        """A document, of bounded length.  Raises RegistryError."""
+        """Return a document, of bounded length.  Raises RegistryError."""
         try:
             return reply.read_all(manifests.MAXIMUM)
         except TimeoutError as error:
@@ -98,8 +98,8 @@ class Registry(Session):
     def open_range(
         self, digest: str, offset: int, length: int, *, strict: bool = False
     ) -> Iterator[bytes]:
-        """`length` bytes of a blob from `offset` on, in pieces; asked for again where a connection
-        breaks or stalls.  Nothing is verified: a part of a blob has no digest.
+        """Yield `length` bytes of a blob from `offset` on, in pieces; asked for again where a
+        connection breaks or stalls.  Nothing is verified: a part of a blob has no digest.
 
         From a server without ranges the beginning is read and thrown away, or, if `strict`,
         NoRanges is raised.
@@ -141,8 +141,8 @@ class Registry(Session):
                 self.settings.wait(failures)
 
     def blob(self, digest: str, size: int, offset: int = 0) -> Iterator[bytes]:
-        """The bytes of a blob from `offset` on, asked for again where a connection breaks, over
-        several connections where it is large.
+        """Yield the bytes of a blob from `offset` on, asked for again where a connection breaks,
+        over several connections where it is large.
 
         Ends early only if the server says so itself.  Raises RegistryError, ImageNotFound.
         """
@@ -181,7 +181,7 @@ class Registry(Session):
                     if chunk:
                         yield chunk
                     if offset > size:
-                        # whoever gathers sees that it is too much; no need to see how much
+                        # the caller sees that it is too much; no need to see how much
                         return
                 whole = not reply.expected()
             except (OSError, http.client.HTTPException) as caught:

@@ -12,17 +12,17 @@ from rootless import documents
 from rootless.errors import HostError
 
 _ABSENT = ("not found", "no credentials")
-_PATIENCE = 60.0  # seconds; some of them ask the person to unlock something
+_PATIENCE = 60.0  # seconds; some of them ask the user to unlock something
 
 
 def name(program: str) -> str:
-    """What a program is called on $PATH."""
+    """Return what a program is called on $PATH."""
     return "docker-credential-" + program
 
 
 def get(program: str, address: str) -> tuple[str, str] | None:
-    """User and secret for an address, None also where there is no such program: the file that
-    names it may come from another host, as homes do.  Raises HostError."""
+    """Return user and secret for an address, None also where there is no such program: the file
+    that names it may come from another host, as homes do.  Raises HostError."""
     import shutil
 
     if shutil.which(name(program)) is None:

@@ -1,4 +1,4 @@
-"""Who we are to a registry: the passwords people stored.
+"""Credentials for registries: the passwords that users have stored.
 
 Scope: `auths` in auth.json and docker's config.json, programs that keep passwords (`credsStore`,
 `credHelpers`), and writing and removing what `login` and `logout` say.  A file with passwords is
@@ -37,13 +37,13 @@ class Credentials:
         self.token = token
 
     def basic(self) -> str:
-        """The value of an Authorization header."""
+        """Return the value of an Authorization header."""
         pair = f"{self.user}:{self.password}".encode()
         return "Basic " + base64.b64encode(pair).decode()
 
 
 def files() -> list[str]:
-    """Where passwords may be, the first to be asked first."""
+    """Return where passwords may be, the first to be asked first."""
     chosen = os.environ.get("REGISTRY_AUTH_FILE", "")
     if chosen:
         return [chosen]
@@ -60,7 +60,7 @@ def files() -> list[str]:
 
 
 def own_file(authfile: str = "") -> str:
-    """Where `login` writes."""
+    """Return where `login` writes."""
     if authfile or os.environ.get("REGISTRY_AUTH_FILE", ""):
         return authfile or os.environ["REGISTRY_AUTH_FILE"]
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
@@ -72,7 +72,7 @@ def own_file(authfile: str = "") -> str:
 
 
 def find(registry: str, repository: str, authfile: str = "") -> Credentials | None:
-    """What is stored for `registry/repository`, its namespaces, or the registry.
+    """Return what is stored for `registry/repository`, its namespaces, or the registry.
 
     `authfile` is asked instead of the usual files.  Raises UsageError for a file that cannot be
     understood, HostError for a program that keeps passwords and fails.
@@ -83,7 +83,7 @@ def find(registry: str, repository: str, authfile: str = "") -> Credentials | No
 
 
 def registries_known() -> list[str]:
-    """Registries of which the files have a password, as they are written there."""
+    """Return the registries of which the files have a password, as they are written there."""
     found: dict[str, None] = {}
     for path in files():
         document = _read(path) or {}
@@ -93,7 +93,7 @@ def registries_known() -> list[str]:
 
 
 def where(registry: str, repository: str = "", authfile: str = "") -> list[str]:
-    """The files and programs that have something for this name."""
+    """Return the files and programs that have something for this name."""
     return [place for place, _ in _everything(registry, repository, authfile)]
 
 
@@ -266,5 +266,5 @@ def _entry(entry: dict[str, Json], path: str) -> Credentials | None:
 def _unreadable(path: str, why: str) -> UsageError:
     return UsageError(
         f"cannot read the stored passwords in {path}: {why}",
-        hint='mend or remove the file; its form is {"auths": {"HOST": {"auth": …}}}',
+        hint='correct or remove the file; its form is {"auths": {"HOST": {"auth": …}}}',
     )

@@ -1,4 +1,4 @@
-"""Whether an image is still what its name stands for, asked in the least possible time.
+"""Check with one HEAD request whether an image is still what its name stands for.
 
 Scope: one HEAD request to a registry that spoke plain HTTP and wanted no password the last time.
 Everything else, and every answer that is not the expected one, is for the long way (`pull`), so
@@ -31,7 +31,8 @@ _PATIENCE = 5.0  # seconds
 
 
 def look(store: ImageStore, name: str, platform: str | None) -> ImageRecord | None:
-    """The image, if it is here whole and its name still stands for it; None for "ask again"."""
+    """Return the image, if it is here whole and its name still stands for it; None for "ask
+    again"."""
     try:
         wanted = shortnames.candidates(name.removeprefix("docker://"))
         if len(wanted) != 1:
@@ -57,7 +58,7 @@ def look(store: ImageStore, name: str, platform: str | None) -> ImageRecord | No
 
 
 def trusted_as_all() -> bool:
-    """Whether the person's policy.json accepts every image without a look at it."""
+    """Return whether the user's policy.json accepts every image without a look at it."""
     for path in (
         os.path.join(paths.config_home(), "containers/policy.json"),
         "/etc/containers/policy.json",

@@ -43,7 +43,7 @@ class TooSlow(TimeoutError):
 class _Paced(io.RawIOBase):
     """What a connection sends, as long as it comes at a pace: head and body alike.
 
-    Only the time spent waiting for the server counts, not that of whoever makes something of it.
+    Only the time spent waiting for the server counts, not that of the reader.
     """
 
     def __init__(self, raw: io.RawIOBase, settings: Settings) -> None:
@@ -54,11 +54,11 @@ class _Paced(io.RawIOBase):
         self._have = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
-        """As io.RawIOBase.  Raises TooSlow."""
+        """Read as io.RawIOBase does.  Raises TooSlow."""
         before = time.monotonic()
         count = self._raw.readinto(buffer)
         self._waited += time.monotonic() - before
@@ -79,7 +79,7 @@ class _Response(http.client.HTTPResponse):
     """A response that is read at a pace."""
 
     def pace(self, settings: Settings) -> _Response:
-        """From now on."""
+        """Measure from now on."""
         self.fp = io.BufferedReader(_Paced(self.fp.detach(), settings))
         return self
 
@@ -117,15 +117,15 @@ class Reply:
         self.url = url
 
     def read_some(self, limit: int) -> bytes:
-        """What has arrived, b"" at the end.  Raises OSError, http.client.HTTPException."""
+        """Return what has arrived, b"" at the end.  Raises OSError, http.client.HTTPException."""
         return self._response.read1(limit)
 
     def expected(self) -> int | None:
-        """Bytes of the body that are still to come, None where the server did not say."""
+        """Return bytes of the body that are still to come, None where the server did not say."""
         return self._response.length
 
     def read_all(self, limit: int) -> bytes:
-        """The body.  Raises RegistryError when it has more than `limit` bytes."""
+        """Return the body.  Raises RegistryError when it has more than `limit` bytes."""
         parts, have = [], 0
         try:
             while part := self.read_some(1 << 16):
@@ -144,7 +144,7 @@ class Reply:
         return b"".join(parts)
 
     def abort(self) -> None:
-        """Wake whoever reads this in another thread, by an end of the connection."""
+        """Wake the thread that reads this, by ending the connection."""
         try:
             self._sock.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -235,7 +235,7 @@ class Transport:
             if not self._closed:
                 self._idle.setdefault(key, []).append(connection)
                 return
-        # A thread that was told to stop came back after everybody else had left.
+        # A thread that was stopped came back after all others had left.
         connection.close()
 
     def close(self) -> None:
@@ -376,7 +376,7 @@ class Transport:
                 if self.verify:
                     context = ssl.create_default_context()
                 else:
-                    # The system's authorities take 20 ms to load; here nobody asks them.
+                    # The system's authorities take 20 ms to load; here they are not asked.
                     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
@@ -387,7 +387,7 @@ class Transport:
 
 
 def follow(here: str, given: str) -> str:
-    """Where an answer of `here` leads: `given` is the server's.  Raises RegistryError."""
+    """Return where an answer of `here` leads: `given` is the server's.  Raises RegistryError."""
     try:
         url = urljoin(here, given)
         parts = urlsplit(url)
@@ -404,7 +404,7 @@ def follow(here: str, given: str) -> str:
 
 
 def stalled(url: str, settings: Settings, error: BaseException | None = None) -> RegistryError:
-    """The error for a server that sent nothing, or too little, for too long."""
+    """Return the error for a server that sent nothing, or too little, for too long."""
     if isinstance(error, TooSlow):
         return RegistryError(
             f"{urlsplit(url).netloc} sent less than {LEAST_RATE} bytes a second for "
@@ -418,12 +418,12 @@ def stalled(url: str, settings: Settings, error: BaseException | None = None) ->
 
 
 def is_alert(error: ssl.SSLError) -> bool:
-    """Whether the other end speaks TLS and refuses, or we refuse it."""
+    """Return whether the other end speaks TLS and refuses, or we refuse it."""
     return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
 
 
 def failed(url: str, error: BaseException) -> RegistryError:
-    """The error for an exchange that failed below HTTP."""
+    """Return the error for an exchange that failed below HTTP."""
     server = urlsplit(url).netloc
     if isinstance(error, ssl.SSLCertVerificationError):
         return RegistryError(

@@ -15,7 +15,7 @@ from rootless.images.registry.session import Session
 
 
 def split(text: str) -> tuple[str, str]:
-    """`HOST[:PORT][/NAMESPACE...]` as registry and namespace.  Raises UsageError."""
+    """Split `HOST[:PORT][/NAMESPACE...]` into registry and namespace.  Raises UsageError."""
     bare = text.removeprefix("https://").removeprefix("http://").rstrip("/")
     if bare in ("index.docker.io/v1", "index.docker.io"):
         bare = DEFAULT_REGISTRY
@@ -30,7 +30,7 @@ def try_out(
     tls_verify: bool | None = None,
     cert_dir: str = "",
 ) -> None:
-    """Ask the registry whether it knows this person.  Raises RegistryError."""
+    """Ask the registry whether it knows this user.  Raises RegistryError."""
     endpoint = registries.server(registry, tls_verify=tls_verify)
     session = Session(
         Reference(registry, ""), endpoint, Settings(credentials=given, cert_dir=cert_dir)

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-# Seconds for a job that was told to stop; one that waits for a stalled server does not hear.
+# Seconds for a job that was stopped; one that waits for a stalled server does not notice.
 _PATIENCE = 1.0
 
 Cancelled = Callable[[], bool]

@@ -1,10 +1,10 @@
-"""Where a registry may send us: not to services of this machine that it has no business with.
+"""Where a registry may send the client: not to services of this machine.
 
 A redirect, a token server or the place of an upload is a stranger's word, and we ask there from
-inside this machine's network.  What listens on the loopback trusts whoever can reach it, and at
-link-local addresses a cloud's metadata service gives out the machine's own credentials.  A registry
-that has such an address itself may send us to its like: a mirror on the loopback does.
-Scope: telling addresses apart.  Sources: RFC 3927, RFC 4291, RFC 6890.
+inside this machine's network.  What listens on the loopback trusts every process that can reach it,
+and at link-local addresses a cloud's metadata service gives out the machine's own credentials.  A
+registry that has such an address itself may send us to its like: a mirror on the loopback does.
+Scope: kinds of addresses.  Sources: RFC 3927, RFC 4291, RFC 6890.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _MEANT = {
 
 
 def kind(address: str) -> str:
-    """loopback, link-local, unspecified, or "" for others; an address as the kernel writes it."""
+    """Return loopback, link-local, unspecified, or "" for others; an address as the kernel writes
+    it."""
     text = address.partition("%")[0].lower()
     if text.startswith("::ffff:") and "." in text:
         text = text[7:]
@@ -38,7 +39,8 @@ def kind(address: str) -> str:
 
 
 def kind_of_name(host: str) -> str:
-    """The same of a host's name, where that is an address in any of its forms, or localhost."""
+    """Return the same of a host's name, where that is an address in any of its forms, or
+    localhost."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return "loopback"
@@ -55,7 +57,7 @@ def kind_of_name(host: str) -> str:
 
 
 def check(found: str, own: set[str], sender: str, url: str) -> None:
-    """Raises RegistryError where `sender`, whose own addresses are of the kinds `own`, errs."""
+    """Raise RegistryError if `sender`, whose own addresses are of the kinds `own`, errs."""
     if not found or found in own or (found == "unspecified" and "loopback" in own):
         return
     raise RegistryError(

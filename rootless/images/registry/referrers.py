@@ -1,4 +1,4 @@
-"""Which manifests refer to an image: signatures, lists of contents, attestations.
+"""Manifests that refer to an image: signatures, lists of contents, attestations.
 
 Scope: the referrers API, and the tag `sha256-HEX` that stands in for it on older registries.
 Source: OCI distribution specification 1.1, "Listing Referrers", "Referrers Tag Schema".
@@ -25,12 +25,12 @@ _PAGES = 100
 
 
 def tag_of(digest: str) -> str:
-    """The tag under which an old registry keeps the index of referrers."""
+    """Return the tag under which an old registry keeps the index of referrers."""
     return digest.replace(":", "-")
 
 
 def listed(server: Registry, digest: str, artifact_type: str = "") -> list[dict[str, Json]]:
-    """Descriptors of the manifests whose subject is `digest`, of one artifact type if given.
+    """Return descriptors of the manifests whose subject is `digest`, of one artifact type if given.
 
     Raises RegistryError.
     """
@@ -60,7 +60,7 @@ def listed(server: Registry, digest: str, artifact_type: str = "") -> list[dict[
 
 
 def next_page(link: str) -> str:
-    """The address in a Link header with rel="next", "" without one (RFC 8288)."""
+    """Return the address in a Link header with rel="next", "" without one (RFC 8288)."""
     for part in link.split(","):
         target, _, rest = part.strip().partition(">")
         if target.startswith("<") and 'rel="next"' in rest.replace("rel=next", 'rel="next"'):

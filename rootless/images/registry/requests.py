@@ -1,4 +1,4 @@
-"""How registries are asked: how patiently, as whom, and with which body.
+"""Requests to registries: attempts, authorization, and bodies.
 
 Scope: plain values, given to every request (`transport`).
 """
@@ -66,7 +66,8 @@ class Settings:
         time.sleep(max(pause, min(seconds(retry_after), _RETRY_AFTER_MAX)))
 
     def too_long(self, retry_after: str | None) -> float:
-        """The seconds that a server asks for, where nobody would wait for so long; else 0."""
+        """Return the seconds that a server asks for, if no user would wait for so long; else
+        0."""
         asked = seconds(retry_after)
         return asked if asked > _RETRY_AFTER_MAX else 0.0
 
@@ -80,7 +81,7 @@ def _from_environment(name: str, otherwise: float) -> float:
 
 
 def seconds(retry_after: str | None) -> float:
-    """What a Retry-After header asks for: seconds or a date (RFC 9110, section 10.2.3)."""
+    """Return what a Retry-After header asks for: seconds or a date (RFC 9110, section 10.2.3)."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])

@@ -1,4 +1,4 @@
-"""What registries have: images by a word, tags of a repository.
+"""Search registries: images by a term, tags of a repository.
 
 Scope: asking.  The search of docker's registry is version 1 of its API, which some others have as
 well; the rest have the catalog of version 2, which knows names only.
@@ -33,7 +33,8 @@ def search(
     tls_verify: bool | None = None,
     settings: Settings | None = None,
 ) -> list[dict[str, Json]]:
-    """Images whose names or descriptions have `term`, at most `limit` of each registry asked.
+    """Return images whose names or descriptions have `term`, at most `limit` of each registry
+    asked.
 
     `REGISTRY/TERM` asks one registry; otherwise those that registries.conf says, or docker.io.
     Each has `index`, `name`, `description`, `star_count`, `is_official`, `is_automated`.
@@ -60,7 +61,7 @@ def search(
 def tags(
     name: str, *, tls_verify: bool | None = None, settings: Settings | None = None
 ) -> list[str]:
-    """All tags of a repository, sorted.  Raises ImageNotFound, RegistryError."""
+    """Return all tags of a repository, sorted.  Raises ImageNotFound, RegistryError."""
     wanted = reference.parse(name.removeprefix("docker://"))
     endpoint = registries.endpoints(wanted, tls_verify=tls_verify)[-1]
     server = Registry(wanted, endpoint, settings)

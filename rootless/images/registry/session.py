@@ -51,7 +51,7 @@ class Session:
         *,
         access: str = "pull",
     ) -> None:
-        """`access`: what a token is to allow, in the words of the token specification."""
+        """`access`: what a token is to allow, in the form of the token specification."""
         self.reference = reference
         self.endpoint = endpoint
         self.settings = settings or Settings()
@@ -133,7 +133,7 @@ class Session:
             base = f"{scheme}://{self.endpoint.host}"
             only = scheme == schemes[-1]
             try:
-                # While there is another scheme to try, one attempt tells enough.
+                # While there is another scheme to try, one attempt is enough.
                 reply = self._transport.send(
                     method, base + place, headers, body, attempts=attempts if only else 1
                 )
@@ -189,7 +189,7 @@ class Session:
             raise failed(url, error) from None
 
     def ours(self, url: str) -> bool:
-        """Whether an address is the registry's own, which may see the password."""
+        """Return whether an address is the registry's own, which may see the password."""
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.netloc}" == self._base
 
@@ -201,7 +201,7 @@ class Session:
             if reply.status not in (301, 302, 303, 307, 308):
                 return reply
             target = follow(reply.url, reply.headers.get("Location", ""))
-            # Whoever left the registry once does not come back with a password.
+            # A redirect that left the registry once does not come back with a password.
             came_from_us = came_from_us and self.ours(target)
             reply.close()
             if came_from_us:
@@ -302,7 +302,7 @@ class Session:
     # answers
 
     def check(self, reply: Reply, good: tuple[int, ...]) -> None:
-        """Raises what a person should read of a status that is not among `good`."""
+        """Raise an error for a status that is not among `good`."""
         if reply.status in good:
             return
         try:
@@ -312,7 +312,7 @@ class Session:
         raise self.refused(reply.status, data)
 
     def refused(self, status: int, data: bytes) -> RootlessError:
-        """The error for a status, with what the server says."""
+        """Return the error for a status, with what the server says."""
         name, host = self.reference.familiar, self.endpoint.host
         said = _said(data)
         if status == 404:
@@ -354,7 +354,7 @@ def _union(first: list[str], second: list[str]) -> list[str]:
 
 
 def _said(data: bytes) -> str:
-    """What the server says for people, made harmless for a terminal."""
+    """What the server says for users, made harmless for a terminal."""
     try:
         errors = documents.loads(data.decode())["errors"]
         text = errors[0].get("message") or errors[0].get("code")

@@ -1,4 +1,4 @@
-"""The client's side of the OCI distribution protocol: what one repository is given.
+"""The client's side of the OCI distribution protocol: writing to one repository.
 
 Scope: blobs and manifests.  Source: OCI distribution specification 1.1, sections "Push" and
 "Content Management".
@@ -26,7 +26,7 @@ OnBytes = Callable[[int], None]
 
 
 def has_blob(server: Session, digest: str) -> bool:
-    """Whether the repository has a blob already.  Raises RegistryError."""
+    """Return whether the repository has a blob already.  Raises RegistryError."""
     reply = server.send("HEAD", f"blobs/{digest}", {})
     reply.read_all(0)
     if reply.status in (401, 403):
@@ -78,7 +78,7 @@ def delete_manifest(server: Session, name: str) -> None:
     if reply.status in (400, 405):
         _finish(reply)
         raise RegistryError(
-            f"{server.endpoint.host} does not let anybody remove images",
+            f"{server.endpoint.host} does not allow removing images",
             hint="its administrator can allow that: for docker-registry, storage.delete.enabled",
         )
     server.check(reply, (200, 202, 204))
@@ -102,7 +102,7 @@ class _Upload:
         self.chunk = chunk
         self.on_bytes = on_bytes
         self.location = ""
-        # Bytes that the server has; bytes the watcher was told of.
+        # Bytes that the server has; bytes that were reported.
         self.have = 0
         self.told = 0
 

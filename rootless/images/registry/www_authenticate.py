@@ -1,4 +1,4 @@
-"""How a server wants to be told who asks: WWW-Authenticate headers.
+"""WWW-Authenticate headers: how a server wants a client to authenticate.
 
 Scope: reading them.  Source: RFC 9110, section 11.6.1; the token specification of the distribution
 project.

@@ -17,13 +17,13 @@ _DOCKER_KINDS = {"": "", "gzip": ".gzip", "zstd": ".zstd"}
 
 
 def layer_of(arrived: ingest.Arrived) -> Layer:
-    """The layer that a tar became."""
+    """Return the layer that a tar became."""
     media_type = manifests.OCI_LAYER + _OCI_KINDS[arrived.compression]
     return Layer(arrived.digest, arrived.diff_id, media_type, arrived.size)
 
 
 def kind_of(media_type: str) -> str:
-    """How a layer of this media type is compressed: "", "gzip" or "zstd".
+    """Return how a layer of this media type is compressed: "", "gzip" or "zstd".
 
     docker says `.tar.gzip` where OCI says `.tar+gzip`; both call plain layers `.tar`.
     """
@@ -34,13 +34,13 @@ def kind_of(media_type: str) -> str:
 
 
 def docker_layer(layer: Layer) -> Layer:
-    """The same blob under docker's media type."""
+    """Return the same blob under docker's media type."""
     media_type = DOCKER_LAYER + _DOCKER_KINDS[kind_of(layer.media_type)]
     return Layer(layer.digest, layer.diff_id, media_type, layer.size)
 
 
 def oci_layer(layer: Layer) -> Layer:
-    """The same blob under OCI's media type."""
+    """Return the same blob under OCI's media type."""
     if layer.media_type.startswith(manifests.OCI_LAYER):
         return layer
     media_type = manifests.OCI_LAYER + _OCI_KINDS[kind_of(layer.media_type)]
@@ -48,7 +48,7 @@ def oci_layer(layer: Layer) -> Layer:
 
 
 def docker_manifest(config_digest: str, config_size: int, layers: list[Layer]) -> bytes:
-    """docker's image manifest V2, schema 2."""
+    """Make docker's image manifest V2, schema 2."""
     config = {
         "mediaType": manifests.DOCKER_CONFIG,
         "size": config_size,

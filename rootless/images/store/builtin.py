@@ -1,4 +1,4 @@
-"""`rootless/hello`: the image that the package itself carries.
+"""`rootless/hello`: the image that comes with the package.
 
 Scope: made on the fly from a static program, the same bytes on every host with the same program,
 so that a first container needs no network.

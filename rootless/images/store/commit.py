@@ -62,12 +62,12 @@ class Words:
 
 
 def apply(config: dict[str, Json], wanted: list[str]) -> None:
-    """Dockerfile instructions.  Raises UsageError."""
+    """Apply Dockerfile instructions.  Raises UsageError."""
     dockerfile_changes.apply(config, wanted)
 
 
 def source_date() -> int | None:
-    """$SOURCE_DATE_EPOCH, the latest time that anything reproducible may have.  UsageError.
+    """Return $SOURCE_DATE_EPOCH, the latest time that anything reproducible may have.
 
     Source: the specification of that name by the Reproducible Builds project.
     """
@@ -88,7 +88,7 @@ def configuration(
     layer: Layer,
     words: Words,
 ) -> dict[str, Json]:
-    """The configuration of the new image.
+    """Return the configuration of the new image.
 
     `base` is the configuration of the image the container was made from, None without one;
     `settings` the container's own Cmd, Env and so on, which replace the image's; `command` what it

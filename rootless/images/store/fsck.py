@@ -1,4 +1,4 @@
-"""Is every blob there and what its digest says?  And can what is not be had again?
+"""Check that every blob is there and matches its digest, and fetch again those that do not.
 
 Scope: blobs, records and names; unpacked layers are the storage room's.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 class Damage:
-    """Something wrong.  `kind`: record, blob or layer; `images`: whose it is, as people name them;
-    `remedy`: what was done, or what the person can do; `repaired`: whether it is right again."""
+    """Something wrong.  `kind`: record, blob or layer; `images`: whose it is, as users name them;
+    `remedy`: what was done, or what the user can do; `repaired`: whether it is right again."""
 
     __slots__ = ("id", "images", "kind", "problem", "remedy", "repaired")
 
@@ -40,7 +40,7 @@ class Damage:
         self.repaired = False
 
     def to_dict(self) -> documents.Json:
-        """For `--format json`."""
+        """Return the form of `--format json`."""
         return {
             "Kind": self.kind,
             "Id": self.id,
@@ -52,12 +52,12 @@ class Damage:
 
 
 def shown(record: ImageRecord) -> str:
-    """What a person calls an image."""
+    """Return what a user calls an image."""
     return reference.parse(record.names[0]).familiar if record.names else record.id[:12]
 
 
 def records(store: ImageStore, *, repair: bool) -> tuple[list[ImageRecord], list[Damage]]:
-    """All images whose records can be read, and those that cannot.
+    """Return all images whose records can be read, and those that cannot.
 
     A record is rebuilt from the manifest and configuration among the blobs, which say everything
     but by which digests registries know the image.
@@ -121,7 +121,7 @@ def _small_blobs(store: ImageStore) -> Iterator[tuple[str, bytes]]:
 def blobs(
     store: ImageStore, images: list[ImageRecord], *, quick: bool, progress: Progress
 ) -> list[Damage]:
-    """What is missing or damaged; `quick` looks at sizes only.
+    """Return what is missing or damaged; `quick` looks at sizes only.
 
     Layers that `pull --lazy` left where they are have not arrived, which is no damage.
     """
@@ -143,7 +143,7 @@ def blobs(
 
 
 def _away(store: ImageStore, record: ImageRecord) -> set[str]:
-    """Blobs that are not here, and that would be fetched when somebody reads them."""
+    """Blobs that are not here, and that would be fetched when they are read."""
     missing = {one.digest for one in record.layers if not store.has_blob(one.digest)}
     if not missing or not record.digests:
         return set()

@@ -1,4 +1,4 @@
-"""Blobs that nothing refers to, and what dead processes left in the store.
+"""Garbage collection: blobs that nothing refers to, and what dead processes left in the store.
 
 Scope: deciding and removing; `leases` says what living processes rely on.
 """
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rootless.images.store.store import ImageStore
 
 PARTIAL_AGE = 86400.0
-"""Seconds after which nobody is expected to continue a pull."""
+"""Seconds after which a pull is not expected to be continued."""
 
 
 def collect(store: ImageStore, *, all: bool = False) -> int:
     """Remove blobs that neither an image nor a living process needs; bytes freed.
 
-    Beginnings of blobs go after a day, with `all` at once unless somebody is at it.  A record that
+    Beginnings of blobs go after a day, with `all` at once unless they are locked.  A record that
     cannot be read stops the collection of blobs: what it refers to is not known.
     Raises StorageError (a damaged record, a read-only store).
     """
@@ -53,7 +53,7 @@ def collect(store: ImageStore, *, all: bool = False) -> int:
 
 
 def waste(store: ImageStore) -> int:
-    """How many bytes `collect(all=True)` would free; nothing is touched."""
+    """Return how many bytes `collect(all=True)` would free; nothing is touched."""
     used = {digest[7:] for record in store.records_alone() for digest in record.blobs()}
     used |= _of_lists(store)
     paths = [

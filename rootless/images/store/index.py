@@ -32,10 +32,10 @@ class Summary:
     id          64 hex digits
     created     RFC 3339 as the image says it, or ""
     seconds     the same since the epoch, 0 where it does not say
-    size        bytes of the files in its layers, -1 while nobody has counted them (`keep_sizes`)
+    size        bytes of the files in its layers, -1 while they are not counted (`keep_sizes`)
     digest      of its manifest
     names       canonical
-    shown       [repository, tag] of each name, as people write them
+    shown       [repository, tag] of each name, as users write them
     """
 
     __slots__ = ("created", "digest", "id", "names", "seconds", "shown", "size")
@@ -45,7 +45,7 @@ class Summary:
 
     @classmethod
     def of(cls, record: ImageRecord) -> Summary:
-        """The summary of a record, with the names that it says."""
+        """Return the summary of a record, with the names that it says."""
         row = [record.id, record.created, moment(record.created), -1]
         made = cls([*row, record.manifest_digest, [], []])
         # in the order of the files that hold them
@@ -54,19 +54,19 @@ class Summary:
         return made
 
     def row(self) -> list[Json]:
-        """The JSON form."""
+        """Return the JSON form."""
         return [getattr(self, name) for name in
                 ("id", "created", "seconds", "size", "digest", "names", "shown")]  # fmt: skip
 
     def gain(self, name: str) -> None:
-        """One more name."""
+        """Add a name."""
         if name not in self.names:
             parsed = reference.parse(name)
             self.names.append(name)
             self.shown.append([parsed.familiar_name, parsed.tag or "<none>"])
 
     def lose(self, name: str) -> None:
-        """One name less."""
+        """Remove a name."""
         if name in self.names:
             at = self.names.index(name)
             del self.names[at], self.shown[at]
@@ -98,7 +98,7 @@ class Index:
         self._directories = (records, names)
 
     def stamp(self) -> list[int]:
-        """By what a change to the directories is known."""
+        """Return what changes with every change to the directories."""
         found = [_FORM]
         for directory in self._directories:
             try:
@@ -109,7 +109,7 @@ class Index:
         return found
 
     def read(self) -> Rows | None:
-        """Summaries by id, None where the document is missing, stale or damaged."""
+        """Return summaries by id, None if the document is missing, stale or damaged."""
         try:
             document = documents.read(self.path)
             if document["stamp"] != self.stamp():
@@ -122,7 +122,7 @@ class Index:
             return None
 
     def take(self) -> Rows | None:
-        """As `read`, and the document is gone.  The caller holds the lock.  Raises OSError."""
+        """Read the document and remove it.  The caller holds the lock.  Raises OSError."""
         rows = self.read()
         try:
             os.unlink(self.path)
@@ -142,7 +142,7 @@ class Index:
 class Change:
     """A change by a writer, who has taken the document out; a context manager.
 
-    What is told to it (`put`, `lose`, `drop`) is in the document afterwards.  After an error there
+    What is changed by `put`, `lose` and `drop` is in the document afterwards.  After an error there
     is none, and the next reader makes it.
     """
 
@@ -167,7 +167,7 @@ class Change:
                 self._index.write(self._rows)
 
     def put(self, record: ImageRecord) -> None:
-        """The record is new or changed, and has its names now."""
+        """Put a record that is new or changed, with the names it has now."""
         if self._rows is None:
             return
         made = Summary.of(record)
@@ -183,18 +183,18 @@ class Change:
         self._rows[record.id] = made
 
     def lose(self, identity: str, name: str) -> None:
-        """The image has this name no more."""
+        """Remove a name of an image."""
         if self._rows is not None and identity in self._rows:
             self._rows[identity].lose(name)
 
     def drop(self, identity: str) -> None:
-        """The image is gone."""
+        """Remove an image."""
         if self._rows is not None:
             self._rows.pop(identity, None)
 
 
 def newest_first(rows: Rows) -> list[Summary]:
-    """In the order of lists."""
+    """Sort in the order of lists."""
     found = [rows[identity] for identity in sorted(rows)]
     found.sort(key=_created, reverse=True)
     return found
@@ -208,7 +208,7 @@ _DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 
 
 def moment(text: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time; 0 for anything else."""
+    """Return seconds since the epoch of an RFC 3339 time; 0 for anything else."""
     try:
         year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
         hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])

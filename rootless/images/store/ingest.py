@@ -1,8 +1,8 @@
 """Blobs on their way into the store, hashed and checked while they stream.
 
 Scope: `content/ingest` and the rename into `content/blobs`.  Callers hold `ImageStore.guard`,
-and what they rely on is told to it before it is looked for.
-A blob whose digest is known arrives in `sha256-HEX`, which is locked by whoever fetches it; what is
+and name there what they rely on before they look for it.
+A blob whose digest is known arrives in `sha256-HEX`, which is locked while it is fetched; what is
 there after an interruption is hashed again and continued.  Two processes, or two threads, that want
 one blob fetch it once: the second waits for the lock and finds it done.
 """
@@ -88,7 +88,7 @@ def ingest(
 
 
 def arriving_path(store: ImageStore, digest: str) -> str:
-    """Where the beginning of a blob is while it arrives."""
+    """Return where the beginning of a blob is while it arrives."""
     return os.path.join(store.ingest, "sha256-" + os.path.basename(store.blob_path(digest)))
 
 
@@ -155,7 +155,7 @@ def ingest_layer(
 
 
 def diff_id(path: str) -> str:
-    """The digest of the plain tar in a blob.  Raises StorageError."""
+    """Return the digest of the plain tar in a blob.  Raises StorageError."""
     hasher = hashlib.sha256()
     with open(path, "rb") as file:
         first = file.read(CHUNK)
@@ -184,11 +184,11 @@ def _claim(
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            # Polling, because a thread that sleeps in flock(2) cannot be told to stop.
+            # Polling, because a thread that sleeps in flock(2) cannot be stopped.
             time.sleep(_POLL)
             continue
         try:
-            # Whoever held the lock before may have renamed or removed the file we opened.
+            # The earlier holder of the lock may have renamed or removed the file that was opened.
             now = os.stat(path)
             mine = os.fstat(fd)
             if (now.st_dev, now.st_ino) == (mine.st_dev, mine.st_ino):
@@ -252,7 +252,7 @@ def _append(
 
 
 def write(fd: int, path: str, chunk: bytes, needed: int = 0) -> None:
-    """All of a chunk; `needed` bytes come with it and after it.  Raises StorageError."""
+    """Write all of a chunk; `needed` bytes come with it and after it.  Raises StorageError."""
     view = memoryview(chunk)
     try:
         while view:
@@ -293,7 +293,8 @@ def _write_hashed(fd: int, path: str, chunks: Iterable[bytes], *, check: bool) -
 
 
 def looks_like_tar(block: bytes) -> bool:
-    """Whether a block of 512 bytes is a tar header with a right sum, or the end of an archive."""
+    """Return whether a block of 512 bytes is a tar header with a right sum, or the end of an
+    archive."""
     if not block.strip(b"\0"):
         return True
     try:

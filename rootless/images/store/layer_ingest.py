@@ -21,7 +21,7 @@ _GZIP = 31  # window bits of zlib that ask for a gzip header
 
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes as one gzip member."""
+    """Yield the same bytes as one gzip member."""
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
     for chunk in chunks:
         out = packer.compress(chunk)

@@ -1,10 +1,10 @@
-"""Who needs which blobs before a record says so: what keeps garbage collection off them.
+"""Leases: blobs that are needed before a record names them, kept from garbage collection.
 
-Scope: `content/leases` and `content/lock`.  Whoever brings an image holds a lease, a file that is
-locked while its owner lives (flock(2)) and has one line for each blob that it relies on.  A line is
-written before the blob is looked for, under the shared lock; the collector has the lock alone while
-it decides and removes.  So a blob that somebody saw stays, and a pull that takes an hour stops
-nobody from collecting what it does not need.
+Scope: `content/leases` and `content/lock`.  A command that brings an image holds a lease, a file
+that is locked while its owner lives (flock(2)) and has one line for each blob that it relies on.  A
+line is written before the blob is looked for, under the shared lock; the collector has the lock
+alone while it decides and removes.  So a blob that was seen stays, and a pull that takes an hour
+does not stop the collection of what it does not need.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Lease:
         self._fd = -1
         self.path = ""
         if os.statvfs(store.data_dir).f_flag & os.ST_RDONLY:
-            return  # nobody can remove anything, and who reads needs no lease
+            return  # nothing can be removed, and a reader needs no lease
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self.path = os.path.join(store.leases_dir, name)
         try:
@@ -55,7 +55,7 @@ class Lease:
             raise disks.refused(self.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     def close(self) -> None:
-        """Rely on nothing any more."""
+        """Release what is relied on."""
         if self._lock is None:
             return
         self._store.leases.remove(self)
@@ -75,7 +75,8 @@ class Lease:
 
 
 def collecting(store: ImageStore, *, shared: bool) -> documents.Lock:
-    """The lock of content: the collector's alone, everybody else's shared and for a moment."""
+    """Return the lock of content: the collector's alone, everybody else's shared and for a
+    moment."""
     return documents.Lock(os.path.join(store.data_dir, "content/lock"), shared=shared)
 
 
@@ -88,7 +89,8 @@ def rely(store: ImageStore, names: list[str]) -> None:
 
 
 def held(store: ImageStore) -> set[str]:
-    """All that living owners rely on; leases of the dead are removed.  Needs the lock alone."""
+    """Return all that living owners rely on; leases of the dead are removed.  Needs the lock
+    alone."""
     found: set[str] = set()
     for name in documents.names_in(store.leases_dir):
         path = os.path.join(store.leases_dir, name)

@@ -1,4 +1,4 @@
-"""The images of this host, for who only looks: names, records, blobs.
+"""The images of this host, read-only: names, records, blobs.
 
 Scope: what is on disk below `images/` and `content/`; `store` has what changes it.
 Hot: `resolve` of a tag reads two files.  A name belongs to whichever image the file
@@ -41,7 +41,7 @@ class Looking:
         self.index = Index(data_dir, self.records, self.tags)
 
     def resolve(self, name: str) -> ImageRecord:
-        """The image with this tag, short name, `name@sha256:…`, id, or beginning of an id.
+        """Return the image with this tag, short name, `name@sha256:…`, id, or beginning of an id.
 
         Raises ImageNotFound (the hint has names that look alike), UsageError (malformed, or the
         beginning of several ids).
@@ -70,11 +70,11 @@ class Looking:
         raise malformed or self._missing(name)
 
     def get(self, identity: str) -> ImageRecord | None:
-        """The image with exactly this id (64 hex digits), if there is one."""
+        """Return the image with exactly this id (64 hex digits), if there is one."""
         return self._record(identity)
 
     def list(self) -> Records:
-        """All images, the newest first; `names` are as the name files say.
+        """Return all images, the newest first; `names` are as the name files say.
 
         One whose record is damaged is left out; `damaged` has it.
         """
@@ -95,7 +95,7 @@ class Looking:
         return found
 
     def damaged(self) -> Summaries:
-        """What lists show of images whose records are damaged: their ids and names."""
+        """Return what lists show of images whose records are damaged: their ids and names."""
         found = []
         for entry in documents.names_in(self.records):
             try:
@@ -110,14 +110,15 @@ class Looking:
         return found
 
     def tagged_at(self, canonical: str) -> float:
-        """When an image got this name, in seconds since the epoch; 0 if no image has it."""
+        """Return when an image got this name, in seconds since the epoch; 0 if no image has it."""
         try:
             return os.stat(os.path.join(self.tags, filenames.quote(canonical))).st_mtime
         except OSError:
             return 0.0
 
     def summaries(self) -> Summaries:
-        """What lists show of all images, the newest first: one document, made if it must be."""
+        """Return what lists show of all images, the newest first: one document, made if it must
+        be."""
         rows = self.index.read()
         if rows is None:
             # before the directories are read, so that a change meanwhile makes it stale
@@ -151,14 +152,14 @@ class Looking:
             pass
 
     def records_alone(self) -> Iterator[ImageRecord]:
-        """All images, in no order, with the names that their records say.  StorageError."""
+        """Yield all images, in no order, with the names in their records.  StorageError."""
         for entry in documents.names_in(self.records):
             record = self._record(entry[:-5]) if entry.endswith(".json") else None
             if record is not None:
                 yield record
 
     def names_of(self, identity: str) -> Names:
-        """The names that really are this image's, in order."""
+        """Return the names that really are this image's, in order."""
         return [
             filenames.unquote(quoted)
             for quoted in documents.names_in(self.tags)
@@ -166,7 +167,7 @@ class Looking:
         ]
 
     def blob_path(self, digest: str) -> str:
-        """Where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
+        """Return where the blob is or would be.  Raises UsageError for what is no sha256 digest."""
         if not reference.is_digest(digest):
             # A manifest is foreign input: `sha256:../../x` must never become a path.
             raise UsageError(
@@ -175,7 +176,7 @@ class Looking:
         return os.path.join(self.blobs, digest[7:])
 
     def has_blob(self, digest: str, size: int | None = None) -> bool:
-        """Whether the blob is here, whole as far as `size` (bytes) tells.
+        """Return whether the blob is here, whole as far as `size` (bytes) shows.
 
         Blobs are not synced to the disk one by one, because they can be had again; after a power
         failure one may be short, which the size shows.
@@ -187,7 +188,7 @@ class Looking:
         return size is None or size == found
 
     def read_blob(self, digest: str) -> bytes:
-        """A small blob: a manifest or a configuration.  Raises StorageError."""
+        """Return a small blob: a manifest or a configuration.  Raises StorageError."""
         try:
             with open(self.blob_path(digest), "rb") as file:
                 return file.read()
@@ -210,7 +211,7 @@ class Looking:
         return self._record(owner) if owner else None
 
     def record_path(self, identity: str) -> str:
-        """Where the record of an image is or would be."""
+        """Return where the record of an image is or would be."""
         return self._record_path(identity)
 
     def _record_path(self, identity: str) -> str:

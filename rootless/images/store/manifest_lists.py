@@ -40,19 +40,19 @@ class Lists:
         self.directory = os.path.join(data_dir, "images/lists")
 
     def names(self) -> list[str]:
-        """Canonical names of all lists."""
+        """Return canonical names of all lists."""
         return [filenames.unquote(one) for one in documents.names_in(self.directory)
                 if not one.endswith(".tmp")]  # fmt: skip
 
     def exists(self, name: str) -> bool:
-        """Whether there is a list of this name."""
+        """Return whether there is a list of this name."""
         try:
             return os.path.exists(self._path(name))
         except UsageError:
             return False
 
     def get(self, name: str) -> dict[str, Json]:
-        """{"name", "manifests", "annotations"}; members have their `source` beside the
+        """Return {"name", "manifests", "annotations"}; members have their `source` beside the
         descriptor.  Raises ImageNotFound."""
         path = self._path(name)
         try:
@@ -92,7 +92,7 @@ class Lists:
         os.unlink(self._path(name))
 
     def blobs(self) -> list[str]:
-        """Digests of what the store is to keep for lists."""
+        """Return digests of what the store is to keep for lists."""
         found: list[str] = []
         for name in self.names():
             for member in self.get(name)["manifests"]:
@@ -147,7 +147,7 @@ class Lists:
         return str(member["digest"])
 
     def index(self, name: str) -> bytes:
-        """The OCI index that a list stands for: the same list, the same bytes."""
+        """Return the OCI index that a list stands for: the same list, the same bytes."""
         value = self.get(name)
         listed = [
             {key: part for key, part in member.items() if key not in ("source", "blobs")}
@@ -263,7 +263,7 @@ class ListSource(Source):
         """See Source.  For images of the store the policy was asked when they came."""
         remote = self._remote(digests[0])
         if remote is not None:
-            # the last is the list itself, which nobody but its maker has
+            # the last is the list itself, which only this host has
             remote.ask(trust, digests[:-1])
 
     def repositories(self, digest: str, host: str) -> list[str]:

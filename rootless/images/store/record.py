@@ -16,7 +16,7 @@ def _hex(value: Json) -> bool:
 
 
 def digest(value: Json) -> bool:
-    """Whether this is a sha256 digest."""
+    """Return whether this is a sha256 digest."""
     return type(value) is str and value[:7] == "sha256:" and _hex(value[7:])
 
 
@@ -99,12 +99,12 @@ class Layer:
         self.size = size
 
     def to_dict(self) -> dict[str, Json]:
-        """The JSON form."""
+        """Return the JSON form."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, value: dict[str, Json]) -> Layer:
-        """The inverse of `to_dict`.  Raises KeyError."""
+        """Return the inverse of `to_dict`.  Raises KeyError."""
         return cls(value["digest"], value["diff_id"], value["media_type"], value["size"])
 
     def __eq__(self, other: object) -> bool:
@@ -185,19 +185,19 @@ class ImageRecord:
         return "/".join([part for part in (self.os, self.architecture, self.variant) if part])
 
     def blobs(self) -> list[str]:
-        """Digests of everything the image is made of."""
+        """Return digests of everything the image is made of."""
         found = [layer.digest for layer in self.layers]
         return [self.manifest_digest, self.config_digest, *found]
 
     def to_dict(self) -> dict[str, Json]:
-        """The JSON form."""
+        """Return the JSON form."""
         value: dict[str, Json] = {name: getattr(self, name) for name in ImageRecord.__slots__}
         value["layers"] = [layer.to_dict() for layer in self.layers]
         return value
 
     @classmethod
     def from_dict(cls, value: dict[str, Json]) -> ImageRecord:
-        """The inverse of `to_dict`.  Raises KeyError."""
+        """Return the inverse of `to_dict`.  Raises KeyError."""
         return cls(
             id=value["id"],
             names=value["names"],

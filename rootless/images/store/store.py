@@ -1,10 +1,10 @@
-"""The images of this host, for who changes them: records, names and blobs.
+"""The images of this host, changed: records, names and blobs.
 
 Scope: what is on disk below `images/` and `content/`; nothing is fetched here.  `looking` has what
 only reads.  Writers take `images/lock`.
 
-Whoever brings blobs holds a lease (`guard`) until the record that refers to them is written; see
-`leases`.  `index` has what lists show in one document.
+A command that brings blobs holds a lease (`guard`) until the record that refers to them is written;
+see `leases`.  `index` has what lists show in one document.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class ImageStore(Looking):
             leases.rely(self, [*names])
 
     def hold(self, record: ImageRecord, digests: Names) -> Lease:
-        """A lease on blobs of an image that is here; gives the store.  Raises StorageError when
-        somebody has removed the image a moment ago."""
+        """Return a lease on blobs of an image that is here; gives the store.  Raises StorageError
+        when another command has removed the image a moment ago."""
         lease = self.guard()
         self.rely(*digests)
         for digest in digests:
@@ -98,8 +98,8 @@ class ImageStore(Looking):
             if old is not None:
                 record.names = filenames.union(old.names, record.names)
                 record.digests = filenames.union(old.digests, record.digests)
-            # A name that nobody has is written first: whoever is killed then leaves a name of
-            # nothing, which is no name; otherwise it would be an image without one.
+            # A name that no image has is written first: a command that is killed then leaves a name
+            # of nothing, which is no name; otherwise it would be an image without one.
             for name in canonical:
                 if self._by_name(name) is None:
                     self._write_name(name, record.id)
@@ -187,7 +187,7 @@ class ImageStore(Looking):
             rows.put(record)
 
     def forget(self, identity: str) -> None:
-        """As `delete`, for a record that cannot be read."""
+        """Delete a record that cannot be read."""
         with self._change() as rows:
             self._unlink(self._record_path(identity))
             rows.drop(identity)
@@ -214,7 +214,7 @@ class ImageStore(Looking):
         return documents.Lock(self.lock_path)
 
     def _change(self) -> Change:
-        """The lock of writers, and the index to be told of changes."""
+        """The lock of writers, and the index that takes the changes."""
         lock = self._lock()
         try:
             return Change(self.index, lock, self._owns)

@@ -41,7 +41,7 @@ class Arriving:
         self.waiting = 0
 
     def piece(self, start: int, end: int) -> bytes:
-        """Bytes of the blob, not verified.  Raises RegistryError and the like, OSError."""
+        """Return bytes of the blob, not verified.  Raises RegistryError and the like, OSError."""
         here = self._here(start, end)
         if here is not None:
             return here
@@ -106,7 +106,7 @@ class Arriving:
             end = min(after, offset + _STRIDE)
             for chunk in registry.open_range(self.layer.digest, offset, end - offset):
                 yield chunk
-                # whoever reads comes first
+                # readers come first
                 for _ in range(20):
                     if not self.waiting:
                         break
@@ -115,5 +115,6 @@ class Arriving:
 
 
 def fetch_tail(registry: Registry, digest: str, count: int, size: int) -> bytes:
-    """The last `count` bytes of a blob, where its table of contents is.  Raises RegistryError."""
+    """Return the last `count` bytes of a blob, where its table of contents is.  Raises
+    RegistryError."""
     return b"".join(registry.open_range(digest, size - count, count, strict=True))

@@ -2,7 +2,7 @@
 
 Scope: the bytes of one blob in their order, for `content.ingest`, which hashes them and keeps them
 only if they are the blob's.  So nothing here is trusted: neither the table of contents, nor the
-pieces of other blobs that it leads to; whoever is wrong makes the pull fetch the blob whole.
+pieces of other blobs that it leads to; if one is wrong, the pull fetches the blob whole.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ class Partial:
         self.here = sum(run.end - run.start for run in runs if run.path)
 
     def close(self) -> None:
-        """Free what was made for it."""
+        """Remove temporary files."""
         if self._spool is not None:
             self._spool.close()
 
     def read(self, offset: int) -> Iterator[bytes]:
-        """The bytes from `offset` on.  Raises what the fetching raises, StorageError."""
+        """Yield the bytes from `offset` on.  Raises what the fetching raises, StorageError."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
         waiting: deque[tuple[Run, Future[bytes] | None]] = deque()
@@ -103,7 +103,8 @@ def plan(
     fetch: FetchRange,
     layers: list[str],
 ) -> Partial | None:
-    """What of a layer's blob of `size` bytes must be fetched; None where it is best fetched whole.
+    """Return what of a layer's blob of `size` bytes must be fetched; None where it is best fetched
+    whole.
 
     `layers` are directories with unpacked layers (`layers/MAPKEY`).  Raises what `fetch` raises.
     """
@@ -236,7 +237,7 @@ class Lost(StorageError):
 
 
 def _here(store: ImageStore, digest: str) -> bool:
-    # first the word, then the look: what was seen after it is not collected meanwhile
+    # first the lease, then the look: what was seen after it is not collected meanwhile
     store.rely(digest)
     return store.has_blob(digest)
 
@@ -272,7 +273,7 @@ def bring(
 ) -> str:
     """Bring a layer's blob, only what the store lacks of it where its table allows it.
 
-    Returns a few words for the person who watches.  Raises as `content.ingest`.
+    Returns a short note for the progress display.  Raises as `content.ingest`.
     """
     if places.has_table(annotations) and not store.has_blob(layer.digest, layer.size):
         try:
@@ -287,7 +288,7 @@ def bring(
                     made.close()
                 return f"{100 * made.lacking // max(1, layer.size)} % fetched, the rest was here"
         except (DigestMismatch, NoRanges, Lost):
-            # the table or a piece was not what it said, or went away: the blob has the last word
+            # the table or a piece was not what it said, or went away: the blob's digest decides
             pass
     fetched = ingest.ingest(
         store, layer.digest, layer.size, whole, on_bytes=on_bytes, cancelled=cancelled
@@ -296,7 +297,7 @@ def bring(
 
 
 def ranges_of(registry: Registry, digest: str) -> FetchRange:
-    """Parts of a blob.  The function raises NoRanges, RegistryError, ImageNotFound."""
+    """Return a function for parts of a blob.  It raises NoRanges, RegistryError, ImageNotFound."""
 
     def fetch(start: int, end: int) -> bytes:
         return b"".join(registry.open_range(digest, start, end - start, strict=True))

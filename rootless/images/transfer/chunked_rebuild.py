@@ -2,11 +2,11 @@
 
 Scope: files of unpacked layers are compressed once more, and the headers between them come from the
 blob's own tar-split data, which is fetched with its table.  That gives the blob's bytes only if the
-same compressor at the same level made it, which a few files tell; what was made must have the
+same compressor at the same level made it, which a few files show; what was made must have the
 length that the table says, and the digest of the whole has the last word as ever.
 
 What a hostile registry could try: a table that names files of the host (files are opened below
-their layer and through no link, so that nobody learns by what is fetched whether a file of the
+their layer and through no link, so that no registry learns by what is fetched whether a file of the
 host has some content), tar-split data without end (bounded, as the table is).
 """
 
@@ -53,7 +53,8 @@ class Rebuilder:
         start: int,
         notes: dict[str, Json],
     ) -> Made:
-        """Those of the `missing` pieces, (start, end) each, that can be made are put into `spool`.
+        """Return those of the `missing` pieces, (start, end) each, that can be made are put into
+        `spool`.
 
         `tail` is the blob from `start` on, `notes` are the layer's annotations.  Raises OSError.
         """

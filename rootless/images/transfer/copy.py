@@ -62,7 +62,7 @@ def copy(
     `bare`: of an index nothing but itself, its images being there already.
     `preserve`: fail rather than change a digest.  `format`: `oci` or `v2s2`.  `compress`: the
     form of all layers (`gzip`, `zstd`, `zstd:chunked`, `none`), `level` how hard is tried.
-    `trust` is asked before any blob is read, by default what the person's policy.json says.
+    `trust` is asked before any blob is read, by default what the user's policy.json says.
     Raises UsageError, ImageNotFound, RegistryError, StorageError, DigestMismatch.
     """
     if all and platform:
@@ -318,7 +318,7 @@ class _Copy:
 
 
 def checked(chunks: Iterable[bytes], wanted: Descriptor, name: str) -> Iterator[bytes]:
-    """The same bytes; the last of them only if all were right.  Raises DigestMismatch."""
+    """Yield the same bytes; the last of them only if all were right.  Raises DigestMismatch."""
     hasher, have = hashlib.sha256(), 0
     for chunk in chunks:
         have += len(chunk)

@@ -34,7 +34,7 @@ def import_rootfs(
     Raises UsageError, StorageError.
     """
     progress = progress or Progress()
-    # Whatever can be wrong with the words is found before a large file is read.
+    # What can be wrong with the options is found before a large file is read.
     names = [reference.parse(name).canonical] if name else []
     inner: dict[str, documents.Json] = {}
     apply(inner, changes or [])

@@ -50,8 +50,8 @@ def load(
     """Load the images in a file, a directory (OCI layout), a pipe, or "-" for standard input.
 
     `select` is the tag or reference of the one image wanted; `expect` is `oci`, `oci-archive` or
-    `docker-archive` where the person said so.  Every digest is verified.  `trust` says what may be
-    loaded, by default what the person's policy.json says.
+    `docker-archive` if the user said so.  Every digest is verified.  `trust` says what may be
+    loaded, by default what the user's policy.json says.
     Raises StorageError, DigestMismatch, UsageError, RegistryError (manifests), ImageNotFound.
     """
     progress = progress or Progress()
@@ -165,7 +165,7 @@ class _Members(layout.Source):
         self._kept = 0
 
     def read(self, stream: BinaryIO) -> None:
-        """Raises tarfile.TarError, StorageError, DigestMismatch."""
+        """Read the archive.  Raises tarfile.TarError, StorageError, DigestMismatch."""
         with tarfile.open(fileobj=stream, mode="r|", bufsize=ingest.CHUNK) as archive:
             for member in archive:
                 name = _normal(member.name)
@@ -242,7 +242,7 @@ class _Members(layout.Source):
     # docker's form
 
     def small(self, name: str) -> bytes:
-        """A configuration, which newer dockers keep among the blobs."""
+        """Return a configuration, which newer dockers keep among the blobs."""
         name = self._follow(name)
         digest = "sha256:" + name[13:]
         if name.startswith("blobs/sha256/") and digest in self.blobs:
@@ -252,7 +252,7 @@ class _Members(layout.Source):
         return self.document(name)
 
     def layer(self, name: str) -> ingest.Arrived:
-        """A layer by its member name."""
+        """Return a layer by its member name."""
         name = self._follow(name)
         if name in self.layers:
             return self.layers[name]
@@ -264,7 +264,7 @@ class _Members(layout.Source):
             plain = ingest.diff_id(path) if kind else digest
             return ingest.Arrived(digest, plain, os.stat(path).st_size, kind)
         if name in self.documents:
-            # A layer smaller than any other without a name that tells it: none that docker wrote.
+            # A layer smaller than any other without a name of one: none that docker wrote.
             raise StorageError(f"the member {name} is no layer", hint="make the archive again")
         raise layout.incomplete(name)
 

@@ -52,11 +52,11 @@ def pull(
     host's by default.
     An unchanged image costs one request.  `layers` gives directories with unpacked layers
     (`layers/MAPKEY`): of layers with a table of contents only what those lack is fetched.
-    `lazy`: such layers stay away; whoever needs them fetches them (engine.lazy, another pull).
+    `lazy`: such layers stay away, and are fetched when they are needed (lazy_start, another pull).
     `on_layer` hears of each layer that is here, from several threads, the others still arriving;
     it keeps garbage collection away as long as it works.  `settle` is called when all are here,
     before the image has a record: what it raises means that there is no such image.
-    `trust` says which images may be had, by default what the person's policy.json says.
+    `trust` says which images may be had, by default what the user's policy.json says.
     Raises UsageError, ImageNotFound, RegistryError, DigestMismatch, StorageError, HostError.
     """
     progress = progress or Progress()
@@ -105,7 +105,7 @@ def pull(
         except (RegistryError, NotFound) as error:
             if number == len(found_names) - 1:
                 raise
-            progress.message(f"{candidate.familiar} cannot be had: {error.message}")
+            progress.message(f"{candidate.familiar} cannot be pulled: {error.message}")
     raise AssertionError("a name means something")
 
 
@@ -117,7 +117,7 @@ def _from_servers(
     settings: Settings | None,
     progress: Progress,
 ) -> ImageRecord:
-    """Mirrors in turn, then the registry itself, which has the last word."""
+    """Mirrors in turn, then the registry itself, which decides."""
     for endpoint in endpoints:
         registry = Registry(name, endpoint, settings)
         try:
@@ -134,7 +134,7 @@ def _from_servers(
 
 
 def is_local(name: str) -> bool:
-    """Whether this names a file or a directory, and no registry."""
+    """Return whether this names a file or a directory, and no registry."""
     transport, colon, _ = name.partition(":")
     return bool(colon) and transport in (*_ARCHIVES, "dir")
 

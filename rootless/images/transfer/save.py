@@ -50,7 +50,8 @@ class Chosen:
 
 
 def choose(store: ImageStore, words: list[str]) -> list[Chosen]:
-    """The images that the words name, each once; one named by its id goes without a name.
+    """Return the images that the arguments name, each once; one named by its id goes without a
+    name.
 
     Raises ImageNotFound, UsageError.
     """
@@ -100,7 +101,7 @@ def save(
     chosen = choose(store, words)
     if format == "docker-dir" and len(chosen) > 1:
         raise UsageError(f"docker-dir holds one image, not {len(chosen)}", hint="use oci-dir")
-    # garbage collection stays away from the blobs of an image that somebody removes meanwhile
+    # garbage collection stays away from the blobs of an image that is removed meanwhile
     with store.guard():
         store.rely(*[digest for one in chosen for digest in one.record.blobs()])
         job = _Job(store, chosen, compress, progress or Progress())
@@ -129,7 +130,7 @@ def _archive(job: _Job, file: BinaryIO, format: str) -> None:
         sink.close()
     except BrokenPipeError:
         raise StorageError(
-            "whoever read the archive stopped in the middle", hint="look at the other command"
+            "the reader of the archive stopped in the middle", hint="look at the other command"
         ) from None
 
 
@@ -168,7 +169,7 @@ class _Job:
         self._packed: dict[str, Layer] = {}
 
     def layout(self, sink: Sink) -> None:
-        """An OCI layout: one entry of the index for each name."""
+        """Write an OCI layout: one entry of the index for each name."""
         entries: list[dict[str, Json]] = []
         for one in self.chosen:
             manifest = self._manifest(one.record)
@@ -191,7 +192,7 @@ class _Job:
         sink.small("index.json", documents.dumps(index).encode())
 
     def docker_archive(self, sink: Sink) -> None:
-        """What `docker save` has written since 1.10, and `docker load` reads."""
+        """Write what `docker save` has written since 1.10, and `docker load` reads."""
         listed: list[dict[str, Json]] = []
         repositories: dict[str, dict[str, str]] = {}
         for one in self.chosen:
@@ -218,7 +219,7 @@ class _Job:
             sink.small("repositories", documents.dumps(repositories).encode())
 
     def docker_directory(self, sink: Sink) -> None:
-        """The `dir:` transport with a manifest in docker's form."""
+        """Write the `dir:` transport with a manifest in docker's form."""
         record = self.chosen[0].record
         data = self._read(record.config_digest)
         layers = [assemble.docker_layer(self._compressed(layer)) for layer in record.layers]

@@ -1,4 +1,4 @@
-"""Where saved images go: a tar archive or a directory, and files that are whole or not there.
+"""Targets of saved images: a tar archive or a directory, and files that are whole or not there.
 
 Scope: writing members; which ones is `save`'s business.
 """
@@ -18,7 +18,8 @@ Made = TypeVar("Made")
 
 
 def whole(path: str, write: Callable[[BinaryIO], Made]) -> Made:
-    """A file that is there whole or not at all; what is no regular file is written to as it is.
+    """Return a file that is there whole or not at all; what is no regular file is written to as it
+    is.
 
     Returns what `write` returns.  Raises StorageError.
     """
@@ -47,19 +48,19 @@ class Sink(ABC):
         self._have: set[str] = set()
 
     def new(self, name: str) -> bool:
-        """Whether the member is still missing; from now on it is not."""
+        """Return whether the member is still missing; from now on it is not."""
         fresh = name not in self._have
         self._have.add(name)
         return fresh
 
     def small(self, name: str, data: bytes) -> None:
-        """A small member."""
+        """Write a small member."""
         if self.new(name):
             self.put(name, len(data), [data])
 
     @abstractmethod
     def put(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """A member of exactly `size` bytes."""
+        """Write a member of exactly `size` bytes."""
 
 
 class Tar(Sink):
@@ -87,7 +88,7 @@ class Tar(Sink):
         if written != size:
             raise StorageError(
                 f"{name} has {written} bytes instead of {size}",
-                hint="rootless system check --repair mends the store",
+                hint="rootless system check --repair repairs the store",
             )
         self._file.write(bytes(-size % 512))
 
@@ -102,7 +103,7 @@ class Tar(Sink):
             self._file.write(entry.tobuf())
 
     def close(self) -> None:
-        """The end mark."""
+        """Write the end mark."""
         self._file.write(bytes(1024))
         self._file.flush()
 

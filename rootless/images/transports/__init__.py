@@ -23,7 +23,7 @@ PREFIXES = ("docker", "oci", "oci-archive", "docker-archive", "dir", "store")
 
 
 class Place:
-    """A place as a person writes it: `kind`, a path (or a name), and what is chosen in it."""
+    """A place as a user writes it: `kind`, a path (or a name), and what is chosen in it."""
 
     __slots__ = ("kind", "path", "select", "text")
 
@@ -40,7 +40,8 @@ class Place:
         tls_verify: bool | None = None,
         settings: Settings | None = None,
     ) -> Source:
-        """To read from.  Raises UsageError, ImageNotFound, StorageError, RegistryError."""
+        """Open the place for reading.  Raises UsageError, ImageNotFound, StorageError,
+        RegistryError."""
         if self.kind == "docker":
             from rootless.images.transports import registry as transport_registry
 
@@ -69,7 +70,7 @@ class Place:
             raise
 
     def target(self, *, tls_verify: bool | None = None, settings: Settings | None = None) -> Target:
-        """To write to.  Raises UsageError, StorageError, RegistryError."""
+        """Open the place for writing.  Raises UsageError, StorageError, RegistryError."""
         if self.kind == "docker":
             from rootless.images.transports import registry as transport_registry
 
@@ -117,7 +118,7 @@ def parse(text: str) -> Place:
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """`PATH[:TAG]`; a path that exists with its colon is a path."""
+    """Split `PATH[:TAG]`; a path that exists with its colon is a path."""
     if os.path.exists(text):
         return text, ""
     path, _, select = text.partition(":")

@@ -1,6 +1,6 @@
-"""What every place of images can do.
+"""Sources and targets: what every transport can do.
 
-Scope: the interface.  Blobs are foreign until `copying` has compared their digests.
+Scope: the interface.  Blobs are foreign until `transfer.copy` has compared their digests.
 """
 
 from __future__ import annotations
@@ -24,38 +24,40 @@ CHUNK = 1 << 18
 class Source(ABC):
     """One image, or one index, to read."""
 
-    # As a person calls it.
+    # As a user calls it.
     name: str = ""
     # Whether the tar archives in it are compressed is the choice of who writes, not of the image.
     synthetic = False
 
     @abstractmethod
     def top(self) -> tuple[bytes, str]:
-        """The manifest or index and its media type.  Raises ImageNotFound, StorageError, …"""
+        """Return the manifest or index and its media type.  Raises ImageNotFound, StorageError,
+        …"""
 
     @abstractmethod
     def manifest(self, descriptor: Descriptor) -> bytes:
-        """A manifest that an index names; not verified."""
+        """Return a manifest that an index names; not verified."""
 
     @abstractmethod
     def blob(self, descriptor: Descriptor, offset: int) -> Iterator[bytes]:
-        """The bytes of a blob from `offset` on; not verified."""
+        """Yield the bytes of a blob from `offset` on; not verified."""
 
     @abstractmethod
     def ask(self, trust: Trust, digests: list[str]) -> None:
-        """Whether an image of this place may be used; `digests` are those of its manifest and of
-        the indexes that led to it, any of which may be signed.  Raises RegistryError, HostError."""
+        """Check whether an image of this place may be used; `digests` are those of its manifest and
+        of the indexes that led to it, any of which may be signed.  Raises RegistryError,
+        HostError."""
 
     def repositories(self, digest: str, host: str) -> list[str]:
-        """Repositories on the server `host` that are known to have this blob."""
+        """Return repositories on the server `host` that are known to have this blob."""
         return []
 
     def referrers(self, digest: str) -> list[Descriptor]:
-        """Manifests whose subject is `digest`."""
+        """Return manifests whose subject is `digest`."""
         return []
 
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""
         return None
 
 
@@ -72,7 +74,7 @@ class Target(ABC):
 
     @abstractmethod
     def has(self, descriptor: Descriptor) -> str:
-        """A note for a person when the blob is there already ("already exists"), else ""."""
+        """Return a note for the user when the blob is there already ("already exists"), else ""."""
 
     @abstractmethod
     def put(self, descriptor: Descriptor, fetch: Fetch, on_bytes: OnBytes) -> None:
@@ -83,7 +85,7 @@ class Target(ABC):
         """Write a manifest, after everything it names; `top` is what the image's name means."""
 
     def sources(self, find: Callable[[str, str], list[str]]) -> None:
-        """Hear who knows of repositories with a blob: `find(digest, host)`."""
+        """Take a function that knows repositories with a blob: `find(digest, host)`."""
         return None
 
     def finish(self) -> None:
@@ -96,7 +98,7 @@ class Target(ABC):
 
 
 def open_file(path: str) -> int:
-    """A descriptor to read from.  Raises StorageError."""
+    """Return a descriptor to read from.  Raises StorageError."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -106,7 +108,7 @@ def open_file(path: str) -> int:
 
 
 def pieces(fd: int, offset: int, length: int) -> Iterator[bytes]:
-    """Bytes of an open file."""
+    """Yield the bytes of an open file."""
     while length > 0:
         piece = os.pread(fd, min(CHUNK, length), offset)
         if not piece:

@@ -27,14 +27,14 @@ MARK = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 def tags(entry: dict[str, Json]) -> list[str]:
-    """What an entry of index.json is called."""
+    """Return what an entry of index.json is called."""
     notes = entry.get("annotations")
     found = [notes.get(REF), notes.get(_FULL)] if isinstance(notes, dict) else []
     return [one for one in found if isinstance(one, str) and one]
 
 
 def blob_name(digest: str) -> str:
-    """Where a blob is in a layout; `digest` has been looked at."""
+    """Return where a blob is in a layout; `digest` has been looked at."""
     return "blobs/sha256/" + digest[7:]
 
 
@@ -167,7 +167,7 @@ class LayoutTarget(Target):
 
 
 def others(index: Json, entry: dict[str, Json], tag: str) -> list[Json]:
-    """Entries of an index that stay when `entry` comes under the name `tag`."""
+    """Return entries of an index that stay when `entry` comes under the name `tag`."""
     listed = index.get("manifests") if isinstance(index, dict) else None
     return [
         one

@@ -30,14 +30,14 @@ class Files(ABC):
 
     @abstractmethod
     def size(self, name: str) -> int:
-        """Bytes of a file, -1 if there is none."""
+        """Return bytes of a file, -1 if there is none."""
 
     @abstractmethod
     def read(self, name: str, offset: int = 0) -> Iterator[bytes]:
-        """The bytes of a file.  Raises StorageError."""
+        """Yield the bytes of a file.  Raises StorageError."""
 
     def document(self, name: str) -> bytes:
-        """A file of bounded size.  Raises StorageError."""
+        """Return a file of bounded size.  Raises StorageError."""
         if self.size(name) > manifests.MAXIMUM:
             raise StorageError(
                 f"{name} in {self.path} has more than {manifests.MAXIMUM} bytes",
@@ -50,7 +50,7 @@ class Files(ABC):
         return None
 
     def missing(self, name: str) -> StorageError:
-        """The error for a file that is not there."""
+        """Return the error for a file that is not there."""
         return StorageError(
             f"{self.path} is incomplete: {name} is missing", hint="make or fetch it again"
         )

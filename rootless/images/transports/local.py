@@ -48,7 +48,7 @@ class StoreSource(Source):
     def stored(
         store: ImageStore, descriptor: Descriptor, offset: int, name: str
     ) -> Iterator[bytes]:
-        """The bytes of a blob of the store.  Raises StorageError."""
+        """Yield the bytes of a blob of the store.  Raises StorageError."""
         if not store.has_blob(descriptor.digest):
             raise StorageError(
                 f"the blob {descriptor.digest} of {name} is missing",
@@ -112,7 +112,7 @@ class StoreTarget(Target):
 
 
 def known_repositories(store: ImageStore, host: str) -> dict[str, list[str]]:
-    """By digest of a layer, the repositories on a server from which images with it came."""
+    """Return, by digest of a layer, the repositories on a server from which images with it came."""
     found: dict[str, list[str]] = {}
     for record in store.list():
         there = _repositories(record.digests, host)

@@ -42,7 +42,8 @@ class Writer:
         self.names: set[str] = set()
 
     def add(self, name: str, size: int, chunks: Iterable[bytes]) -> None:
-        """One member.  Raises StorageError, DigestMismatch when there are not `size` bytes."""
+        """Write one member.  Raises StorageError, DigestMismatch when there are not `size`
+        bytes."""
         member = tarfile.TarInfo(name)
         member.size = size
         member.mode = 0o644
@@ -59,14 +60,14 @@ class Writer:
         self.names.add(name)
 
     def add_directory(self, name: str) -> None:
-        """A directory: skopeo makes those that it misses as root's, which others may not."""
+        """Write a directory: skopeo makes those that it misses as root's, which others may not."""
         member = tarfile.TarInfo(name)
         member.type = tarfile.DIRTYPE
         member.mode = 0o755
         self._tar.addfile(member)
 
     def add_bytes(self, name: str, data: bytes) -> None:
-        """One small member."""
+        """Write one small member."""
         self.add(name, len(data), [data])
 
     def finish(self) -> None:

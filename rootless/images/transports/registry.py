@@ -49,7 +49,7 @@ class RegistrySource(Source):
         raise refusal or AssertionError("the registry itself is always among the endpoints")
 
     def opened(self) -> Registry:
-        """The server that answered."""
+        """Return the server that answered."""
         if self.registry is None:
             self.top()
         assert self.registry is not None

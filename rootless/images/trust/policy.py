@@ -1,4 +1,4 @@
-"""Which images a person trusts: `policy.json`, as all programs of the containers project read it.
+"""Which images a user trusts: `policy.json`, as all programs of the containers project read it.
 
 Scope: the document, and which of its requirements hold for an image.
 Source: containers-policy.json(5).
@@ -59,7 +59,7 @@ class Policy:
         self.path = path
 
     def requirements(self, transport: str, scopes: list[str]) -> list[Requirement]:
-        """Those of the most specific scope; `scopes` begins with the most specific.
+        """Return those of the most specific scope; `scopes` begins with the most specific.
 
         Raises HostError for a damaged document.
         """
@@ -123,7 +123,7 @@ class Policy:
 
 
 def read_key(path: str) -> bytes:
-    """The bytes of a public key's file.  Raises HostError."""
+    """Return the bytes of a public key's file.  Raises HostError."""
     try:
         with open(path, "rb") as file:
             return file.read(1 << 20)
@@ -135,12 +135,13 @@ def read_key(path: str) -> bytes:
 
 
 def own_path() -> str:
-    """Where a person's own policy is."""
+    """Return the path of the user's own policy."""
     return os.path.join(paths.config_home(), "containers/policy.json")
 
 
 def read(path: str = "") -> Policy:
-    """The policy in `path`, or the person's own, or the host's, or one that accepts everything.
+    """Return the policy in `path`, or the user's own, or the host's, or one that accepts
+    everything.
 
     Raises HostError.
     """
@@ -155,7 +156,7 @@ def read(path: str = "") -> Policy:
         except (OSError, ValueError) as error:
             raise HostError(
                 f"cannot read the signature policy {candidate}: {error}",
-                hint="mend the file, or name another one with --signature-policy",
+                hint="correct the file, or name another one with --signature-policy",
             ) from None
         if not isinstance(document, dict) or not set(document) <= {"default", "transports"}:
             raise Policy({}, candidate)._damaged("it is no object of default and transports")
@@ -164,7 +165,8 @@ def read(path: str = "") -> Policy:
 
 
 def docker_scopes(name: reference.Reference) -> list[str]:
-    """The scopes an image of a registry is in: itself, repository, namespaces, host, wildcards."""
+    """Return the scopes an image of a registry is in: itself, repository, namespaces, host,
+    wildcards."""
     found = [name.canonical, name.name]
     parent = name.name
     while "/" in parent:
@@ -178,7 +180,7 @@ def docker_scopes(name: reference.Reference) -> list[str]:
 
 
 def path_scopes(path: str, tag: str = "") -> list[str]:
-    """The scopes of a file or directory: itself with its tag, itself, directories above."""
+    """Return the scopes of a file or directory: itself with its tag, itself, directories above."""
     if not path:
         return []
     whole = os.path.realpath(path)
@@ -190,7 +192,7 @@ def path_scopes(path: str, tag: str = "") -> list[str]:
 
 
 def fits(identity: dict[str, Json], wanted: reference.Reference, signed: str) -> bool:
-    """Whether the name in a signature is one that the requirement allows for this image."""
+    """Return whether the name in a signature is one that the requirement allows for this image."""
     try:
         claimed = reference.parse(signed)
     except UsageError:

@@ -27,7 +27,7 @@ _SHOWN = {"insecureAcceptAnything": "accept", "reject": "reject"}
 
 
 def show(path: str = "") -> list[Json]:
-    """A row for each scope: transport, name, type, id (keys), store.  Raises HostError."""
+    """Return a row for each scope: transport, name, type, id (keys), store.  Raises HostError."""
     found = policy.read(path)
     rows = _rows("all", "default", found.document.get("default") or [])
     tables = found.document.get("transports") or {}
@@ -89,7 +89,7 @@ def change(scope: str, kind: str, keys: list[str], path: str = "") -> str:
     elif keys:
         raise UsageError(f"{kind} takes no key", hint="leave --pubkeysfile out")
     target = path or policy.own_path()
-    # a person's first own policy begins as the one that held until now
+    # a user's first own policy begins as the one that held until now
     document = policy.read(path if path and os.path.exists(path) else "").document
     if scope == "default":
         document["default"] = [requirement]

@@ -30,12 +30,12 @@ _ENCRYPTED = (b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY", b"-----BEGIN ENCRYPT
 
 
 def tag_of(digest: str) -> str:
-    """The tag under which a repository keeps the signatures of a manifest."""
+    """Return the tag under which a repository keeps the signatures of a manifest."""
     return digest.replace(":", "-") + ".sig"
 
 
 def payload(docker_reference: str, digest: str) -> bytes:
-    """What is signed.  Without a time, so that one key and image give one payload."""
+    """Return what is signed.  Without a time, so that one key and image give one payload."""
     return documents.dumps(
         {
             "critical": {
@@ -49,7 +49,7 @@ def payload(docker_reference: str, digest: str) -> bytes:
 
 
 def read_payload(data: bytes, kind: str) -> tuple[str, str] | None:
-    """(name, manifest digest) that a payload speaks of; None for anything that is none."""
+    """Return (name, manifest digest) of a payload; None for anything that is none."""
     try:
         critical = documents.loads(data.decode())["critical"]
         found = (
@@ -63,7 +63,7 @@ def read_payload(data: bytes, kind: str) -> tuple[str, str] | None:
 
 
 def verify(key: bytes, data: bytes, signature: str) -> bool:
-    """Whether `signature` (base64) is this public key's (PEM) for `data`.
+    """Return whether `signature` (base64) is this public key's (PEM) for `data`.
 
     Raises HostError where `cryptography` is missing, or for a key that is none.
     """
@@ -102,7 +102,7 @@ def _public(key: bytes, crypto: dict[str, Any]) -> Any:
 
 
 def sign(key: bytes, data: bytes, passphrase: bytes = b"") -> str:
-    """The signature (base64) of a private key in PEM.  Raises HostError, UsageError."""
+    """Return the signature (base64) of a private key in PEM.  Raises HostError, UsageError."""
     crypto = _cryptography()
     ec, padding, hashes = crypto["ec"], crypto["padding"], crypto["hashes"]
     private = _private(key, passphrase, crypto)
@@ -116,7 +116,7 @@ def sign(key: bytes, data: bytes, passphrase: bytes = b"") -> str:
 
 
 def public_of(key: bytes, passphrase: bytes = b"") -> bytes:
-    """The public key (PEM) of a private one.  Raises as `sign`."""
+    """Return the public key (PEM) of a private one.  Raises as `sign`."""
     crypto = _cryptography()
     load = crypto["serialization"]
     public = _private(key, passphrase, crypto).public_key()
@@ -174,7 +174,8 @@ def _opened(key: bytes, passphrase: bytes) -> bytes:
 
 
 def manifest(layers: list[tuple[bytes, str]]) -> tuple[bytes, bytes]:
-    """(manifest, configuration) of an image's signatures: payloads and their base64 signatures."""
+    """Return (manifest, configuration) of an image's signatures: payloads and their base64
+    signatures."""
     described: list[Json] = [
         {
             "mediaType": PAYLOAD_TYPE,
@@ -206,7 +207,7 @@ def manifest(layers: list[tuple[bytes, str]]) -> tuple[bytes, bytes]:
 
 
 def digest(data: bytes) -> str:
-    """sha256:…"""
+    """Return the digest, sha256:…"""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 

@@ -64,7 +64,8 @@ def verify(keys: list[bytes], signature: bytes) -> Opened | None:
 
 
 def sign(identity: str, data: bytes, home: str = "") -> bytes:
-    """A signature by the person's own key `identity` (fingerprint, mail address).  HostError."""
+    """Return a signature by the user's own key `identity` (fingerprint, mail address).
+    HostError."""
     done = _gpg(home, ["--local-user", identity, "--sign"], data)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
@@ -93,7 +94,7 @@ def _gpg(home: str, words: list[str], data: bytes) -> subprocess.CompletedProces
 
 
 def places(name: reference.Reference) -> dict[str, str]:
-    """What registries.d says of a repository: `lookaside`, `lookaside-staging` and so on."""
+    """Return what registries.d says of a repository: `lookaside`, `lookaside-staging` and so on."""
     best: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
     for path in _files():
@@ -108,7 +109,8 @@ def places(name: reference.Reference) -> dict[str, str]:
 
 
 def base(name: reference.Reference, *, staging: bool = False) -> str:
-    """The URL below which a repository's signatures are; the person's own place by default."""
+    """Return the URL below which a repository's signatures are; the user's own place by
+    default."""
     told = places(name)
     keys = ["lookaside", "sigstore"]
     if staging:
@@ -120,7 +122,7 @@ def base(name: reference.Reference, *, staging: bool = False) -> str:
 
 
 def url(name: reference.Reference, digest: str, number: int, *, staging: bool = False) -> str:
-    """Where the signature with this number, from 1, is."""
+    """Return where the signature with this number, from 1, is."""
     place = f"{name.repository}@{digest.replace(':', '=')}/signature-{number}"
     return f"{base(name, staging=staging)}/{place}"
 
@@ -128,7 +130,7 @@ def url(name: reference.Reference, digest: str, number: int, *, staging: bool = 
 def stored(
     name: reference.Reference, digest: str, settings: Settings | None = None
 ) -> Iterator[bytes]:
-    """The signatures of a manifest, one after the other.  Raises HostError, RegistryError."""
+    """Yield the signatures of a manifest, one after the other.  Raises HostError, RegistryError."""
     for number in range(1, _MOST + 1):
         found = _fetch(url(name, digest, number), settings)
         if found is None:
@@ -148,7 +150,7 @@ def _fetch(where: str, settings: Settings | None) -> bytes | None:
     if not where.startswith(("http://", "https://")):
         raise HostError(
             f"the place of signatures {where} is neither file:// nor http(s)://",
-            hint="mend it in containers' registries.d",
+            hint="correct it in containers' registries.d",
         )
     from rootless.errors import RegistryError
     from rootless.images.registry import http
@@ -179,7 +181,7 @@ def _files() -> list[str]:
 
 
 def parse(text: str, path: str) -> dict[str, dict[str, dict[str, str]]]:
-    """{"docker": {scope: {key: value}}, "default-docker": {"": {key: value}}}.
+    """Parse into {"docker": {scope: {key: value}}, "default-docker": {"": {key: value}}}.
 
     Of YAML only what such files are made of: mappings by indentation, plain or quoted texts,
     comments.  Raises HostError for anything else.

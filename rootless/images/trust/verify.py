@@ -1,4 +1,4 @@
-"""May this image be used?  Asked when its manifest is known, before anything else is fetched.
+"""Check whether an image may be used, when its manifest is known and before anything else comes.
 
 Scope: the policy's requirements held against signatures; `policy`, `signatures` and `simplesigning`
 know the formats.  Source: containers-policy.json(5).
@@ -29,7 +29,7 @@ _MOST = 64
 
 
 class Trust:
-    """A person's rules.
+    """A user's rules.
 
     `policy_path`: another policy.json than the usual ones.  `required`: an image must be signed,
     whatever the policy accepts.  `keys`: files of public sigstore keys, one of which must have
@@ -44,8 +44,8 @@ class Trust:
         self.keys = [policy.read_key(path) for path in keys or ()]
 
     def registry(self, server: Registry, name: reference.Reference, digests: list[str]) -> None:
-        """An image of a registry; `digests` are those of its manifest and of the index above it,
-        either of which may be signed.  Raises RegistryError, HostError."""
+        """Check an image of a registry; `digests` are those of its manifest and of the index above
+        it, either of which may be signed.  Raises RegistryError, HostError."""
         rules = policy.read(self.policy_path)
         wanted = rules.requirements("docker", policy.docker_scopes(name))
         if self.keys:
@@ -55,7 +55,7 @@ class Trust:
         )
 
     def local(self, transport: str, path: str, tag: str = "") -> None:
-        """An image of an archive or a layout, which have no place for signatures."""
+        """Check an image of an archive or a layout, which have no place for signatures."""
         rules = policy.read(self.policy_path)
         wanted = rules.requirements(transport, policy.path_scopes(path, tag))
         if self.keys:
@@ -75,7 +75,7 @@ class _Held:
         self._required = required
 
     def all(self, wanted: list[Requirement], problem: Problem) -> None:
-        """Every one of them, by its kind.  Raises RegistryError."""
+        """Check every rule, by its kind.  Raises RegistryError."""
         for one in wanted:
             if one.kind == "reject":
                 raise self._refused("the signature policy rejects it")
@@ -216,7 +216,8 @@ def _old(server: Registry, data: bytes, payload: bytes, own: bytes) -> list[tupl
 
 
 def sign_simple(server: Registry, name: reference.Reference, identity: str, place: str = "") -> str:
-    """As `sign`, by a GPG key of the person's, into the lookaside place or the directory `place`.
+    """Sign as `sign` does, by a GPG key of the user's, into the lookaside place or the directory
+    `place`.
 
     Returns the file that was written.  Raises also StorageError.
     """
@@ -261,7 +262,7 @@ def sign_simple(server: Registry, name: reference.Reference, identity: str, plac
 
 
 def verified(server: Registry, name: reference.Reference, keys: list[str]) -> str:
-    """The digest of an image that one of these keys has signed.  Raises RegistryError."""
+    """Return the digest of an image that one of these keys has signed.  Raises RegistryError."""
     _, _, digest = server.manifest(name.digest or name.tag)
     trust = Trust(keys=keys)
     said = _registry_problem(
