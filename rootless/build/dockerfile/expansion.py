@@ -289,10 +289,11 @@ class _Expansion:
                 state = "not set" if value is None else "empty"
                 raise self._error(f"{name}: {word or 'the variable is ' + state}")
             return value or ""
+        greedy = word.startswith(ch)
+        # a pattern that is wrong is refused whether it is needed or not
+        pattern = self._pattern(word[greedy:])
         if value is None:
             return self._plain(name, "")
-        greedy = word.startswith(ch)
-        pattern = self._pattern(word[greedy:])
         cut = globs.strip_start if ch == "#" else globs.strip_end
         return cut(pattern, value, longest=greedy)
 
@@ -302,9 +303,12 @@ class _Expansion:
         word = self._until("/", True)[0]
         replacement = self._until("}", True)[0]
         value = self._value(name)
+        if value is None and self.keep_unset:
+            return f"${{{name}/{word}/{replacement}}}"
+        pattern = self._pattern(word)
         if value is None:
-            return self._plain(name, f"${{{name}/{word}/{replacement}}}")
-        replaced = globs.replace(self._pattern(word), replacement, value, every=every)
+            return self._plain(name, "")
+        replaced = globs.replace(pattern, replacement, value, every=every)
         if len(replaced) > _SIZE_MAX:
             raise self._error(f"it comes to more than {_SIZE_MAX >> 20} MiB")
         return replaced
