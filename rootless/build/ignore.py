@@ -13,18 +13,20 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.build.dockerfile.source import DockerfileError, Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 # what was decided for a directory, pattern by pattern
 _Matches = tuple[bool, ...]
 _CACHE_MAX = 20_000
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Frozen):
     """One pattern.  `text` is without `!` and made simple, `include`: there was a `!`."""
 
     text: str

@@ -6,13 +6,16 @@ Scope: pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from rootless.build.dockerfile.parser import Line
 from rootless.build.dockerfile.source import did_you_mean
 
-# "list" may be given more than once
-Kind = Literal["text", "bool", "list"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    # "list" may be given more than once
+    Kind = Literal["text", "bool", "list"]
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))

@@ -6,10 +6,12 @@ product of both lengths.  Scope: pure.
 
 from __future__ import annotations
 
-from typing import Literal
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
-_Element = tuple[Literal["literal", "any", "star"], str]
-Pattern = tuple[_Element, ...]
+    _Element = tuple[Literal["literal", "any", "star"], str]
+    Pattern = tuple[_Element, ...]
 
 
 def compile_pattern(text: str) -> Pattern:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from rootless.build.dockerfile import values
 from rootless.build.dockerfile.expansion import ExpansionError
-from rootless.build.dockerfile.flags import Flags, Kind
+from rootless.build.dockerfile.flags import Flags
 from rootless.build.dockerfile.kinds import (
     Add,
     Arg,
@@ -48,6 +48,10 @@ from rootless.build.dockerfile.parser import (
     split_words,
 )
 from rootless.build.dockerfile.source import did_you_mean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.build.dockerfile.flags import Kind
 
 __all__ = [
     "Add",

@@ -8,18 +8,19 @@ Scope: pure.  `instructions.read` makes them of lines.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
-
 from rootless.build.dockerfile import values
 from rootless.build.dockerfile.expansion import ExpansionError, Lookup, Unset, expand, expand_words
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.build.dockerfile.mounts import Device, Mount, parse_mount
 from rootless.build.dockerfile.parser import Heredoc, Line, parse_heredoc
 from rootless.build.dockerfile.source import DockerfileError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Self
 
-@dataclass(frozen=True)
-class Instruction:
+
+class Instruction(Frozen):
     """Any instruction.  `line`: where it stands, and what `error` needs to point at it."""
 
     line: Line
@@ -43,7 +44,7 @@ class Instruction:
                 if isinstance(value, tuple)
                 else expander.word(value)
             )
-        return replace(self, **changes) if changes else self
+        return self.replace(**changes) if changes else self
 
 
 class _Expander:
@@ -79,7 +80,6 @@ class _Expander:
         )
 
 
-@dataclass(frozen=True)
 class From(Instruction):
     """`FROM [--platform=…] image [AS name]`.  `name` is as written; stages compare in small."""
 
@@ -91,7 +91,6 @@ class From(Instruction):
     expands: ClassVar[tuple[str, ...]] = ("image", "platform")
 
 
-@dataclass(frozen=True)
 class Arg(Instruction):
     """`ARG name[=default]…`.  Defaults expand one by one: a later one sees an earlier one.
 
@@ -101,7 +100,6 @@ class Arg(Instruction):
     args: tuple[tuple[str, str | None], ...] = ()
 
 
-@dataclass(frozen=True)
 class Env(Instruction):
     """`ENV name=value…`; `legacy`: written as `ENV name value`."""
 
@@ -110,10 +108,9 @@ class Env(Instruction):
     expands: ClassVar[tuple[str, ...]] = ("pairs",)
 
     def _with(self, expander: _Expander) -> Self:
-        return replace(self, pairs=_expanded_pairs(self.pairs, expander))
+        return self.replace(pairs=_expanded_pairs(self.pairs, expander))
 
 
-@dataclass(frozen=True)
 class Label(Instruction):
     """`LABEL name=value…`; `legacy`: written as `LABEL name value`."""
 
@@ -122,17 +119,15 @@ class Label(Instruction):
     expands: ClassVar[tuple[str, ...]] = ("pairs",)
 
     def _with(self, expander: _Expander) -> Self:
-        return replace(self, pairs=_expanded_pairs(self.pairs, expander))
+        return self.replace(pairs=_expanded_pairs(self.pairs, expander))
 
 
-@dataclass(frozen=True)
 class Maintainer(Instruction):
     """`MAINTAINER name`, which a label has replaced.  Variables stay as they are."""
 
     name: str = ""
 
 
-@dataclass(frozen=True)
 class Run(Instruction):
     """`RUN [flags] command`.
 
@@ -151,10 +146,9 @@ class Run(Instruction):
     expands: ClassVar[tuple[str, ...]] = ("mount_flags", "devices")
 
     def _with(self, expander: _Expander) -> Self:
-        return replace(
-            self,
+        return self.replace(
             mounts=tuple(parse_mount(self.line, flag, expander.word) for flag in self.mount_flags),
-            devices=tuple(replace(d, name=expander.word(d.name)) for d in self.devices),
+            devices=tuple(d.replace(name=expander.word(d.name)) for d in self.devices),
         )
 
     @property
@@ -185,8 +179,7 @@ class Run(Instruction):
         return script if script is not None and script.text.startswith("#!") else None
 
 
-@dataclass(frozen=True)
-class Inline:
+class Inline(Frozen):
     """A source of COPY or ADD that stands in the Dockerfile as a here-document."""
 
     name: str
@@ -194,7 +187,6 @@ class Inline:
     expand: bool = True
 
 
-@dataclass(frozen=True)
 class Copying(Instruction):
     """What COPY and ADD have in common.
 
@@ -231,11 +223,10 @@ class Copying(Instruction):
         chown, chmod = expander.word(self.chown), expander.word(self.chmod)
         values.owner(self.line, chown)
         values.mode(self.line, chmod)
-        return replace(
-            self,
+        return self.replace(
             sources=sources,
             inline=tuple(
-                replace(i, text=expander.document(i.text)) if i.expand else i for i in self.inline
+                i.replace(text=expander.document(i.text)) if i.expand else i for i in self.inline
             ),
             destination=destination,
             chown=chown,
@@ -244,7 +235,6 @@ class Copying(Instruction):
         )
 
 
-@dataclass(frozen=True)
 class Copy(Copying):
     """`COPY [flags] source… destination`.  `from_`: stage, image or context; no variables there."""
 
@@ -252,7 +242,6 @@ class Copy(Copying):
     parents: bool | None = None
 
 
-@dataclass(frozen=True)
 class Add(Copying):
     """`ADD [flags] source… destination`: as COPY from the context, with URLs and archives.
 
@@ -267,10 +256,9 @@ class Add(Copying):
     def _with(self, expander: _Expander) -> Self:
         checksum = expander.word(self.checksum)
         values.checksum(self.line, checksum)
-        return replace(super()._with(expander), checksum=checksum)
+        return super()._with(expander).replace(checksum=checksum)
 
 
-@dataclass(frozen=True)
 class Cmd(Instruction):
     """`CMD`: `argv` in exec form, else `shell`."""
 
@@ -278,7 +266,6 @@ class Cmd(Instruction):
     argv: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
 class Entrypoint(Instruction):
     """`ENTRYPOINT`: `argv` in exec form, else `shell`."""
 
@@ -286,7 +273,6 @@ class Entrypoint(Instruction):
     argv: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
 class Expose(Instruction):
     """`EXPOSE port[-port][/protocol]…`.  After `expanded`, `ports` is like `80/tcp`, one each."""
 
@@ -295,10 +281,9 @@ class Expose(Instruction):
 
     def _with(self, expander: _Expander) -> Self:
         words = [word for port in self.ports for word in expander.words(port)]
-        return replace(self, ports=values.ports(self.line, words))
+        return self.replace(ports=values.ports(self.line, words))
 
 
-@dataclass(frozen=True)
 class Volume(Instruction):
     """`VOLUME path…`."""
 
@@ -309,10 +294,9 @@ class Volume(Instruction):
         paths = tuple(expander.word(path) for path in self.paths)
         if not all(paths):
             raise self.line.error("VOLUME: the path is empty once its variables are replaced")
-        return replace(self, paths=paths)
+        return self.replace(paths=paths)
 
 
-@dataclass(frozen=True)
 class User(Instruction):
     """`USER user[:group]`."""
 
@@ -320,7 +304,6 @@ class User(Instruction):
     expands: ClassVar[tuple[str, ...]] = ("user",)
 
 
-@dataclass(frozen=True)
 class Workdir(Instruction):
     """`WORKDIR path`."""
 
@@ -328,7 +311,6 @@ class Workdir(Instruction):
     expands: ClassVar[tuple[str, ...]] = ("path",)
 
 
-@dataclass(frozen=True)
 class Onbuild(Instruction):
     """`ONBUILD instruction`.  `trigger`: as the image keeps it; `inner`: what it will be."""
 
@@ -336,7 +318,6 @@ class Onbuild(Instruction):
     inner: Instruction | None = None
 
 
-@dataclass(frozen=True)
 class Stopsignal(Instruction):
     """`STOPSIGNAL name or number`."""
 
@@ -346,10 +327,9 @@ class Stopsignal(Instruction):
     def _with(self, expander: _Expander) -> Self:
         signal = expander.word(self.signal)
         values.signal(self.line, signal)
-        return replace(self, signal=signal)
+        return self.replace(signal=signal)
 
 
-@dataclass(frozen=True)
 class Healthcheck(Instruction):
     """`HEALTHCHECK NONE`, or `CMD` with options; times in nanoseconds, 0 where not given.
 
@@ -364,7 +344,6 @@ class Healthcheck(Instruction):
     retries: int = 0
 
 
-@dataclass(frozen=True)
 class Shell(Instruction):
     """`SHELL ["program", "argument"…]`."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.expansion import expand
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.build.dockerfile.instructions import (
     Add,
     Arg,
@@ -42,8 +42,7 @@ _REMOTE = re.compile(r"https?://|git@|git://|ssh://", re.I)
 _RESERVED = ("scratch", "context")
 
 
-@dataclass(frozen=True)
-class Checks:
+class Checks(Frozen):
     """Which rules are looked at, and whether a finding is an error.
 
     `skip` and `experimental`: names of rules, or `all`.

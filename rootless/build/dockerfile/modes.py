@@ -6,7 +6,8 @@ Without u, g, o or a, all three are meant, whatever the umask.  Scope: pure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from rootless.build.dockerfile.frozen import Frozen
 
 _OCTAL = re.compile(r"[0-7]{1,5}")
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
@@ -15,8 +16,7 @@ _SHIFT = {"u": 6, "g": 3, "o": 0}
 _BITS = {"r": 4, "w": 2, "x": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(Frozen):
     """A change of modes.  `number`: the new mode, where it does not depend on the old one."""
 
     number: int | None

@@ -6,10 +6,10 @@ Scope: pure.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from rootless.build.dockerfile import values
 from rootless.build.dockerfile.flags import FALSE, TRUE
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.build.dockerfile.parser import Line
 from rootless.build.dockerfile.source import DockerfileError, did_you_mean
 
@@ -44,8 +44,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
 _ID_MAX = 2**32 - 2
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Frozen):
     """A mount of one step; `type` says which of the fields have a meaning.
 
     bind: target, source, from_, read_only · cache: target, id, sharing, from_, source, read_only,
@@ -68,8 +67,7 @@ class Mount:
     gid: int | None = None
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(Frozen):
     """A CDI device, or a class of them, that a step wants."""
 
     name: str
@@ -158,22 +156,22 @@ def _with(line: Line, mount: Mount, name: str, value: str, written: str) -> Moun
     if name == "type":
         return mount
     if name == "from":
-        return replace(mount, from_=value)
+        return mount.replace(from_=value)
     if name == "target":
-        return replace(mount, target=value)
+        return mount.replace(target=value)
     if name == "source":
-        return replace(mount, source=value)
+        return mount.replace(source=value)
     if name == "id":
-        return replace(mount, id=value)
+        return mount.replace(id=value)
     if name == "env":
-        return replace(mount, env=value)
+        return mount.replace(env=value)
     if name in ("readonly", "readwrite", "required"):
         if value not in TRUE and value not in FALSE:
             raise wrong("true or false")
         said = value in TRUE
         if name == "required":
-            return replace(mount, required=said)
-        return replace(mount, read_only=said == (name == "readonly"))
+            return mount.replace(required=said)
+        return mount.replace(read_only=said == (name == "readonly"))
     if name == "sharing":
         if value not in SHARING:
             raise line.error(
@@ -181,20 +179,20 @@ def _with(line: Line, mount: Mount, name: str, value: str, written: str) -> Moun
                 near=written,
                 hint=did_you_mean(value, SHARING) or "there are " + " ".join(SHARING),
             )
-        return replace(mount, sharing=value)
+        return mount.replace(sharing=value)
     if name == "size":
         size = values.size(value)
         if size is None:
             raise wrong("a number of bytes such as 64m")
-        return replace(mount, size=size)
+        return mount.replace(size=size)
     if name == "mode":
         if not value or value.strip("01234567") or len(value) > 6 or int(value, 8) > 0o7777:
             raise wrong("an octal number up to 7777")
-        return replace(mount, mode=int(value, 8))
+        return mount.replace(mode=int(value, 8))
     if not value.isascii() or not value.isdecimal() or int(value[:11]) > _ID_MAX:
         raise wrong("a number")
     number = int(value)
-    return replace(mount, uid=number) if name == "uid" else replace(mount, gid=number)
+    return mount.replace(uid=number) if name == "uid" else mount.replace(gid=number)
 
 
 def _complain(line: Line, mount: Mount, flag: str) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 from rootless.build.dockerfile import expansion
 from rootless.build.dockerfile.expansion import ExpansionError, is_space
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.build.dockerfile.source import DockerfileError, Place, did_you_mean, locate
 
 KEYWORDS = (
@@ -32,8 +32,7 @@ _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
 _FOREIGN_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(Frozen):
     """A here-document.  `text`: as it stands in the file; `content` is without leading tabs."""
 
     name: str
@@ -48,8 +47,7 @@ class Heredoc:
         return _LEADING_TABS.sub("", self.text) if self.chomp else self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(Frozen):
     """A parser directive at the top of the file."""
 
     name: str
@@ -57,8 +55,7 @@ class Directive:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Frozen):
     """An instruction as it was written.
 
     `keyword`: in capital letters, `word`: as written; `flags`: `--name[=value]` in front of the
@@ -101,13 +98,12 @@ class Line:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Dockerfile:
+class Dockerfile(Frozen):
     """A file that has been read: its directives by name, its instructions, its lines."""
 
     name: str
     lines: tuple[Line, ...]
-    directives: dict[str, Directive] = field(default_factory=dict)
+    directives: dict[str, Directive]
     physical: tuple[str, ...] = ()
 
     @property
@@ -417,11 +413,10 @@ def inner_line(line: Line) -> Line:
     offset = first.find(line.word) + len(line.word)
 
     def error(sentence: str, near: str, hint: str) -> DockerfileError:
-        return replace(line, offset=offset).error(sentence, near=near, hint=hint)
+        return line.replace(offset=offset).error(sentence, near=near, hint=hint)
 
     keyword, flags, rest, array = _split(joined, error)
-    return replace(
-        line,
+    return line.replace(
         keyword=keyword,
         flags=flags,
         text=rest,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from rootless.build.dockerfile.frozen import Frozen
 
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 _SYSTEMS = frozenset(
@@ -26,8 +27,7 @@ ARCHITECTURES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Frozen):
     """What an image runs on.  `str()` is `os/architecture[/variant]`."""
 
     os: str = "linux"

@@ -5,13 +5,12 @@ Scope: pure.  `lint` finds what breaks them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from rootless.build.dockerfile.frozen import Frozen
 
 URL = "https://docs.docker.com/go/dockerfile/rule/"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Frozen):
     """A rule.  `text`: of a finding, with {} for what was found; `experimental`: off by itself."""
 
     name: str

@@ -7,16 +7,15 @@ with a mark under the place.  Scope: pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.errors import RootlessError
 
 _EXCERPT_MAX = 160
 _SENTENCE_MAX = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """Where something is: lines count from 1; column from 1 on line `first`, 0 for no column."""
 
     file: str
@@ -72,8 +71,7 @@ class DockerfileError(RootlessError):
         return "\n".join(part for part in (self.message, self.excerpt, self.hint) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Warning_:
+class Warning_(Frozen):
     """Something that a rule found.  `rule`: its name as in the reference, `text`: what it found."""
 
     rule: str

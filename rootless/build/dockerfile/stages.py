@@ -6,9 +6,9 @@ Scope: pure.  Images and contexts are named here and found elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from rootless.build.dockerfile.expansion import ExpansionError, expand
+from rootless.build.dockerfile.frozen import Frozen
 from rootless.build.dockerfile.instructions import (
     Arg,
     Copy,
@@ -32,28 +32,24 @@ from rootless.build.dockerfile.variables import (
 from rootless.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Scratch:
+class Scratch(Frozen):
     """Nothing: an empty root without configuration."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageOrigin:
+class StageOrigin(Frozen):
     """A stage of the same file."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageOrigin:
+class ImageOrigin(Frozen):
     """An image, as it was named, for a platform."""
 
     reference: str
     platform: Platform
 
 
-@dataclass(frozen=True, slots=True)
-class ContextOrigin:
+class ContextOrigin(Frozen):
     """A context that was given a name."""
 
     name: str
@@ -62,8 +58,7 @@ class ContextOrigin:
 Origin = Scratch | StageOrigin | ImageOrigin | ContextOrigin
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Frozen):
     """A stage.  `name` is in small letters, or empty.
 
     `from_`: its FROM, expanded; `written`: as it stood there.  `triggers`: what ONBUILD of the
@@ -87,8 +82,7 @@ class Stage:
         return self.name or f"stage-{self.index}"
 
 
-@dataclass(frozen=True)
-class Stages:
+class Stages(Frozen):
     """All stages of a file, for one target and one platform.
 
     `needed`: the stages that the target needs, itself last, each after those that it needs.

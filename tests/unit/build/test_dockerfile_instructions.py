@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import dockerfile_tables as tables
@@ -184,7 +183,7 @@ def test_fields_are_as_written_before_expansion() -> None:
     for text in ("ENV a=b", "COPY a b", "RUN x", "EXPOSE 80", "ARG a=$v", "WORKDIR $v"):
         found = one(text, expand=False)
         assert all(hasattr(found, name) for name in type(found).expands)
-        assert isinstance(found, Instruction) and asdict(found.line)
+        assert isinstance(found, Instruction)
 
 
 @pytest.mark.parametrize(
@@ -367,3 +366,26 @@ def test_names_of_images(text: str, expected: bool) -> None:
 )
 def test_arrays(text: str, expected: tuple[object, ...] | None) -> None:
     assert read_json(text) == expected
+
+
+def test_values_are_frozen_and_compare_by_what_they_hold() -> None:
+    mount = Mount("cache", target="/c")
+    assert mount == Mount("cache", "/c") and hash(mount) == hash(Mount("cache", "/c"))
+    assert mount != Mount("cache", "/d") and mount != Device("cache")
+    assert mount.replace(uid=5) == Mount("cache", "/c", uid=5)
+    assert repr(Device("a")) == "Device(name='a', required=False)"
+    for change in (lambda: setattr(mount, "uid", 1), lambda: delattr(mount, "uid")):
+        with pytest.raises(AttributeError):
+            change()
+    wrong: list[tuple[Any, dict[str, Any]]] = [
+        ((), {}),
+        (("a", True, 1), {}),
+        (("a",), {"name": "b"}),
+        (("a",), {"other": 1}),
+    ]
+    for words, named in wrong:
+        with pytest.raises(TypeError):
+            Device(*words, **named)
+    # fields of the base come first, and a class may have defaults of its own
+    line = parse(b"ADD a b").lines[0]
+    assert Add(line).sources == () and Add._fields[:2] == ("line", "sources")
