@@ -1,1 +1,1 @@
-"""What happens: written and read."""
+"""Events: written and read."""

@@ -1,7 +1,7 @@
-"""Reading what happened: history, and going on as it happens.
+"""Read events: those of the past, and new ones as they happen.
 
-Scope: the files that `events` and the monitors write.  There is nobody to ask and nobody to
-subscribe to: who follows looks at the ends of the files, some times in a second.
+Scope: the files that `events` and the monitors write.  There is no daemon to
+subscribe to: a reader that follows looks at the ends of the files, some times in a second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PAUSE = 0.1  # seconds between two looks
 _KINDS = ("container", "image", "volume", "network", "pod", "system")
 
-# The words are podman's, but `die`.  What docker calls the same: {(kind or "", ours): docker's}.
+# The actions are podman's, but `die`.  What docker calls the same: {(kind or "", ours): docker's}.
 _DOCKER = {
     ("container", "remove"): "destroy",
     ("container", "exec"): "exec_start",
@@ -61,7 +61,7 @@ class Event:
 
     @property
     def docker_action(self) -> str:
-        """Docker's word for the action."""
+        """Docker's name of the action."""
         word = _DOCKER.get((self.kind, self.action), self.action)
         if word == "health_status":
             return f"health_status: {self.attributes.get('health_status', '')}"
@@ -95,7 +95,7 @@ class Event:
         return table
 
     def text(self, *, full: bool = True) -> str:
-        """Docker's line: time, kind, action, id, attributes."""
+        """Return docker's line: time, kind, action, id, attributes."""
         whole, nanoseconds = divmod(self.time, 1000000000)
         local = time.localtime(whole)
         zone = time.strftime("%z", local)
@@ -117,7 +117,7 @@ def read(
     filters: Filters | None = None,
     stream: bool = True,
 ) -> Iterator[Event]:
-    """Events from `since` to `until` (seconds since the epoch), oldest first.
+    """Yield events from `since` to `until` (seconds since the epoch), oldest first.
 
     With `stream` it goes on with what happens until `until`, or for ever; without `since` it begins
     now.  Without `stream` it ends with what has happened, and begins with the oldest that is kept.
@@ -161,7 +161,7 @@ class _Tails:
         self.open = {}
 
     def more(self) -> list[Event]:
-        """What was written since the last look."""
+        """Return what was written since the last look."""
         found: list[Event] = []
         # the older file first: its last lines are older than the first ones of the new
         for key, (fd, held) in list(self.open.items()):

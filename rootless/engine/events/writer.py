@@ -1,4 +1,4 @@
-"""Writing down what happens: one line of JSON in a file of this boot, without a daemon.
+"""Write events: one line of JSON in a file of this boot, without a daemon.
 
 Every writer appends with one write(2) to a file opened with O_APPEND, which the kernel does whole,
 however many write at once; the monitor does the same in C (helpers/lib/events.c).  A file for each
@@ -23,23 +23,25 @@ KEEP = 30 * 86400  # seconds that files of other boots are kept
 
 
 def directory(data_dir: str) -> str:
-    """Where the files are."""
+    """Return where the files are."""
     return os.path.join(data_dir, "events")
 
 
 def of_container(record: Json, **more: str) -> dict[str, str]:
-    """The attributes of a container's events, as docker's: labels, image, name."""
+    """Return the attributes of a container's events, as docker's: labels, image, name."""
     return {**record["labels"], "image": record["image"], "name": record["name"], **more}
 
 
 def fields(kind: str, identifier: str, name: str, attributes: dict[str, str]) -> str:
-    """What stays the same in all events of one thing, for the monitor to write the rest around."""
+    """Return what stays the same in all events of one thing, for the monitor to write the rest
+    around."""
     table = {"type": kind, "id": identifier, "name": name, "attributes": attributes}
     return documents.dumps(table)[1:-2]
 
 
 def orders(data_dir: str, record: Json) -> tuple[str, ...]:
-    """The monitor's order: the directory, the container's fields and those of its volumes."""
+    """Return the monitor's order: the directory, the container's fields and those of its
+    volumes."""
     base = directory(data_dir)
     try:
         os.mkdir(base, 0o700)
@@ -61,7 +63,7 @@ def orders(data_dir: str, record: Json) -> tuple[str, ...]:
 
 
 def renamed(directory: str, record: Json) -> None:
-    """Tell the monitor, which looks for this file, the words with the new name."""
+    """Write the fields with the new name for the monitor, which looks for this file."""
     text = fields("container", record["id"], record["name"], of_container(record))
     documents.write_bytes(os.path.join(directory, "event"), text.encode())
 
@@ -69,7 +71,7 @@ def renamed(directory: str, record: Json) -> None:
 def append(
     data_dir: str, kind: str, action: str, identifier: str, name: str, attributes: dict[str, str]
 ) -> None:
-    """Write one event.  A full disk loses it and nothing else: what was done is done."""
+    """Append one event.  A full disk loses it and nothing else: what was done is done."""
     table = {"time": time.time_ns(), "action": action, "type": kind, "id": identifier, "name": name}
     table["attributes"] = attributes
     line = documents.dumps(table).encode() + b"\n"
@@ -104,7 +106,7 @@ def _open(base: str, path: str) -> int:
 def _rotate(base: str, path: str, fd: int) -> None:
     with documents.DirectoryLock(base, blocking=True):
         mine, there = os.fstat(fd), os.stat(path)
-        # whoever waited for the lock may find a new file: that one stays
+        # a process that waited for the lock may find a new file: that one stays
         if (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev):
             os.rename(path, path + ".1")
 

@@ -1,4 +1,4 @@
-"""Carrying out health checks, and having them carried out at their times.
+"""Make health checks, and have them made at their times.
 
 Nobody waits for the next check: a timer of the user's systemd, or else the monitor, starts
 `rootless healthcheck run` each time, which ends when the check has ended.
@@ -154,7 +154,7 @@ def _act(container: Container, action: str, found: State) -> None:
     elif action == "stop":
         container.stop()
     elif action == "kill":
-        # not Container.kill, which is a person's word that it shall stay ended: here the restart
+        # not Container.kill, by which a user asks that it stay ended: here the restart
         # policy, or the unit that it belongs to, decides what follows
         signals.send(found.pid, found.pid_start, 9)
         container.engine.container_event("kill", container.record, signal="9")
@@ -267,7 +267,8 @@ def _intervals(wanted: Json) -> tuple[float, float]:
 
 
 def drive(container: Container, manager: Manager, cgroup: str) -> list[str]:
-    """Have the checks made from now on: by a timer, or by the monitor, whose words are returned."""
+    """Have the checks made from now on: by a timer, or by the monitor, whose arguments are
+    returned."""
     wanted = container.record.get("health")
     if not wanted or not wanted["interval"]:
         return []
@@ -311,9 +312,9 @@ def _timer(container: Container, manager: Manager, cgroup: str, stage: str, seco
 
 
 def scheduled(container: Container, driver: str) -> int:
-    """One check on behalf of a timer or the monitor; the exit status it is told.
+    """Make one check on behalf of a timer or the monitor; return the exit status for it.
 
-    What is not as it should be is no matter here: the container may have ended just now.
+    Errors are ignored here: the container may have ended just now.
     """
     try:
         outcome = check(container)

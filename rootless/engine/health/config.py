@@ -23,7 +23,8 @@ NANO = 1000000000
 
 
 def parse(options: ContainerOptions, image: Json) -> Json:
-    """The check of a new container as container.json keeps it, None without one; times in seconds.
+    """Return the check of a new container as container.json keeps it, None without one; times in
+    seconds.
 
     Raises UsageError.
     """
@@ -54,7 +55,7 @@ def parse(options: ContainerOptions, image: Json) -> Json:
     made: Json = {
         "test": test,
         "command": _command(test, image),
-        # podman's word for checks by hand alone
+        # podman's value for checks by hand alone
         "interval": 0.0
         if interval == "disable"
         else _seconds(options, "health_interval", image_time("Interval", 30)),
@@ -113,7 +114,7 @@ def _test(text: str | list[str]) -> list[str]:
 
 
 def _command(test: list[str], image: Json) -> list[str]:
-    """The words that are executed."""
+    """The command that is executed."""
     if len(test) < 2 or test[0] not in ("CMD", "CMD-SHELL"):
         raise UsageError(
             f"the health check {test} cannot be understood", hint='["CMD", WORD, ...] or a command'
@@ -165,7 +166,7 @@ def _destination(text: str) -> str:
 
 
 def words_of(table: Json) -> dict[str, Json]:
-    """docker's Python client gives one table, times in nanoseconds: the same as options."""
+    """Make options of docker's Python client's one table, with times in nanoseconds."""
     names = {
         "interval": "health_interval",
         "timeout": "health_timeout",
@@ -185,7 +186,7 @@ def words_of(table: Json) -> dict[str, Json]:
         elif low in names:
             made[names[low]] = f"{value / NANO}s"
         else:
-            raise UsageError(f'unknown word "{key}" of a health check')
+            raise UsageError(f'unknown key "{key}" of a health check')
     return made
 
 
@@ -204,7 +205,7 @@ _KNOWN: Json = {
 
 
 def logged(path: str) -> list[Json]:
-    """The checks in a log of --health-log-destination; none in what is no such log."""
+    """Return the checks in a log of --health-log-destination; none in what is no such log."""
     try:
         found = documents.read(path)
     except (OSError, ValueError):
@@ -213,7 +214,8 @@ def logged(path: str) -> list[Json]:
 
 
 def read(directory: str, wanted: Json, found: State) -> Json:
-    """What is known about the health of a container that runs or has run; fresh after each start.
+    """Return what is known about the health of a container that runs or has run; fresh after each
+    start.
 
     `startedAt`, `status`, `failingStreak`, `log` as inspect shows it, `startup`: {passed,
     successes, failures}.
@@ -235,13 +237,13 @@ def read(directory: str, wanted: Json, found: State) -> Json:
 
 
 def status(directory: str, record: Json, found: State) -> str:
-    """healthy, unhealthy, starting, or none."""
+    """Return healthy, unhealthy, starting, or none."""
     wanted = record.get("health")
     return str(read(directory, wanted, found)["status"]) if wanted else "none"
 
 
 def in_words(directory: str, record: Json, found: State) -> str:
-    """What `ps` adds to `Up 3 minutes`, as docker says it."""
+    """Return what `ps` adds to `Up 3 minutes`, as docker says it."""
     word = status(directory, record, found)
     if word == "none" or found.status != "running":
         return ""
@@ -249,7 +251,7 @@ def in_words(directory: str, record: Json, found: State) -> str:
 
 
 def shown(directory: str, record: Json, found: State) -> Json:
-    """`State.Health` of inspect, None without a check."""
+    """Return `State.Health` of inspect, None without a check."""
     wanted = record.get("health")
     if not wanted:
         return None
@@ -262,7 +264,8 @@ def shown(directory: str, record: Json, found: State) -> Json:
 
 
 def configured(record: Json) -> Json:
-    """The keys of inspect's `Config` that say what is checked, in docker's and podman's names."""
+    """Return the keys of inspect's `Config` that say what is checked, in docker's and podman's
+    names."""
     wanted = record.get("health")
     if not wanted:
         return {}

@@ -23,13 +23,13 @@ NAMES = (*ContainerOptions.HEALTH, "no_healthcheck")
 
 
 def take(words: dict[str, Json]) -> dict[str, Json]:
-    """Take the words about health out of those of `update`; those that were given."""
+    """Take the options about health out of those of `update`; return those that were given."""
     found = {name: words.pop(name) for name in NAMES if name in words}
     return {name: value for name, value in found.items() if value not in (None, False)}
 
 
 def changed(container: Container, given: dict[str, Json]) -> Json:
-    """The check as container.json is to have it; None for none.  Raises UsageError."""
+    """Return the check as container.json is to have it; None for none.  Raises UsageError."""
     older = container.record.get("health")
     options = ContainerOptions(image="", rm=container.record["remove"], **given)
     if options.no_healthcheck:

@@ -1,4 +1,4 @@
-"""The fields of a container's lines in the journal: what docker's and podman's drivers write.
+"""The fields of a container's lines in the journal, as docker's and podman's drivers write them.
 
 Source: docker's "Journald logging driver" and "Customize log driver output";
 systemd.journal-fields(7).
@@ -16,7 +16,8 @@ OPTIONS = ("tag", "labels", "env")
 
 
 def fields(draft: Draft, labels: dict[str, str]) -> tuple[str, ...]:
-    """NAME=VALUE of every line; the monitor adds MESSAGE, PRIORITY, CONTAINER_PARTIAL_MESSAGE.
+    """Return NAME=VALUE of every line; the monitor adds MESSAGE, PRIORITY,
+    CONTAINER_PARTIAL_MESSAGE.
 
     `labels` are the container's.  Raises UsageError for a tag that cannot be understood.
     """

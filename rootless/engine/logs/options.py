@@ -1,4 +1,4 @@
-"""`--log-driver` and `--log-opt`: what the monitor is told of a container's log.
+"""`--log-driver` and `--log-opt`: the monitor's orders about a container's log.
 
 Sources: docker-run(1), podman-run(1), systemd.journal-fields(7).
 """
@@ -19,12 +19,12 @@ _FILES = ("k8s-file", "json-file")
 
 
 def driver(draft: Draft) -> str:
-    """The driver's name."""
+    """Return the driver's name."""
     return draft.options.log_driver or "k8s-file"
 
 
 def path(draft: Draft) -> str:
-    """The log's file: the container's own, or the one that was asked for."""
+    """Return the log's file: the container's own, or the one that was asked for."""
     given = _table(draft).get("path")
     return os.path.abspath(given) if given else os.path.join(draft.directory, "ctr.log")
 
@@ -34,7 +34,7 @@ def _table(draft: Draft) -> dict[str, str]:
 
 
 def orders(draft: Draft) -> list[Record]:
-    """The monitor's orders.  Raises UsageError, HostError without a journal."""
+    """Return the monitor's orders.  Raises UsageError, HostError without a journal."""
     name = driver(draft)
     if name not in (*_FILES, "journald", "none"):
         raise UsageError(

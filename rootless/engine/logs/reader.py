@@ -1,4 +1,4 @@
-"""Reading a container's log: what the monitor wrote, in its three forms.
+"""Read a container's log, in each of the formats that the monitor writes.
 
 Sources: Kubernetes' CRI log format (k8s-file), docker's json-file, journalctl(1).
 """
@@ -25,7 +25,7 @@ _UNITS = {
 
 
 def parse_time(text: str) -> float:
-    """A moment as docker's --since takes it, in seconds since the epoch.
+    """Return a moment as docker's --since takes it, in seconds since the epoch.
 
     Seconds since the epoch (`1700000000.5`), a time ago (`10m`, `1h30m`), or a date
     (`2024-05-01`, `2024-05-01T10:00:00Z`).  Raises UsageError.
@@ -88,7 +88,7 @@ def read(
     timestamps: bool = False,
     alive: Callable[[], bool],
 ) -> Iterator[Entry]:
-    """("stdout" | "stderr", bytes) pairs, oldest first; `tail` counts lines.
+    """Yield ("stdout" | "stderr", bytes) pairs, oldest first; `tail` counts lines.
 
     With `follow` it goes on until `alive()` is false and everything was read, also over files that
     are rotated meanwhile.  Raises Conflict for the driver none, HostError without journalctl.
@@ -378,7 +378,7 @@ def _journal(
 
 
 def _until_dead(fd: int, alive: Callable[[], bool] | None) -> Iterator[bytes]:
-    """Lines from a pipe: to its end, or until nobody lives who writes and nothing comes any more.
+    """Lines from a pipe: to its end, or until no writer lives and nothing comes any more.
 
     journalctl -f does not know when the last entry has come.
     """

@@ -1,4 +1,5 @@
-"""`system check`: every record, blob and unpacked layer looked at, and mended where that can be."""
+"""`system check`: every record, blob and unpacked layer is checked, and repaired if that is
+possible."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
-    """{"Images", "Blobs", "Layers" (how many were looked at), "Damaged": [...], "Waste": bytes}.
+    """Return {"Images", "Blobs", "Layers" (how many were checked), "Damaged": [...], "Waste":
+    bytes}.
 
     `repair`: fetch damaged blobs again from the registry the image came from, rebuild layers from
     blobs, records from manifests.  `quick`: sizes of blobs, and of layers that they are there.
@@ -49,7 +51,7 @@ def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
     try:
         waste = store_gc.waste(store) + _leftovers(engine)
     except StorageError:
-        waste = 0  # a record that cannot be read, so nobody knows what it needs
+        waste = 0  # a record that cannot be read, so what it needs is not known
     return {
         "Images": len(images),
         "Blobs": len({digest for record in images for digest in record.blobs()}),
@@ -122,8 +124,8 @@ def _mend(
 ) -> None:
     """Unpack the layer again beside the damaged one, which then goes.
 
-    What is put aside has the name of an unpacking that was interrupted: whoever is killed here
-    leaves something that the next unpacking or sweep removes.
+    What is put aside has the name of an unpacking that was interrupted: a command that is killed
+    here leaves something that the next unpacking or sweep removes.
     """
     from rootless.storage.rootfs import root_filesystem
 

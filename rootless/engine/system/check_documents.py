@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def containers(engine: Engine, *, repair: bool) -> Iterator[Damage]:
-    """What cannot be read of containers; `repair` writes anew what the other files tell."""
+    """Return the containers' documents that cannot be read; `repair` writes them anew from other
+    files."""
     from rootless.images.store.fsck import Damage
 
     for one in engine.containers.list(all=True):
@@ -62,7 +63,7 @@ def _mend(one: Container, path: str, found: Damage) -> None:
 
 
 def volumes(engine: Engine, *, repair: bool) -> Iterator[Damage]:
-    """Volumes whose records cannot be read."""
+    """Return volumes whose records cannot be read."""
     from rootless.images.store.fsck import Damage
 
     store = engine.volumes.store

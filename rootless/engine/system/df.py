@@ -1,4 +1,4 @@
-"""The whole of a person's store: how much room it takes, pruning it, and doing away with it."""
+"""The whole of a user's store: how much room it takes, pruning and resetting it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     Filters = Mapping[str, str | list[str]]
 
-# what lies in a data directory; anything else there is somebody else's
+# what lies in a data directory; anything else there is not ours
 OWN = ("content", "images", "layers", "containers", "volumes", "networks", "mounts", "events")
 
 
 def measured(engine: Engine, directories: list[str]) -> dict[str, int]:
-    """Bytes that directories take on the disk, also of files that are closed to us."""
+    """Return bytes that directories take on the disk, also of files that are closed to us."""
     from rootless.userns import calls
 
     there = [one for one in dict.fromkeys(directories) if os.path.isdir(one)]
@@ -50,7 +50,7 @@ class _Weights:
         }
 
     def image(self, record: ImageRecord) -> int:
-        """All of an image, each layer once."""
+        """Return all of an image, each layer once."""
         return sum(self.of[one] for one in {layer.diff_id for layer in record.layers})
 
 
@@ -59,7 +59,7 @@ def _here(engine: Engine, digest: str) -> bool:
 
 
 def df(engine: Engine) -> Json:
-    """How much room everything takes, in the shape of docker's API; bytes on the disk.
+    """Return how much room everything takes, in the shape of docker's API; bytes on the disk.
 
     An image's `Size` is that of its layers, unpacked and as blobs; `SharedSize` what other images
     have as well.  `LayersSize` counts every layer once, `Waste` what only a prune would find.
@@ -146,7 +146,7 @@ def _volumes(engine: Engine) -> list[Json]:
 
 
 def totals(found: Json) -> list[Json]:
-    """What `system df` shows: Type, TotalCount, Active, Size and Reclaimable in bytes."""
+    """Return what `system df` shows: Type, TotalCount, Active, Size and Reclaimable in bytes."""
     images, containers, volumes = found["Images"], found["Containers"], found["Volumes"]
     running = [one for one in containers if one["State"] in ("running", "paused", "restarting")]
     active = [one for one in volumes if one["UsageData"]["RefCount"]]
@@ -251,7 +251,7 @@ def _rmdir(path: str) -> None:
 
 
 def everything(engine: Engine) -> Json:
-    """What `reset` would remove: counts, and directories."""
+    """Return what `reset` would remove: counts, and directories."""
     return {
         "Containers": [one.name for one in engine.containers.list(all=True)],
         "Running": [one.name for one in engine.containers.list()],

@@ -57,7 +57,7 @@ def _read(path: str) -> str:
 
 
 def checks(engine: Engine) -> list[Json]:
-    """One object for each precondition.
+    """Return one object for each precondition.
 
     `status`: fine, limited (works, and `text` says what does not) or missing; `remedy`: how to fix
     it; `command`: the command alone, where that is one, and whether it is for root in `as_root`;
@@ -83,7 +83,7 @@ def checks(engine: Engine) -> list[Json]:
 
 
 def can_run(lines: list[Json]) -> bool:
-    """Whether a container can run here."""
+    """Return whether a container can run here."""
     return not any(line["required"] and line["status"] == MISSING for line in lines)
 
 
@@ -110,7 +110,7 @@ def _namespaces() -> list[Json]:
 
 
 def namespace_worker(request: Json) -> Json:
-    """Runs in a user namespace: mount something there, and what may be refused within containers.
+    """Try, in a user namespace, a mount and what may be refused within containers.
 
     {"proc", "hostname"}: why not, "" where it works.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def version() -> Json:
-    """Versions of the program, of Python and of the kernel."""
+    """Return versions of the program, of Python and of the kernel."""
     from rootless import __version__
 
     release = os.uname()
@@ -68,7 +68,7 @@ def _architecture(machine: str) -> str:
 
 
 def info(engine: Engine) -> Json:
-    """What was chosen on this host, and why."""
+    """Return what was chosen on this host, and why."""
     from rootless.network import modes
     from rootless.storage.drivers import probe as driver_probe
 
@@ -131,7 +131,7 @@ def unshare(engine: Engine, command: list[str] | str) -> None:
 
 
 def does_not_linger() -> str:
-    """Our name if systemd ends what we run when we log out, empty otherwise.
+    """Return the user's name if systemd ends their processes when they log out, "" otherwise.
 
     Source: loginctl(1), enable-linger; it keeps a file for each user.
     """

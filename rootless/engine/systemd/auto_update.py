@@ -34,11 +34,12 @@ def _label(container: Container, names: tuple[str, ...]) -> str:
 
 
 def policy(container: Container) -> str:
-    """`registry`, `local`, or empty for a container that takes no part.  Raises UsageError."""
+    """Return `registry`, `local`, or empty for a container that takes no part.  Raises
+    UsageError."""
     text = _label(container, LABELS)
     if text in ("", "disabled"):
         return ""
-    if text == "image":  # podman's older word
+    if text == "image":  # podman's older name
         return "registry"
     if text not in ("registry", "local"):
         raise UsageError(
@@ -60,7 +61,7 @@ class Update:
         self.error: RootlessError | None = None
 
     def row(self) -> Json:
-        """For a person: the columns of podman's table."""
+        """Return the columns of podman's table."""
         one = self.container
         return {
             "Unit": self.unit,
@@ -83,7 +84,7 @@ def auto_update(
     force: bool = False,
     tls_verify: bool | None = None,
 ) -> list[Update]:
-    """Update what takes part and runs; with `dry_run` only look (`pending`).
+    """Update containers that take part and run; with `dry_run` only look (`pending`).
 
     An image that was taken back once is not tried again unless `force`: `note` says so.
 

@@ -1,4 +1,4 @@
-"""`rootless service`: the program's own units, enabled and disabled for one person."""
+"""`rootless service`: the program's own units, enabled and disabled for one user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _known(name: str) -> None:
 def enable(name: str) -> str:
     """Write the units, enable and start the one that counts; its name.
 
-    Raises UsageError, Conflict for a file of the person's own, HostError without systemd.
+    Raises UsageError, Conflict for a file of the user's own, HostError without systemd.
     """
     from rootless.engine.systemd.manager import Services
 
@@ -74,7 +74,7 @@ def _is_ours(path: str) -> bool:
 
 
 def listing() -> list[Json]:
-    """A row for each."""
+    """Return a row for each."""
     states: dict[str, str] = {}
     try:
         from rootless.engine.systemd.manager import Services

@@ -1,4 +1,4 @@
-"""What the engine asks the user's systemd about services: load units, states, restart one.
+"""Services of the user's systemd: load units, read their states, restart one.
 
 Source: org.freedesktop.systemd1(5).
 """
@@ -34,7 +34,7 @@ class Services:
         self._call("Reload")
 
     def states(self, units: list[str]) -> dict[str, str]:
-        """`active/running`, `inactive/dead`, `Not loaded` of units by name."""
+        """Return `active/running`, `inactive/dead`, `Not loaded` of units by name."""
         if not units:
             return {}
         rows = self._call("ListUnitsByNames", "as", units)[0]
@@ -44,7 +44,7 @@ class Services:
         }
 
     def instances(self, template: str) -> list[str]:
-        """Loaded units of a template, as a@x.service of a@.service."""
+        """Return the loaded units of a template, as a@x.service of a@.service."""
         front, _, back = template.partition("@")
         rows = self._call("ListUnitsByPatterns", "asas", [], [f"{front}@*{back}"])[0]
         return [str(row[0]) for row in rows]

@@ -1,6 +1,6 @@
-"""Unit files of the person: installed, listed, shown, removed, and handed to systemd.
+"""Unit files of the user: installed, listed, shown, removed, and given to systemd.
 
-Where root has installed the generator, systemd reads unit files by itself.  For a person alone
+Where root has installed the generator, systemd reads unit files by itself.  For a single user
 among strangers there is no directory in which systemd would look for a generator, so the units are
 written to $XDG_CONFIG_HOME/systemd/user; a list there says which are ours.
 """
@@ -28,7 +28,7 @@ def _systemd_directory() -> str:
 
 
 def installed() -> list[Made]:
-    """All unit files and what becomes of them, without those that belong to nobody."""
+    """Return all unit files and what becomes of them, without those that belong to no unit file."""
     return [one for one in generate.all_units(generator.program()) if one.path]
 
 
@@ -65,7 +65,7 @@ def _write_units() -> None:
     written = generate.write(units, directory)
     documents.write(listed, written)
     for path in sorted(ours - set(written), reverse=True):
-        # the list is a file that anybody might have written into: only what lies here
+        # the list is a file that other programs might have changed: only what lies here
         if os.path.commonpath([directory, os.path.normpath(path)]) == directory:
             _remove_quietly(path)
 
@@ -95,7 +95,7 @@ def _remove_quietly(path: str) -> None:
 
 
 def install(paths: list[str], *, replace: bool, reloads: bool) -> list[str]:
-    """Copy unit files into the person's directory; the paths where they are now.
+    """Copy unit files into the user's directory; return their new paths.
 
     A directory, or a unit file with other files after it, becomes an application: it is removed
     as a whole.  What cannot be translated is not installed.  Raises UsageError, Conflict.
@@ -178,13 +178,13 @@ def _undo(kept: list[tuple[str, bytes | None]], base: str) -> None:
 
 
 def application(path: str) -> str:
-    """The application that a file belongs to, empty if it stands alone."""
+    """Return the application that a file belongs to, empty if it stands alone."""
     part = os.path.relpath(os.path.dirname(path), search_paths.own())
     return "" if part == "." or part.startswith("..") else part.split("/")[0]
 
 
 def listing() -> list[Json]:
-    """A row for each unit file."""
+    """Return a row for each unit file."""
     found = installed()
     states: dict[str, str] = {}
     try:
@@ -207,7 +207,7 @@ def listing() -> list[Json]:
 
 
 def find(name: str, among: list[Made]) -> Made:
-    """The unit file of this name.  Raises NotFound."""
+    """Return the unit file of this name.  Raises NotFound."""
     for one in among:
         if name in (one.name, one.service):
             return one
@@ -215,7 +215,7 @@ def find(name: str, among: list[Made]) -> Made:
 
 
 def shown(name: str) -> str:
-    """The text of a unit file and its drop-ins.  Raises NotFound."""
+    """Return the text of a unit file and its drop-ins.  Raises NotFound."""
     one = find(name, installed())
     among = search_paths.all_directories()
     texts = []

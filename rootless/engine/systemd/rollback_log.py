@@ -47,14 +47,15 @@ class Setbacks:
         return found if documents.fits(found, _SHAPE) else {}
 
     def find(self, *, image: str = "", digest: str = "") -> Json:
-        """The entry of an image, by its id or the digest of its manifest; None without one."""
+        """Return the entry of an image, by its id or the digest of its manifest; None without
+        one."""
         for entry in reversed(self.entries):
             if (image and entry["image"] == image) or (digest and entry["digest"] == digest):
                 return entry
         return None
 
     def add(self, name: str, image: str, digest: str, reason: str) -> None:
-        """Remember one."""
+        """Record an image that was taken back."""
         entry = {
             "name": name, "image": image, "digest": digest, "time": int(time.time()),
             "reason": reason,
@@ -63,7 +64,7 @@ class Setbacks:
         self._write([*others, entry][-_MOST:])
 
     def forget(self, image: str) -> None:
-        """It does well now."""
+        """Remove the record of an image that does well now."""
         if self.find(image=image):
             self._write([one for one in self.entries if one["image"] != image])
 
@@ -78,7 +79,7 @@ class Setbacks:
 
 
 def sentence(entry: Json) -> str:
-    """What is said of an image that is not tried again."""
+    """Return what is said of an image that is not tried again."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["time"]))
     which = f"{entry['name']} ({(entry['digest'] or entry['image']).removeprefix('sha256:')[:12]})"
     return f"the image {which} was tried on {when} and taken back: {entry['reason']}"
