@@ -88,8 +88,8 @@ int do_copy_up(struct plan *plan, const struct record *r)
 {
     char word[WORD];
     int record = open(r->argv[2], O_RDWR | O_CLOEXEC);
-    /* A record that is not there or not ours to write: whose volume it is cannot be told, and files
-     * are put into none that may be somebody's. */
+    /* A record that is not there or not ours to write: whose volume that is, is not known, and files
+     * are put into none that may be another user's. */
     if (record < 0)
         return errno == ENOENT || errno == EACCES || errno == EPERM || errno == EROFS ? 0 : -1;
     int failed = read_word(record, word);

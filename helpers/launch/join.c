@@ -3,7 +3,7 @@
  * Somebody in there may have CAP_SYS_PTRACE over the user namespace and look for us: through
  * /proc/PID/root the host's files can be written until the pivot.  Two things keep us apart.
  *  - The launcher was executed outside.  A memory belongs to the user namespace it was executed in, and
- *    whoever wants to trace a process that is not dumpable needs the capability there (ptrace(2)).
+ *    a process that wants to trace one that is not dumpable needs the capability there (ptrace(2)).
  *  - Nobody in the joined pid namespace can name us before the pivot: it is entered after that.  This
  *    holds where the user namespace is the caller's own as well (podman's, whose containers share it). */
 #define _GNU_SOURCE
@@ -34,7 +34,7 @@
 
 enum { MOST_JOINS = 8 };
 
-/* The new process is our parent's child, so that the monitor can wait for it; we tell who it is and go.
+/* The new process is our parent's child, so that the monitor can wait for it; this one reports its pid and goes.
  * 0 in the new process, -1 when there is none. */
 static int become_sibling(struct plan *plan, struct clone_args *how)
 {
@@ -61,7 +61,7 @@ static int become_sibling(struct plan *plan, struct clone_args *how)
     _exit(0);
 }
 
-/* With one id, whoever is not root has a user namespace more, within the one that the others belong
+/* With one id, a user who is not root has a user namespace more, within the one that the others belong
  * to: it is that one which is shared. */
 static int holder(int user, int other)
 {
@@ -210,7 +210,7 @@ static void __attribute__((noreturn)) open_inside(int socket, int pid_ns)
     _exit(0);
 }
 
-/* A procfs shows the pid namespace of whoever opens its context, so somebody has to be in there; what
+/* A procfs shows the pid namespace of the process that opens its context, so one has to be in there; what
  * follows needs capabilities alone.  That one could be traced where the user namespace is the caller's,
  * and stands in nothing for that reason. */
 int joined_proc(const struct plan *plan)

@@ -18,7 +18,7 @@ static int empty_directory(struct plan *plan)
     return plan->empty;
 }
 
-/* Without fsopen(2), which somebody else's filter may refuse to those inside it: one for each place. */
+/* Without fsopen(2), which a filter around us may refuse: one for each place. */
 static int cover_directory(struct plan *plan, int to)
 {
     int cover = empty_directory(plan);

@@ -15,7 +15,7 @@ int open_tree(int at, const char *path, unsigned flags);
 int move_mount(int from, int to);
 /* `flags`: 0 or AT_RECURSIVE; attributes to set and to clear, one propagation or 0 */
 int mount_attributes(int fd, unsigned flags, unsigned long set, unsigned long clear, unsigned long propagation);
-/* A file system nobody sees yet; -1 with ENOSYS where mount(2) has to do it. */
+/* A file system that is not visible yet; -1 with ENOSYS where mount(2) has to do it. */
 int new_mount(const char *source, const char *kind, unsigned long flags, const char *data);
 /* The same of a context of fsopen(2), which is closed. */
 int mount_of_context(int context, const char *source, unsigned long flags, const char *data);

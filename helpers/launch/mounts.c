@@ -269,7 +269,7 @@ static int mount_on(struct plan *plan, int to, const struct record *r)
         return -1;
     if (mount(r->argv[0], ".", r->argv[2], flags, r->argv[4]) == 0)
         return 0;
-    /* sysfs shows a network namespace and is its owner's to mount; in somebody else's the host's is
+    /* sysfs shows a network namespace and is its owner's to mount; in another's the host's is
      * shown, as everything of it that matters is read-only to us there */
     if (errno == EPERM && strcmp(r->argv[2], "sysfs") == 0)
         return bind_sysfs(to, flags);
@@ -305,7 +305,7 @@ static int do_mount(struct plan *plan, const struct record *r)
 }
 
 /* Masked files are covered with this descriptor; were it anything but the null device, a container
- * could be shown, or made to write, somebody's file (CVE-2025-31133). */
+ * could be shown, or made to write, another file (CVE-2025-31133). */
 static int keep_null(struct plan *plan, int tree)
 {
     struct stat status;

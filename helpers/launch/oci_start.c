@@ -129,7 +129,7 @@ static int do_hook(struct plan *plan, const struct record *r)
     return -1;
 }
 
-/* The next connection and its one word: 0 for an end before that. */
+/* The next connection and its one byte: 0 for an end before that. */
 static char next_word(int listener, int *fd)
 {
     char word = 0;

@@ -64,7 +64,7 @@ static int do_root_ids(const struct plan *plan, const struct record *r)
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return -1;
     /* changing ids clears the dumpable flag, and then /proc/PID/ns of this process would belong to
-     * root and slirp4netns could not join.  In a container that runs already somebody could look at
+     * root and slirp4netns could not join.  In a container that runs already a process could look at
      * us, or trace us, and have our rights (CVE-2016-9962) */
     if (!plan->joined)
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -233,7 +233,7 @@ static int do_user(const struct record *r)
 static int do_caps(const struct record *r)
 {
     uint64_t inheritable = strtoull(r->argv[0], NULL, 16), ambient = strtoull(r->argv[1], NULL, 16);
-    /* plans of containers that were made by an earlier version have two words */
+    /* plans of containers that were made by an earlier version have two arguments */
     uint64_t permitted = r->argc > 3 ? strtoull(r->argv[2], NULL, 16) : ~0ULL;
     uint64_t effective = r->argc > 3 ? strtoull(r->argv[3], NULL, 16) : ~0ULL;
     if (capabilities(inheritable, permitted, effective) < 0)
@@ -252,7 +252,7 @@ static int do_seccomp(struct plan *plan, const struct record *r)
     };
     long made = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, number(r->argv[0]), &program);
     plan->failing = "listener";
-    /* whoever waits for us hands it on.  No close: that may be one of the calls which now wait for an
+    /* the process that waits for us passes it on.  No close: that may be one of the calls which now wait for an
      * answer; exec closes it, and the program never has it */
     if (made > 0 && number(r->argv[0]) & SECCOMP_FILTER_FLAG_NEW_LISTENER)
         return send_descriptor(plan->ctl, "L", 1, (int)made);
@@ -280,7 +280,7 @@ int plan_make_nested(struct plan *plan, const char *uid, const char *gid)
     return plan->nested < 0 ? -1 : 0;
 }
 
-/* A container with one id has nobody but root.  A program that insists on running as another user
+/* A container with one id has no user but root.  A program that insists on running as another user
  * gets a namespace of its own in which that one id has the wanted number. */
 static int do_nest(struct plan *plan, const struct record *r)
 {
@@ -331,7 +331,7 @@ static int set_name(const struct record *r, int domain)
     if (uname(&known) == 0 && strcmp(domain ? known.domainname : known.nodename, r->argv[0]) == 0)
         return 0;
     int failed = domain ? setdomainname(r->argv[0], r->length[0]) : sethostname(r->argv[0], r->length[0]);
-    /* in somebody's container its filter refuses it, also to those who may */
+    /* in a container around us its filter refuses it, also to those who may */
     return failed && errno == EPERM && r->argc > 1 ? 0 : failed;
 }
 
@@ -379,14 +379,14 @@ int do_confine_op(struct plan *plan, const struct record *r)
         if (prctl(PR_SET_PDEATHSIG, number(r->argv[0]), 0, 0, 0) < 0)
             return -1;
         /* the parent may have died before the signal was asked for; getppid() is 0 in a new pid
-         * namespace, so the closed channel tells */
+         * namespace, so the closed channel shows it */
         if (plan->ctl >= 0 && poll(&monitor, 1, 0) == 1 && monitor.revents & POLLHUP)
             _exit(125);
         return 0;
     }
     case OP_CGROUP_JOIN:
         /* opened here, where the path means the host's; written by the process that the join makes,
-         * so that whoever waits outside is no part of the container */
+         * so that the process that waits outside is no part of the container */
         plan->cgroup_procs = open(r->argv[0], O_WRONLY | O_CLOEXEC);
         return plan->cgroup_procs < 0 ? -1 : 0;
     default:

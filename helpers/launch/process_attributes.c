@@ -73,7 +73,7 @@ static int keep_proc(struct plan *plan)
 }
 
 /* Kept until the command is executed.  The host's procfs is opened now, while it has a name that
- * nobody in a container decides (CVE-2019-16884). */
+ * no process in a container decides (CVE-2019-16884). */
 static int do_label(struct plan *plan, const struct record *r)
 {
     if (plan->labels == PLAN_LABELS) {

@@ -88,7 +88,7 @@ static unsigned long id_of(int fd)
     return mask & STATX_MNT_ID ? (unsigned long)found[18] : 0;
 }
 
-/* \040 and kin, as proc_pid_mountinfo(5) writes them */
+/* \040 and the like, as proc_pid_mountinfo(5) writes them */
 static void unescape(char *text)
 {
     char *to = text;

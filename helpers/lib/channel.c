@@ -21,7 +21,7 @@ int channel_add(struct channel *channel, int fd)
     return 0;
 }
 
-/* Whoever looks at all clients holds their numbers, so nobody moves before channel_compact. */
+/* A loop over all clients holds their numbers, so none moves before channel_compact. */
 static void drop(struct channel *channel, int index)
 {
     struct client *one = &channel->client[index];
@@ -195,7 +195,7 @@ void channel_finish(struct channel *channel)
             polled[i] = (struct pollfd){channel->client[i].fd, channel->client[i].out_length ? POLLOUT : 0, 0};
             waiting += channel->client[i].out_length != 0;
         }
-        /* a client that was stopped by its person must not keep the monitor for ever */
+        /* a client that was stopped by its user must not keep the monitor for ever */
         if (!waiting || poll(polled, (nfds_t)channel->count, 5000) <= 0)
             break;
         for (int i = channel->count - 1; i >= 0; i--)

@@ -53,7 +53,7 @@ void event_add(const char *action, const char *fields, const char *more)
 }
 
 /* The file makes room for a new one.  Two may come to do it: only the one that still finds under the
- * name what it wrote to renames it, so that nobody renames the other's new file over the old one. */
+ * name what it wrote to renames it, so that none renames the other's new file over the old one. */
 static void rotate(int file)
 {
     struct stat mine, there;
@@ -74,7 +74,7 @@ void events_flush(void)
     int fd = directory < 0 || !name[0] ? -1
         : openat(directory, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0) {
-        /* one write: the kernel appends it whole, whoever else is writing; a full disk loses it */
+        /* one write: the kernel appends it whole, however many write; a full disk loses it */
         if (write(fd, pending, used) == (ssize_t)used && lseek(fd, 0, SEEK_CUR) > LIMIT)
             rotate(fd);
         close(fd);

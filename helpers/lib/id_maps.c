@@ -118,7 +118,7 @@ static pid_t run_mapper(struct map *m, pid_t target, int *complaint)
 /* In a child that stayed outside: writes the maps of its parent, both programs at the same time. */
 static void __attribute__((noreturn)) map_other(pid_t target)
 {
-    /* root of the outer namespace needs nobody */
+    /* root of the outer namespace needs no program */
     if (geteuid() == 0 && write_map(target, &map[1]) == 0) {
         if (write_map(target, &map[0]) < 0)
             fail("cannot write /proc/%d/uid_map: %s", target, strerror(errno));

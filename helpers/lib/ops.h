@@ -44,7 +44,7 @@ enum op {
     OP_JOIN,           /* pid starttime namespaces [uid gid]: with ids as OP_NEST makes a namespace for them */
     OP_PDEATHSIG,      /* signal */
     OP_CGROUP_JOIN,    /* path of cgroup.procs */
-    OP_RUNTIME_HOOKS,  /* -: whoever made the process runs hooks now */
+    OP_RUNTIME_HOOKS,  /* -: the maker of the process runs hooks now */
     OP_HOOK,           /* path timeout stdin count arg... env...: run here; "@PID@" in stdin is ours */
     OP_GATE,           /* descriptor of a listening socket: wait there for `start` */
     OP_PERSONALITY,    /* domain flags, hexadecimal */
@@ -54,7 +54,7 @@ enum op {
     OP_LOOKUP,         /* command: fails as exec would, and executes nothing */
     OP_PRESERVE,       /* count: so many descriptors from 3 on are the command's */
     OP_TIME_OFFSETS,   /* lines of /proc/PID/timens_offsets: a time namespace of our own */
-    OP_EVENTS,         /* directory of the log, fields of the event that tells how the command ended */
+    OP_EVENTS,         /* directory of the log, fields of the event that reports how the command ended */
     OP_LABEL,          /* file below /proc/self/attr, text: written when the command is executed */
     OP_MEMORY_POLICY,  /* mode and flags, node... */
     OP_FIFO,           /* path mode */

@@ -11,7 +11,7 @@ ssize_t slurp(const char *path, char *text, size_t size);
 unsigned long long process_stat(pid_t pid, int field);
 
 /* What a program must not have of its maker, before exec: descriptors from `first` on, and signals
- * that somebody ignored. */
+ * that the caller ignored. */
 void close_from(int first);
 void default_signals(void);
 

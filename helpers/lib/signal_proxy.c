@@ -29,7 +29,7 @@ static int is_job;
 static void pass(int number, int to_group)
 {
     if (!command) {
-        /* all that is left is output that nobody may be reading */
+        /* all that is left is output that may have no reader */
         told_to_end |= number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
         return;
     }
@@ -38,7 +38,7 @@ static void pass(int number, int to_group)
         kill(command, number);
 }
 
-/* The command's group has nobody of its session outside, and for such a one the kernel takes SIGTSTP as
+/* The command's group has no process of its session outside, and for such a one the kernel takes SIGTSTP as
  * ignored: so it is stopped by the signal that cannot be.  It goes on when we do, also where the kernel
  * does not stop ourselves, because no shell would be there to say `fg`. */
 static void stop_with_it(void)
@@ -50,7 +50,7 @@ static void stop_with_it(void)
     sigemptyset(&stop);
     sigaddset(&stop, SIGTSTP);
     kill(getpid(), SIGTSTP);
-    sigprocmask(SIG_UNBLOCK, &stop, &before); /* here we stand until somebody says SIGCONT */
+    sigprocmask(SIG_UNBLOCK, &stop, &before); /* here this process stands until SIGCONT comes */
     sigprocmask(SIG_SETMASK, &before, NULL);
     sigaction(SIGTSTP, &ours, NULL);
     pass(SIGCONT, 1);
@@ -73,7 +73,7 @@ static void take_signals(void)
 {
     /* SIGTTOU stops us in the background: the command goes on until it has written more than fits */
     static const int left[] = {SIGKILL, SIGSTOP, SIGTTIN, SIGTTOU, SIGSEGV, SIGPIPE, SIGTSTP};
-    /* no SA_RESTART: somebody else may have read what we were told is there (after SIGTTIN and `fg`, the
+    /* no SA_RESTART: another process may have read what poll announced (after SIGTTIN and `fg`, the
      * shell has), and a call that waits for more would not see the command's end */
     struct sigaction take = {.sa_sigaction = got_signal, .sa_flags = SA_SIGINFO}, before;
     sigset_t none;
@@ -100,7 +100,7 @@ static void take_signals(void)
 
 static struct { int from, to, fifo, splices, full, due; } output[2];
 static struct { int to; size_t at, length; char data[ROOM]; } input;
-static int lost; /* why output could not be written, beside that nobody reads it */
+static int lost; /* why output could not be written, beside that it has no reader */
 
 static void close_output(int i)
 {
@@ -108,7 +108,7 @@ static void close_output(int i)
     output[i].from = -1;
 }
 
-/* The command is told as it would be if it wrote there itself: nobody reads its pipe any more. */
+/* The command learns it as if it wrote there itself: its pipe has no reader any more. */
 static void refused(int i, int error)
 {
     if (error != EPIPE)
@@ -154,7 +154,7 @@ static void copy_output(int i)
     }
 }
 
-/* Much of it moves without being copied.  Never the other way: pages of a file of the person's would
+/* Much of it moves without being copied.  Never the other way: pages of a file of the user's would
  * lie in a pipe that the container can open for writing (CVE-2022-0847). */
 static void move_output(int i)
 {
@@ -267,7 +267,7 @@ int mirror(pid_t child, const int ours[3], int job)
         struct pollfd polled[7] = {
             {over < 0 ? ended : -1, POLLIN, 0},
             {input.to >= 0 && !input.length && !away ? 0 : -1, POLLIN, 0},
-            /* without an event asked for it tells that nobody reads any more: then we take no more */
+            /* without an event asked for it reports that there is no reader any more: then no more is taken */
             {input.to, (short)(input.length ? POLLOUT : 0), 0},
         };
         for (int i = 0; i < 2; i++) {

@@ -9,7 +9,7 @@
 
 /* A process can open again what it holds, by /proc/self/fd/N, and then has it for reading and for
  * writing, from its beginning: of a file that was opened for reading, of a log opened for appending,
- * of the person's terminal.  Of a pipe it gets the other end, and reads what is meant for others.
+ * of the user's terminal.  Of a pipe it gets the other end, and reads what is meant for others.
  * Sockets cannot be opened again, and there is nothing in the null device. */
 static int may_pass(const struct stat *status)
 {

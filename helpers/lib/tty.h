@@ -1,4 +1,4 @@
-/* The person's terminal, handed through to a container's. */
+/* The user's terminal, passed through to a container's. */
 #ifndef ROOTLESS_TTY_H
 #define ROOTLESS_TTY_H
 void tty_raw(void);     /* descriptor 0, if it is a terminal; again after a stop */

@@ -10,7 +10,7 @@
 
 #define MOST (1 << 20)
 
-/* "PATH" or "PATH\0WORD\0WORD": the words after the first */
+/* "PATH" or "PATH\0TEXT\0TEXT": the texts after the first */
 static char **split(char *text, size_t length)
 {
     size_t count = 0;

@@ -1,4 +1,4 @@
-/* The engine puts a process that waits into a cgroup and tells which is the container's. */
+/* The engine puts a process that waits into a cgroup and answers which is the container's. */
 #ifndef ROOTLESS_CGROUP_PLACEMENT_H
 #define ROOTLESS_CGROUP_PLACEMENT_H
 /* Tells our pid over the channel (an M frame) and waits for the G frame.  A descriptor of the

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A rename leaves the new words in a file. */
-const char *telling_fields(const struct orders *orders)
+/* A rename leaves the new fields in a file. */
+const char *report_fields(const struct orders *orders)
 {
     static char *text;
     static size_t size;
@@ -44,21 +44,21 @@ static void volume_events(const struct orders *orders, const char *action)
         event_add(action, *fields, "");
 }
 
-void telling_started(const struct orders *orders)
+void report_started(const struct orders *orders)
 {
     if (orders->session)
         return;
-    const char *fields = telling_fields(orders);
+    const char *fields = report_fields(orders);
     volume_events(orders, "mount");
     event_add("init", fields, "");
     event_add("start", fields, "");
     events_flush();
 }
 
-void telling_ended(const struct orders *orders, int code, int out_of_memory, int again)
+void report_ended(const struct orders *orders, int code, int out_of_memory, int again)
 {
     char words[64];
-    const char *fields = telling_fields(orders);
+    const char *fields = report_fields(orders);
     snprintf(words, sizeof words, ",\"exitCode\":\"%d\"", code);
     if (out_of_memory && !orders->session)
         event_add("oom", fields, "");
@@ -70,21 +70,21 @@ void telling_ended(const struct orders *orders, int code, int out_of_memory, int
     events_flush();
 }
 
-void telling_network_lost(const struct orders *orders)
+void report_network_lost(const struct orders *orders)
 {
     if (orders->session)
         return;
-    event_add("network_lost", telling_fields(orders), "");
+    event_add("network_lost", report_fields(orders), "");
     events_flush();
 }
 
-void telling_cleanup(const struct orders *orders)
+void report_cleanup(const struct orders *orders)
 {
-    event_add("cleanup", orders->session ? NULL : telling_fields(orders), "");
+    event_add("cleanup", orders->session ? NULL : report_fields(orders), "");
     events_flush();
 }
 
-void telling_removed(const struct orders *orders, const char *fields)
+void report_removed(const struct orders *orders, const char *fields)
 {
     for (char **one = orders->events && orders->remove ? orders->events + 2 : NULL; one && *one; one++)
         if (strstr(*one, "\"anonymous\":\"true\""))

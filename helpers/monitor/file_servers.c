@@ -62,7 +62,7 @@ int servers_start(struct servers *servers, const struct orders *o, pid_t target)
         user = outer_namespace(user);
     if (user < 0 || mounts < 0 || setns(user, CLONE_NEWUSER) < 0 || setns(mounts, CLONE_NEWNS) < 0)
         _exit(126);
-    /* a program below a person's own home can be read by that person alone, who may not be root of
+    /* a program below a user's own home can be read by that user alone, who may not be root of
      * this map: such a program keeps its ids and becomes root by itself */
     if (server->late ? keep_capabilities() < 0 : setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         _exit(126);

@@ -13,7 +13,7 @@ struct servers {
 /* Starts the next server of the orders inside the user and mount namespace of `target`; -1 if there
  * is none left.  It is killed when this process dies. */
 int servers_start(struct servers *servers, const struct orders *orders, pid_t target);
-/* Whether `pid`, which was reaped, is one of them; then the log of helpers is told of its end. */
+/* Whether `pid`, which was reaped, is one of them; then its end is written to the log of helpers. */
 int servers_ended(struct servers *servers, const struct orders *orders, pid_t pid, int status);
 /* When the container's first process has ended: whether its files were gone before.  A server that is
  * about to end is awaited and counts, because its file system goes before its process does. */

@@ -81,7 +81,7 @@ void checks_run(void)
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         setsid();
-        /* the channel of whoever started the container would never be seen to close */
+        /* the channel of the command that started the container would never be seen to close */
         close_from(3);
         execve(command[0], command, environment);
         _exit(125);

@@ -1,4 +1,4 @@
-/* Writing the id maps of a user namespace that somebody else has just made. */
+/* Writing the id maps of a user namespace that another process has just made. */
 #ifndef ROOTLESS_MAP_IDS_H
 #define ROOTLESS_MAP_IDS_H
 #include <sys/types.h>

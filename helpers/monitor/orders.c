@@ -21,7 +21,7 @@ static char **list(const struct record *r)
 static void take(struct orders *o, const struct record *r)
 {
     const char *a[5];
-    /* a damaged order that is too short has empty words, not those of the one before it */
+    /* a damaged order that is too short has empty arguments, not those of the one before it */
     for (uint32_t i = 0; i < 5; i++)
         a[i] = i < r->argc ? r->argv[i] : "";
     switch (r->op) {

@@ -36,7 +36,7 @@ struct orders {
     int stop_signal, stop_seconds; /* 0: the monitor does not listen to SIGTERM */
     const char *notify;
     int preserve;
-    unsigned short rows, cols; /* of a new terminal, 0 where nobody knows; set by the program */
+    unsigned short rows, cols; /* of a new terminal, 0 if unknown; set by the program */
     const int *streams; /* for a command that inherits them, or NULL; set by the program, as is: */
     int channel; /* where hooks are asked for, or -1 */
 };

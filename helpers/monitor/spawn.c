@@ -129,7 +129,7 @@ hand_on(const struct orders *o, struct pipes *p, int plan, int cgroup, const str
     _exit(0);
 }
 
-/* Joining somebody's namespaces: the launcher enters them, executed by an intermediate child before
+/* Joining another container's namespaces: the launcher enters them, executed by an intermediate child before
  * that (helpers/launch/join.c says why), and clones. */
 static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, int cgroup)
 {
@@ -153,7 +153,7 @@ static pid_t clone_joining(const struct orders *o, struct pipes *p, int plan, in
 }
 
 /* A user namespace around the container's, with the ids of the layers: the container lacks these, and
- * a server of its files, which needs them, works there (fuse(4) lets nobody in who is not in the
+ * a server of its files, which needs them, works there (fuse(4) lets no process in that is not in the
  * mounter's namespace or below it).  The intermediate child makes it, and writes the inner map. */
 static pid_t clone_nested(const struct orders *o, struct pipes *p, int plan, int cgroup)
 {
@@ -173,7 +173,7 @@ static pid_t clone_nested(const struct orders *o, struct pipes *p, int plan, int
     hand_on(o, p, plan, cgroup, &o->map);
 }
 
-/* Hooks of the runtime's own namespaces are run by whoever started us; "h" when all went well. */
+/* Hooks of the runtime's own namespaces are run by our caller; "h" when all went well. */
 static int run_hooks(const struct orders *o, int ctl, pid_t pid, struct failure *failure)
 {
     struct { unsigned char head[8]; uint32_t pid; } told = {{'H', 0, 0, 0, 4, 0, 0, 0}, (uint32_t)pid};
@@ -205,7 +205,7 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
     case 'H':
         return run_hooks(o, ctl, made->pid, failure);
     case 'L': {
-        /* a listener for system calls: to whoever started us */
+        /* a listener for system calls: to our caller */
         const char head[8] = "L";
         int failed = send_descriptor(o->channel, head, sizeof head, descriptor) < 0;
         close(descriptor);
@@ -351,7 +351,7 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         return report(failure, ORDER_CLONE, saved, "clone"), give_up(made);
     made->pid = (pid_t)pid;
     int done = 0;
-    /* the one that joined tells whom it made; nothing can be done for that one before */
+    /* the one that joined reports the process it made; nothing can be done for that one before */
     while (indirect && !done && made->pid == (pid_t)pid)
         done = message(o, p.ctl[0], made, &h, failure);
     if (done == 1)
@@ -375,7 +375,7 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         close(leave[0]);
     }
     if (o->outer.given && made->user_ns >= 0) {
-        /* whoever removes the files needs the ids that the layers have */
+        /* the process that removes the files needs the ids that the layers have */
         int outer = outer_namespace(made->user_ns);
         shut(made->user_ns);
         made->user_ns = outer;

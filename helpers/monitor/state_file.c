@@ -12,7 +12,7 @@
 
 /* A log that fills the disk must not cost the exit status: a file written beside and renamed needs room
  * just when there is none.  So one file of one block is written as a whole before the start, and written
- * over in place from then on.  A reader may see half of that: the sum at the beginning tells. */
+ * over in place from then on.  A reader may see half of that: the sum at the beginning shows it. */
 static char path[4096], beside[sizeof path + 8];
 static int file = -1, named;
 

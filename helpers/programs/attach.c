@@ -3,7 +3,7 @@
  *   rootless-attach (--fd N | --socket PATH) [--stdin] [--tty] [--detach-keys HEX]
  *                   [--no-sig-proxy] [--no-stdout] [--no-stderr] [--no-wait]
  *
- * Ends with the container's exit status; with 0 when the person typed the detach keys. */
+ * Ends with the container's exit status; with 0 if the user typed the detach keys. */
 #define _GNU_SOURCE
 #include "lib/tty.h"
 
@@ -239,7 +239,7 @@ static void serve(int signals)
             } else if (got == 0 || errno != EAGAIN) {
                 tty_restore();
                 dprintf(2, "error: the container's monitor has gone\n"
-                           "hint: rootless ps -a tells what became of the container\n");
+                           "hint: rootless ps -a shows what became of the container\n");
                 leave(125);
             }
         }

@@ -3,9 +3,9 @@
  *   rootless-create ORDERS CHANNEL
  *
  * CHANNEL is a stream socket to the runtime, whose frames are the monitor's: M and G place us in a
- * cgroup, H asks for hooks (one byte answers), R tells the pid (one byte answers that it is written
+ * cgroup, H asks for hooks (one byte answers), R has the pid (one byte answers that it is written
  * down; without, the process is killed), F a failure.  When it has ended, the
- * container's process belongs to whoever reaps for us (conmon, containerd's shim, init).  With the
+ * container's process belongs to the process that reaps for us (conmon, containerd's shim, init).  With the
  * order `wait` it stays, passes signals on and ends as the process ends; a terminal that goes to no
  * console socket is then the caller's own, and without a terminal it carries the streams (signal_proxy.h).
  * Where it does not stay the process has the caller's streams as they are: nobody could carry them, and
@@ -45,7 +45,7 @@ static void tell(char kind, const void *data, uint32_t length)
     memcpy(frame + 4, &length, 4);
     memcpy(frame + 8, data, length);
     if (send(orders.channel, frame, 8 + length, MSG_NOSIGNAL) < 0)
-        errno = 0; /* nobody listens any more; the state file tells the rest */
+        errno = 0; /* no reader is left; the state file has the rest */
 }
 
 static int give_up(uint32_t op, int error, const char *text)
@@ -70,7 +70,7 @@ static int send_console(int master)
     return 0;
 }
 
-/* written beside and renamed: whoever waits for the file must not find it empty */
+/* written beside and renamed: a process that waits for the file must not find it empty */
 static int write_pid_file(void)
 {
     char temporary[4200], text[16];
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     int cgroup = -1;
     if (argc != 3 || orders_read(&orders, argv[1]) < 0)
         return 125;
-    /* with SIGCHLD ignored by our caller nobody could be waited for */
+    /* with SIGCHLD ignored by our caller no process could be waited for */
     signal(SIGCHLD, SIG_DFL);
     orders.channel = atoi(argv[2]);
     /* asked for before anything is made.  A caller that ended before this is found by the channel:
@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     char answer = 0;
     ssize_t got;
     tell('R', &pid, 4);
-    /* until the pid is written down nobody else could find the process */
+    /* until the pid is written down no other process could find this one */
     do
         got = recv(orders.channel, &answer, 1, 0);
     while (got < 0 && errno == EINTR);

@@ -1,4 +1,4 @@
-/* Runs a program as root of a user namespace, new or somebody's.
+/* Runs a program as root of a user namespace, new or joined.
  *
  *   rootless-enter [--uid-map TEXT --gid-map TEXT | --join PID] [OPTION...] -- PROGRAM [ARGUMENT...]
  *
@@ -156,7 +156,7 @@ static void become_root(void)
     if (setresuid(0, 0, 0) < 0)
         fail("cannot become user 0 of the user namespace: %s", strerror(errno));
     /* Where root is a subordinate id this was a change of the user, which makes a process undumpable;
-     * its files in /proc then belong to the host's root and nobody of ours could enter after us. */
+     * its files in /proc then belong to the host's root and no process of ours could enter after this one. */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 

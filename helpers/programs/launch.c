@@ -90,7 +90,7 @@ static void __attribute__((noreturn)) stay_outside(pid_t child, const struct str
 /* In the process that is about to be the container's. */
 static int come_in(struct plan *plan)
 {
-    /* with the session of whoever called it would have their terminal as /dev/tty, whatever its
+    /* with the caller's session it would have the caller's terminal as /dev/tty, whatever its
      * descriptors are, and could type into their shell (TIOCSTI) or stop it */
     return setsid() < 0 ? -1 : enter_cgroup(plan);
 }
@@ -143,14 +143,14 @@ static int do_join(struct plan *plan, const struct record *r)
         errno = ESRCH;
         return -1;
     }
-    /* from here to exec this process can be seen from inside: not dumpable, nobody in there may look
+    /* from here to exec this process can be seen from inside: not dumpable, no process in there may look
      * at its descriptors or its memory (CVE-2016-9962) */
     plan->joined = 1;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (flags & CLONE_NEWUSER && flags & CLONE_NEWNS && join_outer_user(r->argv[0]))
         flags &= ~CLONE_NEWUSER;
     if (r->argc > 4) {
-        /* takes a process that can be looked at, and nobody in there can name one yet */
+        /* takes a process that can be looked at, and no process in there can name this one yet */
         if (flags & CLONE_NEWUSER && setns(target, CLONE_NEWUSER) < 0)
             return -1;
         flags &= ~CLONE_NEWUSER;
@@ -164,7 +164,7 @@ static int do_join(struct plan *plan, const struct record *r)
         close(plan->root);
     plan->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (plan->ctl < 0) {
-        /* held back until there is somebody to pass them on to; the command starts with none held */
+        /* held back until there is a process to pass them on to; the command starts with none held */
         sigset_t all;
         sigfillset(&all);
         sigprocmask(SIG_BLOCK, &all, NULL);

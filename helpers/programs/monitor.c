@@ -45,7 +45,7 @@ static struct channel channel;
 static struct log logfile;
 static struct failure failure;
 static int signals = -1, listener = -1, cgroup = -1, notices = -1;
-static long long ending; /* told to end: when what is left is killed, in nanoseconds since the epoch */
+static long long ending; /* SIGTERM came: when what is left is killed, in nanoseconds since the epoch */
 static int gone; /* the first process was reaped: its pid may be another's by now */
 static char boot[40];
 static struct { long long started, finished; int restarts, code, oom, lost, failed; } record;
@@ -176,9 +176,9 @@ static int reap(int *status)
         }
     }
     if (cut && !gone && container.pid > 0) {
-        /* the container goes on, as it would with a cable pulled out; whoever looks is told */
+        /* the container goes on, as it would with a cable pulled out; the state says so */
         write_state("running");
-        telling_network_lost(&orders);
+        report_network_lost(&orders);
     }
     return ended;
 }
@@ -203,10 +203,10 @@ static int ignored(int number)
     return 1;
 }
 
-/* systemd ends a unit, or everything of a person who has logged out: as `stop` would, but what was
+/* systemd ends a unit, or everything of a user who has logged out: as `stop` would, but what was
  * asked of the container stays, so that the next boot starts it again.  SIGABRT is a watchdog's, which
- * has heard nothing for too long: there is nothing to wait for, but a trace that somebody may write. */
-static void told_to_end(int number)
+ * has heard nothing for too long: there is nothing to wait for, but a trace that the program may write. */
+static void end_asked_for(int number)
 {
     if (ending)
         return;
@@ -221,7 +221,7 @@ static void read_signals(int *ended, int *status)
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) > 0)
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGABRT)
-            told_to_end((int)info.ssi_signo);
+            end_asked_for((int)info.ssi_signo);
         else if (reap(status))
             *ended = 1;
 }
@@ -264,7 +264,7 @@ static int serve(void)
         int events = idle_poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
         if (ended && !over)
             over = now();
-        /* a client that its person has stopped reads nothing: it must not keep the end from being told */
+        /* a client that its user has stopped reads nothing: it must not keep the end from being reported */
         if (ended && now() - over > 2000000000LL)
             return status;
         if (ended && !congested &&
@@ -371,7 +371,7 @@ static void write_pid_file(void)
     close(fd);
 }
 
-static void told_failure(void)
+static void report_failure(void)
 {
     struct { uint32_t index, error, op; char text[256]; } data = {failure.index, failure.error, failure.op, ""};
     memcpy(data.text, failure.text, sizeof data.text);
@@ -389,7 +389,7 @@ static int cannot(uint32_t op, const char *path)
 {
     failure = (struct failure){.op = op, .error = (uint32_t)errno};
     snprintf(failure.text, sizeof failure.text, "%.255s", path);
-    told_failure();
+    report_failure();
     channel_finish(&channel);
     return record.code;
 }
@@ -401,7 +401,7 @@ static void run(void)
         record.started = now();
         record.finished = 0;
         if (start(&orders, cgroup, &container, &failure) < 0) {
-            told_failure();
+            report_failure();
             return;
         }
         gone = 0;
@@ -410,7 +410,7 @@ static void run(void)
             fcntl(container.in, F_SETFL, O_NONBLOCK);
         write_state("running");
         write_pid_file();
-        telling_started(&orders);
+        report_started(&orders);
         checks_begin();
         channel_send(&channel, 'R', &pid, 4);
         int status = serve();
@@ -435,15 +435,15 @@ static void run(void)
             close(container.err);
         container.in = container.out = container.err = -1;
         int again = should_restart(&pause);
-        /* whoever waits for the state tells events of its own, which come after these */
-        telling_ended(&orders, record.code, record.oom, again);
+        /* a command that waits for the state writes events of its own, which come after these */
+        report_ended(&orders, record.code, record.oom, again);
         if (!orders.remove || orders.session)
             write_state(again ? "restarting" : "exited");
         if (!again)
             return;
         pause_before_restart(pause);
         if (asked_to_stop()) {
-            telling_cleanup(&orders);
+            report_cleanup(&orders);
             write_state("exited");
             return;
         }
@@ -465,7 +465,7 @@ int main(int argc, char **argv)
     }
     /* what the caller has open beside is not ours to keep: a lock, the end of a pipe that is waited for */
     close_from(4 + orders.preserve);
-    /* a child of nobody: whoever started us may go on, end or be killed */
+    /* no parent is left: the command that started this may go on, end or be killed */
     pid_t twin = fork();
     if (twin)
         _exit(twin < 0 ? 125 : 0);
@@ -505,10 +505,10 @@ int main(int argc, char **argv)
     checks_end(orders.remove != NULL);
     /* systemd looks at our status as at the container's; what was asked to end has not failed */
     int code = asked_to_stop() && !record.failed ? 0 : record.code;
-    const char *fields = orders.session ? NULL : telling_fields(&orders); /* before the directory goes */
+    const char *fields = orders.session ? NULL : report_fields(&orders); /* before the directory goes */
     if (!record.failed || orders.remove) {
         removal(&orders, container.user_ns, listener >= 0);
-        telling_removed(&orders, fields);
+        report_removed(&orders, fields);
     }
     if (!record.failed) {
         uint32_t ended[2] = {(uint32_t)record.code, (uint32_t)(record.oom | record.lost << 1)};
