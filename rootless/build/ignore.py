@@ -45,6 +45,18 @@ class Pattern(Frozen):
         rest = self.text[2:]
         return path.endswith(rest) or (rest.startswith("/") and path == rest[1:])
 
+    @property
+    def written(self) -> str:
+        """The pattern as a regular expression, to be matched from end to end."""
+        if self.expression is not None:
+            return self.expression.pattern
+        if self.kind == "exact":
+            return re.escape(self.text)
+        if self.kind == "prefix":
+            return re.escape(self.text[:-2]) + ".*"
+        rest = self.text[2:]
+        return "(?:.*/)?" + re.escape(rest[1:]) if rest[:1] == "/" else ".*" + re.escape(rest)
+
 
 class Patterns:
     """The patterns of one file, in their order."""
@@ -53,6 +65,9 @@ class Patterns:
         self.patterns = tuple(patterns)
         self._none: _Matches = (False,) * len(self.patterns)
         self._directories: dict[str, tuple[bool, _Matches]] = {}
+        # whether any pattern without ! matches, in one question: of most files none does
+        leaving_out = [pattern.written for pattern in self.patterns if not pattern.include]
+        self._any = re.compile("|".join(leaving_out) or r"(?!)", re.DOTALL)
 
     @classmethod
     def parse(cls, text: str | bytes, name: str = ".dockerignore") -> Patterns:
@@ -96,7 +111,7 @@ class Patterns:
             return False
         parent = posixpath.dirname(path)
         above = self._directory(parent) if parent else self._none
-        return self._decide(path, above, has_parent=bool(parent))[0]
+        return self._decide(path, above)[0]
 
     def may_include_below(self, path: str) -> bool:
         """Tell whether anything below a directory may be in the context.
@@ -117,20 +132,21 @@ class Patterns:
         if known is not None:
             return known[1]
         above, name = self._none, ""
-        has_parent = False
         for part in path.split("/"):
             name = f"{name}/{part}" if name else part
             known = self._directories.get(name)
             if known is None:
-                known = self._decide(name, above, has_parent=has_parent)
+                known = self._decide(name, above)
                 if len(self._directories) >= _CACHE_MAX:
                     self._directories.clear()
                 self._directories[name] = known
-            above, has_parent = known[1], True
+            above = known[1]
         return above
 
-    def _decide(self, path: str, above: _Matches, *, has_parent: bool) -> tuple[bool, _Matches]:
+    def _decide(self, path: str, above: _Matches) -> tuple[bool, _Matches]:
         """Go through the patterns: (whether the path is left out, which of them matched)."""
+        if above == self._none and self._any.fullmatch(path) is None:
+            return False, self._none
         matched = False
         matches = []
         for pattern, inherited in zip(self.patterns, above, strict=True):

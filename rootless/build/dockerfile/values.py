@@ -27,6 +27,8 @@ _DURATION = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _DURATION_MAX = 2**63 - 1
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
+# an address, a port, or both
+_HOST = re.compile(r"(?:[0-9.]*|\[?[0-9A-Fa-f:]*\]?)(?::?\d{1,5}(?:-\d{1,5})?)?:?", re.ASCII)
 PROTOCOLS = ("tcp", "udp", "sctp")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|[0-9a-f]{1,64}")
 _SIGNALS = (
@@ -80,7 +82,10 @@ def ports(line: Line, words: Iterable[str]) -> tuple[str, ...]:
                 near=word,
                 hint=did_you_mean(protocol, PROTOCOLS) or "there are tcp, udp and sctp",
             )
-        match = _PORT.fullmatch(spec.rpartition(":")[2])
+        host, colon, spec = spec.rpartition(":")
+        match = _PORT.fullmatch(spec)
+        if colon and not _HOST.fullmatch(host):
+            match = None
         first = int(match[1]) if match else 0
         last = int(match[2] or first) if match else 0
         if match is None or last > 65535 or first > 65535:
