@@ -64,9 +64,17 @@ case $prefix in *[!A-Za-z0-9/._+@-]*) die "the prefix $prefix has unusual charac
     "choose one of letters, digits and . _ + @ - /" ;; esac
 lib=$prefix/lib/rootless
 bin=$prefix/bin
+pages=$prefix/share/man/man1
 mark='written by install.sh of rootless'
 # where systemd looks for programs that make units of users; only root can write there
 generator=/usr/local/lib/systemd/user-generators/rootless-generator
+
+# The manual pages that this script has written.
+remove_pages() {
+    for page in "$pages"/rootless.1 "$pages"/rootless-*.1; do
+        if [ -e "$page" ] && grep -q "$mark" "$page"; then rm -f "$page"; fi
+    done
+}
 
 # ---------------------------------------------------------------- uninstall
 
@@ -96,6 +104,8 @@ if [ "$action" = uninstall ]; then
         rm -f "$module" "$directory"/__pycache__/rootless.*.pyc
         rmdir "$directory/__pycache__" "$directory" "${directory%/*}" 2>/dev/null || :
     done
+    remove_pages
+    if [ "$user" != 0 ]; then rmdir "$pages" "${pages%/*}" 2>/dev/null || :; fi
     if [ "$(readlink "$generator")" = "$bin/rootless-generator" ]; then
         rm -f "$generator"
         # what systemd's own packages do not make there
@@ -348,6 +358,8 @@ else
     # console scripts of the libraries are of no use here
     rm -rf "${new:?}/bin"
 fi
+# manual pages are written anew, where man(1) finds them
+rm -rf "${new:?}"/rootless-*.data "$new/share"
 
 "$python" -m compileall -q "$new" >/dev/null 2>&1 || :
 # An installation of root's is for all users, whatever the archive's modes were.
@@ -391,6 +403,13 @@ for name in rootless rootless-runtime rootless-generator; do
     chmod 755 "$bin/.rootless.$$"
     mv "$bin/.rootless.$$" "$bin/$name"
 done
+# of commands that are gone none may stay; without pages everything works as well
+remove_pages
+"$python" -IS -c 'import sys
+sys.path.insert(0, sys.argv[1])
+from rootless.cli import man
+man.write(*sys.argv[2:])' "$lib/site" "$pages" "$mark" 2>/dev/null ||
+    say "the manual pages could not be written to $pages"
 if [ "$user" = 0 ] && [ -d /usr/lib/systemd ]; then
     mkdir -p "${generator%/*}"
     ln -sfn "$bin/rootless-generator" "$generator"

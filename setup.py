@@ -1,10 +1,12 @@
-"""What pyproject.toml cannot say: the extension of the kernel room and the static programs."""
+"""What pyproject.toml cannot say: the kernel room's extension, static programs, manual pages."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from typing import Any
 
 from setuptools import Distribution, setup
@@ -51,11 +53,22 @@ class BuildEverything(build_ext):
 
 
 class StableWheel(bdist_wheel):
-    """One wheel for every Python from 3.11: the extension uses the limited API only."""
+    """One wheel for every Python from 3.11: the extension uses the limited API only.
+
+    It has the manual pages, which are made by the package itself.
+    """
 
     def finalize_options(self) -> None:
         self.py_limited_api = "cp311"
         super().finalize_options()
+
+    def run(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            words = [sys.executable, "-B", "-m", "rootless.cli.man", directory]
+            subprocess.run(words, check=True, cwd=TREE)
+            pages = [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
+            self.distribution.data_files = [("share/man/man1", pages)]
+            super().run()
 
 
 class BinaryDistribution(Distribution):

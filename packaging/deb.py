@@ -5,8 +5,8 @@
 
 It has the contents of the self-contained wheel, which is built first if none is given, in
 /usr/lib/rootless; the programs in /usr/bin; a module for the system's `import rootless`;
-completions, units for systemd's user managers, and the documents.  apt installs what a running
-engine needs.  Building it needs dpkg-deb and what packaging/wheel.py needs.
+completions, manual pages, units for systemd's user managers, and the documents.  apt installs what
+a running engine needs.  Building it needs dpkg-deb and what packaging/wheel.py needs.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def fill(root: Path) -> str:
     sys.path.insert(0, str(site))
     import rootless
     from rootless import packing
+    from rootless.cli import man
     from rootless.quadlet import builtin_units
 
     for name, module in PROGRAMS.items():
@@ -112,6 +113,10 @@ def fill(root: Path) -> str:
         if done.returncode:
             sys.exit(f"error: `rootless completion {shell}` failed")
         write(root / place, done.stdout)
+    for name, text in man.pages().items():
+        path = root / "usr/share/man/man1" / f"{name}.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(text.encode(), mtime=0))
     documents = root / "usr/share/doc/rootless"
     write(documents / "copyright", COPYRIGHT)
     for page in (wheels.TREE / "README.md", *sorted((wheels.TREE / "docs").glob("*.md"))):
@@ -127,6 +132,8 @@ def build(wheel: Path, output: Path, work: Path) -> Path:
     site = root / SITE[1:]
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
+    for data in site.glob("rootless-*.data"):
+        shutil.rmtree(data)  # manual pages, which have another place here
     sys.dont_write_bytecode = True
     version = fill(root)
     programs = site / "rootless/bin"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from rootless.cli import options as cli_options
+from rootless.cli.headings import HEADINGS, heading
 from rootless.cli.options import FLAG, LIST, Option, Verb
 from rootless.cli.table import ALIASES, GROUPS, VERBS, load
 
@@ -110,22 +111,6 @@ def _plain_help(option: click.Option | None) -> click.Option | None:
     return option
 
 
-# headings of `rootless --help`, in this order; a verb that is not named here is one of the system
-_HEADINGS: dict[str, tuple[str, ...]] = {
-    "Commands": (),
-    "Container commands": tuple(
-        """attach commit cp create diff exec explain export kill logs pause port ps rename restart
-        rm run start stats stop top unpause update wait""".split()
-    ),
-    "Image commands": tuple(
-        "copy history images import load pull push rmi save search tag untag".split()
-    ),
-    "Registry commands": ("login", "logout"),
-    "System commands": (),
-    "Management commands": (),
-}
-
-
 class _Commands(click.Group):
     """Commands by name, made when asked for."""
 
@@ -158,24 +143,16 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without loading a module for each line."""
-        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in _HEADINGS}
+        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in HEADINGS}
         for one in self.list_commands(ctx):
             full = self.prefix + one
             name = ALIASES.get(full, full)
             text = GROUPS[full] if full in GROUPS else VERBS[name][1]
-            rows[self._heading(one)].append((one, text))
+            rows["Commands" if self.prefix else heading(one)].append((one, text))
         for title, lines in rows.items():
             if lines:
                 with formatter.section(title):
                     formatter.write_dl(lines)
-
-    def _heading(self, name: str) -> str:
-        if self.prefix:
-            return "Commands"
-        if name in GROUPS:
-            return "Management commands"
-        found = [title for title, names in _HEADINGS.items() if name in names]
-        return found[0] if found else "System commands"
 
 
 def root(completers: Completers | None = None) -> click.Group:
