@@ -41,7 +41,8 @@ def copy_worker(request: Json) -> Json:
 
     A source is {"top": directory, "own": bool} with "chosen": [[tree, [entry…]]…] or, to be
     selected here, "words", "parents", "exclude"; or {"text": bytes as latin-1, "name", "mode"}.
-    `own`: owners are kept (files of a stage), otherwise root gets everything.  `directory`: the
+    `own`: owners are kept (files of a stage), otherwise root gets everything; "owners": those that
+    a single id could not give.  `directory`: the
     destination is meant as one (it ends with a slash).  "unpack" of a source names the function
     that unpacks archives: `function(file descriptor, copier, destination)`, which returns whether
     it was one.
@@ -89,6 +90,7 @@ def _one_source(copier: Copier, source: Json, destination: str, directory: bool)
                     top, word, parents=bool(source.get("parents")), exclude=exclude
                 )
         unpack = _named(source["unpack"]) if source.get("unpack") else None
+        copier.whose = source.get("owners") or {}
         for selected in chosen:
             if unpack is not None and _unpacked(copier, top, selected, destination, unpack):
                 continue
@@ -180,13 +182,16 @@ class Copier:
         self.files = 0
         self.made = 0
         self.owners: dict[str, list[int]] = {}
+        # of a source's files, where a single id could not give them away
+        self.whose: dict[str, list[int]] = {}
         self._times: list[tuple[str, int]] = []
         self._clone = True
 
     # the destination
 
-    def directory(self, path: str) -> int:
-        """A descriptor of a directory, made with its parents where it is missing.
+    def directory(self, path: str, *, moded: bool = True) -> int:
+        """A descriptor of a directory, made with its parents where it is missing.  `moded`: --chmod
+        holds for what is made.
 
         Links on the way are followed inside the root, also those that lead to nothing: then what
         they name is made.
@@ -218,7 +223,7 @@ class Copier:
                 if made:
                     self.made += 1
                     mode = 0o755
-                    if self.mode is not None and self.mode.octal:
+                    if moded and self.mode is not None and self.mode.octal:
                         # as BuildKit: what the sticky and set-id bits of a number are for is files
                         mode = self.mode.number & 0o777
                     self._give(fd, at, self.owner or (0, 0), mode)
@@ -226,6 +231,15 @@ class Copier:
             os.close(fd)
             raise
         return fd
+
+    def path_of(self, path: str) -> str:
+        """A path of the destination without links."""
+        return resolve.canonical(self.root, path)
+
+    def note(self, path: str, owner: tuple[int, int]) -> None:
+        """Whose a path is that cannot be given away."""
+        if owner != (0, 0):
+            self.owners[path] = [*owner]
 
     def _is_directory(self, path: str) -> bool:
         found = resolve.lookup(self.root, resolve.canonical(self.root, path))
@@ -325,6 +339,9 @@ class Copier:
     def _owner(self, top: int, entry: Entry, own: bool) -> tuple[int, int]:
         if self.owner is not None:
             return self.owner
+        if own and entry.source in self.whose:
+            uid, gid = self.whose[entry.source]
+            return uid, gid
         state = resolve.lookup(top, entry.source) if own else None
         return (state.st_uid, state.st_gid) if state is not None else (0, 0)
 
@@ -334,8 +351,7 @@ class Copier:
     def _give(self, fd: int, path: str, owner: tuple[int, int], mode: int) -> None:
         """Owner and mode; the mode last, because a new owner takes the set-id bits away."""
         if self.single:
-            if owner != (0, 0):
-                self.owners[path] = [*owner]
+            self.note(path, owner)
         else:
             state = os.fstat(fd)
             if (state.st_uid, state.st_gid) != owner:
@@ -373,8 +389,7 @@ class Copier:
             os.mkfifo(name, 0o600, dir_fd=parent)
         owner = self._owner(top, entry, own)
         if self.single:
-            if owner != (0, 0):
-                self.owners[path] = [*owner]
+            self.note(path, owner)
         else:
             try:
                 os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
@@ -403,7 +418,8 @@ class Copier:
                     if path_owner := self.owners.get(first):
                         self.owners[path] = path_owner
                     return
-            owner = self.owner or ((found.st_uid, found.st_gid) if own else (0, 0))
+            owner = self._owner(top, entry, own) if self.whose else self.owner
+            owner = owner or ((found.st_uid, found.st_gid) if own else (0, 0))
             mode = self._moded(entry.mode, directory=False)
             plain = not own or not os.listxattr(fd)
             if plain and found.st_size <= _SMALL:
@@ -430,8 +446,8 @@ class Copier:
         data = os.read(fd, _SMALL + 1)
         # of a file that grows meanwhile, what it had when it was looked at
         wanted = None if self.single else owner
-        if self.single and owner != (0, 0):
-            self.owners[path] = [*owner]
+        if self.single:
+            self.note(path, owner)
         for attempt in (1, 2):
             try:
                 refused = kernel.calls.new_file(

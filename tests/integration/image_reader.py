@@ -39,6 +39,19 @@ class Read:
     blobs: dict[str, bytes] = field(default_factory=dict)
 
 
+def read_store(data: Path, digest: str) -> Read:
+    """Read the image of a manifest in a data directory."""
+
+    def blob(name: str) -> bytes:
+        return (data / "content/blobs" / name.replace(":", "/")).read_bytes()
+
+    manifest = json.loads(blob(digest))
+    image = Read(json.loads(blob(manifest["config"]["digest"])), manifest)
+    for layer in manifest["layers"]:
+        _apply(image, blob(layer["digest"]))
+    return image
+
+
 def read(path: Path) -> Read:
     """Read the first image of an OCI archive."""
     with tarfile.open(path) as archive:
@@ -68,7 +81,6 @@ def _apply(image: Read, data: bytes) -> None:
     with tarfile.open(fileobj=io.BytesIO(data)) as layer:
         for member in layer:
             found.append(member)
-            name = "/" + member.name.strip("./") if member.name.strip("./") else "/"
             name = "/" + member.name.removeprefix("./").strip("/")
             parent, _, last = name.rpartition("/")
             if last == ".wh..wh..opq":

@@ -124,8 +124,7 @@ def checkout(
     run("init", "--quiet", "--template=", ".")
     run("remote", "add", "origin", address.remote)
     wanted = address.reference or "HEAD"
-    run("fetch", "--quiet", "--depth=1", "--no-tags", "--", "origin", wanted, deepen=wanted)
-    run("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    _fetch(run, wanted)
     commit = run("rev-parse", "HEAD").strip()
     if address.checksum and not commit.startswith(address.checksum):
         raise StorageError(
@@ -152,6 +151,36 @@ def checkout(
             )
         path = os.path.join(tree, real)
     return Checkout(path, commit, shown(address.remote))
+
+
+def _fetch(run: _Runner, wanted: str) -> None:
+    """Check out a reference or a commit, of as little history as the server gives."""
+    try:
+        run("fetch", "--quiet", "--depth=1", "--no-tags", "--", "origin", wanted)
+        run("checkout", "--quiet", "--detach", "FETCH_HEAD")
+        return
+    except StorageError as error:
+        shallow = error
+    # servers of plain files give no part of a history, and not every server gives a commit that
+    # nothing points to: then everything is fetched
+    branches = "+refs/heads/*:refs/remotes/origin/*"
+    try:
+        run("fetch", "--quiet", "--tags", "--", "origin", "HEAD", branches)
+        if wanted == "HEAD":
+            run("checkout", "--quiet", "--detach", "FETCH_HEAD")
+            return
+    except StorageError:
+        raise shallow from None
+    name = wanted.removeprefix("refs/heads/")
+    for candidate in (f"refs/remotes/origin/{name}", wanted, f"refs/tags/{wanted}"):
+        try:
+            commit = f"{candidate}^{{commit}}"
+            found = run("rev-parse", "--verify", "--quiet", "--end-of-options", commit)
+        except StorageError:
+            continue
+        run("checkout", "--quiet", "--detach", found.strip())
+        return
+    raise shallow
 
 
 def _environment(
@@ -217,7 +246,7 @@ class _Runner:
         self._environment = environment
         self._address = address
 
-    def __call__(self, *words: str, deepen: str = "") -> str:
+    def __call__(self, *words: str) -> str:
         argv = ["git", "-C", self._tree, *words]
         try:
             done = subprocess.run(
@@ -235,22 +264,12 @@ class _Runner:
             ) from None
         if done.returncode == 0:
             return done.stdout.decode("utf-8", "replace")
-        if deepen and deepen != "HEAD":
-            # a commit that nothing points to is not given by every server: then all is fetched
-            self(
-                "fetch", "--quiet", "--tags", "--", "origin", "+refs/heads/*:refs/remotes/origin/*"
-            )
-            found = self(
-                "rev-parse", "--verify", "--quiet", "--end-of-options", deepen + "^{commit}"
-            )
-            self("update-ref", "FETCH_HEAD", found.strip())
-            return ""
         said = done.stderr.decode("utf-8", "replace").strip().split("\n")
         # the address may have a password in it
         last = said[-1].replace(self._address.remote, shown(self._address.remote))
         raise StorageError(
             f"git {words[0]} of {shown(self._address.remote)} failed: {last}",
-            hint="" if not deepen else "check the address and the name after the #",
+            hint="check the address, and the name after the # if there is one",
         )
 
 

@@ -83,8 +83,9 @@ def build(
     request: Request,
     receiver: Callable[[Event], None] = lambda _: None,
     cancel: threading.Event | None = None,
+    workers: Workers | None = None,
 ) -> Built:
-    """Build; events go to `receiver`, and `cancel` ends it.
+    """Build; events go to `receiver`, and `cancel` ends it.  `workers` may serve several builds.
 
     Raises DockerfileError, StepFailed, UsageError, NotFound and what images and storage raise.
     """
@@ -93,34 +94,36 @@ def build(
     for tag in request.tags:
         _check_tag(tag)
     engine.prepare_data_dir()
-    with Workers(engine.maps) as workers:
-        layers = BuildLayers(engine, workers)
-        layers.prepare()
-        forget_secrets()
-        with _in_use(engine), _Contexts(engine, layers, request) as contexts:
-            options = replace(request.options, contexts=contexts.named)
-            plan = executor.read(contexts.main, options, here())
-            progress = Progress(receiver)
-            for warning in executor.checked(plan, options, contexts.main):
-                plan.warnings.append(warning)
-                progress.warning(warning)
-            bases = BaseImages(engine)
-            outcome = executor.Executor(
-                plan,
-                contexts.main,
-                options,
-                images=bases,
-                layers=layers,
-                steps=RunSteps(layers, request.step),
-                scratch=layers.scratch,
-                progress=progress,
-                cancel=cancel,
-            ).run()
-            storing = Storing(
-                layers, bases, stamp=options.timestamp, clamp=options.epoch,
-                rewrite=request.rewrite, form=request.form, squash=request.squash,
-            )  # fmt: skip
-            image = _deliver(engine, request, outcome, storing, layers, progress)
+    if workers is None:
+        with Workers(engine.maps) as own:
+            return build(engine, request, receiver, cancel, own)
+    layers = BuildLayers(engine, workers)
+    layers.prepare()
+    forget_secrets()
+    with _in_use(engine), _Contexts(engine, layers, request) as contexts:
+        options = replace(request.options, contexts=contexts.named)
+        plan = executor.read(contexts.main, options, here())
+        progress = Progress(receiver)
+        for warning in executor.checked(plan, options, contexts.main):
+            plan.warnings.append(warning)
+            progress.warning(warning)
+        bases = BaseImages(engine)
+        outcome = executor.Executor(
+            plan,
+            contexts.main,
+            options,
+            images=bases,
+            layers=layers,
+            steps=RunSteps(layers, request.step),
+            scratch=layers.scratch,
+            progress=progress,
+            cancel=cancel,
+        ).run()
+        storing = Storing(
+            layers, bases, stamp=options.timestamp, clamp=options.epoch,
+            rewrite=request.rewrite, form=request.form, squash=request.squash,
+        )  # fmt: skip
+        image = _deliver(engine, request, outcome, storing, layers, progress)
     return Built(image, outcome.warnings, outcome)
 
 

@@ -147,10 +147,17 @@ def unpack(fd: int, copier: Copier, destination: str) -> bool:
             return False
     # opened again: what decompresses reads ahead in a thread
     with open(path, "rb") as file:
-        target = copier.directory(destination)
+        target = copier.directory(destination, moded=False)
         stream = streams.Hashed(streams.decompressed(file))
         unpacker = Unpacker(target, single=copier.single, layer=False, owner=copier.owner)
         unpacker.keeps_directories = True
+        base = copier.path_of(destination)
+
+        def note(path: str, uid: int, gid: int) -> None:
+            copier.note(f"{base}/{path}" if base else path, copier.owner or (uid, gid))
+
+        if copier.single:
+            unpacker.on_owner = note
         umask = os.umask(0o022)
         try:
             unpacker.run(stream.read)

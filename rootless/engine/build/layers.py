@@ -192,6 +192,14 @@ class BuildLayers:
         except (OSError, DamagedDocument):
             return {}
 
+    def owners(self, chain: Chain) -> dict[str, list[int]]:
+        """Whose files of these layers are, as far as a single id could not give them away."""
+        found: dict[str, list[int]] = {}
+        for layer in chain:
+            if layer.startswith(_OURS):
+                found.update(self.facts(layer).get("owners") or {})
+        return found
+
     def note(self, layer: str, **more: Json) -> None:
         """Add to what is known of a layer of ours."""
         value = {"size": -1, "owners": {}, **self.facts(layer), **more}
@@ -247,7 +255,10 @@ class BuildLayers:
                     extra.append(draft)
                     self._add(head, draft)
                     top = draft.mount.merged
-                (request if number < 0 else request["sources"][number])["top"] = top
+                source = request if number < 0 else request["sources"][number]
+                source["top"] = top
+                if self.single:
+                    source["owners"] = self.owners(chain)
             return self.workers.call(head, stdout)
         finally:
             for draft in extra:

@@ -107,6 +107,8 @@ class Unpacker:
         self.top = False
         # of an archive that is added to files that are there (ADD): they know better
         self.keeps_directories = False
+        # hears whose a member is to be, where a single id cannot give it away
+        self.on_owner: Callable[[str, int, int], None] | None = None
         self.renamed = renamed
         self.files = 0
         self.content = 0
@@ -233,6 +235,8 @@ class Unpacker:
         for attempt in (1, 2):
             try:
                 self._make_once(archive, entry, parent, name, path)
+                if self.on_owner is not None:
+                    self.on_owner(path, entry.uid, entry.gid)
                 return
             except FileExistsError:
                 if attempt == 2:
