@@ -9,7 +9,7 @@ import re
 
 from rootless.build.dockerfile.frozen import Frozen
 
-_OCTAL = re.compile(r"[0-7]{1,5}")
+_OCTAL = re.compile(r"0*[0-7]{1,5}")
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)")
 _ACTION = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
 _SHIFT = {"u": 6, "g": 3, "o": 0}

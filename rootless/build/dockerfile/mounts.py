@@ -24,15 +24,16 @@ _SAME = {
     "rw": "readwrite",
 }
 _OWNED = ("secret", "ssh", "cache")
-# which types have a key; others are refused by name
+# which types have a key; others are refused by name.  What means nothing for a type and hurts
+# nobody, such as ro of a secret, is let pass, because BuildKit does.
 _KEYS: dict[str, tuple[str, ...]] = {
     "type": TYPES,
     "target": TYPES,
-    "source": ("bind", "cache", "secret"),
-    "from": ("bind", "cache"),
-    "readonly": ("bind", "cache", "tmpfs"),
-    "readwrite": ("bind", "cache", "tmpfs"),
-    "id": ("cache", "secret", "ssh"),
+    "source": TYPES,
+    "from": ("bind", "cache", "tmpfs", "ssh"),
+    "readonly": TYPES,
+    "readwrite": TYPES,
+    "id": TYPES,
     "sharing": ("cache",),
     "mode": _OWNED,
     "uid": _OWNED,
@@ -49,7 +50,8 @@ class Mount(Frozen):
 
     bind: target, source, from_, read_only · cache: target, id, sharing, from_, source, read_only,
     mode, uid, gid · tmpfs: target, size · secret: id, target, env, required, mode, uid, gid ·
-    ssh: id, target, required, mode, uid, gid.  None is what was not given.
+    ssh: id, target, required, mode, uid, gid.  None is what was not given; without a target,
+    bind, cache and tmpfs are mounted at the working directory.
     """
 
     type: str = "bind"
@@ -173,6 +175,7 @@ def _with(line: Line, mount: Mount, name: str, value: str, written: str) -> Moun
             return mount.replace(required=said)
         return mount.replace(read_only=said == (name == "readonly"))
     if name == "sharing":
+        value = value.lower()
         if value not in SHARING:
             raise line.error(
                 f'RUN --mount: unknown sharing "{value}"',
@@ -186,7 +189,7 @@ def _with(line: Line, mount: Mount, name: str, value: str, written: str) -> Moun
             raise wrong("a number of bytes such as 64m")
         return mount.replace(size=size)
     if name == "mode":
-        if not value or value.strip("01234567") or len(value) > 6 or int(value, 8) > 0o7777:
+        if not value or value.strip("01234567") or int(value[-12:], 8) > 0o7777:
             raise wrong("an octal number up to 7777")
         return mount.replace(mode=int(value, 8))
     if not value.isascii() or not value.isdecimal() or int(value[:11]) > _ID_MAX:
@@ -197,8 +200,6 @@ def _with(line: Line, mount: Mount, name: str, value: str, written: str) -> Moun
 
 def _complain(line: Line, mount: Mount, flag: str) -> None:
     """Refuse what is missing."""
-    if mount.type in ("bind", "cache", "tmpfs") and not mount.target:
-        raise line.error(f"RUN --mount: a mount of type {mount.type} needs a target", near=flag)
     if mount.type == "secret":
         if not (mount.id or mount.target or mount.source):
             raise line.error("RUN --mount: a secret needs an id or a target", near=flag)

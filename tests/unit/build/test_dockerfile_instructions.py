@@ -139,6 +139,15 @@ def test_copy_and_add(text: str, expected: dict[str, object]) -> None:
             "type=cache,target=/c,id=x,from=s,source=/dd",
             Mount("cache", "/c", "/dd", "s", False, "x"),
         ),
+        # without a target it is the working directory
+        ("from=binaries", Mount(from_="binaries")),
+        (
+            "type=cache,id=x,sharing=LOCKED",
+            Mount("cache", id="x", sharing="locked", read_only=False),
+        ),
+        ("type=secret,id=x,ro", Mount("secret", id="x")),
+        ("type=bind,target=/m,id=x", Mount("bind", "/m", id="x")),
+        ("type=cache,target=/c,mode=0000755", Mount("cache", "/c", read_only=False, mode=0o755)),
         ("type=tmpfs,target=/t", Mount("tmpfs", "/t", read_only=False)),
         ("type=tmpfs,target=/t,size=64m", Mount("tmpfs", "/t", read_only=False, size=64 << 20)),
         ("type=secret,id=s1", Mount("secret", id="s1")),
@@ -267,6 +276,7 @@ def test_sizes(text: str, expected: int | None) -> None:
         ("600", 0o644, False, 0o600),
         ("0755", 0o644, True, 0o755),
         ("4755", 0o644, False, 0o4755),
+        ("0000755", 0o644, False, 0o755),
         ("u+x", 0o644, False, 0o744),
         ("+x", 0o644, False, 0o755),
         ("go-rwx", 0o755, True, 0o700),
