@@ -20,11 +20,10 @@ class ContainerFlag(Option):
 
     `quadlet`: the key of a `.container` file; with `words` behind it each word of it is a value.
     `aliases`: what docker's Python client calls it.  `argv`: its field may also be a list of
-    arguments.  `fails`: why it always fails; help and completion do not show it.  `field`: whether
-    ContainerOptions has it.  `only`: the one verb that has it.
+    arguments.  `field`: whether ContainerOptions has it.  `only`: the one verb that has it.
     """
 
-    __slots__ = ("aliases", "argv", "fails", "field", "only", "quadlet")
+    __slots__ = ("aliases", "argv", "field", "only", "quadlet")
 
     def __init__(
         self,
@@ -42,10 +41,9 @@ class ContainerFlag(Option):
         argv: bool = False,
         field: bool = True,
     ) -> None:
-        super().__init__(kind, names, metavar, text, complete, dest, bool(fails))
+        super().__init__(kind, names, metavar, text, complete, dest, False, fails)
         self.quadlet = quadlet
         self.aliases = aliases
-        self.fails = fails
         self.only = only
         self.argv = argv
         self.field = field

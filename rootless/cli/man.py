@@ -128,14 +128,21 @@ def _options(options: Iterable[Option]) -> list[str]:
 
 
 def _hidden(options: Iterable[Option]) -> list[str]:
-    """Options that always fail, and why."""
-    lines = []
+    """The options that help does not show: what always fails and why, what has no effect."""
+    fails: list[str] = []
+    ignored: list[str] = []
     for one in options:
-        why = getattr(one, "fails", "")
-        lines += _option(one, [f"{why[:1].upper()}{why[1:]}."] if why else []) if one.hidden else []
-    if not lines:
-        return []
-    return [".SH UNSUPPORTED OPTIONS", *_prose("These are known, and always refused."), *lines]
+        if one.fails:
+            fails += _option(one, [f"{one.fails[:1].upper()}{one.fails[1:]}."])
+        elif one.hidden:
+            ignored += _option(one)
+    lines = []
+    if fails:
+        lines += [".SH UNSUPPORTED OPTIONS", *_prose("These are known, and always refused.")]
+        lines += fails
+    if ignored:
+        lines += [".SH IGNORED OPTIONS", *_prose("These are accepted for compatibility."), *ignored]
+    return lines
 
 
 def _example(lines: str) -> list[str]:

@@ -27,17 +27,27 @@ class Option:
     """One option: its spellings, what it takes, the sentence of its help.
 
     `complete`: what its value names (container, image, volume, anything, file, directory), or
-    choices as words with spaces between.  `hidden`: neither help nor completion shows it.  `bare`:
-    what it means without a value, which then can only be given with `=`.
+    choices as words with spaces between.  `hidden`: neither help nor completion shows it.
+    `fails`: why it always fails, so that it is hidden.  `bare`: what it means without a value,
+    which then can only be given with `=`.
     """
 
-    __slots__ = ("bare", "complete", "dest", "help", "hidden", "kind", "metavar", "names")
+    __slots__ = ("bare", "complete", "dest", "fails", "help", "hidden", "kind", "metavar", "names")
 
     def __init__(
-        self, kind: str, names: str, metavar: str, text: str, complete: str, dest: str, hidden: bool
+        self,
+        kind: str,
+        names: str,
+        metavar: str,
+        text: str,
+        complete: str,
+        dest: str,
+        hidden: bool,
+        fails: str = "",
     ) -> None:
         self.kind = kind
-        self.hidden = hidden
+        self.hidden = hidden or fails != ""
+        self.fails = fails
         self.bare = ""
         self.names = names.split()
         self.metavar = metavar
@@ -50,9 +60,9 @@ class Option:
         return [] if self.kind == LIST else None
 
 
-def flag(names: str, text: str, *, dest: str = "", hidden: bool = False) -> Option:
+def flag(names: str, text: str, *, dest: str = "", hidden: bool = False, fails: str = "") -> Option:
     """An option that is there or not."""
-    return Option(FLAG, names, "", text, "", dest, hidden)
+    return Option(FLAG, names, "", text, "", dest, hidden, fails)
 
 
 def text(
@@ -79,9 +89,10 @@ def several(
     complete: str = "",
     dest: str = "",
     hidden: bool = False,
+    fails: str = "",
 ) -> Option:
     """An option that may be given several times."""
-    return Option(LIST, names, metavar, text, complete, dest, hidden)
+    return Option(LIST, names, metavar, text, complete, dest, hidden, fails)
 
 
 def number(names: str, metavar: str, text: str, *, dest: str = "", hidden: bool = False) -> Option:

@@ -140,6 +140,7 @@ GROUPS = {
     "quadlet": "Manage unit files for services of systemd",
     "manifest": "Manage manifest lists",
     "builder": "Manage the build cache",
+    "buildx": "Build images: other names of build and builder",
     "volume": "Manage volumes",
     "system": "Manage rootless",
 }

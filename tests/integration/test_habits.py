@@ -28,8 +28,7 @@ def test_exit_status_of_what_does_not_exist(rootless: Command, busybox_image: st
 @pytest.mark.parametrize(
     "words, said, hint",
     [
-        (["build", "-t", "x", "."], "no command build:", "buildah bud"),
-        (["buildx", "build", "."], "no command buildx:", "buildah bud"),
+        (["buildx", "bake", "."], "no command buildx bake:", "rootless build"),
         (["compose", "up", "-d"], "no command compose:", ".container"),
         (["network", "ls"], "no command network:", "--network slirp4netns"),
         (["network"], "no command network:", "-p to publish"),

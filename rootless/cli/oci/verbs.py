@@ -24,7 +24,9 @@ _preserve = number(
     "--preserve-fds", "N", "Pass N additional file descriptors, from 3 on, to the process"
 )
 _rare = (
-    flag("--no-pivot", "Not supported: chroot alone would let the container escape", hidden=True),
+    flag(
+        "--no-pivot", "Do not use pivot_root", fails="chroot alone would let the container escape"
+    ),
     flag("--no-new-keyring", "Do not create a new session keyring"),
     flag("--no-subreaper", "Accepted for compatibility, ignored"),
 )
@@ -51,7 +53,8 @@ VERBS = {
     "delete": Verb(
         "delete", "ID", "Delete a stopped container",
         (flag("-f --force", "Kill the container if it is still running; ignore a missing one"),
-         flag("--regex", "Not supported: name the container", hidden=True)), minimum=1, maximum=1,
+         flag("--regex", "Take ID as a regular expression", fails="name each container")),
+        minimum=1, maximum=1,
     ),
     "exec": Verb(
         "exec", "ID [COMMAND [ARGUMENT...]]", "Execute a new process in a container",

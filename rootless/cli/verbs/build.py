@@ -44,14 +44,15 @@ _SHORT = {"--memory": "-m --memory", "--volume": "-v --volume", "--cpu-shares": 
 
 def _hidden() -> list[Option]:
     made = [
-        several(_SHORT.get(name, name), "", "", hidden=True)
+        several(_SHORT.get(name, name), "VALUE", "As docker and podman have it", fails=why)
         if name not in _FLAGS
-        else flag(name, "", hidden=True)
-        for name in _REFUSED
+        else flag(name, "As docker and podman have it", fails=why)
+        for name, why in _REFUSED.items()
     ]
     # what is so anyway, and scripts say
-    made += [flag(f"--{name}", "", hidden=True) for name in ("rm", "force-rm", "compress", "load")]
-    made += [text("--isolation", "", "", hidden=True), flag("--layers", "", hidden=True)]
+    names = ("--rm", "--force-rm", "--compress", "--load", "--layers")
+    made += [flag(name, "Accepted for compatibility, ignored", hidden=True) for name in names]
+    made.append(text("--isolation", "TYPE", "Accepted for compatibility, ignored", hidden=True))
     return made
 
 
