@@ -103,11 +103,6 @@ class Host:
         return self.program("slirp4netns")
 
     @property
-    def fuse_overlayfs(self) -> str:
-        """Its path."""
-        return self.program("fuse-overlayfs")
-
-    @property
     def covered_proc(self) -> str:
         """What is mounted over a part of /proc, so that a container gets no new one; or ""."""
         if self._covered is None:

@@ -97,28 +97,27 @@ def snapshot(root: Path) -> dict[str, list[Any]]:
 def mounted(driver: str, base: Path, layers: list[Path], act: Callable[[Path], Any]) -> Any:
     """What `act` returns for a union of the layers; its directories are below `base`."""
     from rootless import kernel
-    from rootless.storage.drivers import copy as driver_copy
-    from rootless.storage.drivers import probe as driver_probe
-    from rootless.storage.rootfs import fuse_session, root_filesystem
+    from rootless.storage.drivers import copy_layers, registry
+    from rootless.storage.drivers.driver import RootMount
+    from rootless.storage.rootfs import fuse_session
 
-    mount = root_filesystem.RootMount(driver, str(base), [str(one) for one in layers])
+    how = registry.get(driver)
+    mount = RootMount(how, str(base), [str(one) for one in layers])
     for name in (mount.merged, mount.upper, mount.work):
         os.makedirs(name, 0o755, exist_ok=True)
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
-    if driver == "copy":
-        driver_copy.copy_worker(
+    if not how.layered:
+        copy_layers.copy_worker(
             {"layers": list(reversed(mount.lowers)), "target": mount.merged,
              "single": not filesystem_checks.MANY_IDS}
         )  # fmt: skip
         return act(Path(mount.merged))
-    described = []
-    if driver == "overlay":
-        data = f"lowerdir={':'.join(mount.lowers)},upperdir={mount.upper},workdir={mount.work}"
-        kernel.calls.mount("overlay", mount.merged, "overlay", 0, data + ",userxattr")
-    else:
-        described = [driver_probe.server(mount).as_json()]
-    with fuse_session.Servers(described):
+    server = how.server(mount)
+    with fuse_session.Servers([server.as_json()] if server else []):
         try:
+            for kind, target, data, start in [one.as_json() for one in how.mounts(mount)]:
+                os.chdir(start)
+                kernel.calls.mount(kind, target, kind, 0, data)
             return act(Path(mount.merged))
         finally:
             os.chdir("/")

@@ -140,7 +140,7 @@ def test_cve_2026_47262_an_image_that_fills_the_memory(
 
     assert "MemoryError" not in said()
     assert "MemoryError" in said(
-        Change("rootless/storage/rootfs/root_filesystem.py", "return os.read(fd, limit) if",
+        Change("rootless/storage/trees/read.py", "return os.read(fd, limit) if",
                "return os.read(fd, 1 << 30) if")
     )  # fmt: skip
 

@@ -260,9 +260,9 @@ def test_cve_2024_9676_names_are_not_read_through_links(
     words = ["run", "--rm", "-u", "fromhost", "--rootfs", rootfs_of, "id", "-u"]
     assert 'no user "fromhost"' in engine()(*words, code=125).stderr
     by_name = (
-        Change("rootless/storage/rootfs/root_filesystem.py",
+        Change("rootless/storage/trees/read.py",
                "resolve=kernel.RESOLVE_IN_ROOT | kernel.RESOLVE_NO_MAGICLINKS,", "resolve=0,"),
-        Change("rootless/storage/rootfs/root_filesystem.py",
+        Change("rootless/storage/trees/read.py",
                "                top,\n                path,\n",
                '                top,\n                path.lstrip("/"),\n'),
     )  # fmt: skip

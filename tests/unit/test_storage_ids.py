@@ -6,8 +6,9 @@ import pytest
 
 from rootless.engine.containers import userns_auto
 from rootless.errors import HostError, UsageError
+from rootless.storage.drivers import id_remap
 from rootless.storage.drivers.pyfuse.ids import Ids
-from rootless.storage.rootfs import chown, id_remap
+from rootless.storage.trees import chown
 from rootless.storage.volumes import options as volume_options
 from rootless.userns import idmap
 

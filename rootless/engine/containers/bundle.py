@@ -93,7 +93,7 @@ def hello_facts(draft: Draft) -> list[str]:
     network = draft.network
     manager = draft.engine.cgroups()
     return [
-        f"ROOTLESS_HELLO_DRIVER={choice.name}: {choice.why}"
+        f"ROOTLESS_HELLO_DRIVER={choice.driver.name}: {choice.why}"
         if choice
         else "ROOTLESS_HELLO_DRIVER=",
         f"ROOTLESS_HELLO_NETWORK={network.kind}" + (f": {network.why}" if network.why else ""),
@@ -312,8 +312,7 @@ def _pieces(draft: Draft) -> list[str]:
     mount = draft.root_mount
     if mount is None or (draft.choice is not None and draft.choice.nested):
         return [draft.directory]
-    trees = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
-    return [*trees, draft.directory]
+    return [*mount.writable(), draft.directory]
 
 
 def namespace_orders(draft: Draft) -> list[Record]:

@@ -87,7 +87,7 @@ def export(container: Container, out: int) -> Json:
     request: Json = {"stack": stack(container), "root": False}
     request["skip"] = sorted(single_id.files(container.maps()))
     return _spawn(
-        container, "rootless.storage.layers.layer_export:union_worker", request, out
+        container, "rootless.storage.rootfs.layer_export:union_worker", request, out
     ).wait()
 
 
@@ -104,23 +104,23 @@ def export_to(container: Container, target: str | int) -> Json:
 def stack(container: Container) -> list[str]:
     """Directories of the container's file system, topmost first."""
     from rootless.engine.containers import copy as container_copy
+    from rootless.engine.containers import rootfs as container_rootfs
 
-    driver = container.record["driver"]
-    if driver == "directory":
-        return [str(container.config()["root"]["path"])]
-    if driver == "copy":
-        return [os.path.join(container.directory, "merged")]
+    if not container_rootfs.driver_of(container).layered:
+        return [container_rootfs.path_of(container)]
     return [os.path.join(container.directory, "upper"), *container_copy.lowers(container)]
 
 
 def _spawn(container: Container, function: str, request: Json, out: int) -> Call:
+    from rootless.engine.containers import rootfs as container_rootfs
     from rootless.userns import calls
 
+    driver = container_rootfs.driver_of(container)
     whole = os.path.join(container.directory, "merged")
     for one in container.record.get("servers", ()):
         if one[1] != whole:
             request.setdefault("servers", []).append(one)
-        elif any("xattr_permissions=" in word for word in one[2:]):
+        elif driver.notes_owners(one[2:]):
             request["override"] = True
     return calls.spawn(
         function, request, maps=container.storage_maps(), stdout=out,
@@ -158,6 +158,7 @@ class _Still:
 def _layer(container: Container, words: Words) -> Arrived:
     """The container's layer, in the store."""
     from rootless.engine.containers import copy as container_copy
+    from rootless.engine.containers import rootfs as container_rootfs
     from rootless.images.store import commit as making
     from rootless.images.store import layer_ingest
 
@@ -166,11 +167,11 @@ def _layer(container: Container, words: Words) -> Arrived:
         "stamp": words.timestamp,
         "clamp": making.source_date(),
     }
-    driver = container.record["driver"]
+    driver = container_rootfs.driver_of(container)
     if words.squash:
         function = "union_worker"
         request["stack"] = stack(container)
-    elif driver == "copy":
+    elif not driver.layered:
         function = "copied_worker"
         request["merged"] = os.path.join(container.directory, "merged")
         request["lowers"] = container_copy.lowers(container)
@@ -178,13 +179,13 @@ def _layer(container: Container, words: Words) -> Arrived:
         function = "layer_worker"
         request["upper"] = os.path.join(container.directory, "upper")
         request["lowers"] = container_copy.lowers(container)
-        request["plain"] = driver == "fuse-overlayfs"
+        request["plain"] = driver.plain_whiteouts
     reading, writing = os.pipe()
     told: list[Json] = []
     with open(reading, "rb") as source:
         try:
             running = _spawn(
-                container, "rootless.storage.layers.layer_export:" + function, request, writing
+                container, "rootless.storage.rootfs.layer_export:" + function, request, writing
             )
         finally:
             os.close(writing)

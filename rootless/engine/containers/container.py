@@ -188,7 +188,7 @@ class Container(Known):
 
         With a `timeout` what runs has that many seconds to end by itself; otherwise it is killed.
         """
-        from rootless.storage.rootfs import root_filesystem
+        from rootless.storage.trees import remove as trees_remove
 
         with self.lock():
             found = self.look()
@@ -219,7 +219,7 @@ class Container(Known):
             except FileNotFoundError:
                 pass
             container_names.release(self.engine.containers_dir, self.name, self.id)
-            root_filesystem.remove(self.directory, maps)
+            trees_remove.remove(self.directory, maps)
             if held is not None:
                 held.close()
         self._event("remove")

@@ -27,32 +27,26 @@ def lowers(container: Container) -> list[str]:
 
 
 def _root(container: Container) -> Json:
-    """The request that tells a worker how to come to the root directory (storage.transfer.Root)."""
+    """The request that tells a worker how to come to the root directory (archive_copy.Root)."""
     pid, start = container.process()
     if pid:
         return {"pid": pid, "start": start}
-    driver = container.record["driver"]
+    from rootless.engine.containers import rootfs as container_rootfs
+
+    driver = container_rootfs.driver_of(container)
     binds = [
         [mount["Source"], mount["Destination"]]
         for mount in container.record["mounts"]
         if mount["Type"] != "tmpfs"
     ]
-    if driver == "directory":
-        return {"path": container.config()["root"]["path"], "binds": binds}
-    merged = os.path.join(container.directory, "merged")
-    request: Json = {
-        "path": merged,
-        "binds": binds,
-        "servers": _servers(container),
-    }
-    if driver == "overlay":
-        from rootless.engine.containers import rootfs as container_rootfs
-        from rootless.storage.rootfs import root_filesystem
+    request: Json = {"path": container_rootfs.path_of(container), "binds": binds}
+    if driver.of_image:
+        request["servers"] = _servers(container)
+    if driver.layered:
+        from rootless.storage.drivers.driver import RootMount
 
-        mount = root_filesystem.RootMount("overlay", container.directory, lowers(container))
-        operations = container_rootfs.overlay_operations(mount)
-        request["base"] = operations[0][1][0]
-        request["overlay"] = operations[1][1][4]
+        mount = RootMount(driver, container.directory, lowers(container))
+        request["mounts"] = [one.as_json() for one in driver.mounts(mount)]
     return request
 
 
@@ -303,9 +297,11 @@ def _own_link(target: str) -> str:
 
 def diff(container: Container) -> list[tuple[str, str]]:
     """(kind, path) pairs: A added, C changed, D deleted; mount points of ours are left out."""
+    from rootless.engine.containers import rootfs as container_rootfs
     from rootless.userns import calls
 
-    if container.record["driver"] == "directory":
+    driver = container_rootfs.driver_of(container)
+    if not driver.of_image:
         raise UsageError("a container of --rootfs has no image to compare with")
     request: Json = {"lowers": lowers(container)}
     # those of layers only: beside a running container there may be no second one for the whole
@@ -313,7 +309,7 @@ def diff(container: Container) -> list[tuple[str, str]]:
     below = [one for one in container.record.get("servers", ()) if one[1] != whole]
     if below:
         request["servers"] = below
-    if container.record["driver"] == "copy":
+    if not driver.layered:
         function = "rootless.storage.rootfs.diff:compare_worker"
         request["merged"] = os.path.join(container.directory, "merged")
     else:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from rootless.engine.engine import Engine
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
-    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.drivers import registry as driver_registry
+    from rootless.storage.drivers.driver import RootMount
     from rootless.storage.drivers.squashfs import SingleFile
-    from rootless.storage.rootfs.root_filesystem import RootMount
     from rootless.userns.idmap import IdMaps
 
 
@@ -77,7 +77,7 @@ class Draft:
     maps: IdMaps
     network: modes.NetworkMode
     ports: list[ports.Port]
-    choice: driver_probe.Choice | None
+    choice: driver_registry.Choice | None
     root_mount: RootMount | None
     root: str
     joined: dict[str, str]
@@ -263,7 +263,7 @@ def _make_directory(engine: Engine, draft: Draft) -> None:
 
 
 def _abandon(draft: Draft) -> None:
-    from rootless.storage.rootfs import root_filesystem
+    from rootless.storage.trees import remove as trees_remove
 
     if draft.name:
         container_names.release(draft.engine.containers_dir, draft.name, draft.identifier)
@@ -272,7 +272,7 @@ def _abandon(draft: Draft) -> None:
 
         # an interrupt may come when the name is taken and nobody knows yet which it is
         container_gc.release_names(draft.engine.containers_dir, draft.identifier)
-    root_filesystem.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
+    trees_remove.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
 
 
 def _find_image(draft: Draft) -> None:
@@ -402,7 +402,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "labels": oci_config.labels(options, draft.image_config),
         "annotations": draft.config["annotations"],
         "maps": draft.maps.as_dict(),
-        "driver": draft.choice.name if draft.choice else "directory",
+        "driver": draft.choice.driver.name if draft.choice else container_rootfs.DIRECTORY,
         **container_rootfs.root_record(draft),
         "network": draft.network.kind,
         "networkOptions": draft.network.options,

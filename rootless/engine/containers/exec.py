@@ -83,10 +83,10 @@ def _reader(container: Container) -> Callable[[str], bytes | None]:
 
 def _read(pid: int, path: str) -> bytes | None:
     """The container's links may not lead out of its root.  Raises PermissionError."""
-    from rootless.storage.rootfs import root_filesystem
+    from rootless.storage.trees.read import read_below
 
     try:
-        return root_filesystem.read_below(f"/proc/{pid}/root", path)
+        return read_below(f"/proc/{pid}/root", path)
     except PermissionError:
         raise
     except OSError:

@@ -33,7 +33,7 @@ def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
 
     `named`: it holds a name, so its maker had locked it before it was looked at.
     """
-    from rootless.storage.rootfs import root_filesystem
+    from rootless.storage.trees import remove as trees_remove
 
     directory = os.path.join(engine.containers_dir, identifier)
     try:
@@ -44,7 +44,7 @@ def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
         if not _is_rubbish(directory, named or _has_name(engine.containers_dir, identifier)):
             return False
         release_names(engine.containers_dir, identifier)
-        root_filesystem.remove(directory, engine.maps)
+        trees_remove.remove(directory, engine.maps)
         # its maker may have come as far as to make this, just before the monitor would start
         remove_sockets(identifier)
         return True

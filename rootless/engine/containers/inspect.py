@@ -184,9 +184,9 @@ def _words(one: Container, config: Json) -> Json:
 def _graph(one: Container) -> Json:
     """Where its files are; names of keys as docker's for overlay2."""
     from rootless.engine.containers import copy as container_copy
+    from rootless.engine.containers import rootfs as container_rootfs
 
-    driver = one.record["driver"]
-    if driver not in ("copy", "directory"):
+    if container_rootfs.driver_of(one).layered:
         data = {"LowerDir": ":".join(container_copy.lowers(one))}
         data |= {
             name: os.path.join(one.directory, directory)
@@ -196,11 +196,9 @@ def _graph(one: Container) -> Json:
                 ("MergedDir", "merged"),
             )
         }
-    elif driver == "copy":
-        data = {"MergedDir": os.path.join(one.directory, "merged")}
     else:
-        data = {"MergedDir": one.config()["root"]["path"]}
-    return {"Name": driver, "Data": data}
+        data = {"MergedDir": container_rootfs.path_of(one)}
+    return {"Name": one.record["driver"], "Data": data}
 
 
 def image(record: ImageRecord, images: Images | None = None) -> Json:

@@ -110,10 +110,10 @@ class Server:
         complain("note: all layers have arrived")
 
     def _unpack(self, told: Json, found: Table) -> None:
-        from rootless.storage.layers.inside import Inside
         from rootless.storage.layers.lazy_fs import complain, differences
+        from rootless.storage.layers.namespace_store import NamespaceLayerStore
 
-        store = Inside(self.orders["store"], single=self.orders["single"])
+        store = NamespaceLayerStore(self.orders["store"], single=self.orders["single"])
         store.ensure([(told["diff_id"], self.store.blob_path(told["digest"]))])
         for line in differences(found, store.path(told["diff_id"])):
             complain("error: " + line)

@@ -14,7 +14,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import RootlessError
-from rootless.storage.rootfs.root_filesystem import Server
+from rootless.storage.drivers.driver import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
 def _obstacle(draft: Draft, maps: IdMaps, record: ImageRecord) -> str:
     from importlib.util import find_spec
 
-    if draft.choice is not None and draft.choice.name == "copy":
+    if draft.choice is not None and not draft.choice.driver.layered:
         return "the storage driver copies all files"
     if draft.maps.uids != maps.uids or draft.maps.gids != maps.gids or not maps.root_is_caller:
         return "this id map differs from the one that layers are stored with"

@@ -14,6 +14,7 @@ from rootless.engine.containers import record
 from rootless.errors import StorageError
 from rootless.images.names import reference
 from rootless.runtime import plan_format
+from rootless.storage.drivers import registry as driver_registry
 from rootless.userns.idmap import IdMaps
 
 TYPE_CHECKING = False
@@ -114,13 +115,10 @@ def _maps(config: Json) -> IdMaps:
 def _driver(one: Container, config: Json, servers: list[list[str]], plan: Decoded) -> str:
     merged = os.path.join(one.directory, "merged")
     if config["root"]["path"] != merged:
-        return "directory"
-    if any(name == "host-mount" and words[2] == "overlay" for name, words in plan):
-        return "overlay"
-    for _, place, *argv in servers:
-        if place == merged:
-            return "fuse-overlayfs" if argv[0].endswith("fuse-overlayfs") else "python-fuse"
-    return "copy"
+        return driver_registry.DIRECTORY
+    kinds = {words[2] for name, words in plan if name == "host-mount"}
+    server = next((argv for _, place, *argv in servers if place == merged), [])
+    return driver_registry.of_start(kinds, server).name
 
 
 def _servers(orders: Decoded, plan: Decoded) -> list[list[str]]:

@@ -6,14 +6,18 @@ import os
 import stat
 
 from rootless.errors import HostError, UsageError
-from rootless.storage.drivers import probe as driver_probe
-from rootless.storage.rootfs import root_filesystem
+from rootless.storage.drivers import registry as driver_registry
+from rootless.storage.rootfs import prepare as rootfs_prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.containers.container import Container
     from rootless.engine.containers.create import Draft
     from rootless.runtime.plan_format import Record
+    from rootless.storage.drivers.driver import Driver
+
+DIRECTORY = driver_registry.DIRECTORY
 
 
 def prepare_root(draft: Draft) -> None:
@@ -29,7 +33,7 @@ def prepare_root(draft: Draft) -> None:
         _directory_root(draft)
         return
     storage_maps = draft.maps if draft.maps.single else engine.maps
-    draft.choice = driver_probe.choose(
+    draft.choice = driver_registry.choose(
         options.storage_driver or engine.storage_driver,
         draft.maps,
         storage_maps,
@@ -37,9 +41,10 @@ def prepare_root(draft: Draft) -> None:
         nest=not _joins(draft),
         data=engine.data_dir,
     )
-    if options.writable_tmpfs and (draft.choice.nested or draft.choice.name == "copy"):
+    driver = draft.choice.driver
+    if options.writable_tmpfs and (draft.choice.nested or not driver.layered):
         # a tmpfs belongs to the container's namespace, and takes no file of the ids around it
-        who = "--userns auto" if draft.choice.nested else "the storage driver copy"
+        who = "--userns auto" if draft.choice.nested else f"the storage driver {driver.name}"
         raise UsageError(
             f"--writable-tmpfs and {who} do not go together",
             hint="--read-only, and --tmpfs for the directories that are written to",
@@ -50,9 +55,8 @@ def prepare_root(draft: Draft) -> None:
 
         served = lazy_start.provide(draft, storage_maps)
     layer_dirs, servers = served or (engine.images.unpack(draft.image, storage_maps), [])
-    if draft.choice.name in ("python-fuse", "copy"):
-        root_filesystem.check_owners(layer_dirs, draft.choice.name)
-    draft.root_mount = root_filesystem.prepare(
+    rootfs_prepare.check_owners(layer_dirs, driver)
+    draft.root_mount = rootfs_prepare.prepare(
         draft.directory,
         layer_dirs,
         draft.choice,
@@ -63,11 +67,10 @@ def prepare_root(draft: Draft) -> None:
     )
     draft.root = draft.root_mount.merged
     _check_volatile(draft, draft.choice)
-    _tell_copies(draft, draft.choice)
+    _notice(draft, draft.choice)
     if not draft.maps.root_is_caller:
         _hand_over(draft)
-    if draft.choice.name == "copy":
-        root_filesystem.copy_layers(draft.root_mount, draft.maps, storage_maps)
+    driver.fill(draft.root_mount, draft.maps, storage_maps)
 
 
 def _joins(draft: Draft) -> bool:
@@ -79,25 +82,20 @@ def _joins(draft: Draft) -> bool:
     )
 
 
-def _check_volatile(draft: Draft, choice: driver_probe.Choice) -> None:
+def _check_volatile(draft: Draft, choice: driver_registry.Choice) -> None:
     """The kernel refuses to mount a second time what was mounted so."""
-    if "volatile" in choice.options and choice.name == "overlay" and not draft.options.rm:
+    if "volatile" in choice.options and choice.driver.volatile_once and not draft.options.rm:
         raise UsageError(
             "--storage-opt volatile is for containers that are started once",
             hint="--rm has it by itself",
         )
 
 
-def _tell_copies(draft: Draft, choice: driver_probe.Choice) -> None:
-    """Copies are never silent: they cost time and disk for every container.  A slower server is
-    told once, where it was nobody's wish."""
-    fallen = choice.name != "copy" and choice.why.startswith("native overlay: ")
-    if fallen and choice.remap == ("", ""):
-        draft.engine.notice("driver", f"{choice.name} serves containers' files: {choice.why}")
-    if choice.name == "copy" and choice.why != "asked for":
-        draft.engine.notice(
-            "copy", f"the image's files are copied for this container: {choice.why}", always=True
-        )
+def _notice(draft: Draft, choice: driver_registry.Choice) -> None:
+    notice = choice.notice()
+    if notice is not None:
+        topic, text, always = notice
+        draft.engine.notice(topic, text, always=always)
 
 
 def _directory_root(draft: Draft) -> None:
@@ -109,21 +107,20 @@ def _directory_root(draft: Draft) -> None:
     draft.choice, draft.root_mount = None, None
     if not layered:
         return
-    draft.choice = driver_probe.choose(
+    draft.choice = driver_registry.choose(
         options.storage_driver or engine.storage_driver,
         draft.maps,
         draft.maps,
         [*engine.storage_options, *options.storage_opt],
         data=engine.data_dir,
     )
-    _tell_copies(draft, draft.choice)
+    _notice(draft, draft.choice)
     lower = draft.root
-    draft.root_mount = root_filesystem.prepare(
+    draft.root_mount = rootfs_prepare.prepare(
         draft.directory, [lower], draft.choice, volatile=bool(options.rm), maps=draft.maps
     )
     draft.root = draft.root_mount.merged
-    if draft.choice.name == "copy":
-        root_filesystem.copy_layers(draft.root_mount, draft.maps, draft.maps)
+    draft.choice.driver.fill(draft.root_mount, draft.maps, draft.maps)
 
 
 def _hand_over(draft: Draft) -> None:
@@ -146,16 +143,21 @@ def _hand_over(draft: Draft) -> None:
             )
     if draft.choice is not None and draft.choice.nested:
         return  # the server that writes there has our own id
-    ours = [mount.merged] if mount.driver == "copy" else [mount.upper, mount.work]
-    root_filesystem.give(ours, base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
+    from rootless.storage.trees.chown import give
+
+    give(mount.writable(), base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
 
 
 def read_file(draft: Draft, path: str) -> bytes | None:
     """A small file of the image, without mounting it."""
     if draft.root_mount is not None:
-        return root_filesystem.read_file(draft.root_mount, path, maps=draft.maps)
+        from rootless.storage.rootfs.read_file import read_file
+
+        return read_file(draft.root_mount, path, maps=draft.maps)
+    from rootless.storage.trees.read import read_below
+
     try:
-        return root_filesystem.read_below(draft.root, path)
+        return read_below(draft.root, path)
     except OSError:
         return None
 
@@ -173,7 +175,13 @@ def root_operations_of(mount: root_filesystem.RootMount) -> list[Record]:
         made.append(("host-mount", ("tmpfs", mount.memory, "tmpfs", "6", "mode=755")))
         made += [("host-mkdir", (mount.upper, mode)), ("host-mkdir", (mount.work, "755"))]
     made += [("fuse", (server.mount_point,)) for server in mount.servers]
-    return made + (overlay_operations(mount) if mount.driver == "overlay" else [])
+    for one in mount.driver.mounts(mount):
+        made += [
+            ("host-chdir", (one.base,)),
+            ("host-mount", (one.kind, one.target, one.kind, "0", one.data)),
+            ("host-chdir", ("/",)),
+        ]
+    return made
 
 
 def root_record(draft: Draft) -> Json:
@@ -189,48 +197,13 @@ def root_record(draft: Draft) -> Json:
     return made
 
 
-_MOST_LOWERS = 500  # OVL_MAX_STACK of fs/overlayfs
-_PAGE = 4000  # bytes of options that mount(2) takes, and room for what the launcher adds
+def driver_of(container: Container) -> Driver:
+    """The storage driver that the container was made with."""
+    return driver_registry.recorded(container.record["driver"])
 
 
-def _overlay_options(mount: root_filesystem.RootMount, names: list[str]) -> str:
-    lowers = ":".join([_escape(name) for name in names])
-    data = f"lowerdir={lowers},upperdir={_escape(mount.upper)},workdir={_escape(mount.work)}"
-    return f"{data},{mount.options}" if mount.options else data
-
-
-def _linked(mount: root_filesystem.RootMount) -> tuple[str, list[str]]:
-    """A directory of links to the layers beside the container's other ones, and their names."""
-    base = os.path.join(os.path.dirname(mount.merged), "lowers")
-    os.makedirs(base, 0o755, exist_ok=True)
-    for number, lower in enumerate(mount.lowers):
-        try:
-            os.symlink(lower, os.path.join(base, str(number)))
-        except FileExistsError:
-            pass  # of the same container, whose layers never change
-    return base, [str(number) for number in range(len(mount.lowers))]
-
-
-def overlay_operations(mount: root_filesystem.RootMount) -> list[Record]:
-    """Native overlay.  Lower directories are named relative to where they all lie, because the
-    kernel takes at most one page of options; more than a hundred are named by links."""
-    if len(mount.lowers) > _MOST_LOWERS:
-        raise HostError(
-            f"the image has {len(mount.lowers)} layers, and the kernel's overlay takes "
-            f"{_MOST_LOWERS} at most",
-            hint="use --storage-driver fuse-overlayfs, or make the image again with fewer layers",
-        )
-    base = os.path.commonpath([os.path.dirname(lower) for lower in mount.lowers])
-    data = _overlay_options(mount, [os.path.relpath(lower, base) for lower in mount.lowers])
-    if len(data) > _PAGE:
-        base, names = _linked(mount)
-        data = _overlay_options(mount, names)
-    return [
-        ("host-chdir", (base,)),
-        ("host-mount", ("overlay", mount.merged, "overlay", "0", data)),
-        ("host-chdir", ("/",)),
-    ]
-
-
-def _escape(path: str) -> str:
-    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+def path_of(container: Container) -> str:
+    """The container's root directory: where its files are mounted, or what `--rootfs` named."""
+    if driver_of(container).of_image:
+        return os.path.join(container.directory, "merged")
+    return str(container.config()["root"]["path"])

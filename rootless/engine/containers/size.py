@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def of(engine: Engine, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
     """By id: bytes of what the container wrote, and of that with its image's layers.
 
-    As docker's SizeRw and SizeRootFs.  With the driver copy the two are the same, because each
-    container has files of its own.
+    As docker's SizeRw and SizeRootFs.  The two are the same where a container has all files for
+    itself.
     """
+    from rootless.engine.containers import rootfs as container_rootfs
     from rootless.engine.system import df as system_df
     from rootless.storage.layers.store import LayerStore
 
@@ -25,9 +26,9 @@ def of(engine: Engine, containers: Sequence[Container]) -> dict[str, tuple[int, 
     own: dict[str, str] = {}
     below: dict[str, list[str]] = {}
     for one in containers:
-        copied = one.record["driver"] == "copy"
-        own[one.id] = os.path.join(one.directory, "merged" if copied else "upper")
-        diff_ids = () if copied else dict.fromkeys(one.record["layers"])
+        layered = container_rootfs.driver_of(one).layered
+        own[one.id] = os.path.join(one.directory, "upper" if layered else "merged")
+        diff_ids = dict.fromkeys(one.record["layers"]) if layered else ()
         below[one.id] = [os.path.dirname(layers.path(diff)) for diff in diff_ids]
     wanted = [*own.values(), *(path for paths in below.values() for path in paths)]
     sizes = system_df.measured(engine, wanted)

@@ -140,12 +140,12 @@ def _size(draft: Draft) -> int:
     user = (draft.options.user or draft.image_config.get("User") or "").partition(":")
     numbers = [one for one in (user[0], user[2]) if one.isdigit()]
     if draft.image is not None:
-        from rootless.storage.rootfs import root_filesystem
+        from rootless.storage.rootfs.read_file import read_lowers
 
         try:
             lowers = draft.engine.images.unpack(draft.image, draft.engine.maps)
             for path in ("/etc/passwd", "/etc/group"):
-                text = root_filesystem.read_lowers(lowers, path) or b""
+                text = read_lowers(lowers, path) or b""
                 for line in text.decode("utf-8", "replace").splitlines():
                     numbers += [one for one in line.split(":")[2:4] if one.isdigit()]
         except (OSError, RootlessError):

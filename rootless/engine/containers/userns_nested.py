@@ -9,7 +9,7 @@ what it keeps in `upper` has the ids of storage, as everybody else's.
 from __future__ import annotations
 
 from rootless.engine.containers import bundle as container_bundle
-from rootless.storage.rootfs import id_remap
+from rootless.storage.drivers import id_remap
 from rootless.userns import idmap
 
 TYPE_CHECKING = False
@@ -32,12 +32,7 @@ def maps(inner: IdMaps, outer: IdMaps) -> list[Record]:
 def servers(container: Container) -> Json:
     """The servers for a worker that has the ids of storage: there the ids of the image are the
     container's, and nothing is to be mapped."""
-    made = []
-    for one in container.record["servers"]:
-        words = list(one)
-        if "-o" in words[2:]:
-            at = words.index("-o", 2) + 1
-            # the last two options (storage.options)
-            words[at] = words[at].rpartition(",uidmapping=")[0] or words[at]
-        made.append(words)
-    return made
+    from rootless.engine.containers import rootfs as container_rootfs
+
+    driver = container_rootfs.driver_of(container)
+    return [[*one[:2], *driver.without_mapping(one[2:])] for one in container.record["servers"]]

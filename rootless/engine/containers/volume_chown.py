@@ -46,4 +46,4 @@ def lend(draft: Draft) -> None:
             "gid": base.from_host_gid(host_gid),
             "recursive": kind == "chown",
         }
-        calls.call("rootless.storage.rootfs.chown:chown_worker", request, maps=base)
+        calls.call("rootless.storage.trees.chown:chown_worker", request, maps=base)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rootless.engine.images.collection import Images
     from rootless.images.store.index import Summary
     from rootless.images.store.record import ImageRecord
-    from rootless.storage.layers.inside import Inside
+    from rootless.storage.layers.namespace_store import NamespaceLayerStore
 
 
 def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
@@ -35,7 +35,7 @@ def sizes(images: Images, diff_ids: list[str]) -> dict[str, int]:
             wanted.append(one)
     if wanted:
         request = {"paths": [layers.path(one) for one in wanted]}
-        told = calls.call("rootless.storage.rootfs.usage:usage_worker", request, maps=maps)
+        told = calls.call("rootless.storage.trees.usage:usage_worker", request, maps=maps)
         for one, row in zip(wanted, told, strict=True):
             found[one] = row[0]
             layers.keep_size(one, row[0])
@@ -173,12 +173,12 @@ KEY = "ROOTLESS_LAYERS"
 """The environment variable by which `unshare` tells which layers its ids fit."""
 
 
-def _inside(images: Images) -> Inside:
+def _inside(images: Images) -> NamespaceLayerStore:
     """The layers, for a process that is in the namespace of `rootless unshare` already.
 
     Raises HostError outside of it.
     """
-    from rootless.storage.layers.inside import Inside
+    from rootless.storage.layers.namespace_store import NamespaceLayerStore
 
     key = os.environ.get(KEY, "")
     if not key or "/" in key or os.getuid() != 0:
@@ -186,7 +186,9 @@ def _inside(images: Images) -> Inside:
             "an image can be mounted only inside the user namespace of `rootless unshare`",
             hint="run rootless unshare first; the mount lives as long as that shell",
         )
-    return Inside(os.path.join(images.engine.data_dir, "layers", key), single=key == "single")
+    return NamespaceLayerStore(
+        os.path.join(images.engine.data_dir, "layers", key), single=key == "single"
+    )
 
 
 def _mounted() -> dict[str, str]:
@@ -219,7 +221,7 @@ def mounts(images: Images) -> list[tuple[ImageRecord, str]]:
 
 def mount(images: Images, name: str) -> str:
     """Mount an image read-only; where.  Raises HostError, ImageNotFound, StorageError."""
-    from rootless.storage.rootfs import show as rootfs_show
+    from rootless.storage.drivers import readonly_mount
 
     layers = _inside(images)
     record = images.get(name)
@@ -237,7 +239,7 @@ def mount(images: Images, name: str) -> str:
     )
     os.makedirs(path, 0o755, exist_ok=True)
     try:
-        rootfs_show.show(path, layers.directory, layers.stack(diff_ids))
+        readonly_mount.mount(path, layers.directory, layers.stack(diff_ids))
     except OSError as error:
         os.rmdir(path)
         raise StorageError(
@@ -249,7 +251,7 @@ def mount(images: Images, name: str) -> str:
 
 def unmount(images: Images, name: str, *, force: bool = False) -> str:
     """Unmount an image; its id.  Raises NotFound when it is not mounted, HostError outside."""
-    from rootless.storage.rootfs import show as rootfs_show
+    from rootless.storage.drivers import readonly_mount
 
     _inside(images)
     record = images.get(name)
@@ -257,7 +259,7 @@ def unmount(images: Images, name: str, *, force: bool = False) -> str:
     if path not in _mounted():
         raise NotFound(f"the image {name} is not mounted", hint="rootless image mount lists those")
     try:
-        rootfs_show.hide(path, lazy=force)
+        readonly_mount.unmount(path, lazy=force)
     except OSError as error:
         raise UsageError(
             f"cannot unmount the image {name}: {error.strerror}",

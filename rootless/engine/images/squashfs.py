@@ -7,7 +7,7 @@ import os
 from rootless.engine.images import trust as image_trust
 from rootless.errors import HostError, StorageError, UsageError
 from rootless.storage.drivers import squashfs
-from rootless.storage.rootfs import root_filesystem
+from rootless.storage.rootfs import prepare as rootfs_prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,28 +47,23 @@ def _config(image: squashfs.SingleFile) -> Json:
 
 def prepare(draft: Draft) -> None:
     """As roots.prepare_root, for such an image."""
-    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.drivers import registry as driver_registry
 
     if draft.file is None:
         raise AssertionError("find has set it")
     # the ids in the file mean the container's own, whatever its map is
     requested = draft.options.storage_driver or draft.engine.storage_driver
-    if (
-        not requested
-        and draft.maps.single
-        and draft.file.ids > 1
-        and not driver_probe.obstacle("fuse-overlayfs", draft.maps, remapped=False)
-    ):
-        # it makes everything root's; the kernel's overlay cannot copy files of other owners up
-        requested = "fuse-overlayfs"
-    draft.choice = driver_probe.choose(
+    if not requested and draft.maps.single and draft.file.ids > 1:
+        # the kernel's overlay cannot copy files of other owners up
+        requested = driver_registry.squashing(draft.maps)
+    draft.choice = driver_registry.choose(
         requested,
         draft.maps,
         draft.maps,
         [*draft.engine.storage_options, *draft.options.storage_opt],
         data=draft.engine.data_dir,
     )
-    if draft.choice.name == "copy":
+    if not draft.choice.driver.layered:
         raise HostError(
             f"the files of {draft.file.path} are not unpacked, and cannot be copied: "
             f"{draft.choice.why}",
@@ -77,7 +72,7 @@ def prepare(draft: Draft) -> None:
     lower = os.path.join(draft.directory, "lower")
     os.mkdir(lower, 0o755)
     server = squashfs.server(draft.file, lower, single=draft.maps.single)
-    draft.root_mount = root_filesystem.prepare(
+    draft.root_mount = rootfs_prepare.prepare(
         draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
         maps=draft.maps, memory=draft.options.writable_tmpfs,
     )  # fmt: skip

@@ -127,7 +127,7 @@ def _mend(
     What is put aside has the name of an unpacking that was interrupted: a command that is killed
     here leaves something that the next unpacking or sweep removes.
     """
-    from rootless.storage.rootfs import root_filesystem
+    from rootless.storage.trees import remove as trees_remove
 
     users = [one.name for one in engine.containers.list() if layer.diff_id in one.record["layers"]]
     if not repair:
@@ -138,7 +138,7 @@ def _mend(
         return
     final = os.path.dirname(layers.path(layer.diff_id))
     aside = os.path.join(layers.directory, f".tmp-{os.path.basename(final)}-damaged")
-    root_filesystem.remove(aside, layers.maps)
+    trees_remove.remove(aside, layers.maps)
     os.rename(final, aside)
     try:
         layers.ensure([(layer.diff_id, engine.images.store.blob_path(layer.digest))])
@@ -147,7 +147,7 @@ def _mend(
         if os.path.isdir(aside) and not os.path.isdir(final):
             os.rename(aside, final)
         return
-    root_filesystem.remove(aside, layers.maps)
+    trees_remove.remove(aside, layers.maps)
     damage.repaired = True
     damage.remedy = "unpacked again"
 

@@ -30,7 +30,7 @@ def measured(engine: Engine, directories: list[str]) -> dict[str, int]:
     if not there:
         return {}
     request = {"paths": there}
-    told = calls.call("rootless.storage.rootfs.usage:usage_worker", request, maps=engine.maps)
+    told = calls.call("rootless.storage.trees.usage:usage_worker", request, maps=engine.maps)
     return {path: row[1] for path, row in zip(there, told, strict=True)}
 
 
@@ -220,7 +220,7 @@ def reset(engine: Engine) -> Json:
     Settings stay.  {"Removed": [directories], "Kept": [what in the data directory is not ours]}.
     Raises StorageError for what could not be removed.
     """
-    from rootless.storage.rootfs import root_filesystem
+    from rootless.storage.trees import remove as trees_remove
 
     for container in engine.containers.list(all=True):
         container.remove(force=True, volumes=True, timeout=10)
@@ -229,7 +229,7 @@ def reset(engine: Engine) -> Json:
         path = os.path.join(engine.data_dir, name)
         if not os.path.lexists(path):
             continue
-        if not root_filesystem.remove(path, engine.maps):
+        if not trees_remove.remove(path, engine.maps):
             raise StorageError(
                 f"cannot remove {path}", hint=f"rootless unshare rm -rf {path}, then try again"
             )
@@ -238,7 +238,7 @@ def reset(engine: Engine) -> Json:
     if not kept:
         _rmdir(engine.data_dir)
     for path in (paths.cache_dir(), paths.runtime_dir()):
-        if os.path.isdir(path) and root_filesystem.remove(path, engine.maps):
+        if os.path.isdir(path) and trees_remove.remove(path, engine.maps):
             removed.append(path)
     return {"Removed": removed, "Kept": [os.path.join(engine.data_dir, name) for name in kept]}
 

@@ -237,32 +237,33 @@ def _slirp() -> Json:
 
 
 def _overlay(engine: Engine) -> Json:
-    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.drivers import registry as driver_registry
 
     engine.prepare_data_dir()
-    problem = driver_probe.overlay_obstacle(engine.maps, engine.data_dir)
-    if not problem:
-        return _line("overlay", FINE, "the kernel's overlay file system works in a user namespace")
-    missing = driver_probe.fuse_obstacle()
-    if not missing:
-        return _line("overlay", LIMITED, f"{problem}: fuse-overlayfs is used, which is slower")
-    if not driver_probe.python_fuse_obstacle():
-        return _line(
-            "overlay", LIMITED, f"{problem}; {missing}: python-fuse is used, which is slower still",
-            "as root: apt-get install fuse-overlayfs",
+    problems: list[str] = []
+    remedies: list[str] = []
+    for driver in driver_registry.all_drivers():
+        problem = driver.why_not(engine.maps, data=engine.data_dir)
+        if not problem:
+            break
+        problems.append(problem)
+        remedies += filter(None, [driver.remedy(problem)])
+    if not problems:
+        return _line("overlay", FINE, driver.used)
+    if not driver.layered:
+        remedies.append(
+            f"start the outer container with --device /dev/fuse, or with a volume at "
+            f"{engine.data_dir}" if host.contained()
+            else "set ROOTLESS_DATA_DIR to a directory on a local disk"
         )  # fmt: skip
-    return _line(
-        "overlay", LIMITED,
-        f"{problem}; {missing}: every container gets copies of the image's files",
-        "as root: apt-get install fuse-overlayfs" if "installed" in missing else
-        f"start the outer container with --device /dev/fuse, or with a volume at {engine.data_dir}"
-        if host.contained() else "set ROOTLESS_DATA_DIR to a directory on a local disk",
-    )  # fmt: skip
+    # whoever mends one of the first two needs nothing of the others
+    text = f"{'; '.join(problems[:2])}: {driver.used}"
+    return _line("overlay", LIMITED, text, "".join(remedies[:1]))
 
 
 def _programs() -> list[Json]:
     """What single files and layers that are still arriving need."""
-    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.drivers import python_fuse
 
     found = host.current().program("squashfuse_ll")
     older = host.current().program("squashfuse")
@@ -283,7 +284,7 @@ def _programs() -> list[Json]:
         "as root: apt-get install squashfs-tools",
     )  # fmt: skip
     library = _line("fuse-python", FINE, "is installed")
-    if not driver_probe.python_fuse_library():
+    if not python_fuse.library():
         library = _line(
             "fuse-python", LIMITED,
             "is not installed: run --lazy fetches whole images first, and the driver python-fuse "

@@ -70,10 +70,10 @@ def _architecture(machine: str) -> str:
 def info(engine: Engine) -> Json:
     """Return what was chosen on this host, and why."""
     from rootless.network import modes
-    from rootless.storage.drivers import probe as driver_probe
+    from rootless.storage.drivers import registry as driver_registry
 
     engine.prepare_data_dir()
-    choice = driver_probe.choose(
+    choice = driver_registry.choose(
         engine.storage_driver, engine.maps, engine.maps, data=engine.data_dir
     )
     network = modes.parse_network(None)
@@ -88,9 +88,9 @@ def info(engine: Engine) -> Json:
         "ContainersPaused": states.count("paused"),
         "ContainersStopped": len(states) - states.count("running") - states.count("paused"),
         "Images": len(engine.images.list()),
-        "Driver": choice.name,
+        "Driver": choice.driver.name,
         "DriverReason": choice.why,
-        "Drivers": driver_probe.listed(engine.maps, engine.data_dir),
+        "Drivers": driver_registry.listed(engine.maps, engine.data_dir),
         "Network": network.kind,
         "NetworkReason": network.why,
         "CgroupManager": manager.kind,

@@ -90,10 +90,10 @@ class Volumes:
 
     def inspect(self, name: str) -> Json:
         """As `get`, with who owns what on the host and who uses it."""
-        from rootless.storage.rootfs import chown as rootfs_chown
+        from rootless.storage.trees import chown as trees_chown
 
         found = self.get(name)
-        found["Ownership"] = rootfs_chown.explained(found["Mountpoint"], self.engine.maps)
+        found["Ownership"] = trees_chown.explained(found["Mountpoint"], self.engine.maps)
         found["UsedBy"] = self.users().get(found["Name"], [])
         return found
 
@@ -267,7 +267,7 @@ def chown(engine: Engine, owner: str, paths: list[str] | str, *, recursive: bool
         "gid": gid,
         "recursive": recursive,
     }
-    return int(calls.call("rootless.storage.rootfs.chown:chown_worker", request, maps=maps))
+    return int(calls.call("rootless.storage.trees.chown:chown_worker", request, maps=maps))
 
 
 def _rooted(engine: Engine, paths: list[str]) -> list[tuple[str, str]]:

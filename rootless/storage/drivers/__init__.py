@@ -1,1 +1,1 @@
-"""Storage drivers: how a root file system is put together."""
+"""Storage drivers: how a root file system is put together; see README.md of the room."""

@@ -1,185 +1,51 @@
-"""The driver `copy`: every container has files of its own.  Runs inside the user namespace.
-
-The source is a layer, made by the unpacker and closed to containers; the target is a directory that
-no process has seen yet.  So names are safe here as long as links are never followed.
-"""
+"""The driver `copy`: every container has files of its own.  Works everywhere."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import shutil
-import stat
+from rootless.storage.drivers.driver import Driver, RootMount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from rootless.documents import Json
-    from rootless.storage.drivers.pyfuse.ids import Ids
-
-_FICLONE = 0x40049409
-"""ioctl_ficlone(2): share the blocks of a file, where the file system can."""
-
-_HIDDEN = "user.overlay."
+    from rootless.userns.idmap import IdMaps
 
 
-def copy_worker(request: Json) -> Json:
-    """{"layers" (lowest first), "target", "single"}: copy one over the other, whiteouts applied.
+class Copy(Driver):
+    """All layers, copied one over the other (copy_layers.py)."""
 
-    {"uids", "gids"}: texts of `ids.Ids`, for a container that has other ids.
-    """
-    from rootless.storage.drivers.pyfuse.ids import Ids
+    name = "copy"
+    works = "works everywhere; every container has all files of its image for itself"
+    used = "every container gets copies of the image's files"
+    layered = False
+    loses_noted_owners = True
 
-    uids, gids = Ids(request.get("uids", "")), Ids(request.get("gids", ""))
-    for layer in request["layers"]:
-        merge = _Merge(request["target"], request["single"])
-        merge.uids, merge.gids = uids, gids
-        merge.directory(layer, request["target"])
-    return True
+    def fill(self, mount: RootMount, maps: IdMaps, stored: IdMaps) -> None:
+        """Copy the layers, with the owners that `maps` wants."""
+        from rootless.userns import calls
 
+        request: Json = {
+            "layers": list(reversed(mount.lowers)),
+            "target": mount.merged,
+            "single": maps.single,
+        }
+        if mount.uidmapping:
+            from rootless.storage.drivers import id_remap
 
-def give_worker(request: Json) -> Json:
-    """{"paths", "uid", "gid"}: change owners."""
-    for path in request["paths"]:
-        os.chown(path, request["uid"], request["gid"], follow_symlinks=False)
-    return True
+            # a person's own ids, which a container may lack, are there where the layers are stored
+            request["uids"], request["gids"] = id_remap.texts(stored, maps)
+        calls.call("rootless.storage.drivers.copy_layers:copy_worker", request, maps=stored)
 
+    def notice(self, why: str, *, fallback: bool, remapped: bool) -> tuple[str, str, bool] | None:
+        """Copies are never silent: they cost time and disk for every container."""
+        if not fallback:
+            return None
+        return "copy", f"the image's files are copied for this container: {why}", True
 
-class _Merge:
-    """One layer on its way over what is there."""
-
-    def __init__(self, target: str, single: bool) -> None:
-        self.target = target
-        self.single = single
-        self.uids: Ids | None = None
-        self.gids: Ids | None = None
-        self._links: dict[int, str] = {}
-
-    def directory(self, source: str, target: str) -> None:
-        """What is in a directory, and then the directory's own attributes."""
-        if _HIDDEN + "opaque" in os.listxattr(source):
-            for name in os.listdir(target):
-                remove(os.path.join(target, name))
-        with os.scandir(source) as entries:
-            for entry in entries:
-                self._entry(entry, os.path.join(target, entry.name))
-        self._attributes(source, target, os.stat(source))
-
-    def _entry(self, entry: os.DirEntry[str], into: str) -> None:
-        found = entry.stat(follow_symlinks=False)
-        if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
-            remove(into)
-            return
-        if stat.S_ISDIR(found.st_mode):
-            if os.path.islink(into) or (os.path.lexists(into) and not os.path.isdir(into)):
-                remove(into)
-            os.makedirs(into, exist_ok=True)
-            self.directory(entry.path, into)
-            return
-        remove(into)
-        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
-            first = self._links.setdefault(found.st_ino, into)
-            if first != into:
-                os.link(first, into)
-                return
-        if stat.S_ISLNK(found.st_mode):
-            os.symlink(os.readlink(entry.path), into)
-        elif stat.S_ISREG(found.st_mode):
-            copy_file(entry.path, into)
-        elif stat.S_ISFIFO(found.st_mode):
-            os.mkfifo(into)
-        else:
-            return
-        self._attributes(entry.path, into, found)
-
-    def _attributes(self, source: str, into: str, found: os.stat_result) -> None:
-        if not self.single:
-            uid, gid = found.st_uid, found.st_gid
-            if self.uids is not None and self.gids is not None:
-                uid, gid = _beneath(self.uids, uid), _beneath(self.gids, gid)
-            os.chown(into, uid, gid, follow_symlinks=False)
-        if not stat.S_ISLNK(found.st_mode):
-            os.chmod(into, stat.S_IMODE(found.st_mode))
-            for name in os.listxattr(source):
-                if not name.startswith(_HIDDEN):
-                    _set(into, name, os.getxattr(source, name))
-        times = (found.st_atime_ns, found.st_mtime_ns)
-        os.utime(into, ns=times, follow_symlinks=False)
+    def made(self, kinds: Collection[str], server: Sequence[str]) -> bool:
+        """Nothing is mounted and nothing served at its root."""
+        return not server
 
 
-def _set(path: str, name: str, value: bytes) -> None:
-    try:
-        os.setxattr(path, name, value)
-    except OSError:
-        pass  # this file system has none, or the label is the host's to give
-
-
-def _beneath(ids: Ids, number: int) -> int:
-    """The id that the container knows as `number`; its root's where it has no such id."""
-    try:
-        return ids.beneath(number)
-    except OSError:
-        return ids.beneath(0)
-
-
-def copy_file(source: str, target: str) -> None:
-    """The content of a file into a new one: by sharing its blocks where that can be."""
-    with open(source, "rb", buffering=0) as old, open(target, "xb", buffering=0) as new:
-        copy_content(old.fileno(), new.fileno())
-
-
-def copy_content(old: int, new: int) -> None:
-    """All of an open file into an empty one; shares blocks where it can, holes stay holes."""
-    size = os.fstat(old).st_size
-    if not size:
-        return
-    try:
-        fcntl.ioctl(new, _FICLONE, old)
-        return
-    except OSError:
-        pass
-    at = 0
-    copy = _in_kernel
-    while at < size:
-        try:
-            at = os.lseek(old, at, os.SEEK_DATA)
-            end = os.lseek(old, at, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                break  # nothing but a hole is left
-            raise
-        while at < end:
-            # in pieces, because it may copy less than it was asked for
-            try:
-                done = copy(old, new, at, min(end - at, 1 << 26))
-            except OSError as error:
-                if copy is _in_kernel and error.errno in _NO_COPY:
-                    copy = _through_page_cache
-                    continue
-                raise
-            if not done:
-                end = size
-                break
-            at += done
-    os.ftruncate(new, size)
-
-
-_NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
-
-
-def _in_kernel(old: int, new: int, at: int, count: int) -> int:
-    """copy_file_range(2): servers of network file systems copy by themselves."""
-    return os.copy_file_range(old, new, count, at, at)
-
-
-def _through_page_cache(old: int, new: int, at: int, count: int) -> int:
-    os.lseek(new, at, os.SEEK_SET)
-    return os.sendfile(new, old, at, count)
-
-
-def remove(path: str) -> None:
-    """Remove whatever is there, if anything is."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
+DRIVER = Copy()

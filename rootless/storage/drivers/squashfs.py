@@ -16,7 +16,7 @@ import struct
 from rootless import documents, host
 from rootless.errors import HostError, NotFound, StorageError, UsageError
 from rootless.storage.drivers import sif
-from rootless.storage.rootfs.root_filesystem import Server
+from rootless.storage.drivers.driver import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,13 +151,13 @@ def pack_worker(request: Json) -> Json:
     """
     import subprocess
 
-    from rootless.storage.rootfs import show as rootfs_show
+    from rootless.storage.drivers import readonly_mount
 
     merged = os.path.join(request["directory"], "merged")
     empty = os.path.join(request["directory"], "empty")
     try:
         # never one directory alone, which would be shown with its whiteouts
-        rootfs_show.show(merged, request["base"], [*request["lowers"], empty])
+        readonly_mount.mount(merged, request["base"], [*request["lowers"], empty])
     except OSError as error:
         raise StorageError(
             f"cannot mount the layers: {error.strerror}", hint="rootless doctor, line overlay"
@@ -165,7 +165,7 @@ def pack_worker(request: Json) -> Json:
     words = [request["program"], merged, request["target"], "-noappend", "-no-progress", "-quiet"]
     words += ["-comp", "zstd", "-Xcompression-level", "6", "-mkfs-time", str(request["time"])]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    rootfs_show.hide(merged, lazy=True)
+    readonly_mount.unmount(merged, lazy=True)
     if done.returncode:
         said = "; ".join(line for line in done.stderr.splitlines() if line.strip())
         raise StorageError(

@@ -13,7 +13,7 @@ import os
 from rootless import documents
 from rootless.errors import StorageError
 from rootless.storage.layers.store import LayerStore
-from rootless.storage.rootfs import root_filesystem
+from rootless.storage.trees import remove as trees_remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def _remove(layers: LayerStore, names: list[str], measure: bool) -> int:
         from rootless.userns import calls
 
         request = {"paths": paths}
-        told = calls.call("rootless.storage.rootfs.usage:usage_worker", request, maps=layers.maps)
+        told = calls.call("rootless.storage.trees.usage:usage_worker", request, maps=layers.maps)
         freed = sum(row[1] for row in told)
     for path in paths:
-        if not root_filesystem.remove(path, layers.maps):
+        if not trees_remove.remove(path, layers.maps):
             raise StorageError(
                 f"cannot remove the layer {path}", hint=f"rootless unshare rm -rf {path}"
             )

@@ -213,9 +213,9 @@ class LayerStore:
         self._remove(os.path.dirname(self.path(diff_id)))
 
     def _remove(self, path: str) -> None:
-        from rootless.storage.rootfs import root_filesystem
+        from rootless.storage.trees import remove as trees_remove
 
-        if not root_filesystem.remove(path, self.maps):
+        if not trees_remove.remove(path, self.maps):
             raise StorageError(
                 f"cannot remove the layer {path}", hint="rootless unshare rm -rf " + path
             )

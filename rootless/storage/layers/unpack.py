@@ -13,7 +13,7 @@ from rootless import disks, kernel
 from rootless.errors import Conflict, DigestMismatch, StorageError
 from rootless.storage.layers import attributes, tar
 from rootless.storage.layers.decompress import Hashed, decompressed
-from rootless.storage.rootfs.remove import remove_tree
+from rootless.storage.trees.remove import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ _INSIDE = 0x10 | 0x02  # RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, openat2(2)
 class Root:
     """The root directory of a container, running (`process`) or put together for the occasion.
 
-    A request has `process` (a descriptor of /proc/PID), or `path` with an optional `overlay` (mount
-    data), `servers` (rootfs.Server.as_json), `no_links` and `binds` ((source, target) pairs); the
-    mounts vanish with this process's mount namespace.  `fd` is the descriptor.
+    A request has `process` (a descriptor of /proc/PID), or `path` with optional `mounts`
+    (KernelMount.as_json), `servers` (Server.as_json), `no_links` and `binds` ((source, target)
+    pairs); the mounts vanish with this process's mount namespace.  `fd` is the descriptor.
     """
 
     def __init__(self, request: Json) -> None:
@@ -44,9 +44,9 @@ class Root:
             self.fd = os.open("root", os.O_PATH | os.O_DIRECTORY, dir_fd=at)
             return
         path = request["path"]
-        if request.get("overlay"):
-            os.chdir(request.get("base") or "/")
-            kernel.calls.mount("overlay", path, "overlay", 0, request["overlay"])
+        for kind, place, data, base in request.get("mounts", ()):
+            os.chdir(base)
+            kernel.calls.mount(kind, place, kind, 0, data)
         self.fd = _directory(path, links=not request.get("no_links"))
         for source, target in request.get("binds", ()):
             self._bind(source, target)

@@ -25,7 +25,7 @@ class Servers:
     """Running servers; a context manager, leaving it ends them, the last first."""
 
     def __init__(self, described: Json) -> None:
-        """Start each of `described` (rootfs.Server.as_json).  Raises StorageError."""
+        """Start each of `described` (drivers.driver.Server.as_json).  Raises StorageError."""
         self._running: list[subprocess.Popen[bytes]] = []
         try:
             for _, mount_point, *argv in described:
@@ -86,13 +86,13 @@ def _die_together() -> None:
 def read_worker(request: Json) -> Json:
     """{"servers", "lowers", "paths"} -> the text of each path in the union, None if there is none.
 
-    For an image whose layers are served: what `rootfs.read_file` does for plain directories.
+    For an image whose layers are served: what `read_file` does for plain directories.
     """
-    from rootless.storage.rootfs import root_filesystem
+    from rootless.storage.rootfs.read_file import read_lowers
 
     made = []
     with Servers(request["servers"]):
         for path in request["paths"]:
-            data = root_filesystem.read_lowers(request["lowers"], path)
+            data = read_lowers(request["lowers"], path)
             made.append(None if data is None else data.decode("utf-8", "surrogateescape"))
     return made

@@ -118,14 +118,14 @@ class Volumes:
         return self.get(name)
 
     def _give(self, path: str, owner: tuple[int, int]) -> None:
-        from rootless.storage.rootfs import root_filesystem
+        from rootless.storage.trees.chown import give
 
         if self.maps.to_host_uid(owner[0]) is None or self.maps.to_host_gid(owner[1]) is None:
             raise UsageError(
                 f"a volume cannot belong to {owner[0]}:{owner[1]}, which your ids do not reach",
                 hint=self.maps.why,
             )
-        root_filesystem.give([path], *owner, self.maps)
+        give([path], *owner, self.maps)
 
     def ensure(self, name: str, *, anonymous: bool = False) -> tuple[str, VolumeOptions]:
         """Where the files of a volume are, and how it is mounted; made if it does not exist."""
@@ -253,9 +253,9 @@ class Volumes:
         self._remove(self.directory(name))
 
     def _remove(self, path: str) -> None:
-        from rootless.storage.rootfs import root_filesystem
+        from rootless.storage.trees import remove as trees_remove
 
-        root_filesystem.remove(path, self.maps)
+        trees_remove.remove(path, self.maps)
 
     def sweep(self) -> list[str]:  # type: ignore[valid-type]
         """Remove what killed commands have left behind; returns the names of those directories."""

@@ -7,10 +7,10 @@ import os
 import stat
 
 from rootless import kernel
-from rootless.storage.drivers import copy as driver_copy
 from rootless.storage.drivers.pyfuse import markers
 from rootless.storage.drivers.pyfuse.copyup import Raiser
 from rootless.storage.drivers.pyfuse.tree import Directory, Entry, Tree, failure, split
+from rootless.storage.trees.remove import discard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Changes:
 
     def _discard(self, directory: int, name: str) -> None:
         """Remove something of ours: a whiteout, or a directory with nothing but whiteouts."""
-        driver_copy.remove(f"/proc/self/fd/{directory}/{name}")
+        discard(f"/proc/self/fd/{directory}/{name}")
 
     def link(self, old: str, new: str) -> None:
         """Another name for a file, in the upper directory."""

@@ -11,9 +11,10 @@ import os
 import stat
 
 from rootless import kernel
-from rootless.storage.drivers import copy as driver_copy
 from rootless.storage.drivers.pyfuse import markers
 from rootless.storage.drivers.pyfuse.tree import Directory, Entry, Tree, split
+from rootless.storage.trees import copy_content
+from rootless.storage.trees.remove import discard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Raiser:
         self.durable = durable
         self.raised: Callable[[Directory, str], None] = lambda directory, name: None
         self._serial = 0
-        driver_copy.remove(os.path.join(work, _PLACE))
+        discard(os.path.join(work, _PLACE))
         os.mkdir(os.path.join(work, _PLACE), 0o700)
         self.work = os.open(os.path.join(work, _PLACE), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -114,7 +115,7 @@ class Raiser:
                 )
                 try:
                     if data:
-                        driver_copy.copy_content(old, new)
+                        copy_content.copy_content(old, new)
                     _own(new, found)
                     _attributes(old, new)
                     os.fchmod(new, stat.S_IMODE(found.st_mode))

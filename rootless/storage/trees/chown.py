@@ -47,6 +47,24 @@ def explained(path: str, maps: IdMaps) -> Json:
     }
 
 
+def give(paths: list[str], uid: int, gid: int, maps: IdMaps) -> None:
+    """Change the owner of our own directories to ids of the map `maps`."""
+    from rootless.userns import calls
+
+    calls.call(
+        "rootless.storage.trees.chown:give_worker",
+        {"paths": paths, "uid": uid, "gid": gid},
+        maps=maps,
+    )
+
+
+def give_worker(request: Json) -> Json:
+    """{"paths", "uid", "gid"}: change owners."""
+    for path in request["paths"]:
+        os.chown(path, request["uid"], request["gid"], follow_symlinks=False)
+    return True
+
+
 def chown_worker(request: Json) -> Json:
     """{"paths", "uid", "gid" (-1: leave), "recursive"}: change owners, as root of the namespace.
 

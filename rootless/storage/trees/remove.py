@@ -8,6 +8,60 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.userns.idmap import IdMaps
+
+
+def remove(directory: str, maps: IdMaps) -> bool:
+    """Remove a tree, first as ourselves, then with the ids of the map; whether it is gone."""
+    if _plainly(directory):
+        return True
+    from rootless.userns import calls
+
+    calls.call("rootless.storage.trees.remove:remove_worker", {"path": directory}, maps=maps)
+    return not os.path.lexists(directory)
+
+
+_DEEP = 300  # directories within each other; each costs a descriptor and a frame of Python's stack
+
+
+def _plainly(name: str, at: int | None = None, depth: int = 0) -> bool:
+    """Remove what needs no other id; whether it is gone.  What lies very deep is left to a worker.
+
+    By descriptors: a container that still runs, with which this tree was shared, could put a link
+    to the person's home where a directory was a moment ago.
+    """
+    try:
+        os.unlink(name, dir_fd=at)
+        return True
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    try:
+        os.rmdir(name, dir_fd=at)
+        return True
+    except OSError:
+        pass
+    if depth > _DEEP:
+        return False
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(name, flags, dir_fd=at)
+    except OSError:
+        return False
+    done = True
+    try:
+        for inner in os.listdir(fd):
+            done = _plainly(inner, fd, depth + 1) and done
+    except OSError:
+        done = False
+    finally:
+        os.close(fd)
+    try:
+        os.rmdir(name, dir_fd=at)
+    except OSError:
+        return False
+    return done
 
 
 def remove_worker(request: Json) -> Json:
@@ -57,3 +111,13 @@ def remove_tree(parent: int, name: str) -> None:
         os.rmdir(name, dir_fd=parent)
     except OSError:
         return
+
+
+def discard(path: str) -> None:
+    """Remove whatever is there, if anything is.  Raises OSError."""
+    import shutil
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)

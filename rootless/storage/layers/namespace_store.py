@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 
-class Inside(LayerStore):
+class NamespaceLayerStore(LayerStore):
     """The layers in `directory` (`layers/MAPKEY`); with `single` owners are left alone."""
 
     def __init__(self, directory: str, *, single: bool) -> None:
@@ -51,6 +51,6 @@ class Inside(LayerStore):
         return calls.result(answer, process.returncode, function)
 
     def _remove(self, path: str) -> None:
-        from rootless.storage.rootfs.remove import remove_worker
+        from rootless.storage.trees.remove import remove_worker
 
         remove_worker({"path": path})

@@ -1,0 +1,1 @@
+"""Trees of files, whatever they belong to: removed, measured, read, copied, given to owners."""
