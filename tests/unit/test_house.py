@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rootless.storage.drivers import registry
+
 TREE = Path(__file__).resolve().parents[2]
 PACKAGE = TREE / "rootless"
 HOT_VERBS = ("run", "exec", "ps", "start", "stop", "logs", "inspect", "images")
@@ -233,3 +235,70 @@ def test_shell_scripts_pass_shellcheck() -> None:
     assert TREE / "install.sh" in scripts
     done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
+
+
+# words that are also names of drivers, where they mean something else: file, what is compared
+OTHER_MEANINGS = {
+    ("rootless/cli/completion.py", "kind"),  # what an option names
+    ("rootless/engine/containers/start.py", "name"),  # an operation of the launch plan
+    ("rootless/storage/volumes/options.py", "made.kind"),  # of a volume
+    ("rootless/storage/volumes/options.py", "name"),  # an option of a volume
+}
+
+
+def compared_with(tree: ast.Module, names: set[str]) -> Iterator[tuple[int, str]]:
+    """(line, what) of every comparison with one of the names, and of every list of some of them."""
+
+    def named(node: ast.AST) -> set[str]:
+        if isinstance(node, ast.Constant):
+            return {node.value} & names if isinstance(node.value, str) else set()
+        if isinstance(node, ast.Tuple | ast.List | ast.Set):
+            return {one for element in node.elts for one in named(element)}
+        if isinstance(node, ast.Dict):
+            return {one for key in node.keys if key is not None for one in named(key)}
+        return set()
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(map(named, sides)):
+                others = [ast.unparse(side) for side in sides if not named(side)]
+                yield node.lineno, ", ".join(others)
+        elif isinstance(node, ast.MatchValue) and named(node.value):
+            yield node.value.lineno, "case " + ast.unparse(node.value)
+        elif isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+            if len(named(node)) > 1:
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in ("startswith", "endswith") and any(map(named, node.args)):
+                yield node.lineno, ast.unparse(node)
+
+
+def test_nobody_compares_names_of_storage_drivers() -> None:
+    """What a driver can do is asked of its object; see rootless/storage/README.md."""
+    home = PACKAGE / "storage" / "drivers"
+    every = {*registry.NAMES, registry.DIRECTORY}
+    wrong = []
+    for path in written(".py"):
+        if not path.is_relative_to(PACKAGE) or path == home / "registry.py":
+            continue
+        own = path.stem.replace("_", "-") if path.parent == home else ""
+        for line, what in compared_with(ast.parse(path.read_text()), every - {own}):
+            name = str(path.relative_to(TREE))
+            if (name, what) not in OTHER_MEANINGS:
+                wrong.append(f"{name}:{line}: {what}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_search_for_comparisons_finds_them() -> None:
+    text = """
+if choice.name == "copy" or "copy" != driver or driver in ("zfs", "copy"): pass
+if driver not in {"copy"}: pass
+match driver:
+    case "copy": pass
+TABLE = {"copy": 1, "zfs": 2}
+argv[0].endswith("zfs")
+fine(driver, "copy"); FINE = {"copy": 1}; driver == other
+"""
+    found = [line for line, _ in compared_with(ast.parse(text), {"copy", "zfs"})]
+    assert sorted(found) == [2, 2, 2, 2, 3, 5, 6, 7]

@@ -6,10 +6,11 @@ import os
 import stat
 
 from rootless import paths
+from rootless.storage.drivers.driver import RootMount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.storage.drivers.driver import Driver, RootMount, Server
+    from rootless.storage.drivers.driver import Driver, Server
     from rootless.storage.drivers.registry import Choice
     from rootless.userns.idmap import IdMaps
 
