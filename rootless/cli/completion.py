@@ -107,6 +107,11 @@ def _quadlets(engine: Engine) -> Iterable[tuple[str, str]]:
         yield one.name, one.service
 
 
+def _storage_drivers(engine: Engine) -> Iterable[tuple[str, str]]:
+    for one in engine.info()["Drivers"]:
+        yield one["Name"], one["Reason"]
+
+
 def _anything(engine: Engine) -> Iterable[tuple[str, str]]:
     yield from _containers(engine)
     yield from _images(engine)
@@ -134,6 +139,7 @@ _KINDS = {
     "stopped": lambda engine: _containers(engine, False),
     "image": _images,
     "volume": _volumes,
+    "storage-driver": _storage_drivers,
     "quadlet": _quadlets,
     "list": _lists,
     "registry": _registries,

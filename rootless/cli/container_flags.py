@@ -176,8 +176,9 @@ _FILES = (
             complete="file", aliases="devices"),
     flag("--rootfs", "IMAGE is the path of a root file system (PATH:O leaves it unchanged)"),
     flag("--lazy", "Start before the image is complete; files are fetched as they are read"),
-    text("--storage-driver", "NAME", "Storage driver: overlay, fuse-overlayfs, python-fuse or copy",
-         complete="overlay fuse-overlayfs python-fuse copy"),
+    text("--storage-driver", "NAME",
+         "Storage driver to use (default: the best that works; rootless info lists them)",
+         complete="storage-driver"),
     several("--storage-opt", "NAME[=VALUE]", "Set an option of the storage driver"),
 )  # fmt: skip
 

@@ -174,8 +174,9 @@ class Call:
 GLOBALS = (
     text("--root --data-dir", "DIR", "Directory for images, containers and volumes",
          complete="directory"),
-    text("--storage-driver", "NAME", "Storage driver: overlay, fuse-overlayfs, python-fuse or copy",
-         complete="overlay fuse-overlayfs python-fuse copy"),
+    text("--storage-driver", "NAME",
+         "Storage driver to use (default: the best that works; rootless info lists them)",
+         complete="storage-driver"),
     several("--storage-opt", "NAME[=VALUE]", "Set an option of the storage driver"),
     text("--cgroup-manager", "NAME",
         "Cgroup manager to use: systemd, cgroupfs or "

@@ -121,7 +121,8 @@ class ContainerOptions(ContainerValues):
     shm_size (str): Size of /dev/shm (default 64m)
     stop_signal (str): Signal to stop the container
     stop_timeout (int): Seconds to wait for the container to stop before killing it (default 10)
-    storage_driver (str): Storage driver: overlay, fuse-overlayfs, python-fuse or copy
+    storage_driver (str): Storage driver to use (default: the best that works; rootless info lists
+        them)
     storage_opt (list of str): Set an option of the storage driver
     sysctl (list of str): Set a sysctl of the container's namespaces
     timeout (int): Maximum time that the container may run before it is killed
