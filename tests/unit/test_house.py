@@ -269,9 +269,13 @@ def compared_with(tree: ast.Module, names: set[str]) -> Iterator[tuple[int, str]
         elif isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
             if len(named(node)) > 1:
                 yield node.lineno, ast.unparse(node)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("startswith", "endswith") and any(map(named, node.args)):
-                yield node.lineno, ast.unparse(node)
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith")
+            and any(map(named, node.args))
+        ):
+            yield node.lineno, ast.unparse(node)
 
 
 def test_nobody_compares_names_of_storage_drivers() -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rootless.images.store.record import ImageRecord
 
 
-_UNION = "rootless.storage.layers.layer_export:union_worker"
+_UNION = "rootless.storage.rootfs.layer_export:union_worker"
 
 
 @dataclass(frozen=True)

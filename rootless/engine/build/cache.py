@@ -131,7 +131,7 @@ def measure(engine: Engine, found: list[Record]) -> None:
     if not there:
         return
     told = calls.call(
-        "rootless.storage.rootfs.usage:usage_worker", {"paths": there}, maps=engine.maps
+        "rootless.storage.trees.usage:usage_worker", {"paths": there}, maps=engine.maps
     )
     sizes = dict(zip(there, [row[1] for row in told], strict=True))
     for one, path in zip(found, paths, strict=True):
@@ -190,14 +190,14 @@ def prune(engine: Engine, *, all: bool = False, keep: int = 0, until: float | No
 
 
 def _remove(engine: Engine, one: Record) -> None:
-    from rootless.storage.rootfs import root_filesystem as rootfs
+    from rootless.storage.trees import remove as trees_remove
 
     for path in one.keys:
         try:
             os.unlink(path)
         except FileNotFoundError:
             pass
-    rootfs.remove(one.path, engine.maps)
+    trees_remove.remove(one.path, engine.maps)
 
 
 def seconds(text: str) -> float:

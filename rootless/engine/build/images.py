@@ -161,7 +161,7 @@ class Storing:
         below = outcome.layers[:number]
         stamp, clamp = self.stamp, self.clamp if self.rewrite else None
         request = self.layers.pack_request(name, below, clamp, stamp)
-        packed = self._pack("rootless.storage.layers.layer_export:layer_worker", request, store)
+        packed = self._pack("rootless.storage.rootfs.layer_export:layer_worker", request, store)
         if self._as_made:
             self.layers.note(
                 name, diff_id=packed.diff_id, digest=packed.digest, media_type=packed.media_type,
@@ -197,7 +197,7 @@ class Storing:
             raise StorageError(
                 "--squash of the new layers alone is not offered", hint="use --squash-all"
             )
-        return [self._pack("rootless.storage.layers.layer_export:union_worker", request, store)]
+        return [self._pack("rootless.storage.rootfs.layer_export:union_worker", request, store)]
 
     def _pack(self, function: str, request: Json, store: ImageStore) -> Layer:
         from rootless.images.store import assemble

@@ -113,7 +113,7 @@ def _mount(operations: Json, mounted: list[str]) -> None:
 
 def remove_worker(request: Json) -> Json:
     """{"paths"}: remove trees, whoever owns what is in them.  Returns those that are left."""
-    from rootless.storage.rootfs import remove as removing
+    from rootless.storage.trees import remove as removing
 
     left = []
     for path in request["paths"]:

@@ -22,15 +22,16 @@ from rootless import documents, paths
 from rootless.build.protocols import Chain, Kept, Snapshot
 from rootless.engine.containers import rootfs as roots
 from rootless.errors import DamagedDocument
-from rootless.storage.drivers import probe as drivers
+from rootless.storage.drivers import registry as drivers
 from rootless.storage.layers.store import LayerStore
-from rootless.storage.rootfs import root_filesystem as rootfs
+from rootless.storage.rootfs import prepare as rootfs_prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.build.workers import Workers
     from rootless.engine.engine import Engine
+    from rootless.storage.drivers.driver import RootMount
 
 _OURS = "build:"
 _INSIDE = "rootless.engine.build.inside:"
@@ -45,7 +46,7 @@ LAYER_SHAPE: Json = {
 class Draft:
     """A snapshot: the directory in which a step's files are made."""
 
-    def __init__(self, directory: str, parent: Chain, mount: rootfs.RootMount) -> None:
+    def __init__(self, directory: str, parent: Chain, mount: RootMount) -> None:
         self.directory = directory
         self._parent = parent
         self.mount = mount
@@ -81,12 +82,12 @@ class BuildLayers:
             engine.storage_driver, self.maps, self.maps, engine.storage_options,
             data=engine.data_dir,
         )  # fmt: skip
-        if self.choice.name not in ("overlay", "fuse-overlayfs"):
+        if not self.choice.driver.builds:
             from rootless.errors import HostError
 
             raise HostError(
-                f"a build needs the kernel's overlay or fuse-overlayfs, and {self.choice.name} is "
-                f"what serves here: {self.choice.why}",
+                "a build needs the kernel's overlay or fuse-overlayfs, and "
+                f"{self.choice.driver.name} is what serves here: {self.choice.why}",
                 hint="set ROOTLESS_DATA_DIR to a directory on a local disk, or install "
                 "fuse-overlayfs",
             )
@@ -218,14 +219,14 @@ class BuildLayers:
         directory = os.path.join(self.top, "new", f"{os.getpid()}-{os.urandom(8).hex()}")
         paths.directory(directory, 0o711)
         lowers = self.directories(parent)
-        mount = rootfs.prepare(directory, lowers, self.choice, volatile=True, maps=self.maps)
+        mount = rootfs_prepare.prepare(
+            directory, lowers, self.choice, volatile=True, maps=self.maps
+        )
         return Draft(directory, parent, mount)
 
     def operations(self, draft: Draft) -> list[Json]:
         """What mounts a snapshot."""
-        if draft.mount.driver != "overlay":
-            return []
-        return [[name, list(words)] for name, words in roots.overlay_operations(draft.mount)]
+        return [[name, list(words)] for name, words in roots.mount_operations(draft.mount)]
 
     def work(
         self,
@@ -311,7 +312,7 @@ class BuildLayers:
             "upper": self.path(layer),
             "lowers": self.directories(below),
             "skip": [],
-            "plain": self.choice.name == "fuse-overlayfs",
+            "plain": self.choice.driver.plain_whiteouts,
             "stamp": stamp,
             "clamp": clamp,
             "owners": self.facts(layer).get("owners") or {},

@@ -31,7 +31,7 @@ from rootless.network import modes
 from rootless.network import resolv_hosts as files
 from rootless.network.backends import slirp4netns as slirp
 from rootless.runtime import attended, launch_plan
-from rootless.storage.rootfs import root_filesystem as rootfs
+from rootless.storage.rootfs.read_file import read_lowers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -265,9 +265,7 @@ class _Step:
         network = modes.parse_network(
             None if process.network in ("", "default") else process.network
         )
-        account = accounts.account(
-            process.user, [], lambda path: rootfs.read_lowers(mount.lowers, path)
-        )
+        account = accounts.account(process.user, [], lambda path: read_lowers(mount.lowers, path))
         environment = {**self.environment}
         environment.setdefault("HOME", account.home)
         for name, value in process.secrets.items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.create import Draft
     from rootless.runtime.plan_format import Record
-    from rootless.storage.drivers.driver import Driver
+    from rootless.storage.drivers.driver import Driver, RootMount
 
 DIRECTORY = driver_registry.DIRECTORY
 
@@ -167,7 +167,7 @@ def root_operations(draft: Draft) -> list[Record]:
     return [] if draft.root_mount is None else root_operations_of(draft.root_mount)
 
 
-def root_operations_of(mount: root_filesystem.RootMount) -> list[Record]:
+def root_operations_of(mount: RootMount) -> list[Record]:
     """As `root_operations`, of a root file system that was prepared."""
     made: list[Record] = []
     if mount.memory:
@@ -175,6 +175,12 @@ def root_operations_of(mount: root_filesystem.RootMount) -> list[Record]:
         made.append(("host-mount", ("tmpfs", mount.memory, "tmpfs", "6", "mode=755")))
         made += [("host-mkdir", (mount.upper, mode)), ("host-mkdir", (mount.work, "755"))]
     made += [("fuse", (server.mount_point,)) for server in mount.servers]
+    return made + mount_operations(mount)
+
+
+def mount_operations(mount: RootMount) -> list[Record]:
+    """Plan operations for what the kernel mounts, once directories and servers are there."""
+    made: list[Record] = []
     for one in mount.driver.mounts(mount):
         made += [
             ("host-chdir", (one.base,)),
