@@ -100,6 +100,17 @@ def number(names: str, metavar: str, text: str, *, dest: str = "", hidden: bool 
     return Option(NUMBER, names, metavar, text, "", dest, hidden)
 
 
+def output_format(
+    example: str | None = None, *, table: bool = False, short: bool = False
+) -> Option:
+    """`--format`: json; with an `example` also a template, and with `table` a table of such."""
+    words = "Output format: json" + (", table, table TEMPLATE" if table else "")
+    if example is not None:
+        words += ", or a Go template" + (f" as in {example}" if example else "")
+    names = "-f --format" if short else "--format"
+    return text(names, "FORMAT", words, complete="" if table else "json")
+
+
 class Verb:
     """A command: what follows it, how many words at least and at most, its options.
 
@@ -171,6 +182,10 @@ class Call:
         self.engine = engine
 
 
+CGROUP_MANAGER = text(
+    "--cgroup-manager", "NAME", "Cgroup manager to use: systemd, cgroupfs or disabled",
+    complete="systemd cgroupfs disabled",
+)  # fmt: skip
 GLOBALS = (
     text("--root --data-dir", "DIR", "Directory for images, containers and volumes",
          complete="directory"),
@@ -178,9 +193,7 @@ GLOBALS = (
          "Storage driver to use (default: the best that works; rootless info lists them)",
          complete="storage-driver"),
     several("--storage-opt", "NAME[=VALUE]", "Set an option of the storage driver"),
-    text("--cgroup-manager", "NAME",
-        "Cgroup manager to use: systemd, cgroupfs or "
-        "disabled", complete="systemd cgroupfs disabled"),
+    CGROUP_MANAGER,
     text("--runtime", "NAME", "OCI runtime to use: rootless (built in), crun, runc or a path",
          complete="rootless crun runc"),
     flag("-D --debug", "Print a traceback for internal errors"),

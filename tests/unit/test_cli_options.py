@@ -143,6 +143,22 @@ def test_options_of_a_verb_have_one_meaning_each(name: str) -> None:
     assert verb.name == name
 
 
+# loaded at every start, or with a table of their own, so that they share nothing
+APART = {"create", "run", "update", "exec", "ps", "start", "stop", "logs", "inspect", "images",
+         "rm", "restart", "attach", "stats", "pull", "prune"}  # fmt: skip
+
+
+def test_an_option_of_several_verbs_is_described_once() -> None:
+    known: dict[tuple[str, ...], tuple[Option, str]] = {}
+    for name in sorted(set(VERBS) - APART):
+        for option in verb_of(name).options:
+            if option.hidden or option.help.startswith("Output format:"):
+                continue
+            said = (*option.names, option.metavar, option.help)
+            other, where = known.setdefault(said, (option, name))
+            assert other is option, f"{option.names} of {name} and {where}"
+
+
 def test_the_help_of_run_has_headings_and_hides_what_always_fails() -> None:
     shown = cli_help.text("run")
     headings = [line for line in shown.splitlines() if re.fullmatch(r"[A-Z].*options:", line)]

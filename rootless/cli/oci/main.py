@@ -10,7 +10,7 @@ import sys
 
 from rootless.cli import options as parsing
 from rootless.cli.oci.verbs import VERBS
-from rootless.cli.options import flag, text
+from rootless.cli.options import CGROUP_MANAGER, flag, text
 from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
@@ -28,8 +28,7 @@ GLOBALS = (
     text("--log-format", "FORMAT", "Format of the log file: text or json", complete="text json"),
     text("--log-level", "LEVEL", "Accepted for compatibility, ignored: only errors are written"),
     flag("--debug", "Print a traceback for internal errors"),
-    text("--cgroup-manager", "NAME", "Cgroup manager to use: systemd, cgroupfs or disabled",
-         complete="systemd cgroupfs disabled"),
+    CGROUP_MANAGER,
     flag("--systemd-cgroup", "Use systemd as the cgroup manager"),
     text("--rootless", "WORD", "Accepted for compatibility, ignored: it is detected"),
     text("--criu", "PATH", "Accepted for compatibility, ignored"),

@@ -23,6 +23,8 @@ _pid_file = text("--pid-file", "FILE", "Write the process ID to a file", complet
 _preserve = number(
     "--preserve-fds", "N", "Pass N additional file descriptors, from 3 on, to the process"
 )
+_detach = flag("-d --detach", "Detach from the container's process")
+_format = text("-f --format", "FORMAT", "Output format: table or json", complete="table json")
 _rare = (
     flag(
         "--no-pivot", "Do not use pivot_root", fails="chroot alone would let the container escape"
@@ -40,7 +42,7 @@ VERBS = {
     "run": Verb(
         "run", "ID", "Create and run a container, and delete it after it exits",
         (_bundle, _config, _console, _pid_file, _preserve, *_rare,
-         flag("-d --detach", "Detach from the container's process"),
+         _detach,
          flag("--keep", "Do not delete the container after it exits")),
         minimum=1, maximum=1,
     ),
@@ -61,7 +63,7 @@ VERBS = {
         (
             text("-p --process", "FILE", "Path of the process.json file", complete="file"),
             _console, _pid_file, _preserve,
-            flag("-d --detach", "Detach from the container's process"),
+            _detach,
             flag("-t --tty", "Allocate a pseudo-TTY"),
             text("-u --user", "UID[:GID]", "UID (and optionally GID) of the process"),
             several("-g --additional-gids", "GID", "Add a supplementary GID"),
@@ -78,12 +80,12 @@ VERBS = {
     ),
     "ps": Verb(
         "ps", "ID [OPTION...]", "List the processes of a container",
-        (text("-f --format", "FORMAT", "Output format: table or json", complete="table json"),),
+        (_format,),
         minimum=1, stop_early=True,
     ),
     "list": Verb(
         "list", "", "List containers",
-        (text("-f --format", "FORMAT", "Output format: table or json", complete="table json"),
+        (_format,
          flag("-q --quiet", "Display only container IDs")), maximum=0,
     ),
     "pause": Verb("pause", "ID", "Suspend all processes of a container", minimum=1, maximum=1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import flag, several, text
+from rootless.cli.options import flag, number, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,29 @@ TRUST = (
             complete="file"),
     POLICY,
 )  # fmt: skip
+
+COMPRESSION_FORMAT = text(
+    "--compression-format",
+    "FORMAT",
+    "Compression of the layers: gzip, zstd, zstd:chunked or none",
+    complete="gzip zstd zstd:chunked none",
+)
+COMPRESSION = (
+    COMPRESSION_FORMAT,
+    number("--compression-level", "N", "Compression level: 1 to 9 (gzip), 1 to 22 (zstd)"),
+)
+MANIFEST_TYPE = text("-f --format", "FORMAT", "Manifest type: oci or v2s2", complete="oci v2s2")
+DIGESTFILE = text(
+    "--digestfile", "FILE", "Write the digest of the pushed image to a file", complete="file"
+)
+POLICYPATH = text(
+    "--policypath",
+    "FILE",
+    "Path of the policy file (default: your policy.json)",
+    complete="file",
+)
+QUIET = flag("-q --quiet", "Print only the image name")
+ALL_OF_INDEX = flag("--all", "Add all images of the index in the registry")
 
 
 def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format, text
+from rootless.cli.verbs._registry_options import AUTHFILE, TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ VERB = Verb(
         text("--rollback", "BOOL",
             "Roll back to the previous image if the update fails (default true)"),
         flag("--force", "Retry images that were rolled back before"),
-        text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)"),
-        text("--authfile", "FILE", "Path of the authentication file", complete="file"),
-        text("--format", "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Unit}}"),
+        TLS,
+        AUTHFILE,
+        output_format("{{.Unit}}", table=True),
     ),
     maximum=0,
     text="Containers take part by AutoUpdate=registry or local in their unit file, or by the "

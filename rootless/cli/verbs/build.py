@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli.options import Option, Verb, flag, number, several, text
 from rootless.cli.verbs._registry_options import AUTHFILE, CERT_DIR, CREDS, TLS
+from rootless.cli.verbs._shared_options import IIDFILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ VERB = Verb(
                 flag("--push", "Push the image"),
                 text("--format", "FORMAT", "Format of the image: oci or docker (default oci)",
                      complete="oci docker"),
-                text("--iidfile", "FILE", "Write the image ID to a file", complete="file"),
+                IIDFILE,
                 text("--metadata-file", "FILE", "Write the build's metadata to a file",
                      complete="file"),
                 flag("--squash-all", "Squash all layers into one"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +12,7 @@ VERB = Verb(
     "builder du",
     "",
     "Show how much room the build cache takes",
-    (
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Size}}",
-        ),
-    ),
+    (output_format("{{.Size}}", table=True),),
     maximum=0,
     text="Shared layers belong to images as well: removing them from the cache frees nothing.",
     examples="rootless builder du\nrootless builder du --format '{{.ID}} {{.Size}}'",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.verbs._shared_options import FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ VERB = Verb(
     "Remove the build cache",
     (
         flag("-a --all", "Also let go of layers that images have"),
-        flag("-f --force", "Do not prompt for confirmation"),
+        FORCE,
         several("--filter", "until=TIME", "Keep what was used since then, as in until=24h"),
         text("--keep-storage", "SIZE", "Keep this much of what was used last, as in 5g"),
     ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, several, text
+from rootless.cli.options import Verb, flag, number, text
+from rootless.cli.verbs._shared_options import CHANGE, IIDFILE, MESSAGE, QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +14,9 @@ VERB = Verb(
     "CONTAINER [NAME]",
     "Create a new image from a container's changes",
     (
-        several(
-            "-c --change", "INSTRUCTION", "Apply a Dockerfile instruction, as in 'CMD [\"sh\"]'"
-        ),
+        CHANGE,
         text("-a --author", "TEXT", "Author of the image"),
-        text("-m --message", "TEXT", "Set the commit message"),
+        MESSAGE,
         flag("-p --pause", "Pause the container during commit (default: where possible)"),
         text(
             "-f --format",
@@ -27,11 +26,11 @@ VERB = Verb(
         ),
         flag("--include-volumes", "Declare the container's volumes as volumes of the image"),
         flag("-s --squash", "Squash all layers into one"),
-        text("--iidfile", "FILE", "Write the image ID to a file", complete="file"),
+        IIDFILE,
         number(
             "--timestamp", "SECONDS", "Set the creation time of the image and the time of its files"
         ),
-        flag("-q --quiet", "Suppress the progress output"),
+        QUIET,
     ),
     minimum=1,
     maximum=2,

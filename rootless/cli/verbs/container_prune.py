@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several
+from rootless.cli.options import Verb, several
+from rootless.cli.verbs._shared_options import FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ VERB = Verb(
     "",
     "Remove all stopped containers",
     (
-        flag("-f --force", "Do not prompt for confirmation"),
+        FORCE,
         several("--filter", "KEY=VALUE", "Filter as ps does"),
     ),
     maximum=0,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, text
-from rootless.cli.verbs._registry_options import AUTHFILE, TRUST
+from rootless.cli.options import Verb, flag, text
+from rootless.cli.verbs._registry_options import AUTHFILE, COMPRESSION, MANIFEST_TYPE, TRUST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +16,7 @@ VERB = Verb(
     (
         flag("-a --all", "Copy the images of all platforms"),
         AUTHFILE,
-        text("--compression-format", "FORMAT",
-            "Compression of the layers: gzip, zstd, zstd:chunked or none",
-             complete="gzip zstd zstd:chunked none"),
-        number("--compression-level", "N", "Compression level: 1 to 9 (gzip), 1 to 22 (zstd)"),
+        *COMPRESSION,
         text("--dest-cert-dir", "DIR",
             "Directory of TLS certificates for TARGET", complete="directory"),
         text("--dest-creds", "USER:PASSWORD", "Credentials to use for accessing TARGET"),
@@ -27,8 +24,7 @@ VERB = Verb(
             "Require HTTPS and verify certificates of TARGET (default true)"),
         text("--digestfile", "FILE", "Write the digest of the copied image to a file",
              complete="file"),
-        text("-f --format", "FORMAT", "Manifest type: oci or v2s2",
-             complete="oci v2s2"),
+        MANIFEST_TYPE,
         text("--platform", "OS/ARCH[/VARIANT]",
             "Select the platform of the image (default: this host's)"),
         flag("--preserve-digests", "Fail if the digests cannot be preserved"),

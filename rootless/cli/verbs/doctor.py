@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ VERB = Verb(
     "doctor",
     "",
     "Check what this host supports and how to fix what it lacks",
-    (text("--format", "FORMAT", "Output format: json", complete="json"),),
+    (output_format(),),
     maximum=0,
     text="Exits with 0 if containers can run, with 125 if not. docs/troubleshooting.md explains "
     "each check.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.options import Verb, flag, output_format, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ VERB = Verb(
     (
         several("-f --filter", "KEY=VALUE",
                 "Filter by container, image, volume, network, pod, type, event, label, id or name"),
-        text("--format", "FORMAT",
-            "Output format: json, or a Go template as in {{.Time}} {{.Status}} {{.Name}}"),
+        output_format("{{.Time}} {{.Status}} {{.Name}}"),
         text("--since", "TIME",
             "Show events since a time: 10m, 2024-05-01T10:00:00Z or a UNIX timestamp"),
         text("--until", "TIME", "Show events until a time, which may be in the future"),

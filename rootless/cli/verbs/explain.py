@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,14 +12,7 @@ VERB = Verb(
     "explain",
     "CONTAINER",
     "Show a container's processes, namespaces, IDs and mounts",
-    (
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, or a Go template as in {{.Pid}}",
-            complete="json",
-        ),
-    ),
+    (output_format("{{.Pid}}"),),
     minimum=1,
     maximum=1,
     complete=("running",),

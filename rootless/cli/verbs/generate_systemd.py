@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import FLAG, LIST, Verb, flag, number, several, text
+from rootless.cli.options import FLAG, LIST, Verb, flag, number, output_format, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ VERB = Verb(
         flag("--new", "Create a new container at each start, with the options of the original run"),
         flag("-f --files",
             "Write NAME.service to the current directory instead of standard output"),
-        text("--format", "FORMAT", "Output format: json", complete="json"),
+        output_format(),
         text("--restart-policy", "POLICY", "Restart policy of systemd (default on-failure)",
              complete="no on-success on-failure on-abnormal on-watchdog on-abort always"),
         number("--restart-sec", "SECONDS", "Seconds that systemd waits before a restart"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format, text
+from rootless.cli.verbs._shared_options import NO_TRUNC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +15,9 @@ VERB = Verb(
     "Show the history of an image",
     (
         flag("-q --quiet", "Print only image IDs"),
-        flag("--no-trunc", "Do not truncate output"),
+        NO_TRUNC,
         text("-H --human", "BOOL", "Print sizes and dates in human-readable format (default true)"),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.CreatedBy}}",
-        ),
+        output_format("{{.CreatedBy}}", table=True),
     ),
     minimum=1,
     maximum=1,

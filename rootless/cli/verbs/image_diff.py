@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ VERB = Verb(
     "image diff",
     "IMAGE [IMAGE]",
     "Inspect changes between images",
-    (text("--format", "FORMAT", "Output format: json", complete="json"),),
+    (output_format(),),
     minimum=1,
     maximum=2,
     complete=("image",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ VERB = Verb(
     "Mount the root file systems of images",
     (
         flag("-a --all", "Mount all images"),
-        text("--format", "FORMAT", "Output format: json", complete="json"),
+        output_format(),
     ),
     complete=("image",),
     text="Works inside `rootless unshare` and prints the mount points. Without IMAGE, lists "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several
+from rootless.cli.options import Verb, several
+from rootless.cli.verbs._shared_options import ALL_UNUSED, FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ VERB = Verb(
     "",
     "Remove unused images",
     (
-        flag("-a --all", "Remove all unused images, not just dangling ones"),
-        flag("-f --force", "Do not prompt for confirmation"),
+        ALL_UNUSED,
+        FORCE,
         several("--filter", "KEY=VALUE", "Filter by dangling, until, label or label!"),
     ),
     maximum=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format, text
 from rootless.cli.verbs._registry_options import REGISTRY
 
 TYPE_CHECKING = False
@@ -15,12 +15,7 @@ VERB = Verb(
     "List the referrers of an image: signatures, attestations",
     (
         text("--artifact-type", "TYPE", "Filter by artifact type"),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, or a Go template as in {{.Digest}}",
-            complete="json",
-        ),
+        output_format("{{.Digest}}"),
         flag("-q --quiet", "Print only digests"),
         *REGISTRY,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, text
+from rootless.cli.verbs._registry_options import TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ VERB = Verb(
         text("-d --directory", "DIR",
             "Directory for signatures of --sign-by (default: as in registries.d)",
              complete="directory"),
-        text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)"),
+        TLS,
     ),
     minimum=1,
     complete=("file", "image"),

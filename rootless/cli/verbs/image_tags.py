@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 from rootless.cli.verbs._registry_options import REGISTRY
 
 TYPE_CHECKING = False
@@ -14,12 +14,7 @@ VERB = Verb(
     "NAME",
     "List the tags of a repository in a registry",
     (
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, or a Go template as in {{.Tag}}",
-            complete="json",
-        ),
+        output_format("{{.Tag}}"),
         *REGISTRY,
     ),
     minimum=1,

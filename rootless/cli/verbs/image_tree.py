@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ VERB = Verb(
     "Show the layers of an image as a tree",
     (
         flag("--whatrequires", "Show the images that are built on this one"),
-        text("--format", "FORMAT", "Output format: json", complete="json"),
+        output_format(),
     ),
     minimum=1,
     maximum=1,

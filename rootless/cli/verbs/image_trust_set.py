@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, several, text
+from rootless.cli.verbs._registry_options import POLICYPATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ VERB = Verb(
              complete="accept reject signedBy sigstoreSigned"),
         several("-f --pubkeysfile", "FILE",
             "Path of the public key for signedBy or sigstoreSigned", complete="file"),
-        text("--policypath", "FILE",
-            "Path of the policy file (default: your policy.json)", complete="file"),
+        POLICYPATH,
     ),
     minimum=1,
     maximum=1,

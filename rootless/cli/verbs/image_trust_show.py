@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag
+from rootless.cli.verbs._registry_options import POLICYPATH
+from rootless.cli.verbs._shared_options import NOHEADING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +17,8 @@ VERB = Verb(
     (
         flag("-j --json", "Output as JSON"),
         flag("--raw", "Output the policy file unchanged"),
-        flag("-n --noheading", "Do not print the table headings"),
-        text(
-            "--policypath",
-            "FILE",
-            "Path of the policy file (default: your policy.json)",
-            complete="file",
-        ),
+        NOHEADING,
+        POLICYPATH,
     ),
     maximum=1,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, several, text
+from rootless.cli.options import Verb, several
+from rootless.cli.verbs._registry_options import POLICY, TLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ VERB = Verb(
     (
         several("-k --key", "FILE", "Public key, one of which must have signed the image",
                 complete="file"),
-        text("--signature-policy", "FILE",
-            "Path of a signature policy file to use instead of policy.json", complete="file"),
-        text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)"),
+        POLICY,
+        TLS,
     ),
     minimum=1,
     complete=("image",),

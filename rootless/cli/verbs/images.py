@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.options import Verb, flag, output_format, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,11 +24,7 @@ VERB = Verb(
             "KEY=VALUE",
             "Filter by before, dangling, label, label!, reference, since or until",
         ),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Repository}}",
-        ),
+        output_format("{{.Repository}}", table=True),
         flag("-n --noheading", "Do not print the table headings"),
     ),
     maximum=1,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.options import Verb, text
 from rootless.cli.verbs._registry_options import POLICY
+from rootless.cli.verbs._shared_options import CHANGE, MESSAGE, QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,16 +15,14 @@ VERB = Verb(
     "FILE|- [NAME]",
     "Import a tar archive to create a file system image",
     (
-        several(
-            "-c --change", "INSTRUCTION", "Apply a Dockerfile instruction, as in 'CMD [\"sh\"]'"
-        ),
-        text("-m --message", "TEXT", "Set the commit message"),
+        CHANGE,
+        MESSAGE,
         text(
             "--platform",
             "OS/ARCH[/VARIANT]",
             "Set the platform of the image (default: this host's)",
         ),
-        flag("-q --quiet", "Suppress the progress output"),
+        QUIET,
         POLICY,
     ),
     minimum=1,

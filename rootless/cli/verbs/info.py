@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,14 +13,7 @@ VERB = Verb(
     "info",
     "",
     "Display information about the host and the configuration",
-    (
-        text(
-            "-f --format",
-            "FORMAT",
-            "Output format: json, or a Go template as in {{.Driver}}",
-            complete="json",
-        ),
-    ),
+    (output_format("{{.Driver}}", short=True),),
     maximum=0,
 )
 

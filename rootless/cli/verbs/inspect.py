@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ VERB = Verb(
     "NAME...",
     "Display detailed information on containers, images or volumes",
     (
-        text("-f --format", "FORMAT",
-            "Output format: json, or a Go template as in {{.State.Status}}"),
+        output_format("{{.State.Status}}", short=True),
         text("--type", "TYPE", "Type of the object: container, image or volume (default: any)",
              complete="container image volume"),
         flag("-s --size", "Add the total file sizes of containers"),

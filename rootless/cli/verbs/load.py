@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, text
 from rootless.cli.verbs._registry_options import POLICY
+from rootless.cli.verbs._shared_options import QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ VERB = Verb(
     "Load images from an archive",
     (
         text("-i --input", "FILE", "Read from a file instead of standard input", complete="file"),
-        flag("-q --quiet", "Suppress the progress output"),
+        QUIET,
         POLICY,
     ),
     maximum=0,

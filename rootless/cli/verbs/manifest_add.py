@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag
+from rootless.cli.options import Verb
 from rootless.cli.verbs._manifest_options import PLATFORM
-from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.verbs._registry_options import ALL_OF_INDEX, REGISTRY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ VERB = Verb(
     "manifest add",
     "LIST IMAGE...",
     "Add images to a manifest list",
-    (flag("--all", "Add all images of the index in the registry"), *PLATFORM, *REGISTRY),
+    (ALL_OF_INDEX, *PLATFORM, *REGISTRY),
     minimum=2,
     complete=("list", "image"),
     examples="rootless manifest add team/app:1 docker://quay.io/team/app:arm64",

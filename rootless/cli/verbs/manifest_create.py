@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag
-from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.verbs._registry_options import ALL_OF_INDEX, REGISTRY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ VERB = Verb(
     "LIST [IMAGE...]",
     "Create a manifest list",
     (
-        flag("--all", "Add all images of the index in the registry"),
+        ALL_OF_INDEX,
         flag("-a --amend", "Add to an existing manifest list"),
         *REGISTRY,
     ),

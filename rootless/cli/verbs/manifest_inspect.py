@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 from rootless.cli.verbs._registry_options import REGISTRY
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ VERB = Verb(
     "NAME",
     "Display a manifest list, or a manifest of a registry",
     (
-        text("-f --format", "FORMAT", "Output format: json, or a Go template", complete="json"),
+        output_format("", short=True),
         *REGISTRY,
     ),
     minimum=1,

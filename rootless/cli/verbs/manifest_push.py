@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
-from rootless.cli.verbs._registry_options import POLICY, REGISTRY
+from rootless.cli.options import Verb, flag
+from rootless.cli.verbs._registry_options import (
+    COMPRESSION_FORMAT,
+    DIGESTFILE,
+    MANIFEST_TYPE,
+    POLICY,
+    QUIET,
+    REGISTRY,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,15 +22,11 @@ VERB = Verb(
     "Push a manifest list to a registry",
     (
         flag("--all", "Push the images of the list as well (always done)"),
-        text("--compression-format", "FORMAT",
-            "Compression of the layers: gzip, zstd, zstd:chunked or none",
-             complete="gzip zstd none"),
-        text("--digestfile", "FILE", "Write the digest of the pushed image to a file",
-             complete="file"),
-        text("-f --format", "FORMAT", "Manifest type: oci or v2s2",
-             complete="oci v2s2"),
+        COMPRESSION_FORMAT,
+        DIGESTFILE,
+        MANIFEST_TYPE,
         flag("-p --purge --rm", "Remove the manifest list after pushing", dest="rm"),
-        flag("-q --quiet", "Print only the image name"),
+        QUIET,
         POLICY,
         *REGISTRY,
     ),

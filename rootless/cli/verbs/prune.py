@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, several
+from rootless.cli.verbs._shared_options import ALL_UNUSED, FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ VERB = Verb(
     "",
     "Remove unused data",
     (
-        flag("-a --all", "Remove all unused images, not just dangling ones"),
+        ALL_UNUSED,
         flag("--volumes", "Prune anonymous volumes"),
-        flag("-f --force", "Do not prompt for confirmation"),
+        FORCE,
         several("--filter", "KEY=VALUE", "Filter by until, label or label!"),
     ),
     maximum=0,

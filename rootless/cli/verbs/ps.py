@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, several, text
+from rootless.cli.options import Verb, flag, number, output_format, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ VERB = Verb(
         several("-f --filter", "KEY=VALUE",
                 "Filter by id, name, label, status, health, ancestor, before, since, "
                 "exited, volume, network or until"),
-        text("--format", "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Names}}"),
+        output_format("{{.Names}}", table=True),
         flag("--noheading", "Do not print the table headings"),
     ),
     maximum=0,

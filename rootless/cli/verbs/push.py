@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, text
-from rootless.cli.verbs._registry_options import REGISTRY
+from rootless.cli.options import Verb, flag, text
+from rootless.cli.verbs._registry_options import (
+    COMPRESSION,
+    DIGESTFILE,
+    MANIFEST_TYPE,
+    QUIET,
+    REGISTRY,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,15 +23,10 @@ VERB = Verb(
         flag("-a --all-tags", "Push all tags of the repository"),
         flag("--all", "Push the images of a manifest list as well (always done)"),
         text("--chunk-size", "BYTES", "Upload blobs in chunks of this size, as in 16m"),
-        text("--compression-format", "FORMAT",
-            "Compression of the layers: gzip, zstd, zstd:chunked or none",
-             complete="gzip zstd zstd:chunked none"),
-        number("--compression-level", "N", "Compression level: 1 to 9 (gzip), 1 to 22 (zstd)"),
-        text("--digestfile", "FILE", "Write the digest of the pushed image to a file",
-             complete="file"),
-        text("-f --format", "FORMAT", "Manifest type: oci or v2s2",
-             complete="oci v2s2"),
-        flag("-q --quiet", "Print only the image name"),
+        *COMPRESSION,
+        DIGESTFILE,
+        MANIFEST_TYPE,
+        QUIET,
         *REGISTRY,
     ),
     minimum=1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +12,7 @@ VERB = Verb(
     "quadlet keys",
     "[SECTION]",
     "List the keys of unit files",
-    (
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Key}}",
-        ),
-    ),
+    (output_format("{{.Key}}", table=True),),
     maximum=1,
     complete=("Container Volume Image Quadlet",),
     examples="rootless quadlet keys container",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.options import Verb, output_format, several
+from rootless.cli.verbs._shared_options import NOHEADING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,12 +15,8 @@ VERB = Verb(
     "List the installed unit files",
     (
         several("-f --filter", "KEY=VALUE", "Filter by name=PATTERN or status=STATUS"),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Name}}",
-        ),
-        flag("-n --noheading", "Do not print the table headings"),
+        output_format("{{.Name}}", table=True),
+        NOHEADING,
     ),
     maximum=0,
     examples="rootless quadlet list\nrootless quadlet list --filter 'name=web*' --format json",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, text
+from rootless.cli.verbs._shared_options import OUTPUT, QUIET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ VERB = Verb(
     "IMAGE...",
     "Save one or more images to an archive",
     (
-        text("-o --output", "FILE", "Write to a file instead of standard output", complete="file"),
+        OUTPUT,
         text("--format", "FORMAT",
              "Format of the archive: docker-archive, oci-archive, oci-dir, docker-dir "
              "or squashfs (default docker-archive)",
@@ -22,7 +23,7 @@ VERB = Verb(
         flag("--uncompressed", "Leave uncompressed layers uncompressed (default)"),
         flag("-m --multi-image-archive",
             "Accepted for compatibility; an archive may hold several images"),
-        flag("-q --quiet", "Suppress the progress output"),
+        QUIET,
     ),
     minimum=1,
     complete=("image",),

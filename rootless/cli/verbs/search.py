@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, several, text
+from rootless.cli.options import Verb, flag, number, output_format, several
 from rootless.cli.verbs._registry_options import AUTHFILE, CERT_DIR, CREDS, TLS
+from rootless.cli.verbs._shared_options import NO_TRUNC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,14 +17,10 @@ VERB = Verb(
     "Search registries for images",
     (
         several("-f --filter", "KEY=VALUE", "Filter by is-automated, is-official or stars"),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table TEMPLATE, or a Go template as in {{.Name}}",
-        ),
+        output_format("{{.Name}}", table=True),
         number("--limit", "N", "Maximum number of results of each registry (default 25)"),
         flag("--list-tags", "List the tags of the repository TERM"),
-        flag("--no-trunc", "Do not truncate output"),
+        NO_TRUNC,
         AUTHFILE,
         CERT_DIR,
         CREDS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +12,7 @@ VERB = Verb(
     "service list",
     "",
     "List the services of rootless",
-    (
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Name}}",
-        ),
-    ),
+    (output_format("{{.Name}}", table=True),),
     maximum=0,
 )
 

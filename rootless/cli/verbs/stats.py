@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, text
+from rootless.cli.options import Verb, flag, number, output_format
+from rootless.cli.verbs._shared_options import NO_TRUNC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +18,9 @@ VERB = Verb(
         flag("-a --all", "Show all containers (default: only running ones)"),
         flag("--no-stream", "Print the first result only"),
         flag("--no-reset", "Do not reset the screen between intervals"),
-        flag("--no-trunc", "Do not truncate output"),
+        NO_TRUNC,
         number("-i --interval", "SECONDS", "Seconds between two reports (default 1)"),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table TEMPLATE, or a Go template as in {{.CPUPerc}}",
-        ),
+        output_format("{{.CPUPerc}}", table=True),
     ),
     complete=("running",),
     text="Without CONTAINER, shows all running containers. Where there is no cgroup, the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ VERB = Verb(
     (
         flag("-r --repair", "Fetch damaged blobs and unpack damaged layers again"),
         flag("-q --quick", "Check sizes only, not contents"),
-        text("--format", "FORMAT", "Output format: json", complete="json"),
+        output_format(),
     ),
     maximum=0,
     text="Compares every blob with its digest, and every unpacked layer with its blob: names, "

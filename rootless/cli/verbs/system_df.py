@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, flag, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +15,7 @@ VERB = Verb(
     "Show disk usage",
     (
         flag("-v --verbose", "Show detailed information on space usage"),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Size}}",
-        ),
+        output_format("{{.Size}}", table=True),
     ),
     maximum=0,
     text="Sizes are bytes on disk; an image has its blobs and its unpacked layers. "

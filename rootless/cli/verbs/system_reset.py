@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag
+from rootless.cli.options import Verb
+from rootless.cli.verbs._shared_options import FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ VERB = Verb(
     "system reset",
     "",
     "Remove all containers, images and volumes",
-    (flag("-f --force", "Do not prompt for confirmation"),),
+    (FORCE,),
     maximum=0,
     text="Stops running containers. Configuration files (config.toml, registries.conf, "
     "credentials) and files of others in the data directory are not removed.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb
+from rootless.cli.verbs._shared_options import OUTPUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ VERB = Verb(
     "volume export",
     "NAME",
     "Export the contents of a volume as a tar archive",
-    (text("-o --output", "FILE", "Write to a file instead of standard output", complete="file"),),
+    (OUTPUT,),
     minimum=1,
     maximum=1,
     complete=("volume",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, text
+from rootless.cli.options import Verb, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,14 +12,7 @@ VERB = Verb(
     "volume inspect",
     "NAME...",
     "Display detailed information on one or more volumes",
-    (
-        text(
-            "-f --format",
-            "FORMAT",
-            "Output format: json, or a Go template as in {{.Mountpoint}}",
-            complete="json",
-        ),
-    ),
+    (output_format("{{.Mountpoint}}", short=True),),
     minimum=1,
     complete=("volume",),
 )

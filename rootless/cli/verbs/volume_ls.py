@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.options import Verb, flag, output_format, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +19,7 @@ VERB = Verb(
             "KEY=VALUE",
             "Filter by name, label, dangling, anonymous, driver, opt, since or until",
         ),
-        text(
-            "--format",
-            "FORMAT",
-            "Output format: json, table, table TEMPLATE, or a Go template as in {{.Name}}",
-        ),
+        output_format("{{.Name}}", table=True),
     ),
     maximum=0,
 )

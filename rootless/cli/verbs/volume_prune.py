@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, several
+from rootless.cli.verbs._shared_options import FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ VERB = Verb(
     "Remove unused volumes",
     (
         flag("-a --all", "Remove all unused volumes, not just anonymous ones"),
-        flag("-f --force", "Do not prompt for confirmation"),
+        FORCE,
         several("--filter", "KEY=VALUE", "Filter by label, label!, name, until or all=true"),
     ),
     maximum=0,
