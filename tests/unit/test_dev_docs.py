@@ -20,7 +20,7 @@ TREE = Path(__file__).resolve().parents[2]
 FORMATS = TREE / "docs/dev/formats.md"
 FOREIGN = {".git", "_vendor", ".venv", "dist"}
 # rooms whose README is not written yet
-WITHOUT = {"build", "cli", "network", "runtime"}
+WITHOUT = {"network", "runtime"}
 
 
 def documents() -> list[Path]:
