@@ -125,7 +125,7 @@ def _checked(rule: Json, number: int) -> Json:
     for name in ("major", "minor"):
         value = rule.get(name)
         if value is not None and not -1 <= value < 1 << 31:
-            raise UsageError(f"{where}.{name}: {value} is no number of a device")
+            raise UsageError(f"{where}.{name}: {value} is not the number of a device")
     return rule
 
 

@@ -169,14 +169,14 @@ def _values(text: str) -> Iterator[dict[str, Json]]:
     decode = json.JSONDecoder().raw_decode
     at = _blank(text, 0)
     if text[at : at + 1] != "{":
-        raise wrong("it is no JSON object")
+        raise wrong("it is not a JSON object")
     at = _blank(text, at + 1)
     seen = False
     while text[at : at + 1] != "}":
         key, at = decode(text, at)
         at = _blank(text, at)
         if not isinstance(key, str) or text[at : at + 1] != ":":
-            raise wrong("it is no JSON object")
+            raise wrong("it is not a JSON object")
         at = _blank(text, at + 1)
         if key == "entries" and text[at : at + 1] == "[" and not seen:
             seen = True
@@ -184,7 +184,7 @@ def _values(text: str) -> Iterator[dict[str, Json]]:
             while text[at : at + 1] != "]":
                 value, at = decode(text, at)
                 if not isinstance(value, dict):
-                    raise wrong("an entry is no object")
+                    raise wrong("an entry is not an object")
                 yield value
                 at = _comma(text, at, "]")
             at += 1
@@ -317,7 +317,7 @@ def _check_digest(text: Json) -> None:
         or not text.startswith("sha256:")
         or text[7:].strip("0123456789abcdef")
     ):
-        raise wrong(f"{str(text)[:80]!r} is no sha256 digest")
+        raise wrong(f"{str(text)[:80]!r} is not a sha256 digest")
 
 
 def _time(value: Json) -> int:

@@ -53,7 +53,7 @@ def write(tar: IO[bytes], out: IO[bytes], *, level: int = LEVEL) -> Written:
                 writer.member(member)
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep every one
     except tarfile.TarError as error:
-        raise StorageError(f"this is no tar archive: {error}", hint="make it again") from None
+        raise StorageError(f"this is not a tar archive: {error}", hint="make it again") from None
     return writer.finish()
 
 

@@ -65,7 +65,7 @@ def _translate(one: Made, read: Source, sources: dict[str, Source], program: lis
     try:
         named = read.last("ServiceName")
         if named is not None and ("/" in named.value or named.value.startswith(".")):
-            raise named.wrong("is no name of a unit", hint="as in ServiceName=web")
+            raise named.wrong("is not the name of a unit", hint="as in ServiceName=web")
         if read.kind in search_paths.NATIVE:
             one.text = unit_file.Service(read, sources, program).text()
             one.links = unit_file.links(read)

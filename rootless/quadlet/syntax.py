@@ -100,7 +100,8 @@ def parse(text: str, path: str, into: Sections) -> None:
         key, value = key.rstrip(_SPACE), value.strip(_SPACE)
         if not equals or not key:
             raise UsageError(
-                f'{path}:{number}: "{line}" is no assignment', hint="KEY=VALUE, or # and a comment"
+                f'{path}:{number}: "{line}" is not an assignment',
+                hint="KEY=VALUE, or # and a comment",
             )
         if not section:
             raise UsageError(f"{path}:{number}: {key}= stands before the first section")

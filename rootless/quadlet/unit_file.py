@@ -206,5 +206,5 @@ def links(source: Source) -> list[tuple[str, str]]:
 def _safe(entry: Entry, word: str) -> str:
     # it becomes a file's name below a directory of systemd's
     if "/" in word or word in ("", ".", ".."):
-        raise entry.wrong(f"{entry.key}={entry.value}: {word} is no name of a unit")
+        raise entry.wrong(f"{entry.key}={entry.value}: {word} is not the name of a unit")
     return word

@@ -156,7 +156,7 @@ def test_cve_2021_21285_a_configuration_that_is_none(
     if config is None:
         trusting = Change(
             "rootless/images/formats/manifests.py",
-            'if not isinstance(value, dict):\n        raise invalid("it is no JSON object")\n',
+            'if not isinstance(value, dict):\n        raise invalid("it is not a JSON object")\n',
             "pass\n",
         )
         assert "internal error" in engine(trusting)("pull", f"oci:{odd}", code=125).stderr

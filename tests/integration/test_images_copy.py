@@ -162,14 +162,14 @@ def test_places_that_are_none(rootless: Command, layout: Layout, place: Place) -
         ((source, "oci-archive:none/such/a.tar"), "cannot write none/such/a.tar"),
         ((source, "oci:"), "names no path"),
         (("oci:none:x", "dir:d"), "there is no directory none"),
-        (("oci:full:x", "dir:d"), "is no OCI layout"),
+        (("oci:full:x", "dir:d"), "is not an OCI layout"),
         (("dir:full", "dir:d"), "holds no image"),
         (("oci-archive:none.tar", "dir:d"), "cannot read none.tar"),
-        (("oci-archive:text", "dir:d"), "is no archive of images"),
-        (("docker-archive:text", "dir:d"), "is no archive of images"),
+        (("oci-archive:text", "dir:d"), "is not an archive of images"),
+        (("docker-archive:text", "dir:d"), "is not an archive of images"),
         ((f"oci:{layout.path}", "dir:d"), "and none was chosen"),
         ((f"oci:{layout.path}:none", "dir:d"), "has no image none"),
-        (("Upper", "dir:d"), "is no name of an image"),
+        (("Upper", "dir:d"), "is not the name of an image"),
     ):
         told = rootless("copy", *words, code=125)
         assert why in told.stderr, words

@@ -52,7 +52,7 @@ def test_a_list_of_images_from_here_and_there(
     rootless("manifest", "exists", "team/list:1")
     rootless("manifest", "exists", "team/none:1", code=1)
     told = rootless("manifest", "create", "team/list:1", code=125)
-    assert "there is a manifest list team/list:1 already" in told.stderr
+    assert "the manifest list team/list:1 exists already" in told.stderr
     told = rootless("manifest", "add", "--annotation", "a=b", "team/list:1",
                     f"docker://{registry.host}/there/arm:1")  # fmt: skip
     digest = told.stdout.strip()
@@ -230,7 +230,7 @@ def test_referrers_of_a_registry_that_has_no_such_question(
     found = rootless("image", "referrers", "--format", "json", image).json()
     assert found["Annotations"] == {"who": "ann"}
     told = rootless("pull", f"{registry.host}/signed/app:signature", code=125)
-    assert "no container image but an artifact" in told.stderr
+    assert "not a container image but an artifact" in told.stderr
 
 
 def test_referrers_of_a_registry_that_has_it(

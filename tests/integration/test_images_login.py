@@ -101,7 +101,7 @@ def test_words_that_do_not_do(rootless: Command, words: list[str], why: str) -> 
 
 def test_bad_names(rootless: Command) -> None:
     told = rootless("login", "-u", "a", "-p", "b", "team", code=125)
-    assert "'team' is no name of a registry" in told.stderr
+    assert "'team' is not the name of a registry" in told.stderr
 
 
 def test_asking_on_a_terminal(rootless: Command, locked: Registry, place: Place) -> None:

@@ -89,7 +89,7 @@ def test_an_application_comes_and_goes_as_a_whole(rootless: Command, own: Path) 
         (["needs.container"], "needs.container:3: Volume=other.volume:/x: there is no unit file"),
         (["missing.container"], "there is no file missing.container"),
         (["notes.txt"], "notes.txt holds no unit file"),
-        (["https://example.com/a.container"], "https://example.com/a.container is no file"),
+        (["https://example.com/a.container"], "https://example.com/a.container is not a file"),
         (["app", "bad.container"], "app is a directory"),
         (["good.container", "bad.container"], "bad.container:2: unknown key Imag="),
     ],

@@ -103,7 +103,7 @@ def test_signed_and_verified(
     rootless("image", "sign", other, image)
     rootless("image", "verify", "-k", stranger, image)
     rootless("pull", "-q", "--verify-key", public, image)
-    assert "no private key" in rootless("image", "sign", public, image, code=125).stderr
+    assert "not a private key" in rootless("image", "sign", public, image, code=125).stderr
     assert "none.pem" in rootless("image", "sign", "none.pem", image, code=125).stderr
 
 

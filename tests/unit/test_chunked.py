@@ -129,9 +129,9 @@ def test_sparse_files_have_no_form() -> None:
         ([entry(offset=30, endOffset=20)], "overlaps another or leaves the blob"),
         ([entry("a"), entry("b")], "overlaps another"),
         ([entry("a", endOffset=30), entry("b", offset=20, endOffset=40)], "overlaps another"),
-        ([entry(digest="sha256:../../x")], "is no sha256 digest"),
-        ([entry(digest="md5:abc")], "is no sha256 digest"),
-        ([entry(digest="")], "is no sha256 digest"),
+        ([entry(digest="sha256:../../x")], "is not a sha256 digest"),
+        ([entry(digest="md5:abc")], "is not a sha256 digest"),
+        ([entry(digest="")], "is not a sha256 digest"),
         ([entry(chunkSize=4, chunkDigest=DIGEST)], "do not add up"),
         ([entry(chunkSize=40, chunkDigest=DIGEST)], "do not add up"),
         ([{"type": "chunk", "name": "f"}], "belongs to no file"),
@@ -148,8 +148,8 @@ def test_sparse_files_have_no_form() -> None:
         ([entry(modtime="yesterday")], "RFC 3339"),
         ([entry(xattrs={"user.a": "%%%"})], "is not base64"),
         ([entry(xattrs=["user.a"])], "cannot be read"),
-        (["text"], "is no object"),
-        ([[]], "is no object"),
+        (["text"], "is not an object"),
+        ([[]], "is not an object"),
     ],
 )  # fmt: skip
 def test_entries_that_are_refused(entries: list[Any], said: str) -> None:
@@ -162,8 +162,8 @@ def test_entries_that_are_refused(entries: list[Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "no JSON object"),
-        (b"[]", "no JSON object"),
+        (b"", "not a JSON object"),
+        (b"[]", "not a JSON object"),
         (b"\xff\xfe", "not UTF-8"),
         (b'{"version": 2, "entries": []}', "version 2"),
         (b'{"version": 1}', "no list of entries"),

@@ -353,11 +353,15 @@ REFUSED = [
     ("[Container]\nImage=i\n[Service]\nKillMode=none\n", "4: KillMode=none", ""),
     ("[Container]\nImage=i\n[Service]\nExecStart=/x\n", "4: ExecStart= is made of", "Exec="),
     ("[Container]\nImage=i\n[Unit]\nAfter=x.container\n", "4: After=x.container: there is no", ""),
-    ("[Container]\nImage=i\n[Install]\nWantedBy=../x\n", "4: WantedBy=../x: ../x is no name", ""),
+    (
+        "[Container]\nImage=i\n[Install]\nWantedBy=../x\n",
+        "4: WantedBy=../x: ../x is not the name",
+        "",
+    ),
     ("[Container]\nImage=i\n[Quadlet]\nX=y\n", "4: unknown key X= in [Quadlet]", ""),
     ("[Unit]\nDescription=x\n", ": there is no section [Container]", ""),
     ("Image=i\n", ":1: Image= stands before the first section", ""),
-    ("[Container]\nImage\n", ':2: "Image" is no assignment', ""),
+    ("[Container]\nImage\n", ':2: "Image" is not an assignment', ""),
     ("[Container\nImage=i\n", ":1: the section [Container is not closed", ""),
 ]
 

@@ -131,7 +131,7 @@ def install(paths: list[str], *, replace: bool, reloads: bool) -> list[str]:
 def _plan(paths: list[str], base: str) -> list[tuple[str, str]]:
     for path in paths:
         if "://" in path:
-            raise UsageError(f"{path} is no file", hint="fetch it first, as with curl -O")
+            raise UsageError(f"{path} is not a file", hint="fetch it first, as with curl -O")
         if not os.path.exists(path):
             raise UsageError(f"there is no file {path}")
     first = os.path.abspath(paths[0])

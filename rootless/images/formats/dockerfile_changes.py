@@ -30,7 +30,7 @@ def apply(config: dict[str, Json], changes: list[str]) -> None:
         word, rest = _first(change)
         if word not in _KNOWN.split():
             raise UsageError(
-                f"{word!r} is no instruction that can be applied", hint=f"use {_KNOWN}"
+                f"{word!r} is not an instruction that can be applied", hint=f"use {_KNOWN}"
             )
         if not rest:
             raise UsageError(f"the instruction {change!r} says nothing", hint=f"write {word} VALUE")
@@ -66,7 +66,9 @@ def apply(config: dict[str, Json], changes: list[str]) -> None:
         elif word == "SHELL":
             shell = _json_list(rest)
             if not shell:
-                raise UsageError(f"SHELL {rest} is no list", hint='write SHELL ["/bin/sh", "-c"]')
+                raise UsageError(
+                    f"SHELL {rest} is not a list", hint='write SHELL ["/bin/sh", "-c"]'
+                )
             config["Shell"] = shell
         else:
             config["StopSignal"] = rest
@@ -125,7 +127,7 @@ def _nanoseconds(text: str) -> int:
 
     parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"{text!r} is no duration", hint="write 30s, 1m30s or 500ms")
+        raise UsageError(f"{text!r} is not a duration", hint="write 30s, 1m30s or 500ms")
     return sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
 
 
@@ -159,7 +161,7 @@ def _pairs(word: str, text: str) -> dict[str, str]:
     for item in words:
         name, equals, value = item.partition("=")
         if not equals or not name:
-            raise UsageError(f"{item!r} is no assignment", hint=f"write {word} NAME=VALUE …")
+            raise UsageError(f"{item!r} is not an assignment", hint=f"write {word} NAME=VALUE …")
         found[name] = value
     return found
 
@@ -182,5 +184,5 @@ def _ports(text: str) -> dict[str, dict[str, str]]:
     except ValueError:
         low, high = 0, 0
     if not 0 < low <= high < 65536 or protocol not in ("tcp", "udp", "sctp"):
-        raise UsageError(f"{text!r} is no port", hint="write 80, 53/udp or 8000-8010")
+        raise UsageError(f"{text!r} is not a port", hint="write 80, 53/udp or 8000-8010")
     return {f"{port}/{protocol}": {} for port in range(low, high + 1)}

@@ -53,7 +53,7 @@ class Directory(Source):
                 return file.read(manifests.MAXIMUM + 1)
         except FileNotFoundError:
             raise StorageError(
-                f"{self.path} is no OCI layout: it has no {name}",
+                f"{self.path} is not an OCI layout: it has no {name}",
                 hint="for a directory with a root filesystem use --rootfs, or tar and import it",
             ) from None
         except OSError as error:
@@ -185,7 +185,7 @@ def parse_list(data: bytes, what: str) -> list[dict[str, Json]]:
     except (ValueError, RecursionError):
         raise manifests.invalid(f"{what} is not JSON") from None
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise manifests.invalid(f"{what} is no list of objects")
+        raise manifests.invalid(f"{what} is not a list of objects")
     return value
 
 

@@ -52,13 +52,13 @@ class Descriptor:
     def read(cls, value: Json) -> Descriptor:
         """Read a descriptor.  Raises RegistryError."""
         if not isinstance(value, dict):
-            raise invalid("a descriptor is no object")
+            raise invalid("a descriptor is not an object")
         digest, size = value.get("digest"), value.get("size")
         media_type = value.get("mediaType", "")
         if not isinstance(digest, str) or not is_digest(digest):
             raise invalid(f"the digest {digest!r} is not sha256 and 64 hex digits")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise invalid(f"the size {size!r} of {digest} is no count of bytes")
+            raise invalid(f"the size {size!r} of {digest} is not a count of bytes")
         notes = value.get("annotations")
         return cls(
             digest,
@@ -93,7 +93,7 @@ def parse(data: bytes) -> dict[str, Json]:
     except (ValueError, RecursionError):
         raise invalid("it is not JSON") from None
     if not isinstance(value, dict):
-        raise invalid("it is no JSON object")
+        raise invalid("it is not a JSON object")
     return value
 
 
@@ -121,7 +121,7 @@ def entries(document: dict[str, Json], media_type: str = "") -> list[dict[str, J
         return None
     found = document["manifests"]
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise invalid("its list of manifests is no list of objects")
+        raise invalid("its list of manifests is not a list of objects")
     return found
 
 
@@ -138,7 +138,7 @@ def read_manifest(document: dict[str, Json]) -> Manifest:
     config = Descriptor.read(document.get("config"))
     if config.media_type not in (OCI_CONFIG, DOCKER_CONFIG, "", "application/octet-stream"):
         raise RegistryError(
-            f"this is no container image but an artifact of the type {config.media_type}",
+            f"this is not a container image but an artifact of the type {config.media_type}",
             hint="tools such as helm or oras fetch artifacts",
         )
     layers = any_layers(document) if "layers" in document else None
@@ -154,7 +154,7 @@ def any_layers(document: dict[str, Json]) -> list[dict[str, Json]]:
     RegistryError."""
     layers = document.get("layers", [])
     if not isinstance(layers, list):
-        raise invalid("its layers are no list")
+        raise invalid("its layers are not a list")
     if len(layers) > _LAYERS_MAX:
         # each costs requests, threads and a mount, and no builder makes so many
         raise RegistryError(
@@ -175,7 +175,7 @@ def diff_ids(config: dict[str, Json]) -> list[str]:
     if not isinstance(found, list) or not all(
         isinstance(item, str) and is_digest(item) for item in found
     ):
-        raise invalid("the diff ids in its configuration are no sha256 digests")
+        raise invalid("the diff ids in its configuration are not sha256 digests")
     return found
 
 

@@ -209,5 +209,5 @@ def check_descriptor(value: Json) -> dict[str, Json]:
     """Return an object that is a descriptor.  Raises RegistryError."""
     manifests.Descriptor.read(value)
     if not isinstance(value, dict):
-        raise invalid("a descriptor is no object")
+        raise invalid("a descriptor is not an object")
     return value

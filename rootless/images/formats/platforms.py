@@ -101,7 +101,7 @@ def parse(text: str) -> Platform:
         part.replace("_", "").replace("-", "").replace(".", "").isalnum() for part in parts
     ):
         raise UsageError(
-            f"{text!r} is no platform", hint="write os/architecture[/variant]: linux/arm64/v8"
+            f"{text!r} is not a platform", hint="write os/architecture[/variant]: linux/arm64/v8"
         )
     variant = parts[2] if len(parts) == 3 else ""
     if not variant and parts[1] in ("armhf", "armel"):

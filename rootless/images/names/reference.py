@@ -108,7 +108,7 @@ def parse(text: str) -> Reference:
         )
     registry, repository = _split(rest)
     if not _is_registry(registry):
-        raise _malformed(text, f"{registry!r} is no host name with an optional port")
+        raise _malformed(text, f"{registry!r} is not a host name with an optional port")
     for part in repository.split("/"):
         if not _is_component(part):
             raise _malformed(text, _why(part))
@@ -122,7 +122,7 @@ def parse(text: str) -> Reference:
 
 
 def _malformed(text: str, hint: str) -> UsageError:
-    return UsageError(f"{text!r} is no name of an image", hint=hint)
+    return UsageError(f"{text!r} is not the name of an image", hint=hint)
 
 
 def _why(part: str) -> str:

@@ -137,7 +137,7 @@ def server(host: str, *, tls_verify: bool | None = None) -> Endpoint:
     parsed = name_reference.parse(f"{host}/x/x")
     if parsed.registry != host and host != "index.docker.io":
         raise UsageError(
-            f"{host!r} is no name of a registry", hint="write HOST[:PORT], as in quay.io"
+            f"{host!r} is not the name of a registry", hint="write HOST[:PORT], as in quay.io"
         )
     entry, _ = configuration().entry(parsed)
     return Endpoint(parsed.registry, "", insecure=_insecure(entry, parsed.registry, tls_verify))

@@ -202,7 +202,7 @@ class Registry(Session):
         if reply.status != 206:
             reply.close()
             raise RegistryError(
-                f"{self.endpoint.host} forgot in the midst of {digest} what a range is",
+                f"{self.endpoint.host} stopped supporting ranges in the middle of {digest}",
                 hint="try again; the registry or a proxy before it is misconfigured",
             )
         return reply

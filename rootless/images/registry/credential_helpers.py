@@ -36,7 +36,7 @@ def get(program: str, address: str) -> tuple[str, str] | None:
         answer = documents.loads(out)
         user, secret = answer["Username"], answer["Secret"]
     except (ValueError, LookupError, TypeError):
-        raise _failed(program, "get", "its answer is no document with Username") from None
+        raise _failed(program, "get", "its answer is not a document with Username") from None
     if not isinstance(user, str) or not isinstance(secret, str):
         raise _failed(program, "get", "its answer has no text as Username and Secret")
     return (user, secret) if secret else None
@@ -65,7 +65,7 @@ def _run(program: str, verb: str, data: bytes) -> tuple[int, str]:
 
     if os.path.basename(program) != program or not program:
         raise HostError(
-            f"{program!r} is no name of a program that keeps passwords",
+            f"{program!r} is not the name of a program that keeps passwords",
             hint="credsStore and credHelpers name what follows docker-credential-",
         )
     try:

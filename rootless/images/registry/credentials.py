@@ -209,7 +209,7 @@ def _rewrite(path: str, change: Callable[[dict[str, Json]], bool]) -> bool:
             document = _read(path) or {}
             auths = document.setdefault("auths", {})
             if not isinstance(auths, dict):
-                raise _unreadable(path, "`auths` is no table")
+                raise _unreadable(path, "`auths` is not a table")
             if not change(auths):
                 return False
             # Through a link to the file itself, which may be kept in some other directory.

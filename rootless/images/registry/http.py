@@ -133,7 +133,7 @@ class Reply:
                 if have > limit:
                     raise RegistryError(
                         f"the answer of {self.url} has more than {limit} bytes",
-                        hint="no registry sends such; check the name of the registry",
+                        hint="no registry sends that much; check the name of the registry",
                     )
                 parts.append(part)
             missing = self._response.length
@@ -397,7 +397,7 @@ def follow(here: str, given: str) -> str:
         known = False
     if not known or not url.isascii() or not url.isprintable() or " " in url:
         raise RegistryError(
-            f"{urlsplit(here).netloc} sends us to {given[:200]!a}, which is no address",
+            f"{urlsplit(here).netloc} sends us to {given[:200]!a}, which is not an address",
             hint="the registry is misconfigured or hostile",
         )
     return url

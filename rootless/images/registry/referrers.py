@@ -103,7 +103,7 @@ def note(
 
 def _by_tag(server: Registry, digest: str) -> list[dict[str, Json]]:
     if not is_digest(digest):
-        raise RegistryError(f"{digest} is no digest", hint="sha256: and 64 hexadecimal digits")
+        raise RegistryError(f"{digest} is not a digest", hint="sha256: and 64 hexadecimal digits")
     try:
         data, media_type, _ = server.manifest(tag_of(digest))
     except ImageNotFound:

@@ -286,7 +286,7 @@ def _write_hashed(fd: int, path: str, chunks: Iterable[bytes], *, check: bool) -
         raise _no_tar()
     if check and size % 512:
         raise StorageError(
-            f"the tar archive is truncated: it has {size} bytes, which is no multiple of 512",
+            f"the tar archive is truncated: it has {size} bytes, which is not a multiple of 512",
             hint="make or fetch it again",
         )
     return hasher.hexdigest(), size
@@ -306,6 +306,6 @@ def looks_like_tar(block: bytes) -> bool:
 
 def _no_tar() -> StorageError:
     return StorageError(
-        "this is no tar archive, plain or compressed with gzip, zstd, xz or bzip2",
+        "this is not a tar archive, plain or compressed with gzip, zstd, xz or bzip2",
         hint="make one with `tar -C rootfs -cf rootfs.tar .`",
     )

@@ -171,7 +171,8 @@ class Looking:
         if not reference.is_digest(digest):
             # A manifest is foreign input: `sha256:../../x` must never become a path.
             raise UsageError(
-                f"{digest!r} is no digest", hint="a digest is sha256: and 64 lower-case hex digits"
+                f"{digest!r} is not a digest",
+                hint="a digest is sha256: and 64 lower-case hex digits",
             )
         return os.path.join(self.blobs, digest[7:])
 

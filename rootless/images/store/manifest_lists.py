@@ -73,7 +73,7 @@ class Lists:
             if amend:
                 return canonical
             raise UsageError(
-                f"there is a manifest list {name} already", hint="--amend goes on with it"
+                f"the manifest list {name} exists already", hint="--amend goes on with it"
             )
         self.put({"name": canonical, "manifests": [], "annotations": {}})
         return canonical

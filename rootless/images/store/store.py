@@ -85,8 +85,8 @@ class ImageStore(Looking):
         for digest in record.blobs():
             if digest not in away and not self.has_blob(digest):
                 raise StorageError(
-                    f"the blob {digest} was removed while the image was brought",
-                    hint="do that again",
+                    f"the blob {digest} was removed while the image was being added",
+                    hint="try again",
                 )
         self.settle(record)
         with self._change() as rows:

@@ -119,7 +119,7 @@ def _load_stream(
         compression.skip(stream, 1 << 20)
     except tarfile.TarError as error:
         raise StorageError(
-            f"this is no archive of images, or a damaged one: {error}",
+            f"this is not an archive of images, or a damaged one: {error}",
             hint="`rootless load` reads what docker save, podman save and skopeo write; "
             "for a root filesystem use `rootless import`",
         ) from None
@@ -200,7 +200,7 @@ class _Members(layout.Source):
         if self._kept > _DOCUMENTS_MAX:
             raise StorageError(
                 f"the archive has more than {_DOCUMENTS_MAX >> 20} MiB of documents",
-                hint="this is no archive that docker, podman or skopeo wrote",
+                hint="this is not an archive that docker, podman or skopeo wrote",
             )
         self.documents[name] = compression.read_full(file, size)
 
@@ -235,7 +235,7 @@ class _Members(layout.Source):
             raise layout.incomplete(descriptor.digest)
         if not self.store.has_blob(descriptor.digest, descriptor.size):
             raise DigestMismatch(
-                f"the blob {descriptor.digest} has not the {descriptor.size} bytes promised",
+                f"the blob {descriptor.digest} does not have the {descriptor.size} bytes promised",
                 hint="the archive is damaged; make it again",
             )
 
@@ -265,7 +265,7 @@ class _Members(layout.Source):
             return ingest.Arrived(digest, plain, os.stat(path).st_size, kind)
         if name in self.documents:
             # A layer smaller than any other without a name of one: none that docker wrote.
-            raise StorageError(f"the member {name} is no layer", hint="make the archive again")
+            raise StorageError(f"the member {name} is not a layer", hint="make the archive again")
         raise layout.incomplete(name)
 
     def _follow(self, name: str) -> str:

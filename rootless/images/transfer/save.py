@@ -138,7 +138,7 @@ def _directory(job: _Job, path: str, format: str) -> None:
     if os.path.isdir(path) and not os.listdir(path):
         os.rmdir(path)
     if os.path.lexists(path):
-        raise Conflict(f"{path} exists and is no empty directory", hint="name another place")
+        raise Conflict(f"{path} exists and is not an empty directory", hint="name another place")
     temporary = f"{os.path.normpath(path)}.{os.getpid()}.tmp"
     try:
         os.mkdir(temporary)

@@ -92,7 +92,7 @@ class Place:
 
             return docker_archive.DockerArchiveTarget(self.path, self.select)
         raise UsageError(
-            f"{self.text} is no place to copy to",
+            f"{self.text} is not a place to copy to",
             hint=f"`rootless pull {self.path}` brings an image into the local store",
         )
 

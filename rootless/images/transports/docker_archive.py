@@ -36,7 +36,7 @@ class DockerArchiveSource(Source):
         self.name = f"{files.path}:{select}" if select else files.path
         if files.size("manifest.json") < 0:
             raise StorageError(
-                f"{files.path} is no archive of `docker save`: it has no manifest.json",
+                f"{files.path} is not an archive of `docker save`: it has no manifest.json",
                 hint="for an OCI layout in an archive write oci-archive:FILE",
             )
         listed = layout.parse_list(files.document("manifest.json"), "manifest.json")

@@ -47,7 +47,7 @@ class LayoutSource(Source):
         self.name = f"{files.path}:{select}" if select else files.path
         if files.size("index.json") < 0:
             raise StorageError(
-                f"{files.path} is no OCI layout: it has no index.json",
+                f"{files.path} is not an OCI layout: it has no index.json",
                 hint="for what docker save writes, docker-archive:FILE",
             )
         index = manifests.parse(files.document("index.json"))

@@ -41,7 +41,7 @@ class Files(ABC):
         if self.size(name) > manifests.MAXIMUM:
             raise StorageError(
                 f"{name} in {self.path} has more than {manifests.MAXIMUM} bytes",
-                hint="no tool writes such; it is damaged or hostile",
+                hint="no tool writes that much; it is damaged or hostile",
             )
         return b"".join(self.read(name))
 
@@ -122,11 +122,11 @@ class Archive(Files):
                     if len(self._members) + len(self._links) > _MEMBERS_MAX:
                         raise StorageError(
                             f"{self.path} has more than {_MEMBERS_MAX} members",
-                            hint="this is no archive of images",
+                            hint="this is not an archive of images",
                         )
         except (tarfile.TarError, OSError) as error:
             raise StorageError(
-                f"{self.path} is no archive of images, or a damaged one: {error}",
+                f"{self.path} is not an archive of images, or a damaged one: {error}",
                 hint="`rootless copy` reads what docker save, podman save and skopeo write",
             ) from None
 

@@ -66,10 +66,10 @@ class Policy:
         listed = self.document.get("default")
         tables = self.document.get("transports") or {}
         if not isinstance(tables, dict):
-            raise self._damaged('"transports" is no object')
+            raise self._damaged('"transports" is not an object')
         table = tables.get(transport) or {}
         if not isinstance(table, dict):
-            raise self._damaged(f'"{transport}" is no object')
+            raise self._damaged(f'"{transport}" is not an object')
         for scope in [*scopes, ""]:
             if scope in table:
                 listed = table[scope]
@@ -86,7 +86,7 @@ class Policy:
 
     def _requirement(self, value: Json) -> Requirement:
         if not isinstance(value, dict):
-            raise self._damaged("a requirement is no object")
+            raise self._damaged("a requirement is not an object")
         kind = value.get("type")
         if kind not in _KEYS:
             raise self._damaged(f"the requirement {kind!r} is not known here")
@@ -105,7 +105,7 @@ class Policy:
         found = value[given[0]]
         texts = [found] if isinstance(found, str) else found
         if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
-            raise self._damaged(f"{given[0]} is no text, or list of texts")
+            raise self._damaged(f"{given[0]} is not a text, or list of texts")
         if given[0].startswith("keyPath"):
             return [read_key(path) for path in texts]
         try:
@@ -159,7 +159,7 @@ def read(path: str = "") -> Policy:
                 hint="correct the file, or name another one with --signature-policy",
             ) from None
         if not isinstance(document, dict) or not set(document) <= {"default", "transports"}:
-            raise Policy({}, candidate)._damaged("it is no object of default and transports")
+            raise Policy({}, candidate)._damaged("it is not an object of default and transports")
         return Policy(document, candidate)
     return Policy({"default": [{"type": "insecureAcceptAnything"}]})
 

@@ -93,7 +93,7 @@ def _public(key: bytes, crypto: dict[str, Any]) -> Any:
         public = crypto["serialization"].load_pem_public_key(key)
     except Exception:
         raise HostError(
-            "this is no public key",
+            "this is not a public key",
             hint="a key file begins with -----BEGIN PUBLIC KEY-----",
         ) from None
     if not hasattr(public, "verify"):
@@ -140,7 +140,7 @@ def _private(key: bytes, passphrase: bytes, crypto: dict[str, Any]) -> Any:
                 hint="--passphrase-file FILE, or COSIGN_PASSWORD in the environment",
             ) from None
         raise UsageError(
-            "this is no private key", hint="openssl ecparam -name prime256v1 -genkey makes one"
+            "this is not a private key", hint="openssl ecparam -name prime256v1 -genkey makes one"
         ) from None
 
 
@@ -170,7 +170,7 @@ def _opened(key: bytes, passphrase: bytes) -> bytes:
             hint="--passphrase-file FILE, or COSIGN_PASSWORD in the environment",
         ) from None
     except (ValueError, KeyError, TypeError):
-        raise UsageError("this is no private key of sigstore's kind") from None
+        raise UsageError("this is not a private key of sigstore's kind") from None
 
 
 def manifest(layers: list[tuple[bytes, str]]) -> tuple[bytes, bytes]:

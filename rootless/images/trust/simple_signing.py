@@ -45,7 +45,7 @@ def verify(keys: list[bytes], signature: bytes) -> Opened | None:
             done = _gpg(home, ["--import"], key)
             if done.returncode:
                 raise HostError(
-                    "this is no public key of GPG's kind",
+                    "this is not a public key of GPG's kind",
                     hint="gpg --export --armor NAME writes one",
                 )
         done = _gpg(home, ["--status-fd", "2", "--decrypt"], signature)
@@ -198,7 +198,7 @@ def parse(text: str, path: str) -> dict[str, dict[str, dict[str, str]]]:
             stack.pop()
         if not colon or "\t" in line[:indent] or bare[0] in "-[{&*!|>" or len(stack) > 2:
             raise HostError(
-                f"{path}, line {number}: this is no `key: value`: {bare}",
+                f"{path}, line {number}: this is not `key: value`: {bare}",
                 hint="see containers-registries.d(5)",
             )
         names = [name for _, name in stack]

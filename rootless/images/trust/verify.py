@@ -163,7 +163,7 @@ def _simple(
             yield None, "it is signed by another key, or the signature was changed"
         else:
             read = sigstore.read_payload(opened.data, simple_signing.KIND)
-            yield read, "what was signed is no image"
+            yield read, "what was signed is not an image"
 
 
 # signing
