@@ -1,11 +1,8 @@
-"""The engine: what a person's directory of images, containers and volumes can do."""
+"""The engine: what a user's directory of images, containers and volumes can do."""
 
 from __future__ import annotations
 
-import os
-
-from rootless import paths
-from rootless.engine.images.login import Logins
+from rootless.engine.context import Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,19 +10,19 @@ if TYPE_CHECKING:
 
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
+    from rootless.engine.common.demands import Demands
     from rootless.engine.containers.collection import Containers
     from rootless.engine.events.reader import Event
     from rootless.engine.images.collection import Images
     from rootless.engine.images.manifests import Manifests
-    from rootless.engine.images.trust import Demands
     from rootless.engine.spec.options import ContainerOptions
     from rootless.engine.volumes.collection import Volumes
     from rootless.progress import Progress
     from rootless.userns.idmap import IdMaps
 
 
-class Engine(Logins):
-    """One person's containers, images and volumes.
+class Engine:
+    """One user's containers, images and volumes.
 
     It holds no connection and no process: any number of engines, in any number of threads and
     programs, may work on the same directory.  `data_dir` is by default
@@ -44,21 +41,20 @@ class Engine(Logins):
         runtime: str | None = None,
         progress: Progress | Callable[[], Progress] | None = None,
     ) -> None:
-        self.data_dir = os.path.abspath(data_dir or paths.data_dir())
-        self.containers_dir = os.path.join(self.data_dir, "containers")
-        from rootless.engine.common import arguments, config
-
-        chosen = config.of_engine()
-        self.storage_driver = storage_driver or chosen.get("storage_driver")
-        self.storage_options = arguments.words(
-            "storage_options", storage_options or chosen.get("storage_opt")
+        self.context = Context(
+            data_dir,
+            storage_driver=storage_driver,
+            storage_options=storage_options,
+            cgroup_manager=cgroup_manager,
+            runtime=runtime,
+            progress=progress,
+            emit=self._emit,
         )
-        self.cgroup_manager = cgroup_manager or chosen.get("cgroup_manager")
-        self.runtime = runtime or chosen.get("runtime")
-        self._progress = progress
-        self.demands: Demands | None = None
-        self._maps: IdMaps | None = None
-        self._cgroups: dict[str, Manager] = {}
+        # each is made, and its modules are loaded, when it is first asked for
+        self._containers: Containers | None = None
+        self._images: Images | None = None
+        self._manifests: Manifests | None = None
+        self._volumes: Volumes | None = None
 
     def __enter__(self) -> Engine:
         return self
@@ -66,94 +62,107 @@ class Engine(Logins):
     def __exit__(self, *_: object) -> None:
         """Nothing is held, so nothing is let go."""
 
+    def _emit(
+        self, kind: str, action: str, identifier: str, name: str, attributes: dict[str, str]
+    ) -> None:
+        from rootless.engine.events import writer as event_writer
+
+        event_writer.append(self.context.data_dir, kind, action, identifier, name, attributes)
+
+    # collections
+
     @property
     def containers(self) -> Containers:
         """Containers: run, create, get, list, prune."""
-        from rootless.engine.containers.collection import Containers
+        if self._containers is None:
+            from rootless.engine.containers.collection import Containers
 
-        return Containers(self)
+            self._containers = Containers(self.context, self)
+        return self._containers
 
     @property
     def images(self) -> Images:
         """Images: pull, load, get, list, tag, remove, prune."""
-        from rootless.engine.images.collection import Images
+        if self._images is None:
+            from rootless.engine.images.collection import Images
 
-        return Images(self)
+            self._images = Images(self.context, _Users(self))
+        return self._images
 
     @property
     def manifests(self) -> Manifests:
         """Manifest lists: create, add, annotate, push, inspect, remove."""
-        from rootless.engine.images.manifests import Manifests
+        if self._manifests is None:
+            from rootless.engine.images.manifests import Manifests
 
-        return Manifests(self)
+            self._manifests = Manifests(self.context)
+        return self._manifests
 
     @property
     def volumes(self) -> Volumes:
         """Volumes: create, get, list, remove, prune."""
-        from rootless.engine.volumes.collection import Volumes
+        if self._volumes is None:
+            from rootless.engine.volumes.collection import Volumes
 
-        return Volumes(self)
+            self._volumes = Volumes(self.context, _Users(self))
+        return self._volumes
+
+    # what was configured
+
+    @property
+    def data_dir(self) -> str:
+        """The directory that has everything."""
+        return self.context.data_dir
+
+    @property
+    def containers_dir(self) -> str:
+        """The directory of the containers."""
+        return self.context.containers_dir
+
+    @property
+    def storage_driver(self) -> str | None:
+        """The driver that was asked for; None: the best of this host."""
+        return self.context.storage_driver
+
+    @property
+    def storage_options(self) -> list[str]:
+        """Options of the driver."""
+        return self.context.storage_options
+
+    @property
+    def cgroup_manager(self) -> str | None:
+        """The cgroup manager that was asked for; None: the best of this host."""
+        return self.context.cgroup_manager
+
+    @property
+    def runtime(self) -> str | None:
+        """The OCI runtime that was asked for; None: the built-in one."""
+        return self.context.runtime
+
+    @property
+    def demands(self) -> Demands | None:
+        """What is demanded of the signatures of images, beside the policy."""
+        return self.context.demands
+
+    @demands.setter
+    def demands(self, value: Demands | None) -> None:
+        self.context.demands = value
 
     @property
     def progress(self) -> Progress:
         """Who hears of long operations."""
-        from rootless.progress import Progress
-
-        if not isinstance(self._progress, Progress):
-            self._progress = self._progress() if self._progress else Progress()
-        return self._progress
+        return self.context.progress
 
     @property
     def maps(self) -> IdMaps:
-        """The person's own id map: what layers are unpacked with."""
-        if self._maps is None:
-            from rootless.userns import idmap
-
-            self._maps = idmap.default_maps()
-        return self._maps
+        """The user's own id map: what layers are unpacked with."""
+        return self.context.maps
 
     def cgroups(self, mode: str = "") -> Manager:
-        """Who applies limits on this host; `mode` is what `--cgroups` says.  Raises as choose."""
-        if mode not in self._cgroups:
-            from rootless import cgroups
+        """The cgroup manager of this host; `mode` is what `--cgroups` says.  Raises as choose."""
+        return self.context.cgroups(mode)
 
-            self._cgroups[mode] = cgroups.choose(self.cgroup_manager, mode)
-        return self._cgroups[mode]
-
-    def notice(self, key: str, text: str, *, always: bool = False) -> None:
-        """Tell the person what a default could not do: once for each boot, or `always`.
-
-        `key` names the matter.  What was asked for by name is an error instead, never a notice.
-        """
-        if not always and not _first_time(key):
-            return
-        self.progress.message(f"note: {text}")
-
-    def event(
-        self,
-        kind: str,
-        action: str,
-        identifier: str,
-        name: str = "",
-        attributes: dict[str, str] | None = None,
-    ) -> None:
-        """Write down that something happened, for `events`; costs one open, write and close.
-
-        `kind`: container, image, volume, network, pod, system; `action`: podman's word for it,
-        but `die`.  Never raises: what was done is done, whether it could be written down or not.
-        """
-        from rootless.engine.events import writer as event_writer
-
-        event_writer.append(
-            self.data_dir, kind, action, identifier, name or identifier, attributes or {}
-        )
-
-    def container_event(self, action: str, record: Json, **more: str) -> None:
-        """As `event`, for the container of this record; `more`: attributes besides its own."""
-        from rootless.engine.events import writer as event_writer
-
-        attributes = event_writer.of_container(record, **more)
-        self.event("container", action, record["id"], record["name"], attributes)
+    # what concerns all of it
 
     def events(
         self,
@@ -174,22 +183,11 @@ class Engine(Logins):
             stream=stream,
         )
 
-    def prepare_data_dir(self) -> None:
-        """Make the directories that a first run needs.
-
-        Nobody else may pass the first: an image or a container can hold a program with the setuid
-        bit, which another user of the host would start as ourselves (CVE-2021-41091).  Below it
-        mapped ids could pass; --userns nomap, whose root is none of ours, needs o+x on the first.
-        """
-        paths.ensure_data(self.data_dir)
-        for name in ("containers", "containers/names", "layers", "volumes"):
-            paths.ensure(os.path.join(self.data_dir, name), 0o711)
-
     def dry_run(self, options: ContainerOptions) -> str:
         """What `run` would do: the launch plan and the monitor's orders, for a person to read."""
         from rootless.engine.containers import dry_run as container_dry_run
 
-        return container_dry_run.describe(self, options)
+        return container_dry_run.describe(self.containers, options)
 
     def info(self) -> Json:
         """The host and the choices made on it."""
@@ -213,28 +211,85 @@ class Engine(Logins):
         """Every precondition of this host, tried."""
         from rootless.engine.system import doctor as system_doctor
 
-        return system_doctor.checks(self)
+        return system_doctor.checks(self.context)
 
     def unshare(self, command: list[str] | str) -> None:
         """Replace this process by a command (or the shell) as root of the user namespace."""
         from rootless.engine.system import info as system_info
 
-        system_info.unshare(self, command)
+        system_info.unshare(self.context, command)
+
+    # registries
+
+    def login(
+        self,
+        username: str = "",
+        password: str = "",
+        email: str | None = None,
+        registry: str = "docker.io",
+        reauth: bool = False,
+        *,
+        authfile: str = "",
+        tls_verify: bool | None = None,
+        cert_dir: str = "",
+    ) -> Json:
+        """Try a password at a registry and keep it; {"Status": ..., "Kept": where}.
+
+        Without a name and a password, what is stored is tried.  `email` and `reauth` are
+        docker's and mean nothing here.  Raises RegistryError, UsageError.
+        """
+        from rootless.engine.images import login as image_login
+
+        return image_login.login(
+            username, password, registry, authfile=authfile, tls_verify=tls_verify,
+            cert_dir=cert_dir,
+        )  # fmt: skip
+
+    def logged_in(self, registry: str, *, authfile: str = "") -> str:
+        """The name that is stored for a registry, "" if none is."""
+        from rootless.engine.images import login as image_login
+
+        return image_login.logged_in(registry, authfile)
+
+    def logout(self, registry: str = "docker.io", *, authfile: str = "") -> list[str]:
+        """Forget a password; the places that still have one.  Raises UsageError."""
+        from rootless.images.registry import login as registry_login
+
+        return registry_login.logout(registry, authfile=authfile)
+
+    def logout_all(self, *, authfile: str = "") -> None:
+        """Forget all passwords in the file where `login` writes."""
+        from rootless.images.registry import credentials
+
+        credentials.remove_all(authfile)
 
 
-def _first_time(key: str) -> bool:
-    """Whether this was not told yet since the last boot (or the last emptying of /tmp)."""
-    directory = os.path.join(paths.runtime_dir(), "told")
-    for _ in range(2):
-        try:
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-            os.close(os.open(os.path.join(directory, key), flags, 0o600))
-            return True
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            paths.ensure(paths.runtime_dir())
-            os.makedirs(directory, 0o700, exist_ok=True)
-        except OSError:
-            return True
-    return True
+class _Users:
+    """The answers of the containers to the collections below them: who uses what."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of_images(self) -> dict[str, list[str]]:
+        from rootless.engine.containers import usage
+
+        return usage.of_images(self._engine.containers)
+
+    def of_volumes(self) -> dict[str, list[str]]:
+        from rootless.engine.containers import usage
+
+        return usage.of_volumes(self._engine.containers)
+
+    def layers(self) -> set[str] | None:
+        """Also those of the build cache: None while a build goes on."""
+        from rootless.engine.build import cache
+        from rootless.engine.containers import usage
+        from rootless.storage.layers.gc import short
+
+        found = usage.layers(self._engine.context)
+        if found is None or cache.is_busy(self._engine.data_dir):
+            return None
+        return found | {short(one) for one in cache.diff_ids(self._engine.data_dir)}
+
+    def remove(self, name: str) -> None:
+        self._engine.containers.get(name, damaged=True).remove(force=True)

@@ -161,7 +161,7 @@ for n in range(50):
     pid = os.fork()
     if not pid:
         for i in range(100):
-            engine.event("container", "start", "f" * 64, "x", {"n": str(n), "i": str(i)})
+            engine.context.emit("container", "start", "f" * 64, "x", {"n": str(n), "i": str(i)})
         os._exit(0)
     children.append(pid)
 assert not any(os.waitpid(pid, 0)[1] for pid in children)

@@ -28,7 +28,7 @@ def test_cp_reaches_no_files_of_another(
     found = engine(reused)("cp", f"{first}:/tmp/note", "-", code=None)
     assert found.code == 125 and not found.out and "has ended" in found.stderr, found
     believed = Change(
-        "rootless/engine/containers/copy.py", "state.start_time(pid) == start", "True"
+        "rootless/engine/containers/copy.py", "processes.start_time(pid) == start", "True"
     )
     assert b"of another" in engine(reused, believed)("cp", f"{first}:/tmp/note", "-").out
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rootless.engine.common import times
 from rootless.engine.logs import reader as log_reader
 from rootless.errors import Conflict, UsageError
 
@@ -33,23 +34,23 @@ def read(path: Path, **options: object) -> list[tuple[str, bytes]]:
     ],
 )
 def test_moments(text: str, seconds: float) -> None:
-    assert log_reader.parse_time(text) == seconds
+    assert times.moment(text) == seconds
 
 
 @pytest.mark.parametrize(
     ("text", "ago"), [("10s", 10), ("2m", 120), ("1h30m", 5400), ("1.5h", 5400), ("1d", 86400)]
 )
 def test_times_ago(text: str, ago: int) -> None:
-    assert abs(time.time() - log_reader.parse_time(text) - ago) < 5
+    assert abs(time.time() - times.moment(text) - ago) < 5
 
 
 @pytest.mark.parametrize("text", ["", "tea time", "10", "h", "1h30", "5x", "2024-13-01"])
 def test_what_is_no_time(text: str) -> None:
     if text == "10":
-        assert log_reader.parse_time(text) == 10
+        assert times.moment(text) == 10
         return
     with pytest.raises(UsageError):
-        log_reader.parse_time(text)
+        times.moment(text)
 
 
 def test_the_streams_and_partial_lines(tmp_path: Path) -> None:
@@ -70,8 +71,8 @@ def test_times_are_put_before_lines_not_before_pieces(tmp_path: Path) -> None:
 def test_since_and_until(tmp_path: Path) -> None:
     path = tmp_path / "ctr.log"
     path.write_text("".join(line(second, str(second)) for second in range(10)))
-    begin = log_reader.parse_time("2024-05-01T10:00:03.000000001Z")
-    end = log_reader.parse_time("2024-05-01T10:00:05.000000001Z")
+    begin = times.moment("2024-05-01T10:00:03.000000001Z")
+    end = times.moment("2024-05-01T10:00:05.000000001Z")
     found = read(path, since=begin, until=end)
     assert [data for _, data in found] == [b"3\n", b"4\n", b"5\n"]
 

@@ -6,15 +6,16 @@ import json
 import os
 from pathlib import Path
 
+from rootless.engine.common import processes
 from rootless.engine.containers import state as container_state
 
 
 def written(directory: Path, **changes: object) -> container_state.State:
     """The state read from a file of a running container, with changes."""
-    me, started = os.getpid(), container_state.start_time(os.getpid())
+    me, started = os.getpid(), processes.start_time(os.getpid())
     value = {
         "status": "running", "pid": me, "pidStart": started, "monitor": me, "monitorStart": started,
-        "boot": container_state.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0,
+        "boot": processes.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0,
         "oomKilled": False,
         "restarts": 0, "slirp": 0, "servers": [], "failed": False,
     }  # fmt: skip
@@ -66,5 +67,5 @@ def test_how_it_ended_is_kept(tmp_path: Path) -> None:
 
 
 def test_processes_that_are_not_there(tmp_path: Path) -> None:
-    assert container_state.start_time(2**22 + 1) == 0
-    assert container_state.start_time(os.getpid()) > 0
+    assert processes.start_time(2**22 + 1) == 0
+    assert processes.start_time(os.getpid()) > 0

@@ -33,8 +33,11 @@ CLASSES = {
 }
 # what the rooms of the engine need from each other has public names and is no promise
 INTERNAL = {
-    f"Engine.{name}"
-    for name in ("container_event", "context", "event", "notice", "prepare_data_dir")
+    "Channel.received",
+    "Container.emit",
+    "Container.execute",
+    "Engine.context",
+    "Images.fetch_missing",
 }
 
 

@@ -7,7 +7,7 @@ from rootless.cli.options import flag, number, several, text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.images.trust import Demands
+    from rootless.engine.common.demands import Demands
     from rootless.images.registry.http import Settings
 
 AUTHFILE = text("--authfile", "FILE", "Path of the authentication file", complete="file")
@@ -80,7 +80,7 @@ def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
 
 def demands(given: dict[str, Json]) -> Demands:
     """What these options ask of an image besides the person's usual policy."""
-    from rootless.engine.images.trust import Demands
+    from rootless.engine.common.demands import Demands
 
     return Demands(
         given.get("signature_policy") or "", bool(given.get("verify")), given.get("verify_key")

@@ -25,11 +25,11 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Change them."""
-    from rootless.engine.volumes import collection as volume_collection
+    from rootless.engine.system import chown as system_chown
     from rootless.errors import UsageError
 
     words = list(call.words)
     owner = "" if call.options["to_me"] else words.pop(0)
     if not words:
         raise UsageError("chown needs a path", hint="rootless chown -R --to-me PATH")
-    volume_collection.chown(call.engine(), owner, words, recursive=call.options["recursive"])
+    system_chown.chown(call.engine(), owner, words, recursive=call.options["recursive"])

@@ -22,7 +22,7 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Print `A /path` lines."""
-    from rootless.engine.images import history
+    from rootless.engine.images import diff as image_diff
     from rootless.errors import ContainerNotFound
 
     engine = call.engine()
@@ -33,7 +33,7 @@ def run(call: Call) -> None:
         # podman's `diff` takes images as well
         if not engine.images.exists(word):
             raise
-        found = history.diff(engine.images, word)
+        found = image_diff.diff(engine.images, word)
     show(found, call.options["format"])
 
 

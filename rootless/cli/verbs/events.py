@@ -38,7 +38,7 @@ def run(call: Call) -> None:
     """Print until --until, Ctrl-C or the end of what has happened."""
     from rootless.cli import output
     from rootless.cli.options import truth
-    from rootless.engine.logs.reader import parse_time
+    from rootless.engine.common import times
 
     given = call.options
     stream = truth("--stream", given["stream"] or "true") and not given["no_stream"]
@@ -46,8 +46,8 @@ def run(call: Call) -> None:
     form = given["format"]
     # a wrong time, filter or template is told before anything is waited for
     found = call.engine().events(
-        since=parse_time(given["since"]) if given["since"] else None,
-        until=parse_time(given["until"]) if given["until"] else None,
+        since=times.moment(given["since"]) if given["since"] else None,
+        until=times.moment(given["until"]) if given["until"] else None,
         filters=output.filters(given["filter"]),
         stream=stream,
     )

@@ -24,7 +24,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print `A /path` lines."""
     from rootless.cli.verbs.diff import show
-    from rootless.engine.images import history
+    from rootless.engine.images import diff as image_diff
 
     other = call.words[1] if len(call.words) > 1 else ""
-    show(history.diff(call.engine().images, call.words[0], other), call.options["format"])
+    show(image_diff.diff(call.engine().images, call.words[0], other), call.options["format"])

@@ -28,20 +28,20 @@ def run(call: Call) -> int:
     """Mount each, or list."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.engine.images import history
+    from rootless.engine.images import mount as image_mount
     from rootless.images.names import reference
 
     images = call.engine().images
     words = [one.id for one in images.list()] if call.options["all"] else call.words
     if words:
-        return output.each(words, lambda word: history.mount(images, word))
+        return output.each(words, lambda word: image_mount.mount(images, word))
     found = [
         {
             "id": record.id,
             "mountpoint": path,
             "repositories": [reference.parse(name).familiar for name in record.names],
         }
-        for record, path in history.mounts(images)
+        for record, path in image_mount.mounts(images)
     ]
     if call.options["format"] == "json":
         output.line(documents.dumps(found, indent=True))

@@ -27,11 +27,13 @@ def run(call: Call) -> None:
     """Print the tree."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.engine.images import history
+    from rootless.engine.images import tree as image_tree
     from rootless.errors import UsageError
 
     given = call.options
-    found = history.tree(call.engine().images, call.words[0], children=bool(given["whatrequires"]))
+    found = image_tree.tree(
+        call.engine().images, call.words[0], children=bool(given["whatrequires"])
+    )
     if given["format"] == "json":
         output.line(documents.dumps(found, indent=True))
         return

@@ -23,14 +23,14 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Unmount each and print its id."""
     from rootless.cli import output
-    from rootless.engine.images import history
+    from rootless.engine.images import mount as image_mount
     from rootless.errors import UsageError
 
     images = call.engine().images
     words = call.words
     if call.options["all"]:
-        words = [record.id for record, _ in history.mounts(images)]
+        words = [record.id for record, _ in image_mount.mounts(images)]
     elif not words:
         raise UsageError("no image is named", hint="name one, or use --all")
     force = bool(call.options["force"])
-    return output.each(words, lambda word: history.unmount(images, word, force=force))
+    return output.each(words, lambda word: image_mount.unmount(images, word, force=force))

@@ -58,7 +58,7 @@ def _container(engine: Engine, word: str, size: bool) -> Json:
         return one.attrs
     from rootless.engine.containers import size as container_size
 
-    written, whole = container_size.of(engine, [one])[one.id]
+    written, whole = container_size.of(engine.context, [one])[one.id]
     return {**one.attrs, "SizeRw": written, "SizeRootFs": whole}
 
 

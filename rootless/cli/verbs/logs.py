@@ -34,7 +34,7 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Copy the streams to ours."""
-    from rootless.engine.logs.reader import parse_time
+    from rootless.engine.common import times
 
     given = call.options
     tail = _tail(given["tail"])
@@ -42,8 +42,8 @@ def run(call: Call) -> None:
     try:
         for stream, data in container.logs(
             follow=given["follow"],
-            since=parse_time(given["since"]) if given["since"] else None,
-            until=parse_time(given["until"]) if given["until"] else None,
+            since=times.moment(given["since"]) if given["since"] else None,
+            until=times.moment(given["until"]) if given["until"] else None,
             tail=tail,
             timestamps=given["timestamps"],
         ):

@@ -30,12 +30,11 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Ask, remove, say what was removed."""
     from rootless.cli import confirm, output
-    from rootless.engine.common import list_filters
-    from rootless.engine.system import df as system_df
+    from rootless.engine.system import prune as system_prune
 
     given = call.options
     filters = output.filters(given["filter"])
-    list_filters.check_prune(filters)
+    system_prune.check(filters)
     what = ["all stopped containers"]
     if given["volumes"]:
         what.append("all anonymous volumes not used by at least one container")
@@ -51,7 +50,7 @@ def run(call: Call) -> int:
         more += "".join(f"  - {one}\n" for one in given["filter"]) + "\n"
     if not given["force"] and not confirm.sure(what, more):
         return 0
-    done = system_df.prune(
+    done = system_prune.prune(
         call.engine(), all=bool(given["all"]), volumes=bool(given["volumes"]), filters=filters
     )
     _tell("Deleted Containers:", done["ContainersDeleted"])

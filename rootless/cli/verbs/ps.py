@@ -96,7 +96,7 @@ def _sizes(call: Call, found: list[Container]) -> dict[str, str]:
 
     return {
         identifier: f"{human_size(written)} (virtual {human_size(whole)})"
-        for identifier, (written, whole) in container_size.of(call.engine(), found).items()
+        for identifier, (written, whole) in container_size.of(call.engine().context, found).items()
     }
 
 
@@ -121,6 +121,7 @@ def _short(one: Container, full: bool) -> list[str]:
 
 def _row(one: Container, full: bool) -> dict[str, Json]:
     from rootless.engine.common import humanize
+    from rootless.engine.containers import state as container_state
 
     state = one.look()
     return {
@@ -132,7 +133,7 @@ def _row(one: Container, full: bool) -> dict[str, Json]:
         "RunningFor": humanize.ago(one.created),
         "Ports": one.ports_text(),
         "State": state.status,
-        "Status": humanize.status(state, one.health_text(state)),
+        "Status": container_state.describe(state, one.health_text(state)),
         "Names": one.name,
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
         "Mounts": ",".join(

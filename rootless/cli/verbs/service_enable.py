@@ -26,11 +26,11 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Enable each."""
     from rootless.cli import output
-    from rootless.engine.system import info as system_info
+    from rootless.engine.common import linger
     from rootless.engine.systemd import builtin_units
 
     code = output.each(call.words, builtin_units.enable)
-    who = system_info.does_not_linger()
+    who = linger.missing()
     if who and not code:
         call.engine().progress.message(
             "note: your services start at your first login and end after your last logout; "

@@ -49,7 +49,7 @@ def run(call: Call) -> None:
     import os
 
     from rootless.cli import output
-    from rootless.engine.containers import update as container_update
+    from rootless.engine.containers import stats as container_stats
 
     given = call.options
     engine = call.engine()
@@ -61,7 +61,7 @@ def run(call: Call) -> None:
     clear = live and os.isatty(1) and not given["no_reset"] and given["format"] != "json"
     seconds = float(given["interval"] or (1 if live else 0.5))
     try:
-        for found in container_update.stats(chosen, seconds):
+        for found in container_stats.stats(chosen, seconds):
             if given["all"] or (call.words and not live):
                 found = _with_stopped(chosen, found)
             rows = [_row(one, bool(given["no_trunc"])) for one in found]

@@ -23,11 +23,11 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Say what goes, ask, remove."""
     from rootless.cli import confirm, output
-    from rootless.engine.system import df as system_df
+    from rootless.engine.system import reset as system_reset
 
     engine = call.engine()
     if not call.options["force"]:
-        found = system_df.everything(engine)
+        found = system_reset.everything(engine)
         running = f" ({len(found['Running'])} of them running)" if found["Running"] else ""
         what = [
             f"all containers: {len(found['Containers'])}{running}",
@@ -37,7 +37,7 @@ def run(call: Call) -> int:
         ]
         if not confirm.sure(what):
             return 0
-    done = system_df.reset(engine)
+    done = system_reset.reset(engine)
     for path in done["Removed"]:
         output.line(f"Removed {path}")
     for path in done["Kept"]:

@@ -52,12 +52,12 @@ def run(call: Call) -> int:
 
 
 def _interval(text: str | None) -> float | None:
-    from rootless.engine.logs import reader as log_reader
+    from rootless.engine.common import times
     from rootless.errors import UsageError
 
     if text is None:
         return None
-    seconds = float(text) / 1000 if text.isdigit() else log_reader.duration(text)
+    seconds = float(text) / 1000 if text.isdigit() else times.duration(text)
     if not seconds:
         raise UsageError(f'invalid --interval "{text}"', hint="as in 250ms")
     return seconds

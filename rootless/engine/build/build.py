@@ -27,7 +27,7 @@ from rootless.errors import Conflict, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
     from rootless.images.store.record import ImageRecord
 
 
@@ -79,7 +79,7 @@ class Built:
 
 
 def build(
-    engine: Engine,
+    engine: Collections,
     request: Request,
     receiver: Callable[[Event], None] = lambda _: None,
     cancel: threading.Event | None = None,
@@ -93,9 +93,9 @@ def build(
 
     for tag in request.tags:
         _check_tag(tag)
-    engine.prepare_data_dir()
+    engine.context.prepare()
     if workers is None:
-        with Workers(engine.maps) as own:
+        with Workers(engine.context.maps) as own:
             return build(engine, request, receiver, cancel, own)
     layers = BuildLayers(engine, workers)
     layers.prepare()
@@ -127,20 +127,20 @@ def build(
     return Built(image, outcome.warnings, outcome)
 
 
-def graph(engine: Engine, request: Request) -> Json:
+def graph(engine: Collections, request: Request) -> Json:
     """--print=graph: what would be done."""
     plan, _ = _read(engine, request)
     return plan.graph.as_json()
 
 
-def check(engine: Engine, request: Request) -> list[WarningEvent]:
+def check(engine: Collections, request: Request) -> list[WarningEvent]:
     """--check: what the rules find, without building."""
     _, found = _read(engine, request)
     return found
 
 
-def _read(engine: Engine, request: Request) -> tuple[executor.Plan, list[WarningEvent]]:
-    with Workers(engine.maps) as workers:
+def _read(engine: Collections, request: Request) -> tuple[executor.Plan, list[WarningEvent]]:
+    with Workers(engine.context.maps) as workers:
         layers = BuildLayers(engine, workers)
         layers.prepare()
         with _Contexts(engine, layers, request) as contexts:
@@ -164,16 +164,16 @@ def _check_tag(tag: str) -> None:
         raise UsageError(f"{tag} cannot be given to an image: it contains a digest")
 
 
-def _in_use(engine: Engine) -> documents.Lock:
+def _in_use(engine: Collections) -> documents.Lock:
     """Held while a build runs: layers that it stands on are not swept away."""
-    directory = os.path.join(engine.data_dir, "build")
+    directory = os.path.join(engine.context.data_dir, "build")
     return documents.Lock(os.path.join(directory, "lock"), shared=True)
 
 
 class _Contexts:
     """The main context and those with names; a context manager."""
 
-    def __init__(self, engine: Engine, layers: BuildLayers, request: Request) -> None:
+    def __init__(self, engine: Collections, layers: BuildLayers, request: Request) -> None:
         from rootless.engine.build import fetching
 
         scratch = layers.scratch
@@ -237,7 +237,7 @@ def _secret(options: BuildOptions, name: str) -> bytes | None:
 
 
 def _deliver(
-    engine: Engine,
+    engine: Collections,
     request: Request,
     outcome: executor.Outcome,
     storing: Storing,
@@ -269,7 +269,7 @@ def _deliver(
     return image
 
 
-def _archive(engine: Engine, image: ImageRecord, output: Output, request: Request) -> None:
+def _archive(engine: Collections, image: ImageRecord, output: Output, request: Request) -> None:
     form = "oci-archive" if output.kind == "oci" else "docker-archive"
     names = list(image.names) or [image.id]
     wanted = [name for name in names if _is_among(name, request.tags)] or names[:1]

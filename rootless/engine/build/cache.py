@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
 
 LIMIT = 10 << 30
 """Bytes of layers that a build leaves in the cache at most."""
@@ -122,7 +122,7 @@ def _names(top: str, kind: str) -> list[str]:
     return [name for name in documents.names_in(base) if os.path.isdir(os.path.join(base, name))]
 
 
-def measure(engine: Engine, found: list[Record]) -> None:
+def measure(engine: Collections, found: list[Record]) -> None:
     """Count the bytes of each."""
     from rootless.userns import calls
 
@@ -131,16 +131,16 @@ def measure(engine: Engine, found: list[Record]) -> None:
     if not there:
         return
     told = calls.call(
-        "rootless.storage.trees.usage:usage_worker", {"paths": there}, maps=engine.maps
+        "rootless.storage.trees.usage:usage_worker", {"paths": there}, maps=engine.context.maps
     )
     sizes = dict(zip(there, [row[1] for row in told], strict=True))
     for one, path in zip(found, paths, strict=True):
         one.size = sizes.get(path, 0)
 
 
-def usage(engine: Engine) -> list[Json]:
+def usage(engine: Collections) -> list[Json]:
     """For `builder du`: the newest first."""
-    found = records(engine.data_dir)
+    found = records(engine.context.data_dir)
     measure(engine, found)
     return [
         {
@@ -152,14 +152,16 @@ def usage(engine: Engine) -> list[Json]:
     ]  # fmt: skip
 
 
-def prune(engine: Engine, *, all: bool = False, keep: int = 0, until: float | None = None) -> Json:
+def prune(
+    engine: Collections, *, all: bool = False, keep: int = 0, until: float | None = None
+) -> Json:
     """Remove from the cache what was used longest ago; {"CachesDeleted", "SpaceReclaimed"}.
 
     `keep`: bytes that may stay; `until`: nothing that was used after that time; `all`: layers that
     images have as well are let go of, too (they stay as the images').  Raises UsageError while a
     build runs.
     """
-    directory = os.path.join(engine.data_dir, "build")
+    directory = os.path.join(engine.context.data_dir, "build")
     gone: list[str] = []
     freed = 0
     if not os.path.isdir(directory):
@@ -169,7 +171,7 @@ def prune(engine: Engine, *, all: bool = False, keep: int = 0, until: float | No
     except BlockingIOError:
         raise UsageError("a build is running, and needs what is in the cache") from None
     with lock:
-        found = records(engine.data_dir)
+        found = records(engine.context.data_dir)
         measure(engine, found)
         total = sum(max(one.size, 0) for one in found)
         for one in found:
@@ -189,7 +191,7 @@ def prune(engine: Engine, *, all: bool = False, keep: int = 0, until: float | No
     return {"CachesDeleted": gone, "SpaceReclaimed": freed}
 
 
-def _remove(engine: Engine, one: Record) -> None:
+def _remove(engine: Collections, one: Record) -> None:
     from rootless.storage.trees import remove as trees_remove
 
     for path in one.keys:
@@ -197,7 +199,7 @@ def _remove(engine: Engine, one: Record) -> None:
             os.unlink(path)
         except FileNotFoundError:
             pass
-    trees_remove.remove(one.path, engine.maps)
+    trees_remove.remove(one.path, engine.context.maps)
 
 
 def seconds(text: str) -> float:

@@ -11,7 +11,7 @@ from rootless.errors import DigestMismatch, StorageError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
 
 _MOST = 16 << 30
 _PIECE = 1 << 20
@@ -56,7 +56,7 @@ def _seekable(file: BinaryIO) -> bool:
 
 
 def fetch(
-    engine: Engine, parent: str, address: str, checksum: str
+    engine: Collections, parent: str, address: str, checksum: str
 ) -> tuple[str, str, str, int | None]:
     """A file for ADD into a directory of its own below `parent`: (path, name, digest, time)."""
     directory = tempfile.mkdtemp(prefix="fetched-", dir=parent)
@@ -76,7 +76,7 @@ def fetch(
     return path, os.path.basename(path), digest, when
 
 
-def fetch_to(engine: Engine, directory: str, address: str) -> tuple[str, str, int | None]:
+def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, str, int | None]:
     """A file from an http address into a directory: (path, sha256, time in ns or None)."""
     import urllib.error
     import urllib.request

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
     from rootless.images.store.record import ImageRecord, Layer
     from rootless.images.store.store import ImageStore
 
@@ -31,7 +31,7 @@ _PACKERS = 2
 class BaseImages:
     """`rootless.build.protocols.Images` with the engine's images."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Collections) -> None:
         self.engine = engine
         self.records: dict[str, ImageRecord] = {}
         self.layers: dict[str, Layer] = {}
@@ -42,7 +42,7 @@ class BaseImages:
         engine = self.engine
         with self._lock:
             record = engine.images.for_run(reference, pull, platform or None)
-            engine.images.unpack(record, engine.maps)
+            engine.images.unpack(record, engine.context.maps)
             data = engine.images.store.read_blob(record.config_digest)
             self.records[record.id] = record
             for layer in record.layers:
@@ -171,11 +171,9 @@ class Storing:
 
     def _whole(self, diff_id: str) -> None:
         """A base that was pulled lazily is completed, as for push and save."""
-        from rootless.engine.containers import lazy_start as lazy
-
         for record in self.bases.records.values():
             if any(layer.diff_id == diff_id for layer in record.layers):
-                lazy.whole(self.engine.images, record.id)
+                self.engine.images.fetch_missing(record.id)
                 return
 
     def _squashed_layers(self, outcome: Outcome, store: ImageStore) -> list[Layer]:
@@ -227,7 +225,7 @@ class Storing:
             arrived = packed.ingest(store, source, check=check)
         unfit = answers[0]["unfit"]
         if unfit:
-            self.engine.notice(
+            self.engine.context.notice(
                 "build", f"left out of the image, because its name would mean a deletion: "
                 f"{unfit[0]}", always=True,
             )  # fmt: skip

@@ -30,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.build.workers import Workers
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
     from rootless.storage.drivers.driver import RootMount
 
 _OURS = "build:"
@@ -72,15 +72,15 @@ class Draft:
 class BuildLayers:
     """The layers of one engine's builds, with the ids of its storage."""
 
-    def __init__(self, engine: Engine, workers: Workers) -> None:
+    def __init__(self, engine: Collections, workers: Workers) -> None:
         self.engine = engine
-        self.maps = engine.maps
+        self.maps = engine.context.maps
         self.workers = workers
-        self.store = LayerStore(engine.data_dir, self.maps)
-        self.top = os.path.join(engine.data_dir, "build", self.maps.storage_key())
+        self.store = LayerStore(engine.context.data_dir, self.maps)
+        self.top = os.path.join(engine.context.data_dir, "build", self.maps.storage_key())
         self.choice = drivers.choose(
-            engine.storage_driver, self.maps, self.maps, engine.storage_options,
-            data=engine.data_dir,
+            engine.context.storage_driver, self.maps, self.maps, engine.context.storage_options,
+            data=engine.context.data_dir,
         )  # fmt: skip
         if not self.choice.driver.builds:
             from rootless.errors import HostError
@@ -100,7 +100,7 @@ class BuildLayers:
     @property
     def scratch(self) -> str:
         """Where contexts are unpacked."""
-        return os.path.join(self.engine.data_dir, "build", "contexts")
+        return os.path.join(self.engine.context.data_dir, "build", "contexts")
 
     @property
     def unpacker(self) -> str:
@@ -109,8 +109,8 @@ class BuildLayers:
 
     def prepare(self) -> None:
         """Make the directories, and remove what builds left that were killed."""
-        self.engine.prepare_data_dir()
-        paths.ensure(os.path.join(self.engine.data_dir, "build"), 0o711)
+        self.engine.context.prepare()
+        paths.ensure(os.path.join(self.engine.context.data_dir, "build"), 0o711)
         for name in ("", "new", "layers", "keys", "caches"):
             paths.ensure(os.path.join(self.top, name), 0o711)
         paths.ensure(self.scratch)

@@ -1,4 +1,4 @@
-"""Times, states and ports in the words that docker uses."""
+"""Times and ports in the words that docker uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.state import State
 
 
 def duration(seconds: float) -> str:
@@ -37,28 +36,6 @@ def duration(seconds: float) -> str:
     if days < 730:
         return f"{days // 30} months"
     return f"{days // 365} years"
-
-
-def status(state: State, health: str = "") -> str:
-    """The STATUS column of `ps`; `health` is what follows the time, as ` (healthy)`."""
-    now = time.time()
-    if state.status == "created":
-        return "Created"
-    if state.damage is not None:
-        return "Damaged: " + state.damage.path.rpartition("/")[2]
-    if state.status == "restarting":
-        return f"Restarting ({state.exit_code}) {duration(now - state.finished / 1e9)} ago"
-    if state.status == "exited":
-        lost = ", its monitor was killed" if state.lost else ""
-        return f"Exited ({state.exit_code}) {duration(now - state.finished / 1e9)} ago{lost}"
-    text = f"Up {duration(now - state.started / 1e9)}{health}"
-    if state.status == "paused":
-        text += " (Paused)"
-    if not state.monitor:
-        text += " (its monitor was killed)"
-    if state.network_lost:
-        text += " (its network is lost)"
-    return text
 
 
 def ports(table: list[Json]) -> str:
@@ -96,14 +73,3 @@ def ago(seconds: float) -> str:
 def local(seconds: float) -> str:
     """A moment in the person's own time zone: `2024-05-01 10:00:00 +0200 CEST`."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
-
-
-def parsed(text: str) -> float:
-    """The moment of an RFC 3339 text, 0 if there is none (an image need not say)."""
-    from rootless.engine.logs import reader as log_reader
-    from rootless.errors import RootlessError
-
-    try:
-        return log_reader.parse_time(text) if text else 0.0
-    except RootlessError:
-        return 0.0

@@ -7,18 +7,14 @@ import sys
 
 from rootless import paths
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from rootless.engine.engine import Engine
-
 _VARIABLES = (
     "HOME", "USER", "PATH", "LANG", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
     "XDG_CACHE_HOME", "DBUS_SESSION_BUS_ADDRESS", "SLURM_JOB_ID",
 )  # fmt: skip
 
 
-def command(engine: Engine) -> list[str]:
-    """The interpreter, this package and where its libraries were found, the engine's own choices.
+def command(options: list[str]) -> list[str]:
+    """The interpreter, this package and where its libraries were found, and `options`.
 
     Not the name under which it was called: the library is used by programs of other names.
     """
@@ -33,14 +29,7 @@ def command(engine: Engine) -> list[str]:
     )
     # the interpreter below a virtual environment: with -I and the paths above it does the same
     words = [getattr(sys, "_base_executable", "") or sys.executable, "-IS", "-c", start]
-    words += ["--root", engine.data_dir]
-    for name in ("storage_driver", "cgroup_manager", "runtime"):
-        value = getattr(engine, name)
-        if value:
-            words += ["--" + name.replace("_", "-"), value]
-    for value in engine.storage_options:
-        words += ["--storage-opt", value]
-    return words
+    return [*words, *options]
 
 
 def environment() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # signal itself imports enum
 import os
 
-from rootless.engine.containers import state as container_state
+from rootless.engine.common import processes
 from rootless.errors import Conflict, UsageError
 
 
@@ -33,7 +33,7 @@ def send(pid: int, start: int, value: int) -> None:
     except ProcessLookupError:
         return
     try:
-        if container_state.start_time(pid) == start:
+        if processes.start_time(pid) == start:
             signal.pidfd_send_signal(descriptor, value)
     except ProcessLookupError:
         pass
@@ -41,12 +41,3 @@ def send(pid: int, start: int, value: int) -> None:
         raise Conflict(f"not allowed to send signal {value} to process {pid}") from None
     finally:
         os.close(descriptor)
-
-
-def program_name(pid: int) -> str:
-    """The kernel's short name of a process, empty if it is gone."""
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

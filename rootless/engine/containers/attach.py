@@ -10,7 +10,7 @@ from rootless.errors import HostError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.containers.channel import Channel
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
 
 _DEFAULT_DETACH = "ctrl-p,ctrl-q"
 
@@ -18,7 +18,7 @@ _DEFAULT_DETACH = "ctrl-p,ctrl-q"
 class Session:
     """The channel to a running container: either a descriptor or the path of its socket."""
 
-    def __init__(self, container: Container | None, *, fd: int = -1, path: str = "") -> None:
+    def __init__(self, container: ContainerRef | None, *, fd: int = -1, path: str = "") -> None:
         self.container = container
         self.fd = fd
         self.path = path

@@ -7,6 +7,7 @@ import os
 from rootless import documents, host, paths
 from rootless.cgroups import limits as cgroup_limits
 from rootless.engine.common import signals
+from rootless.engine.containers import ref as container_ref
 from rootless.engine.containers import rootfs
 from rootless.engine.logs import options as log_options
 from rootless.engine.spec import oci_config
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rootless.documents import Json
-    from rootless.engine.containers.create import Draft
+    from rootless.engine.containers.draft import Draft
     from rootless.runtime.plan_format import Record
     from rootless.userns.idmap import IdMaps
 
@@ -57,7 +58,7 @@ def join_others(draft: Draft) -> None:
         text = wanted.get(kind) or ""
         if not text.startswith("container:"):
             continue
-        other = draft.engine.containers.get(text[len("container:") :])
+        other = container_ref.get(draft.ctx, text[len("container:") :])
         if draft.target and other.id != draft.target:
             raise UsageError("namespaces of two different containers cannot be shared at once")
         if not other.state().pid:
@@ -91,14 +92,14 @@ def hello_facts(draft: Draft) -> list[str]:
     """What the image rootless/hello prints about the choices made for it."""
     choice = draft.choice
     network = draft.network
-    manager = draft.engine.cgroups()
+    manager = draft.ctx.cgroups()
     return [
         f"ROOTLESS_HELLO_DRIVER={choice.driver.name}: {choice.why}"
         if choice
         else "ROOTLESS_HELLO_DRIVER=",
         f"ROOTLESS_HELLO_NETWORK={network.kind}" + (f": {network.why}" if network.why else ""),
         f"ROOTLESS_HELLO_CGROUP={manager.kind}: {manager.why}",
-        f"ROOTLESS_HELLO_RUNTIME={draft.options.runtime or draft.engine.runtime or 'rootless'}",
+        f"ROOTLESS_HELLO_RUNTIME={draft.options.runtime or draft.ctx.runtime or 'rootless'}",
         f"ROOTLESS_HELLO_IDS={draft.maps.why}",
     ]
 
@@ -153,7 +154,7 @@ def _network(draft: Draft) -> modes.NetworkMode:
     """The network the container is in, also where another one made it."""
     network, target = draft.network, draft.target
     while network.kind == "container":
-        record = draft.engine.containers.get(target).record
+        record = container_ref.get(draft.ctx, target).record
         network = modes.NetworkMode(record["network"], record.get("networkOptions"))
         target = record["networkTarget"]
     return network
@@ -167,7 +168,7 @@ def _has_no_place(draft: Draft, name: str) -> bool:
     path = name if over[-1]["destination"] == "/etc" else "etc/" + name
     if over[-1]["type"] == "bind" and os.path.lexists(os.path.join(over[-1]["source"], path)):
         return False
-    draft.engine.notice(
+    draft.ctx.notice(
         name, f"no /etc/{name} in the container: what is mounted there is read-only and has none",
         always=True,
     )  # fmt: skip
@@ -182,7 +183,7 @@ def _resources(draft: Draft) -> Json:
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be had with cgroup version 2", hint=why
             )
-    manager = draft.engine.cgroups(options.cgroups or "")
+    manager = draft.ctx.cgroups(options.cgroups or "")
     manager.check(resources, options.cgroup_parent or "")
     draft.limits = resources.as_dict()
     return resources.oci()
@@ -210,7 +211,7 @@ def write_bundle(draft: Draft) -> None:
         resources=resources,
     )
     documents.write(os.path.join(draft.directory, "config.json"), draft.config)
-    runtime = options.runtime or draft.engine.runtime
+    runtime = options.runtime or draft.ctx.runtime
     if runtime and runtime != "rootless":
         from rootless.engine.containers import external_runtime
 
@@ -248,7 +249,7 @@ def write_orders(draft: Draft, record: Json) -> None:
     """The monitor's orders, with what its events say about the container."""
     from rootless.engine.events import writer as event_writer
 
-    told = ("events", event_writer.orders(draft.engine.data_dir, record))
+    told = ("events", event_writer.orders(draft.ctx.data_dir, record))
     plan_format.write(draft.directory, "orders", [*orders(draft), told], plan_format.ORDERS)
 
 
@@ -275,7 +276,7 @@ def orders(draft: Draft) -> list[Record]:
     made += namespace_orders(draft)
     if options.tty:
         made.append(("tty", ()))
-    made += log_options.orders(draft)
+    made += log_options.orders(options, directory, lambda: _journal_fields(draft))
     if draft.network.kind == "slirp4netns":
         plan = slirp4netns.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
         made.append(("slirp", tuple(plan.argv())))
@@ -301,10 +302,24 @@ def orders(draft: Draft) -> list[Record]:
         made.append(("pid-file", (os.path.abspath(options.pid_file),)))
     if options.rm:
         trees = [directory] if draft.maps.root_is_caller else _pieces(draft)
-        trees += [draft.engine.volumes.store.directory(name) for name in draft.binds.anonymous]
+        trees += [draft.stores.volumes.store.directory(name) for name in draft.binds.anonymous]
         made.append(("remove", tuple(trees)))
-        made.append(("unlink", (os.path.join(draft.engine.containers_dir, "names", draft.name),)))
+        made.append(("unlink", (os.path.join(draft.ctx.containers_dir, "names", draft.name),)))
     return made
+
+
+def _journal_fields(draft: Draft) -> tuple[str, ...]:
+    from rootless.engine.logs import journald
+
+    return journald.fields(
+        log_options.table(draft.options),
+        identifier=draft.identifier,
+        name=draft.name,
+        image=draft.options.image,
+        image_id=draft.image.id if draft.image is not None else "",
+        labels=oci_config.labels(draft.options, draft.image_config),
+        env=draft.env,
+    )
 
 
 def _pieces(draft: Draft) -> list[str]:
@@ -318,7 +333,7 @@ def _pieces(draft: Draft) -> list[str]:
 def namespace_orders(draft: Draft) -> list[Record]:
     """Clone flags, id maps, and namespaces of another container to join."""
     flags = launch_plan.clone_flags(draft.config)
-    runtime = draft.options.runtime or draft.engine.runtime
+    runtime = draft.options.runtime or draft.ctx.runtime
     if runtime and runtime != "rootless":
         # the other runtime makes the rest; these are what the root file system and network need
         flags &= (
@@ -337,7 +352,7 @@ def namespace_orders(draft: Draft) -> list[Record]:
     if draft.choice is not None and draft.choice.nested:
         from rootless.engine.containers import userns_nested
 
-        return [("clone", (str(flags),)), *userns_nested.maps(draft.maps, draft.engine.maps)]
+        return [("clone", (str(flags),)), *userns_nested.maps(draft.maps, draft.ctx.maps)]
     return [("clone", (str(flags),)), ("map", map_order(draft.maps))]
 
 

@@ -62,8 +62,13 @@ class Channel:
         """Send a signal to the container's first process."""
         self._send(frames.SIGNAL, number.to_bytes(4, "little"))
 
-    def frames(self) -> Iterator[tuple[bytes, bytes]]:
+    def frames(self) -> Iterator[tuple[str, bytes]]:
         """(letter, payload) until the exit frame, which is the last."""
+        for kind, payload in self.received():
+            yield kind.decode("latin-1"), payload
+
+    def received(self) -> Iterator[tuple[bytes, bytes]]:
+        """As `frames`, with the kinds of runtime.frames."""
         kind = b""
         while kind != frames.EXIT:
             kind, payload = frames.read(self._socket)
@@ -73,14 +78,14 @@ class Channel:
 
     def output(self) -> Iterator[tuple[str, bytes]]:
         """("stdout" | "stderr", bytes) pairs until the container ends."""
-        for kind, payload in self.frames():
+        for kind, payload in self.received():
             if kind in (frames.STDOUT, frames.STDERR):
                 yield ("stdout" if kind == frames.STDOUT else "stderr"), payload
 
     def wait(self) -> int:
         """The exit code.  Raises RuntimeFailure when the monitor was killed."""
         self._send(frames.WAIT)
-        for kind, payload in self.frames():
+        for kind, payload in self.received():
             if kind == frames.EXIT:
                 return frames.number(payload)
         raise RuntimeFailure(

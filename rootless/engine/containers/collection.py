@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rootless.engine.containers.attach import Session
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.exec_result import ExecResult
-    from rootless.engine.engine import Engine
+    from rootless.engine.containers.stores import Stores
+    from rootless.engine.context import Context
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class Containers:
     """The containers of one engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, ctx: Context, stores: Stores) -> None:
+        self.ctx = ctx
+        self._stores = stores
 
     def create(
         self,
@@ -41,9 +43,9 @@ class Containers:
         from rootless.engine.containers.container import Container
 
         options = container_run.options(image, command, words)
-        identifier, lock = container_create.create(self.engine, options)
+        identifier, lock = container_create.create(self.ctx, self._stores, options)
         lock.close()
-        return Container(self.engine, identifier)
+        return Container(self.ctx, identifier, self._stores)
 
     def launch(
         self, options: ContainerOptions, *, attach: bool
@@ -56,9 +58,9 @@ class Containers:
         from rootless.engine.containers import create as container_create
         from rootless.engine.containers.container import Container
 
-        identifier, lock = container_create.create(self.engine, options, starts=True)
+        identifier, lock = container_create.create(self.ctx, self._stores, options, starts=True)
         try:
-            container = Container(self.engine, identifier)
+            container = Container(self.ctx, identifier, self._stores)
             try:
                 return container, container.start(attach=attach)
             except BaseException:
@@ -123,7 +125,16 @@ class Containers:
         """
         from rootless.engine.containers import run as container_run
 
-        return container_run.run(self, image, command, detach, dict(words))
+        fed = words.pop("input", None)
+        words |= {"detach": detach, "interactive": fed is not None}
+        options = container_run.options(image, command, words)
+        container, session = self.launch(options, attach=not detach)
+        if session is None:
+            return container
+        result = container_run.collect(session, fed)
+        if not options.rm:
+            container.remove(force=True, volumes=True)
+        return result
 
     def get(self, text: str, *, damaged: bool = False) -> Container:
         """The container of this name, id or beginning of an id.
@@ -133,15 +144,15 @@ class Containers:
         """
         from rootless.engine.containers.container import Container
 
-        identifier = container_names.resolve(self.engine.containers_dir, text)
+        identifier = container_names.resolve(self.ctx.containers_dir, text)
         try:
-            return Container(self.engine, identifier)
+            return Container(self.ctx, identifier, self._stores)
         except DamagedDocument as error:
             if not damaged:
                 raise
             from rootless.engine.containers.damaged import Damaged
 
-            return Damaged(self.engine, identifier, error)
+            return Damaged(self.ctx, identifier, self._stores, error)
 
     def list(self, all: bool = False, filters: Filters | None = None) -> ContainerList:
         """Running containers, or all; newest first.  Filters as docker's: {"status": "exited"},
@@ -149,25 +160,27 @@ class Containers:
         from rootless.engine.containers.container import Container
 
         found = []
-        for identifier in documents.names_in(self.engine.containers_dir):
+        for identifier in documents.names_in(self.ctx.containers_dir):
             if len(identifier) != 64:
                 continue
             try:
-                one = Container(self.engine, identifier)
+                one = Container(self.ctx, identifier, self._stores)
             except ContainerNotFound:
                 self._sweep(identifier)
                 continue
             except DamagedDocument as error:
                 from rootless.engine.containers.damaged import Damaged
 
-                one = Damaged(self.engine, identifier, error)
+                one = Damaged(self.ctx, identifier, self._stores, error)
             starting = one.record["remove"] and one.record.get("starts") and one.status == "created"
             if not (starting and self._sweep(identifier)):
                 found.append(one)
         if filters:
-            from rootless.engine.common import arguments, list_filters
+            from rootless.engine.common import arguments
+            from rootless.engine.containers import filters as container_filters
 
-            found = list_filters.containers(self.engine, found, arguments.filters(filters))
+            rules = arguments.filters(filters)
+            found = container_filters.passing(self.ctx, self._stores, found, rules)
             all = all or "status" in filters or "exited" in filters
         if not all:
             found = [one for one in found if one.status in ("running", "paused", "restarting")]
@@ -184,10 +197,10 @@ class Containers:
                     gone.append(one.id)
                 except (Conflict, ContainerNotFound):
                     continue
-        self.engine.event("container", "prune", "", "", {"count": str(len(gone))})
+        self.ctx.emit("container", "prune", "", "", {"count": str(len(gone))})
         return gone
 
     def _sweep(self, identifier: str) -> bool:
         from rootless.engine.containers import gc as container_gc
 
-        return container_gc.sweep(self.engine, identifier)
+        return container_gc.sweep(self.ctx, identifier)

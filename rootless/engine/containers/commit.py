@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine.containers import pause as container_pause
 from rootless.engine.spec import single_id
 from rootless.errors import Conflict, HostError, RootlessError
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
+    from rootless.engine.images.collection import Images
     from rootless.engine.images.image import Image
     from rootless.images.store.commit import Words
     from rootless.images.store.ingest import Arrived
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _OURS = ("HOSTNAME", "HOME", "TERM", "container")
 
 
-def commit(container: Container, name: str, **given: Any) -> Image:
+def commit(container: ContainerRef, images: Images, name: str, **given: Any) -> Image:
     """Make an image of a container; `name` may be empty.  `given`: see images.commit.Words.
 
     Raises UsageError, Conflict (a container of --rootfs), HostError (it cannot be paused),
@@ -31,10 +33,9 @@ def commit(container: Container, name: str, **given: Any) -> Image:
     from rootless import documents
     from rootless.engine.images.unpack import Making
     from rootless.images.names import reference
-    from rootless.images.store import commit as making
+    from rootless.images.store import commit as store_commit
 
-    engine = container.engine
-    words = making.Words(**given)
+    words = store_commit.Words(**given)
     names = [reference.parse(name).canonical] if name else []
     if names and "@" in names[0]:
         from rootless.errors import UsageError
@@ -46,12 +47,10 @@ def commit(container: Container, name: str, **given: Any) -> Image:
             hint="commit --squash makes an image of all that is in it",
         )
     base, below = None, []
-    if container.image_id and engine.images.exists(container.image_id):
-        from rootless.engine.containers import lazy_start
-
+    if container.image_id and images.exists(container.image_id):
         # an image that was pulled lazily is completed first, as for push and save
-        lazy_start.whole(engine.images, container.image_id)
-    with Making(engine.images) as store, store.guard():
+        images.fetch_missing(container.image_id)
+    with Making(images) as store, store.guard():
         if container.image_id:
             try:
                 record = store.resolve(container.image_id)
@@ -66,20 +65,20 @@ def commit(container: Container, name: str, **given: Any) -> Image:
             base = documents.loads(store.read_blob(record.config_digest).decode())
             below = record.layers
         with _Still(container, words.pause):
-            arrived = _layer(container, words)
+            arrived = _layer(container, images, words)
         from rootless.images.store import assemble
 
         layer = assemble.layer_of(arrived)
-        settings = _settings(container, words)
-        config = making.configuration(
+        settings = _settings(container, images, words)
+        config = store_commit.configuration(
             base, settings, list(container.record["command"]), layer, words
         )
-        made = making.keep(store, config, below, layer, words, names)
-    engine.container_event("commit", container.record, comment=words.message, imageID=made.id)
-    return engine.images.hand(made)
+        made = store_commit.keep(store, config, below, layer, words, names)
+    container.emit("commit", comment=words.message, imageID=made.id)
+    return images.hand(made)
 
 
-def export(container: Container, out: int) -> Json:
+def export(container: ContainerRef, out: int) -> Json:
     """Write the container's whole file system to the descriptor as a tar; {"files", "bytes"}.
 
     What is mounted in the container is not part of it, as with docker.
@@ -91,17 +90,17 @@ def export(container: Container, out: int) -> Json:
     ).wait()
 
 
-def export_to(container: Container, target: str | int) -> Json:
+def export_to(container: ContainerRef, target: str | int) -> Json:
     """As `export`; a path is there whole or not at all.  Raises StorageError."""
     from rootless.images.transfer import sinks
 
-    container.engine.container_event("export", container.record)
+    container.emit("export")
     if isinstance(target, int):
         return export(container, target)
     return sinks.whole(target, lambda file: export(container, file.fileno()))
 
 
-def stack(container: Container) -> list[str]:
+def stack(container: ContainerRef) -> list[str]:
     """Directories of the container's file system, topmost first."""
     from rootless.engine.containers import copy as container_copy
     from rootless.engine.containers import rootfs as container_rootfs
@@ -111,7 +110,7 @@ def stack(container: Container) -> list[str]:
     return [os.path.join(container.directory, "upper"), *container_copy.lowers(container)]
 
 
-def _spawn(container: Container, function: str, request: Json, out: int) -> Call:
+def _spawn(container: ContainerRef, function: str, request: Json, out: int) -> Call:
     from rootless.engine.containers import rootfs as container_rootfs
     from rootless.userns import calls
 
@@ -131,16 +130,16 @@ def _spawn(container: Container, function: str, request: Json, out: int) -> Call
 class _Still:
     """The container frozen, where that was asked for or can be done."""
 
-    def __init__(self, container: Container, wanted: bool | None) -> None:
-        self._container: Container | None = None
+    def __init__(self, container: ContainerRef, wanted: bool | None) -> None:
+        self._container: ContainerRef | None = None
         if wanted is False or container.status != "running":
             return
         try:
-            container.pause()
+            container_pause.freeze(container, True)
         except HostError:
             if wanted:
                 raise
-            container.engine.notice(
+            container.ctx.notice(
                 "commit", f"the container {container.name} runs on while it is committed: "
                 "it has no cgroup to freeze it", always=True,
             )  # fmt: skip
@@ -152,20 +151,20 @@ class _Still:
 
     def __exit__(self, *_: object) -> None:
         if self._container is not None:
-            self._container.unpause()
+            container_pause.freeze(self._container, False)
 
 
-def _layer(container: Container, words: Words) -> Arrived:
+def _layer(container: ContainerRef, images: Images, words: Words) -> Arrived:
     """The container's layer, in the store."""
     from rootless.engine.containers import copy as container_copy
     from rootless.engine.containers import rootfs as container_rootfs
-    from rootless.images.store import commit as making
+    from rootless.images.store import commit as store_commit
     from rootless.images.store import layer_ingest
 
     request: Json = {
         "skip": sorted(_mount_points(container)),
         "stamp": words.timestamp,
-        "clamp": making.source_date(),
+        "clamp": store_commit.source_date(),
     }
     driver = container_rootfs.driver_of(container)
     if words.squash:
@@ -192,18 +191,18 @@ def _layer(container: Container, words: Words) -> Arrived:
         with running:
             # the stream also ends when the worker fails, and then nothing may be kept
             arrived = layer_ingest.ingest(
-                container.engine.images.store, source, check=lambda: told.append(running.wait())
+                images.store, source, check=lambda: told.append(running.wait())
             )
     unfit = told[0]["unfit"]
     if unfit:
-        container.engine.notice(
+        container.ctx.notice(
             "commit", f"left out of the image, because its name would mean a deletion: {unfit[0]}"
             + (f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""), always=True,
         )  # fmt: skip
     return arrived
 
 
-def _mount_points(container: Container) -> set[str]:
+def _mount_points(container: ContainerRef) -> set[str]:
     """Paths that are in the container because of the engine or of a volume that is mounted."""
     ours = {mount["destination"] for mount in container.config()["mounts"]}
     ours |= single_id.files(container.maps())
@@ -212,11 +211,11 @@ def _mount_points(container: Container) -> set[str]:
     }  # fmt: skip
 
 
-def _settings(container: Container, words: Words) -> dict[str, Json]:
+def _settings(container: ContainerRef, images: Images, words: Words) -> dict[str, Json]:
     """The container's own settings, as its image would have them."""
     record = container.record
     process = container.config()["process"]
-    image = _image_config(container)
+    image = _image_config(container, images)
     command = list(record["command"])
     if record["init"] and command[:2] == ["/run/.rootless-init", "--"]:
         command = command[2:]
@@ -254,8 +253,8 @@ def _settings(container: Container, words: Words) -> dict[str, Json]:
     }
 
 
-def _image_config(container: Container) -> dict[str, Json]:
+def _image_config(container: ContainerRef, images: Images) -> dict[str, Json]:
     try:
-        return container.engine.images.get(container.image_id).config
+        return images.get(container.image_id).config
     except RootlessError:
         return {}

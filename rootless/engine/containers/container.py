@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import os
-import time
 
 from rootless import documents, paths
 from rootless.engine.containers import names as container_names
 from rootless.engine.containers import state as container_state
-from rootless.engine.containers.ref import Known
-from rootless.errors import Conflict, ContainerNotFound, HostError
+from rootless.engine.containers.ref import ContainerRef
+from rootless.errors import Conflict, ContainerNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.containers.attach import Session
     from rootless.engine.containers.exec_result import ExecResult
-    from rootless.engine.containers.state import State
+    from rootless.engine.containers.stores import Stores
+    from rootless.engine.context import Context
     from rootless.engine.health.check import Outcome
     from rootless.engine.images.image import Image
     from rootless.engine.spec.option_values import ExecOptions
 
 
-class Container(Known):
-    """A container as the person's directory knows it; every look at its state is a fresh one.
+class Container(ContainerRef):
+    """A container as the user's directory knows it; every look at its state is a fresh one.
 
     As a context manager it is removed, by force, at the end.
     """
+
+    def __init__(self, ctx: Context, identifier: str, stores: Stores) -> None:
+        """Raises ContainerNotFound, DamagedDocument."""
+        super().__init__(ctx, identifier)
+        self._stores = stores
 
     def __enter__(self) -> Container:
         return self
@@ -55,8 +59,10 @@ class Container(Known):
             if found.alive or found.monitor:
                 return self.attach_session() if attach else None
             if attach:
-                self._event("attach")  # docker's order: whoever looks is there before it starts
-            self._tell_lost(found)
+                self.emit("attach")  # docker's order: whoever looks is there before it starts
+            if found.lost:
+                # its monitor could not report it any more
+                self.emit("die", exitCode=str(found.exit_code))
             if self.listener():
                 raise Conflict(
                     f"the container {self.name} runs, although its state does not say so",
@@ -74,29 +80,6 @@ class Container(Known):
 
         return Session(self, fd=started.channel)
 
-    def listener(self) -> int:
-        """The monitor that serves its socket, whatever its state says; 0 without one."""
-        path = os.path.join(paths.socket_directory(self.id), "attach")
-        if not os.path.exists(path):
-            return 0
-        # one that has told the end goes by itself
-        container_state.settle(self.directory)
-        from rootless.engine.containers import damaged
-
-        return damaged.listener(path)
-
-    def _event(self, action: str, **more: str) -> None:
-        self.engine.container_event(action, self.record, **more)
-
-    def _tell_lost(self, found: State) -> None:
-        # its monitor could not any more
-        if found.lost:
-            self._event("die", exitCode=str(found.exit_code))
-
-    def manager(self) -> Manager:
-        """Who applies its limits on this host.  Raises UsageError, HostError."""
-        return self.engine.cgroups(self.record["cgroup"].get("mode", ""))
-
     def attach_session(self) -> Session:
         """A session with the running container.  Raises Conflict when it does not run."""
         from rootless.engine.containers.attach import Session
@@ -105,7 +88,7 @@ class Container(Known):
             raise Conflict(
                 f"the container {self.name} is not running", hint=f"rootless start {self.name}"
             )
-        self._event("attach")
+        self.emit("attach")
         return Session(self, path=os.path.join(paths.socket_directory(self.id), "attach"))
 
     def kill(self, signal: str | int = "SIGKILL") -> None:
@@ -123,63 +106,47 @@ class Container(Known):
         if number in (9, 15):
             container_stop.ask(self.directory)
         signals.send(found.pid, found.pid_start, number)
-        self._event("kill", signal=str(number))
+        self.emit("kill", signal=str(number))
 
     def stop(self, timeout: int | None = None, signal: str | None = None) -> None:
         """Send the stop signal, wait `timeout` seconds (by default the container's own), then kill.
 
         Does nothing when it does not run.
         """
-        found = self.state()
-        if not found.alive and not found.monitor:
-            return
         from rootless.engine.containers import stop as container_stop
 
-        grace = self.record["stopTimeout"] if timeout is None else timeout
-        container_stop.stop(self, found, grace, signal or self.record["stopSignal"])
-        self._event("stop")
+        container_stop.stop(self, timeout, signal)
 
     def restart(self, timeout: int | None = None) -> None:
         """Stop and start."""
         self.stop(timeout)
         self.start()
-        self._event("restart")
+        self.emit("restart")
 
     def pause(self) -> None:
         """Freeze all processes.  Raises HostError where there is no cgroup to do it."""
-        self._freeze(True)
+        from rootless.engine.containers import pause as container_pause
+
+        container_pause.freeze(self, True)
 
     def unpause(self) -> None:
         """Thaw."""
-        self._freeze(False)
+        from rootless.engine.containers import pause as container_pause
 
-    def _freeze(self, on: bool) -> None:
-        if not self.state().alive:
-            raise Conflict(f"the container {self.name} is not running")
-        path = self.cgroup()
-        if not path:
-            verb = "paused" if on else "unpaused"
-            raise HostError(
-                f"the container {self.name} cannot be {verb}: it has no cgroup",
-                hint="pausing needs a delegated cgroup v2; see rootless doctor, line cgroups",
-            )
-        from rootless.cgroups import tree
-
-        tree.freeze(path, on)
-        self._event("pause" if on else "unpause")
+        container_pause.freeze(self, False)
 
     def update(self, **words: object) -> None:
         """Change its limits, now and for later starts; see engine.containers.update.update."""
         from rootless.engine.containers import update as container_update
 
-        container_update.update(self, **words)  # type: ignore[arg-type]
-        self._event("update")
+        container_update.update(self, self._stores, **words)  # type: ignore[arg-type]
+        self.emit("update")
 
     def stats(self, seconds: float = 1.0) -> Iterator[Json]:
-        """What it uses, again and again; see rootless.engine.containers.update.stats."""
-        from rootless.engine.containers import update as container_update
+        """What it uses, again and again; see rootless.engine.containers.stats.stats."""
+        from rootless.engine.containers import stats as container_stats
 
-        return (rows[0] for rows in container_update.stats([self], seconds) if rows)
+        return (rows[0] for rows in container_stats.stats([self], seconds) if rows)
 
     def remove(
         self, *, force: bool = False, volumes: bool = False, timeout: int | None = None
@@ -188,62 +155,9 @@ class Container(Known):
 
         With a `timeout` what runs has that many seconds to end by itself; otherwise it is killed.
         """
-        from rootless.storage.trees import remove as trees_remove
+        from rootless.engine.containers import remove as container_remove
 
-        with self.lock():
-            found = self.look()
-            monitor = found.monitor or self.listener()
-            if found.alive or monitor:
-                if not force:
-                    raise Conflict(
-                        f"the container {self.name} is running",
-                        hint=f"stop it first, or: rootless rm -f {self.name}",
-                    )
-                if found.damage is None and (found.alive or found.monitor):
-                    self.stop(timeout or 0)
-                else:
-                    from rootless.engine.containers import damaged
-
-                    damaged.end(found, monitor)
-            self._tell_lost(found)
-            self._end_leftovers(found)
-            cgroup = self.cgroup()
-            if not os.path.isdir(self.directory):
-                return
-            maps = self.storage_maps()
-            held = _hold(self.directory)
-            # From here on it is garbage, which the next command collects if this one is killed: one
-            # that had lost no more than its name could never be named again.
-            try:
-                os.unlink(os.path.join(self.directory, "container.json"))
-            except FileNotFoundError:
-                pass
-            container_names.release(self.engine.containers_dir, self.name, self.id)
-            trees_remove.remove(self.directory, maps)
-            if held is not None:
-                held.close()
-        self._event("remove")
-        from rootless.engine.containers import gc as container_gc
-
-        container_gc.remove_sockets(self.id)
-        if cgroup:
-            from rootless.cgroups import tree
-
-            tree.remove(cgroup)
-        if volumes or self.record["remove"]:
-            # --volumes-from may have given one to another container
-            used = self.engine.volumes.users() if self.record["anonymous"] else {}
-            for name in [one for one in self.record["anonymous"] if one not in used]:
-                self.engine.volumes.store.remove_quietly(name)
-                self.engine.volumes.event("remove", name)
-
-    def _end_leftovers(self, found: State) -> None:
-        """After a monitor's violent death slirp4netns may still be there; servers die with it."""
-        from rootless.engine.common import signals
-
-        if found.slirp and signals.program_name(found.slirp).startswith("slirp4netns"):
-            # by its own start time: others' networks have programs of that name as well
-            signals.send(found.slirp, found.slirp_start, 15)
+        container_remove.remove(self, self._stores, force=force, volumes=volumes, timeout=timeout)
 
     def rename(self, new: str) -> None:
         """Give it another name.  Raises Conflict, UsageError."""
@@ -253,12 +167,12 @@ class Container(Known):
         with self.lock():
             self.reload()
             old = self.name
-            container_names.take(self.engine.containers_dir, new, self.id)
+            container_names.take(self.ctx.containers_dir, new, self.id)
             self.record["name"] = new
             documents.write(os.path.join(self.directory, "container.json"), self.record)
-            container_names.release(self.engine.containers_dir, old, self.id)
+            container_names.release(self.ctx.containers_dir, old, self.id)
             event_writer.renamed(self.directory, self.record)
-        self._event("rename", oldName="/" + old)
+        self.emit("rename", oldName="/" + old)
 
     def wait(
         self, condition: str | list[str] = "stopped", *, interval: float | None = None
@@ -374,7 +288,7 @@ class Container(Known):
         """Make an image of it; further words: rootless.images.store.commit.Words."""
         from rootless.engine.containers import commit as container_commit
 
-        return container_commit.commit(self, name, **words)
+        return container_commit.commit(self, self._stores.images, name, **words)
 
     def check_health(self) -> Outcome:
         """Check now; see rootless.engine.health.check.check."""
@@ -382,17 +296,8 @@ class Container(Known):
 
         return health_check.check(self)
 
+    def execute(self, command: list[str], seconds: float) -> tuple[int, str]:
+        """For health checks: (exit status, what it wrote to both streams); -1: too long."""
+        from rootless.engine.containers import exec_limited
 
-def _hold(directory: str) -> documents.DirectoryLock | None:
-    """Keep those who collect garbage from a container that is being removed.
-
-    None when its maker has it still, who may be ourselves; one who only looks has it for a moment.
-    """
-    for _ in range(20):
-        try:
-            return documents.DirectoryLock(directory)
-        except BlockingIOError:
-            time.sleep(0.005)
-        except OSError:
-            break
-    return None
+        return exec_limited.execute(self, command, seconds)

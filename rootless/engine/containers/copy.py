@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine.common import processes
 from rootless.engine.spec import single_id
 from rootless.errors import Conflict, NotFound, StorageError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.userns.calls import Call
     from rootless.userns.idmap import IdMaps
 
 
-def lowers(container: Container) -> list[str]:
+def lowers(container: ContainerRef) -> list[str]:
     """Directories of its layers, topmost first."""
     if container.record.get("lowers"):
         return list(container.record["lowers"])
     from rootless.storage.layers.store import LayerStore
 
-    layers = LayerStore(container.engine.data_dir, container.storage_maps())
+    layers = LayerStore(container.ctx.data_dir, container.storage_maps())
     found = layers.stack(container.record["layers"])
     return found or [os.path.join(container.directory, "empty")]
 
 
-def _root(container: Container) -> Json:
+def _root(container: ContainerRef) -> Json:
     """The request that tells a worker how to come to the root directory (archive_copy.Root)."""
     pid, start = container.process()
     if pid:
@@ -50,7 +51,7 @@ def _root(container: Container) -> Json:
     return request
 
 
-def _servers(container: Container) -> Json:
+def _servers(container: ContainerRef) -> Json:
     if container.record.get("nested"):
         from rootless.engine.containers import userns_nested
 
@@ -58,14 +59,14 @@ def _servers(container: Container) -> Json:
     return container.record.get("servers", [])
 
 
-def _maps(container: Container) -> IdMaps:
+def _maps(container: ContainerRef) -> IdMaps:
     """For a worker that is given the files by their paths: who may not have the ids of storage
     itself cannot read them."""
     return container.storage_maps() if container.record.get("nested") else container.maps()
 
 
 def _spawn(
-    container: Container, function: str, request: Json, stdin: int | None, stdout: int | None
+    container: ContainerRef, function: str, request: Json, stdin: int | None, stdout: int | None
 ) -> Call:
     from rootless.userns import calls
 
@@ -88,20 +89,19 @@ def _spawn(
 
 def _held(pid: int, start: int, name: str) -> int:
     """A descriptor of this very process in /proc.  Raises Conflict when it has ended."""
-    from rootless.engine.containers import state as container_state
 
     try:
         fd = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         fd = -1
-    if fd >= 0 and container_state.start_time(pid) == start:
+    if fd >= 0 and processes.start_time(pid) == start:
         return fd
     if fd >= 0:
         os.close(fd)
     raise Conflict(f"the container {name} has ended meanwhile", hint="try again")
 
 
-def look(container: Container, path: str, *, follow: bool = True) -> Json:
+def look(container: ContainerRef, path: str, *, follow: bool = True) -> Json:
     """What is at `path`: {"exists", "parent", "directory", "mode", "size", "mtime", "link"}."""
     request = {"look": _absolute(path), "follow": follow}
     return _spawn(
@@ -115,7 +115,7 @@ def _absolute(path: str) -> str:
     return "/" + path.lstrip("/")
 
 
-def get_archive(container: Container, path: str, out: int, *, follow: bool = False) -> Json:
+def get_archive(container: ContainerRef, path: str, out: int, *, follow: bool = False) -> Json:
     """Write what is at `path` as a tar stream to the descriptor `out`; {"files": count}.
 
     The top of the archive has the last component's name, `.` for a path that ends in `/.`.
@@ -129,7 +129,7 @@ def get_archive(container: Container, path: str, out: int, *, follow: bool = Fal
 
 
 def put_archive(
-    container: Container,
+    container: ContainerRef,
     path: str,
     source: int,
     *,
@@ -156,7 +156,12 @@ def put_archive(
 
 
 def copy_in(
-    container: Container, source: str, target: str, *, archive: bool = False, follow: bool = False
+    container: ContainerRef,
+    source: str,
+    target: str,
+    *,
+    archive: bool = False,
+    follow: bool = False,
 ) -> None:
     """Copy a file or directory of the host into the container, by docker-cp(1)'s rules."""
     import tarfile
@@ -204,7 +209,7 @@ def copy_in(
 
 
 def _destination(
-    container: Container, target: str, name: str, directory: bool, contents: bool
+    container: ContainerRef, target: str, name: str, directory: bool, contents: bool
 ) -> tuple[str, str]:
     """(directory to unpack in, new name of the top; "" for its contents alone)."""
     shown = f"{container.name}:{target}"
@@ -225,7 +230,7 @@ def _destination(
     return parent or "/", last
 
 
-def _through_links(container: Container, path: str) -> str:
+def _through_links(container: ContainerRef, path: str) -> str:
     """Where a link that is there leads, within the container's root; it may lead to nothing yet.
 
     docker-cp(1) writes to a link's target.  The container may exchange links all the while, so
@@ -245,7 +250,7 @@ _LINKS = 40  # as the kernel follows, path_resolution(7)
 
 
 def copy_out(
-    container: Container, path: str, target: str, *, archive: bool = False, follow: bool = False
+    container: ContainerRef, path: str, target: str, *, archive: bool = False, follow: bool = False
 ) -> None:
     """Copy what is at `path` in the container to the host, by docker-cp(1)'s rules."""
     from rootless.storage.rootfs import archive_copy
@@ -295,7 +300,7 @@ def _own_link(target: str) -> str:
     return os.path.realpath(target)
 
 
-def diff(container: Container) -> list[tuple[str, str]]:
+def diff(container: ContainerRef) -> list[tuple[str, str]]:
     """(kind, path) pairs: A added, C changed, D deleted; mount points of ours are left out."""
     from rootless.engine.containers import rootfs as container_rootfs
     from rootless.userns import calls

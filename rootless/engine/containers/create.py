@@ -15,9 +15,11 @@ from rootless.engine.common import signals
 from rootless.engine.containers import attach as container_attach
 from rootless.engine.containers import bundle as container_bundle
 from rootless.engine.containers import names as container_names
+from rootless.engine.containers import ref as container_ref
 from rootless.engine.containers import rootfs as container_rootfs
+from rootless.engine.containers.draft import Draft
 from rootless.engine.logs import options as log_options
-from rootless.engine.spec import mounts as binding
+from rootless.engine.spec import mounts as spec_mounts
 from rootless.engine.spec import oci_config
 from rootless.engine.spec import user as spec_user
 from rootless.errors import Conflict, RootlessError, UsageError
@@ -26,75 +28,14 @@ from rootless.network import modes, ports
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.containers.stores import Stores
+    from rootless.engine.context import Context
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
-    from rootless.storage.drivers import registry as driver_registry
-    from rootless.storage.drivers.driver import RootMount
-    from rootless.storage.drivers.squashfs import SingleFile
-    from rootless.userns.idmap import IdMaps
-
-
-class Draft:
-    """A container in the making; what the steps below hand to each other."""
-
-    __slots__ = (
-        "account",
-        "arguments",
-        "binds",
-        "choice",
-        "config",
-        "directory",
-        "engine",
-        "env",
-        "file",
-        "hostname",
-        "identifier",
-        "image",
-        "image_config",
-        "joined",
-        "limits",
-        "lock",
-        "maps",
-        "name",
-        "network",
-        "options",
-        "ports",
-        "resources",
-        "root",
-        "root_mount",
-        "target",
-    )
-
-    engine: Engine
-    options: ContainerOptions
-    identifier: str
-    name: str
-    directory: str
-    image: ImageRecord | None
-    file: SingleFile | None
-    image_config: Json
-    maps: IdMaps
-    network: modes.NetworkMode
-    ports: list[ports.Port]
-    choice: driver_registry.Choice | None
-    root_mount: RootMount | None
-    root: str
-    joined: dict[str, str]
-    target: str
-    hostname: str
-    account: spec_user.Account
-    arguments: list[str]
-    env: list[str]
-    binds: binding.Binds
-    config: Json
-    limits: Json
-    resources: Json
-    lock: documents.DirectoryLock
 
 
 def create(
-    engine: Engine, options: ContainerOptions, *, starts: bool = False
+    ctx: Context, stores: Stores, options: ContainerOptions, *, starts: bool = False
 ) -> tuple[str, documents.DirectoryLock]:
     """Make the container; returns its id and the lock that says that its maker lives.
 
@@ -102,7 +43,8 @@ def create(
     a container of --rm is rubbish.  Raises what is wrong; nothing is left behind then.
     """
     draft = Draft()
-    draft.engine = engine
+    draft.ctx = ctx
+    draft.stores = stores
     draft.options = options
     _check(options)
     draft.network = modes.parse_network(options.network)
@@ -115,13 +57,13 @@ def create(
         _discard_ports(draft)
     _choose_ids(draft)
     if options.name and options.replace:
-        _replace(engine, options.name)
+        _replace(ctx, stores, options.name)
     draft.identifier = container_names.new_id()
-    draft.directory = os.path.join(engine.containers_dir, draft.identifier)
-    _make_directory(engine, draft)
+    draft.directory = os.path.join(ctx.containers_dir, draft.identifier)
+    _make_directory(ctx, draft)
     draft.name = ""
     try:
-        draft.name = _take_name(engine, options.name or "", draft.identifier)
+        draft.name = _take_name(ctx, options.name or "", draft.identifier)
         if (options.userns or "").partition(":")[0] == "auto":
             from rootless.engine.containers import userns_auto
 
@@ -152,7 +94,7 @@ def _discard_ports(draft: Draft) -> None:
     why = f"there is no network here: {network.why}" if network.why else _UNPUBLISHED[network.kind]
     if network.kind == "none" and draft.options.publish:
         raise UsageError(f"ports cannot be published: {why}", hint="leave -p out")
-    draft.engine.notice("ports", f"published ports are discarded: {why}", always=True)
+    draft.ctx.notice("ports", f"published ports are discarded: {why}", always=True)
     draft.ports = []
 
 
@@ -195,69 +137,71 @@ def _check(options: ContainerOptions) -> None:
 
 def _tell(draft: Draft) -> None:
     """What defaults could not do here, and what would mend it."""
-    engine, options = draft.engine, draft.options
+    ctx, options = draft.ctx, draft.options
     if draft.image is not None:
         machine = os.uname().machine
         usual = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
         if draft.image.architecture not in ("", usual):
             from rootless.engine.images import platform as image_platform
 
-            image_platform.tell(engine, draft.image)
+            image_platform.report_foreign(ctx, draft.image)
     if draft.maps.single and not options.userns:
-        engine.notice("single", f"containers have a single id here: {draft.maps.why}")
+        ctx.notice("single", f"containers have a single id here: {draft.maps.why}")
     if draft.network.kind == "none" and draft.network.why:
-        engine.notice("network", f"containers have no network here: {draft.network.why}")
+        ctx.notice("network", f"containers have no network here: {draft.network.why}")
     covered = host.current().covered_proc
     if covered and options.pid is None:
-        engine.notice(
+        ctx.notice(
             "proc",
             "containers show the /proc around them here, read-only, with its processes and their "
             f"numbers: a new one is refused because {covered} is covered; {host.WHOLE_PROC}",
         )
     if options.detach and os.path.isdir("/run/systemd/system"):
-        from rootless.engine.system import info as system_info
+        from rootless.engine.common import linger
 
-        who = system_info.does_not_linger()
+        who = linger.missing()
         if who:
-            engine.notice(
+            ctx.notice(
                 "linger",
                 "this container ends when your last session here does; "
                 f"loginctl enable-linger {who} keeps it",
             )
 
 
-def _take_name(engine: Engine, wanted: str, identifier: str) -> str:
+def _take_name(ctx: Context, wanted: str, identifier: str) -> str:
     """Take the name; if a command that was killed left it behind, clean up after that one first."""
     try:
-        return container_names.take(engine.containers_dir, wanted, identifier)
+        return container_names.take(ctx.containers_dir, wanted, identifier)
     except Conflict:
         from rootless.engine.containers import gc as container_gc
 
-        if not container_gc.sweep_name(engine, wanted):
+        if not container_gc.sweep_name(ctx, wanted):
             raise
-        return container_names.take(engine.containers_dir, wanted, identifier)
+        return container_names.take(ctx.containers_dir, wanted, identifier)
 
 
-def _replace(engine: Engine, name: str) -> None:
+def _replace(ctx: Context, stores: Stores, name: str) -> None:
     from rootless.errors import ContainerNotFound
 
     try:
         # by its name alone: "d" is also the beginning of somebody's id
-        identifier = os.readlink(os.path.join(engine.containers_dir, "names", name))
+        identifier = os.readlink(os.path.join(ctx.containers_dir, "names", name))
     except OSError:
         return
     try:
-        engine.containers.get(identifier).remove(force=True)
+        from rootless.engine.containers import remove as container_remove
+
+        container_remove.remove(container_ref.get(ctx, identifier), stores, force=True)
     except ContainerNotFound:
         pass
 
 
-def _make_directory(engine: Engine, draft: Draft) -> None:
+def _make_directory(ctx: Context, draft: Draft) -> None:
     # others' mapped ids must be able to walk through, to the root file system; never to list
     try:
         paths.directory(draft.directory, 0o711)
     except FileNotFoundError:
-        engine.prepare_data_dir()
+        ctx.prepare()
         paths.directory(draft.directory, 0o711)
     draft.lock = documents.DirectoryLock(draft.directory)
 
@@ -266,13 +210,13 @@ def _abandon(draft: Draft) -> None:
     from rootless.storage.trees import remove as trees_remove
 
     if draft.name:
-        container_names.release(draft.engine.containers_dir, draft.name, draft.identifier)
+        container_names.release(draft.ctx.containers_dir, draft.name, draft.identifier)
     else:
         from rootless.engine.containers import gc as container_gc
 
         # an interrupt may come when the name is taken and nobody knows yet which it is
-        container_gc.release_names(draft.engine.containers_dir, draft.identifier)
-    trees_remove.remove(draft.directory, draft.maps if draft.maps.single else draft.engine.maps)
+        container_gc.release_names(draft.ctx.containers_dir, draft.identifier)
+    trees_remove.remove(draft.directory, draft.maps if draft.maps.single else draft.ctx.maps)
 
 
 def _find_image(draft: Draft) -> None:
@@ -287,9 +231,11 @@ def _find_image(draft: Draft) -> None:
     if options.image.startswith(("/", "./", "../", "~/")):
         from rootless.engine.images import squashfs
 
-        squashfs.find(draft)
+        path = os.path.abspath(os.path.expanduser(options.image))
+        draft.file, draft.image_config = squashfs.find(draft.ctx, path)
+        draft.image = None
         return
-    draft.image = draft.engine.images.for_run(
+    draft.image = draft.stores.images.for_run(
         options.image, options.pull, options.platform, lazy=options.lazy
     )
     draft.image_config = draft.image.config
@@ -298,7 +244,7 @@ def _find_image(draft: Draft) -> None:
 def _choose_ids(draft: Draft) -> None:
     from rootless.userns import idmap
 
-    base = draft.engine.maps
+    base = draft.ctx.maps
     options = draft.options
     text = options.userns or "private"
     kind, _, rest = text.partition(":")
@@ -335,7 +281,7 @@ def _choose_ids(draft: Draft) -> None:
 
 def _fill(draft: Draft) -> None:
     """Everything in the container's directory but `container.json`."""
-    engine, options = draft.engine, draft.options
+    options = draft.options
     # joins, host name and limits are checked before anything is built on them; whose user namespace
     # is shared says which ids there are
     container_bundle.join_others(draft)
@@ -353,10 +299,10 @@ def _fill(draft: Draft) -> None:
         draft.env += container_bundle.hello_facts(draft)
     if options.init:
         draft.arguments = ["/run/.rootless-init", "--", *draft.arguments]
-    draft.binds = binding.Binds(
-        engine.volumes.store, draft.directory, (draft.account.uid, draft.account.gid)
+    draft.binds = spec_mounts.Binds(
+        draft.stores.volumes.store, draft.directory, (draft.account.uid, draft.account.gid)
     )
-    binding.collect(options, draft.image_config, draft.binds, _others(draft))
+    spec_mounts.collect(options, draft.image_config, draft.binds, _others(draft))
     if draft.binds.preparations and not draft.maps.root_is_caller:
         from rootless.engine.containers import volume_chown
 
@@ -378,7 +324,7 @@ def _others(draft: Draft) -> list[tuple[Json, str]]:
         wanted = [one for one in modes.split(",") if one not in ("", "z", "Z")]
         if len(wanted) > 1 or not set(wanted) <= {"ro", "rw"}:
             raise UsageError(f'invalid --volumes-from "{word}"', hint="CONTAINER[:ro]")
-        record = draft.engine.containers.get(name).record
+        record = container_ref.get(draft.ctx, name).record
         made.append((record, wanted[0] if wanted else ""))
     return made
 
@@ -417,12 +363,12 @@ def _record(draft: Draft, starts: bool) -> None:
         "stdin": bool(options.interactive),
         "stopSignal": options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM",
         "stopTimeout": 10 if options.stop_timeout is None else options.stop_timeout,
-        "logDriver": log_options.driver(draft),
-        "logPath": log_options.path(draft),
+        "logDriver": log_options.driver(options),
+        "logPath": log_options.path(options, draft.directory),
         "logOptions": list(options.log_opt),
         "privileged": bool(options.privileged),
         "ownHome": f"HOME={draft.account.home}" not in draft.config["process"]["env"],
-        "runtime": options.runtime or engine_runtime(draft.engine),
+        "runtime": options.runtime or draft.ctx.runtime or "rootless",
         "cgroup": {
             "resources": draft.limits,
             "parent": options.cgroup_parent or "",
@@ -445,9 +391,11 @@ def _record(draft: Draft, starts: bool) -> None:
         documents.write_bytes(options.cidfile, draft.identifier.encode())
     container_bundle.write_orders(draft, record)
     documents.write(os.path.join(draft.directory, "container.json"), record)
+    from rootless.engine.events import writer as event_writer
+
     for name in draft.binds.made:
-        draft.engine.volumes.event("create", name)
-    draft.engine.container_event("create", record)
+        draft.stores.volumes.event("create", name)
+    event_writer.emit_container(draft.ctx, "create", record)
 
 
 def _health(draft: Draft) -> Json:
@@ -461,11 +409,6 @@ def _health(draft: Draft) -> Json:
     from rootless.engine.health import config as health_config
 
     return health_config.parse(options, draft.image_config)
-
-
-def engine_runtime(engine: Engine) -> str:
-    """The runtime in words: this package's own, or the program that was chosen."""
-    return engine.runtime or "rootless"
 
 
 def _image_name(given: str, image: ImageRecord) -> str:

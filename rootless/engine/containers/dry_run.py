@@ -8,13 +8,13 @@ from rootless.runtime import plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.engine import Engine
+    from rootless.engine.containers.collection import Containers
     from rootless.engine.spec.options import ContainerOptions
 
 
-def describe(engine: Engine, options: ContainerOptions) -> str:
+def describe(containers: Containers, options: ContainerOptions) -> str:
     """Make the container's bundle, read it back, remove it again."""
-    container = engine.containers.create(options)
+    container = containers.create(options)
     try:
         parts = []
         for title, name, numbers in (

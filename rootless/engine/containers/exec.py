@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
     from rootless.engine.containers.exec_result import ExecResult
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.spec.option_values import ExecOptions
     from rootless.runtime.plan_format import Record
 
 
-def _process(container: Container, options: ExecOptions, config: Json) -> Json:
+def _process(container: ContainerRef, options: ExecOptions, config: Json) -> Json:
     """The OCI process of the command: the container's own, with what the options change."""
     process = dict(config["process"])
     process["args"] = list(options.command)
@@ -63,7 +63,7 @@ def _process(container: Container, options: ExecOptions, config: Json) -> Json:
     return process
 
 
-def _reader(container: Container) -> Callable[[str], bytes | None]:
+def _reader(container: ContainerRef) -> Callable[[str], bytes | None]:
     """What reads an account file of the running container, None where there is none."""
     pid, _ = container.process()
     inside: dict[str, bytes | None] = {}
@@ -93,7 +93,7 @@ def _read(pid: int, path: str) -> bytes | None:
         return None
 
 
-def _read_inside(container: Container, pid: int) -> dict[str, bytes | None]:
+def _read_inside(container: ContainerRef, pid: int) -> dict[str, bytes | None]:
     from rootless.userns import calls
 
     paths = ["/etc/passwd", "/etc/group"]
@@ -109,7 +109,7 @@ def _read_inside(container: Container, pid: int) -> dict[str, bytes | None]:
     }
 
 
-def plan(container: Container, options: ExecOptions) -> list[Record]:
+def plan(container: ContainerRef, options: ExecOptions) -> list[Record]:
     """The plan that enters the container.  Raises Conflict when it does not run."""
     found = container.state()
     if not found.alive:
@@ -157,7 +157,7 @@ def _differs(pid: int, kind: str) -> bool:
     return (theirs.st_ino, theirs.st_dev) != (ours.st_ino, ours.st_dev)
 
 
-def become(container: Container, options: ExecOptions) -> str:
+def become(container: ContainerRef, options: ExecOptions) -> str:
     """Replace this process by the command; for `-d` start it and return an id.
 
     Without a terminal the launcher itself takes this process's place: the command has our own
@@ -198,19 +198,19 @@ def become(container: Container, options: ExecOptions) -> str:
         ) from None
 
 
-def _tell(container: Container, identifier: str) -> Record:
+def _tell(container: ContainerRef, identifier: str) -> Record:
     """Tell that a command is entered; what tells, as well, how it ends."""
     from rootless.engine.events import writer as event_writer
 
     record = container.record
     attributes = event_writer.of_container(record, execID=identifier)
-    container.engine.event("container", "exec", container.id, container.name, attributes)
+    container.emit("exec", execID=identifier)
     fields = event_writer.fields("container", container.id, container.name, attributes)
-    return ("events", (event_writer.directory(container.engine.data_dir), fields))
+    return ("events", (event_writer.directory(container.ctx.data_dir), fields))
 
 
 def _with_monitor(
-    container: Container,
+    container: ContainerRef,
     options: ExecOptions,
     identifier: str,
     directory: str,
@@ -254,7 +254,7 @@ def _with_monitor(
     return identifier
 
 
-def run(container: Container, command: list[str] | str, **words: object) -> ExecResult:
+def run(container: ContainerRef, command: list[str] | str, **words: object) -> ExecResult:
     """Run a command and collect what it writes (the library's `exec`).
 
     `input`: bytes for its standard input.  Other words are those of ExecOptions.
@@ -284,7 +284,7 @@ def run(container: Container, command: list[str] | str, **words: object) -> Exec
         return collect(arguments, given if isinstance(given, bytes) else None, started)
 
 
-def admission(container: Container) -> Callable[[int], str] | None:
+def admission(container: ContainerRef) -> Callable[[int], str] | None:
     """What brings a process near the container's cgroup, where it cannot go there by itself."""
     path = container.cgroup()
     if not path:
@@ -301,7 +301,7 @@ def admission(container: Container) -> Callable[[int], str] | None:
     return admit
 
 
-def sessions(container: Container) -> list[str]:
+def sessions(container: ContainerRef) -> list[str]:
     """Ids of exec sessions that a monitor keeps."""
     return [
         name[: -len(".state")]

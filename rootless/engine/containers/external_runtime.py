@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rootless.engine.containers.create import Draft
+    from rootless.engine.containers.draft import Draft
     from rootless.runtime.plan_format import Record
 
 

@@ -16,35 +16,35 @@ from rootless.errors import ContainerNotFound, DamagedDocument, RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.engine import Engine
+    from rootless.engine.context import Context
 
 
-def sweep_name(engine: Engine, name: str) -> bool:
+def sweep_name(ctx: Context, name: str) -> bool:
     """Remove the holder of a name if it is rubbish; whether it was."""
     try:
-        identifier = os.readlink(os.path.join(engine.containers_dir, "names", name))
+        identifier = os.readlink(os.path.join(ctx.containers_dir, "names", name))
     except OSError:
         return False
-    return sweep(engine, identifier, named=True)
+    return sweep(ctx, identifier, named=True)
 
 
-def sweep(engine: Engine, identifier: str, *, named: bool = False) -> bool:
+def sweep(ctx: Context, identifier: str, *, named: bool = False) -> bool:
     """Remove a container's directory if it is rubbish; whether it was.
 
     `named`: it holds a name, so its maker had locked it before it was looked at.
     """
     from rootless.storage.trees import remove as trees_remove
 
-    directory = os.path.join(engine.containers_dir, identifier)
+    directory = os.path.join(ctx.containers_dir, identifier)
     try:
         lock = documents.DirectoryLock(directory)
     except OSError:
         return False  # somebody makes it, or it is gone
     try:
-        if not _is_rubbish(directory, named or _has_name(engine.containers_dir, identifier)):
+        if not _is_rubbish(directory, named or _has_name(ctx.containers_dir, identifier)):
             return False
-        release_names(engine.containers_dir, identifier)
-        trees_remove.remove(directory, engine.maps)
+        release_names(ctx.containers_dir, identifier)
+        trees_remove.remove(directory, ctx.maps)
         # its maker may have come as far as to make this, just before the monitor would start
         remove_sockets(identifier)
         return True

@@ -1,4 +1,4 @@
-"""`inspect`: containers and images in the shapes that scripts written for docker expect."""
+"""`inspect` of a container, in the shape that scripts written for docker expect."""
 
 from __future__ import annotations
 
@@ -10,20 +10,11 @@ from rootless.engine.health import config as health_config
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.containers.state import State
-    from rootless.engine.images.collection import Images
-    from rootless.images.store.store import ImageRecord
 
 
-# what templates may ask of any image, as of docker's and podman's, whose fields are never missing
-_EMPTY: Json = {
-    "User": "", "Env": [], "Entrypoint": [], "Cmd": [], "WorkingDir": "", "Labels": {},
-    "ExposedPorts": {}, "Volumes": {},
-}  # fmt: skip
-
-
-def container(one: Container) -> Json:
+def container(one: ContainerRef) -> Json:
     """The shape of `docker container inspect`, with what is ours beside it."""
     record = one.record
     state = one.state()
@@ -140,7 +131,7 @@ def _addresses(record: Json) -> Json:
     }
 
 
-def _words(one: Container, config: Json) -> Json:
+def _words(one: ContainerRef, config: Json) -> Json:
     """What the flags of `run` came to, as docker's HostConfig tells it."""
     from rootless.runtime import capabilities
 
@@ -181,7 +172,7 @@ def _words(one: Container, config: Json) -> Json:
     }
 
 
-def _graph(one: Container) -> Json:
+def _graph(one: ContainerRef) -> Json:
     """Where its files are; names of keys as docker's for overlay2."""
     from rootless.engine.containers import copy as container_copy
     from rootless.engine.containers import rootfs as container_rootfs
@@ -201,86 +192,7 @@ def _graph(one: Container) -> Json:
     return {"Name": one.record["driver"], "Data": data}
 
 
-def image(record: ImageRecord, images: Images | None = None) -> Json:
-    """The shape of `docker image inspect`, and what podman adds; `images` is its home."""
-    from rootless.images.names import reference
-
-    manifest = _manifest(record, images)
-    size = record.size
-    if images is not None:
-        from rootless.engine.images import history
-
-        size = history.size(images, record)
-    last = record.history[-1] if record.history else {}
-    return {
-        "Id": f"sha256:{record.id}",
-        "RepoTags": [reference.parse(name).familiar for name in record.names],
-        "RepoDigests": list(record.digests),
-        "Digest": record.manifest_digest,
-        "Parent": "",
-        "Comment": last.get("comment") or "",
-        "Created": record.created,
-        "DockerVersion": "",
-        "Author": record.author,
-        "Architecture": record.architecture,
-        "Os": record.os,
-        "Variant": record.variant,
-        "Size": size,
-        "VirtualSize": size,
-        "User": record.config.get("User") or "",
-        "Labels": record.config.get("Labels") or {},
-        "Annotations": manifest.get("annotations") or {},
-        "ManifestType": manifest.get("mediaType") or "application/vnd.oci.image.manifest.v1+json",
-        "Config": {**_EMPTY, **{key: one for key, one in record.config.items() if one is not None}},
-        "GraphDriver": _layer_directories(record, images),
-        "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in record.layers]},
-        "Metadata": {"LastTagTime": _last_tag(record, images)},
-        "Layers": [
-            {
-                "Digest": layer.digest,
-                "DiffID": layer.diff_id,
-                "Size": layer.size,
-                "MediaType": layer.media_type,
-            }
-            for layer in record.layers
-        ],
-        "History": record.history,
-    }
-
-
-def _manifest(record: ImageRecord, images: Images | None) -> Json:
-    """The manifest as it came, empty where it cannot be had."""
-    from rootless import documents
-    from rootless.errors import RootlessError
-
-    if images is None:
-        return {}
-    try:
-        found = documents.loads(images.store.read_blob(record.manifest_digest).decode())
-    except (RootlessError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _layer_directories(record: ImageRecord, images: Images | None) -> Json:
-    if images is None or not record.layers:
-        return {"Name": "layers", "Data": {}}
-    from rootless.storage.layers.store import LayerStore
-
-    layers = LayerStore(images.engine.data_dir, images.engine.maps)
-    paths = layers.stack([layer.diff_id for layer in record.layers])
-    return {
-        "Name": "layers",
-        "Data": {"UpperDir": paths[0], "LowerDir": ":".join(paths[1:])},
-    }
-
-
-def _last_tag(record: ImageRecord, images: Images | None) -> str:
-    moments = [images.store.tagged_at(name) for name in record.names] if images else []
-    return humanize.rfc3339(max(moments, default=0.0))
-
-
-def _complaint(one: Container, state: State) -> str:
+def _complaint(one: ContainerRef, state: State) -> str:
     """What went wrong beside the container: its monitor, its files, a layer that did not arrive."""
     if state.lost:
         return "the monitor was killed"

@@ -19,9 +19,8 @@ from rootless.storage.drivers.driver import Server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
-    from rootless.engine.containers.create import Draft
-    from rootless.engine.images.collection import Images
+    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.images.registry.client import Registry
     from rootless.images.store.record import ImageRecord, Layer
     from rootless.userns.idmap import IdMaps
@@ -37,43 +36,6 @@ _VARIABLES = (
 )  # fmt: skip
 
 
-def complete(images: Images, record: ImageRecord) -> None:
-    """Fetch the blobs of an image that are not here, or not whole.
-
-    Raises as a pull; the sentence names what is missing, which a pull by hand would not.
-    """
-    from rootless.engine.images import trust as image_trust
-    from rootless.errors import StorageError
-    from rootless.images.transfer import pull
-
-    lost = [one.digest for one in record.layers if not images.store.has_blob(one.digest, one.size)]
-    more = f" and {len(lost) - 1} more" if lost[1:] else ""
-    missing = (
-        f"the layer {''.join(lost[:1])}{more} of the image {record.id[:12]} "
-        f"{'are' if more else 'is'} missing"
-    )
-    if not record.digests:
-        raise StorageError(
-            f"{missing}, and no registry is known for it",
-            hint=f"load, import or commit it again, or remove it: rootless rmi {record.id[:12]}",
-        )
-    try:
-        pull.pull(
-            images.store, record.digests[0], platform=record.platform,
-            progress=images.engine.progress, layers=images.layer_directories,
-            trust=image_trust.rules(images.engine),
-        )  # fmt: skip
-    except RootlessError as error:
-        raise type(error)(f"{missing}; {error.message}", hint=error.hint) from None
-
-
-def whole(images: Images, name: str) -> None:
-    """Have all blobs of an image here, for what copies it.  Raises ImageNotFound, as a pull."""
-    record, store = images.get(name), images.store
-    if not all(store.has_blob(one.digest, one.size) for one in record.layers):
-        complete(images, record)
-
-
 def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None:
     """Layer directories (topmost first) and the server of those that have not arrived.
 
@@ -81,10 +43,10 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
     """
     from rootless.storage.layers.store import LayerStore
 
-    record, images = draft.image, draft.engine.images
+    record, images = draft.image, draft.stores.images
     if record is None:
         return None
-    layers, store = LayerStore(draft.engine.data_dir, maps), images.store
+    layers, store = LayerStore(draft.ctx.data_dir, maps), images.store
     away = [
         one
         for one in record.layers
@@ -94,14 +56,14 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
         return None
     obstacle = _obstacle(draft, maps, record)
     if not obstacle:
-        draft.engine.prepare_data_dir()
+        draft.ctx.prepare()
         try:
             described = _Described(draft, record, away)
         except RootlessError as error:
             obstacle = error.message
     if obstacle:
         if draft.options.lazy:
-            draft.engine.notice(
+            draft.ctx.notice(
                 "lazy", f"the image is fetched before it is started: {obstacle}", always=True
             )
         return None
@@ -111,7 +73,7 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
         if one not in away and not os.path.isdir(layers.path(one.diff_id))
     ]
     if here:
-        layers.ensure(here, progress=draft.engine.progress)
+        layers.ensure(here, progress=draft.ctx.progress)
     described.write(layers.directory)
     places = {one.digest: str(number) for number, one in enumerate(away)}
     directories = [
@@ -152,7 +114,7 @@ class _Described:
         self.directory = draft.directory
         self.mount_point = os.path.join(draft.directory, "lazy")
         self.path = os.path.join(draft.directory, ORDERS)
-        store = draft.engine.images.store
+        store = draft.stores.images.store
         manifest = manifests.read_manifest(manifests.parse(store.read_blob(record.manifest_digest)))
         notes = {one.digest: one.annotations for one in manifest.layers}
         self._tails: list[bytes] = []
@@ -171,7 +133,7 @@ class _Described:
         self._orders: Json = {
             "path": sys.path,
             "environment": {key: os.environ[key] for key in _VARIABLES if key in os.environ},
-            "data": draft.engine.data_dir,
+            "data": draft.ctx.data_dir,
             "reference": record.digests[0],
             "endpoint": number,
             "single": self._single,
@@ -236,7 +198,7 @@ def connect(name: object, endpoint: object) -> Registry:
     return Registry(name, endpoint, Settings(attempts=2, backoff=0.2))  # type: ignore[arg-type]
 
 
-def complaints(container: Container) -> list[str]:
+def complaints(container: ContainerRef) -> list[str]:
     """What the server could not read, for `logs` and `inspect`."""
     if not os.path.exists(os.path.join(container.directory, ORDERS)):
         return []

@@ -20,7 +20,7 @@ from rootless.userns.idmap import IdMaps
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.images.store.record import ImageRecord
 
     Decoded = list[tuple[str, list[str]]]
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 LOST = "its own labels, health check, network options and cgroup parent"
 
 
-def rebuild(one: Container) -> str:
+def rebuild(one: ContainerRef, images: list[ImageRecord]) -> str:
     """Write it, if all that it stands on is known; what is lost.  Raises RootlessError."""
     orders = _decoded(one, "orders", plan_format.ORDERS)
     plan = _decoded(one, "plan", plan_format.OPERATIONS)
     config = one.config()
-    made = _record(one, config, orders, plan)
+    made = _record(one, images, config, orders, plan)
     if not documents.fits(made, record.SHAPE):
         raise StorageError(documents.fault(made, record.SHAPE))
     documents.write(os.path.join(one.directory, "container.json"), made)
     return LOST
 
 
-def _decoded(one: Container, name: str, numbers: dict[str, int]) -> Decoded:
+def _decoded(one: ContainerRef, name: str, numbers: dict[str, int]) -> Decoded:
     path = os.path.join(one.directory, name)
     try:
         with open(path, "rb") as file:
@@ -50,9 +50,11 @@ def _decoded(one: Container, name: str, numbers: dict[str, int]) -> Decoded:
     return [(word, [os.fsdecode(text) for text in texts]) for word, texts in found]
 
 
-def _record(one: Container, config: Json, orders: Decoded, plan: Decoded) -> Json:
+def _record(
+    one: ContainerRef, images: list[ImageRecord], config: Json, orders: Decoded, plan: Decoded
+) -> Json:
     order = dict(orders)
-    image = _image(one)
+    image = _image(one, images)
     if image is None and record.layers(one.directory):
         raise StorageError("its image is not here any more")
     made = record.stand_in(one.directory, one.id)
@@ -91,11 +93,10 @@ def _record(one: Container, config: Json, orders: Decoded, plan: Decoded) -> Jso
     return made
 
 
-def _image(one: Container) -> ImageRecord | None:
+def _image(one: ContainerRef, images: list[ImageRecord]) -> ImageRecord | None:
     """The image of just these layers."""
     from rootless.storage.layers.gc import short
 
-    images = one.engine.images.store.list()
     every = {short(layer.diff_id) for image in images for layer in image.layers}
     wanted = record.layers(one.directory) & every
     for image in images:
@@ -112,7 +113,7 @@ def _maps(config: Json) -> IdMaps:
     return IdMaps(uids, gids, "as it was made", caller=(os.getuid(), os.getgid()))
 
 
-def _driver(one: Container, config: Json, servers: list[list[str]], plan: Decoded) -> str:
+def _driver(one: ContainerRef, config: Json, servers: list[list[str]], plan: Decoded) -> str:
     merged = os.path.join(one.directory, "merged")
     if config["root"]["path"] != merged:
         return driver_registry.DIRECTORY
@@ -155,8 +156,8 @@ def _ports(orders: Decoded) -> list[Json]:
     return found
 
 
-def _mounts(one: Container, config: Json) -> list[Json]:
-    volumes = os.path.join(one.engine.data_dir, "volumes") + "/"
+def _mounts(one: ContainerRef, config: Json) -> list[Json]:
+    volumes = os.path.join(one.ctx.data_dir, "volumes") + "/"
     found = []
     for mount in config["mounts"]:
         source = mount.get("source", "")

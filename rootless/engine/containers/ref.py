@@ -1,30 +1,33 @@
-"""What is known of a container: its record, its state, and how both are told."""
+"""A container by its id: its record, its state, its directory; what most modules need of one."""
 
 from __future__ import annotations
 
 import os
 
-from rootless import documents
+from rootless import documents, paths
+from rootless.engine.common import processes
+from rootless.engine.containers import names as container_names
 from rootless.engine.containers import record
 from rootless.engine.containers import state as container_state
 from rootless.errors import ContainerNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.containers.state import State
-    from rootless.engine.engine import Engine
+    from rootless.engine.context import Context
     from rootless.userns.idmap import IdMaps
 
 
-class Known:
+class ContainerRef:
     """The part of `Container` that changes nothing; every look at its state is a fresh one."""
 
-    def __init__(self, engine: Engine, identifier: str) -> None:
+    def __init__(self, ctx: Context, identifier: str) -> None:
         """Raises ContainerNotFound, DamagedDocument."""
-        self.engine = engine
+        self.ctx = ctx
         self.id = identifier
-        self.directory = os.path.join(engine.containers_dir, identifier)
+        self.directory = os.path.join(ctx.containers_dir, identifier)
         self.reload()
 
     def reload(self) -> None:
@@ -102,7 +105,7 @@ class Known:
         from rootless.engine.containers import external_runtime
 
         pid = external_runtime.inner(found.pid)
-        return pid, container_state.start_time(pid) if pid else 0
+        return pid, processes.start_time(pid) if pid else 0
 
     @property
     def status(self) -> str:
@@ -118,7 +121,7 @@ class Known:
     def storage_maps(self) -> IdMaps:
         """The map in which all of the container's files can be handled."""
         maps = self.maps()
-        return maps if maps.single else self.engine.maps
+        return maps if maps.single else self.ctx.maps
 
     def cgroup(self) -> str:
         """The path of the container's cgroup, empty without one."""
@@ -137,6 +140,27 @@ class Known:
             path = os.path.join(self.directory, "config.json")
             raise documents.damaged(path, "it is missing", record.remedy(self.short_id)) from None
 
+    def manager(self) -> Manager:
+        """Who applies its limits on this host.  Raises UsageError, HostError."""
+        return self.ctx.cgroups(self.record["cgroup"].get("mode", ""))
+
+    def listener(self) -> int:
+        """The monitor that serves its socket, whatever its state says; 0 without one."""
+        path = os.path.join(paths.socket_directory(self.id), "attach")
+        if not os.path.exists(path):
+            return 0
+        # one that has told the end goes by itself
+        container_state.settle(self.directory)
+        from rootless.engine.containers import monitor
+
+        return monitor.listener(path)
+
+    def emit(self, action: str, **more: str) -> None:
+        """Write an event of this container; `more`: attributes besides its own."""
+        from rootless.engine.events import writer as event_writer
+
+        event_writer.emit_container(self.ctx, action, self.record, **more)
+
     def lock(self) -> documents.Lock:
         """Whoever changes the container's state holds this."""
         try:
@@ -146,10 +170,8 @@ class Known:
 
     def status_text(self) -> str:
         """`Up 3 minutes`, `Exited (0) 5 seconds ago`, as docker says it."""
-        from rootless.engine.common import humanize
-
         found = self.look()
-        return humanize.status(found, self.health_text(found))
+        return container_state.describe(found, self.health_text(found))
 
     @property
     def health(self) -> str:
@@ -175,3 +197,8 @@ class Known:
         from rootless.engine.common import humanize
 
         return humanize.ports(self._published())
+
+
+def get(ctx: Context, text: str) -> ContainerRef:
+    """The container of this name, id or beginning of an id.  Raises ContainerNotFound."""
+    return ContainerRef(ctx, container_names.resolve(ctx.containers_dir, text))

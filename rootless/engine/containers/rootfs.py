@@ -12,10 +12,11 @@ from rootless.storage.rootfs import prepare as rootfs_prepare
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
-    from rootless.engine.containers.create import Draft
+    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.runtime.plan_format import Record
     from rootless.storage.drivers.driver import Driver, RootMount
+    from rootless.storage.drivers.squashfs import SingleFile
 
 DIRECTORY = driver_registry.DIRECTORY
 
@@ -24,22 +25,20 @@ def prepare_root(draft: Draft) -> None:
     """Layers unpacked, driver chosen, directories made; sets choice, root_mount and root."""
     options = draft.options
     if draft.file is not None:
-        from rootless.engine.images import squashfs
-
-        squashfs.prepare(draft)
+        _file_root(draft, draft.file)
         return
-    engine = draft.engine
     if draft.image is None:
         _directory_root(draft)
         return
-    storage_maps = draft.maps if draft.maps.single else engine.maps
+    ctx, images = draft.ctx, draft.stores.images
+    storage_maps = draft.maps if draft.maps.single else ctx.maps
     draft.choice = driver_registry.choose(
-        options.storage_driver or engine.storage_driver,
+        options.storage_driver or ctx.storage_driver,
         draft.maps,
         storage_maps,
-        [*engine.storage_options, *options.storage_opt],
+        [*ctx.storage_options, *options.storage_opt],
         nest=not _joins(draft),
-        data=engine.data_dir,
+        data=ctx.data_dir,
     )
     driver = draft.choice.driver
     if options.writable_tmpfs and (draft.choice.nested or not driver.layered):
@@ -50,11 +49,11 @@ def prepare_root(draft: Draft) -> None:
             hint="--read-only, and --tmpfs for the directories that are written to",
         )
     served = None
-    if options.lazy or not engine.images.arrived(draft.image, storage_maps):
+    if options.lazy or not images.arrived(draft.image, storage_maps):
         from rootless.engine.containers import lazy_start
 
         served = lazy_start.provide(draft, storage_maps)
-    layer_dirs, servers = served or (engine.images.unpack(draft.image, storage_maps), [])
+    layer_dirs, servers = served or (images.unpack(draft.image, storage_maps), [])
     rootfs_prepare.check_owners(layer_dirs, driver)
     draft.root_mount = rootfs_prepare.prepare(
         draft.directory,
@@ -95,12 +94,12 @@ def _notice(draft: Draft, choice: driver_registry.Choice) -> None:
     notice = choice.notice()
     if notice is not None:
         topic, text, always = notice
-        draft.engine.notice(topic, text, always=always)
+        draft.ctx.notice(topic, text, always=always)
 
 
 def _directory_root(draft: Draft) -> None:
     """--rootfs: a directory of the host as it is, or with `:O` below an overlay of its own."""
-    options, engine = draft.options, draft.engine
+    options, ctx = draft.options, draft.ctx
     path = options.image.removesuffix(":O")
     layered = path != options.image
     draft.root = os.path.abspath(os.path.expanduser(path))
@@ -108,11 +107,11 @@ def _directory_root(draft: Draft) -> None:
     if not layered:
         return
     draft.choice = driver_registry.choose(
-        options.storage_driver or engine.storage_driver,
+        options.storage_driver or ctx.storage_driver,
         draft.maps,
         draft.maps,
-        [*engine.storage_options, *options.storage_opt],
-        data=engine.data_dir,
+        [*ctx.storage_options, *options.storage_opt],
+        data=ctx.data_dir,
     )
     _notice(draft, draft.choice)
     lower = draft.root
@@ -123,9 +122,40 @@ def _directory_root(draft: Draft) -> None:
     draft.choice.driver.fill(draft.root_mount, draft.maps, draft.maps)
 
 
+def _file_root(draft: Draft, image: SingleFile) -> None:
+    """Mount an image that is one file by a server, below an overlay."""
+    from rootless.storage.drivers import squashfs
+
+    # the ids in the file mean the container's own, whatever its map is
+    requested = draft.options.storage_driver or draft.ctx.storage_driver
+    if not requested and draft.maps.single and image.ids > 1:
+        # the kernel's overlay cannot copy files of other owners up
+        requested = driver_registry.squashing(draft.maps)
+    draft.choice = driver_registry.choose(
+        requested,
+        draft.maps,
+        draft.maps,
+        [*draft.ctx.storage_options, *draft.options.storage_opt],
+        data=draft.ctx.data_dir,
+    )
+    if not draft.choice.driver.layered:
+        raise HostError(
+            f"the files of {image.path} are not unpacked, and cannot be copied: {draft.choice.why}",
+            hint="use --storage-driver overlay or fuse-overlayfs",
+        )
+    lower = os.path.join(draft.directory, "lower")
+    os.mkdir(lower, 0o755)
+    server = squashfs.server(image, lower, single=draft.maps.single)
+    draft.root_mount = rootfs_prepare.prepare(
+        draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
+        maps=draft.maps, memory=draft.options.writable_tmpfs,
+    )  # fmt: skip
+    draft.root = draft.root_mount.merged
+
+
 def _hand_over(draft: Draft) -> None:
     """Where root of the container is another id than ours, the writable directories must be its."""
-    base, maps, mount = draft.engine.maps, draft.maps, draft.root_mount
+    base, maps, mount = draft.ctx.maps, draft.maps, draft.root_mount
     uid, gid = maps.to_host_uid(0), maps.to_host_gid(0)
     if mount is None or uid is None or gid is None:
         return
@@ -203,12 +233,12 @@ def root_record(draft: Draft) -> Json:
     return made
 
 
-def driver_of(container: Container) -> Driver:
+def driver_of(container: ContainerRef) -> Driver:
     """The storage driver that the container was made with."""
     return driver_registry.recorded(container.record["driver"])
 
 
-def path_of(container: Container) -> str:
+def path_of(container: ContainerRef) -> str:
     """The container's root directory: where its files are mounted, or what `--rootfs` named."""
     if driver_of(container).of_image:
         return os.path.join(container.directory, "merged")

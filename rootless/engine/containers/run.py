@@ -9,8 +9,8 @@ from rootless.runtime import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.containers.collection import Containers
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.attach import Session
+    from rootless.engine.containers.channel import Channel
     from rootless.images.store.store import ImageRecord
 
 
@@ -19,7 +19,7 @@ def options(
     command: list[str] | str | None,
     words: dict[str, object],
 ) -> ContainerOptions:
-    """What the library's words come to; see `given.command` for a command in one string."""
+    """The options of a call; see `arguments.command` for a command in one string."""
     if isinstance(image, ContainerOptions):
         return image
     name = image if isinstance(image, str) else image.id
@@ -29,46 +29,32 @@ def options(
     return ContainerOptions(image=name, command=command, **words)
 
 
-def run(
-    containers: Containers,
-    image: str | ImageRecord,
-    command: list[str] | str | None,
-    detach: bool,
-    words: dict[str, object],
-) -> Container | ExecResult:
-    """See Containers.run."""
-    fed = words.pop("input", None)
-    words |= {"detach": detach, "interactive": fed is not None}
-    wanted = options(image, command, words)
-    container, session = containers.launch(wanted, attach=not detach)
-    if session is None:
-        return container
+def collect(session: Session, fed: object) -> ExecResult:
+    """Feed a container that was just started and collect what it writes until it ends."""
     output, error = bytearray(), bytearray()
     with session.channel() as channel:
         if isinstance(fed, bytes):
             _feed(channel, fed)
         code = 125
-        for kind, payload in channel.frames():
+        for kind, payload in channel.received():
             if kind == frames.STDOUT:
                 output += payload
             elif kind == frames.STDERR:
                 error += payload
             elif kind == frames.EXIT:
                 code = frames.number(payload)
-    if not wanted.rm:
-        container.remove(force=True, volumes=True)
     return ExecResult(code, bytes(output), bytes(error))
 
 
-def _feed(channel: object, data: bytes) -> None:
+def _feed(channel: Channel, data: bytes) -> None:
     """Send the input from a thread of its own, so that neither direction can block the other."""
     import threading
 
     def work() -> None:
         try:
             for at in range(0, len(data), 65536):
-                channel.send_stdin(data[at : at + 65536])  # type: ignore[attr-defined]
-            channel.close_stdin()  # type: ignore[attr-defined]
+                channel.send_stdin(data[at : at + 65536])
+            channel.close_stdin()
         except OSError:
             pass  # the container has ended without reading everything
 

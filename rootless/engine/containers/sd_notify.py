@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import _socket
 
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
-    from rootless.engine.containers.create import Draft
+    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.spec.options import ContainerOptions
     from rootless.runtime.plan_format import Record
 
@@ -145,7 +145,7 @@ def environment(kept: Json) -> dict[str, str]:
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
-def before(container: Container) -> None:
+def before(container: ContainerRef) -> None:
     """Make what the monitor and the launcher expect; after a reboot it is gone."""
     if container.record["service"].get("sdnotify") == "container":
         os.makedirs(_listens_at(container.id), 0o755, exist_ok=True)
@@ -174,7 +174,7 @@ def descriptors(
     return _socket.socket(fileno=high), moves
 
 
-def started(container: Container, channel: int, *, stays: bool) -> None:
+def started(container: ContainerRef, channel: int, *, stays: bool) -> None:
     """Tell systemd; with `healthy` wait first.  `stays`: we become the container's client.
 
     Raises RootlessError when the container ends before it is healthy; `channel` is closed then.
@@ -186,7 +186,7 @@ def started(container: Container, channel: int, *, stays: bool) -> None:
         raise
 
 
-def _started(container: Container, stays: bool) -> None:
+def _started(container: ContainerRef, stays: bool) -> None:
     kept, monitor = container.record["service"], container.state().monitor
     if kept.get("pidFile"):
         documents.write_bytes(kept["pidFile"], f"{monitor}\n".encode())
@@ -222,7 +222,7 @@ def send(address: str, text: str) -> None:
         sender.close()
 
 
-def wait_until_healthy(container: Container) -> None:
+def wait_until_healthy(container: ContainerRef) -> None:
     """Return when the first health check has gone well.  Raises RootlessError when it ends."""
     import time
 
@@ -241,7 +241,7 @@ def wait_until_healthy(container: Container) -> None:
         pause = min(pause * 1.3, 0.5)
 
 
-def health(container: Container) -> str:
+def health(container: ContainerRef) -> str:
     """What the last health check came to: starting, healthy, unhealthy; empty without checks."""
     if not container.record.get("health"):
         return ""

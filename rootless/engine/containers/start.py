@@ -11,6 +11,7 @@ import os
 
 from rootless import documents, paths
 from rootless.engine.containers import state as container_state
+from rootless.engine.containers.ref import ContainerRef
 from rootless.errors import Conflict, HostError, RootlessError, RuntimeFailure
 from rootless.runtime import frames, plan_format
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
     from rootless.runtime.failures import Report
 
 
@@ -34,7 +34,7 @@ class Started:
         self.channel = channel
 
 
-def launch(container: Container) -> Started:
+def launch(container: ContainerRef) -> Started:
     """Start a container of which nothing runs, under its lock; raises what `spawn` raises."""
     container_state.settle(container.directory)
     ran = False
@@ -73,7 +73,7 @@ def launch(container: Container) -> Started:
     )
 
 
-def _in_cgroup(container: Container, pid: int) -> str:
+def _in_cgroup(container: ContainerRef, pid: int) -> str:
     """Put the monitor into its cgroup; what the monitor is answered (docs/dev/formats.md)."""
     from rootless.cgroups import limits
 
@@ -89,9 +89,9 @@ def _in_cgroup(container: Container, pid: int) -> str:
     if path:
         documents.write_bytes(os.path.join(container.directory, "cgroup"), path.encode())
     if container.record.get("health"):
-        from rootless.engine.health import check as health_check
+        from rootless.engine.health import schedule as health_schedule
 
-        return "\0".join([path, *health_check.drive(container, manager, path)])
+        return "\0".join([path, *health_schedule.drive(container, manager, path)])
     return path
 
 
@@ -106,7 +106,7 @@ def spawn(
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
-    for the container ("" for none).  `service`: see engine.notifying.  `tty`: it gets a terminal,
+    for the container ("" for none).  `service`: see sd_notify.  `tty`: it gets a terminal,
     which has the size of ours from its beginning.  The caller owns the channel's descriptor.
     Raises what the failing operation means; the container is not running then.
     """
@@ -176,11 +176,9 @@ def _window() -> list[str]:
     return []
 
 
-def aim(container: Container, orders: str) -> str:
+def aim(container: ContainerRef, orders: str) -> str:
     """Write the orders with the pid that the container whose namespaces are shared has now."""
-    from rootless.engine.containers.container import Container
-
-    other = Container(container.engine, container.record["networkTarget"])
+    other = ContainerRef(container.ctx, container.record["networkTarget"])
     found = other.state()
     if not found.pid:
         raise Conflict(

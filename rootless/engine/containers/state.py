@@ -12,6 +12,7 @@ import os
 import time
 
 from rootless import documents
+from rootless.engine.common import processes
 from rootless.errors import DamagedDocument
 
 TYPE_CHECKING = False
@@ -53,33 +54,6 @@ SHAPE: Json = {
     "filesLost?": bool,
     "failed": bool,
 }
-
-
-def start_time(pid: int) -> int:
-    """Start of a process in clock ticks since boot, 0 if it is gone (proc(5), stat, field 22)."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return 0
-    try:
-        text = os.read(fd, 1024)
-    except OSError:
-        return 0
-    finally:
-        os.close(fd)
-    fields = text[text.rindex(b")") + 2 :].split()
-    # a zombie has ended; it only waits to be reaped
-    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    try:
-        # bytes: the codec `ascii` would be one more module to load
-        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
-            return file.read(64).decode().strip()
-    except OSError:
-        return ""
 
 
 class State:
@@ -160,10 +134,10 @@ def _read(directory: str, name: str) -> State:
     state.failed = told["failed"]
     if state.status == "exited":
         return state
-    same_boot = told["boot"] == boot_id()
-    if same_boot and start_time(told["monitor"]) == told["monitorStart"] != 0:
+    same_boot = told["boot"] == processes.boot_id()
+    if same_boot and processes.start_time(told["monitor"]) == told["monitorStart"] != 0:
         state.monitor = told["monitor"]
-    if same_boot and told["pid"] and start_time(told["pid"]) == told["pidStart"] != 0:
+    if same_boot and told["pid"] and processes.start_time(told["pid"]) == told["pidStart"] != 0:
         state.pid = told["pid"]
         state.pid_start = told["pidStart"]
         # 0: written by an earlier version
@@ -230,7 +204,10 @@ def settle(directory: str, seconds: float = 10) -> None:
     except (OSError, DamagedDocument):
         return
     end = time.monotonic() + seconds
-    while told["boot"] == boot_id() and start_time(told["monitor"]) == told["monitorStart"] != 0:
+    while (
+        told["boot"] == processes.boot_id()
+        and processes.start_time(told["monitor"]) == told["monitorStart"] != 0
+    ):
         if time.monotonic() > end:
             return
         time.sleep(0.002)
@@ -256,3 +233,27 @@ def paused(cgroup: str) -> bool:
             return b"frozen 1" in file.read()
     except OSError:
         return False
+
+
+def describe(state: State, health: str = "") -> str:
+    """The STATUS column of `ps`; `health` is what follows the time, as ` (healthy)`."""
+    from rootless.engine.common import humanize
+
+    now = time.time()
+    if state.status == "created":
+        return "Created"
+    if state.damage is not None:
+        return "Damaged: " + state.damage.path.rpartition("/")[2]
+    if state.status == "restarting":
+        return f"Restarting ({state.exit_code}) {humanize.duration(now - state.finished / 1e9)} ago"
+    if state.status == "exited":
+        lost = ", its monitor was killed" if state.lost else ""
+        return f"Exited ({state.exit_code}) {humanize.ago(state.finished / 1e9)}{lost}"
+    text = f"Up {humanize.duration(now - state.started / 1e9)}{health}"
+    if state.status == "paused":
+        text += " (Paused)"
+    if not state.monitor:
+        text += " (its monitor was killed)"
+    if state.network_lost:
+        text += " (its network is lost)"
+    return text

@@ -16,7 +16,7 @@ from rootless.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.containers.state import State
 
 _KILLED = 30.0  # seconds for a killed process and its monitor to go
@@ -31,7 +31,17 @@ def ask(directory: str) -> None:
         pass
 
 
-def stop(container: Container, found: State, grace: float, signal: str) -> None:
+def stop(container: ContainerRef, timeout: int | None = None, signal: str | None = None) -> None:
+    """Stop it by its own signal and time, or by these; nothing when it does not run."""
+    found = container.state()
+    if not found.alive and not found.monitor:
+        return
+    grace = container.record["stopTimeout"] if timeout is None else timeout
+    end(container, found, grace, signal or container.record["stopSignal"])
+    container.emit("stop")
+
+
+def end(container: ContainerRef, found: State, grace: float, signal: str) -> None:
     """End what runs and return when neither it nor its monitor lives.
 
     `grace`: seconds until it is killed; below 0 it never is.  Raises HostError.
@@ -41,7 +51,9 @@ def stop(container: Container, found: State, grace: float, signal: str) -> None:
         found = _between(container.directory)
     if found.alive and grace != 0:
         if found.status == "paused":
-            container.unpause()
+            from rootless.engine.containers import pause
+
+            pause.freeze(container, False)
         signals.send(found.pid, found.pid_start, signals.number(signal))
         if _ended(container.directory, float("inf") if grace < 0 else grace):
             return

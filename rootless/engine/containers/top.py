@@ -9,7 +9,7 @@ from rootless.errors import Conflict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
 
 
 def pids(pid: int) -> list[int]:
@@ -44,7 +44,7 @@ def pids(pid: int) -> list[int]:
     return sorted(found)
 
 
-def top(container: Container, arguments: list[str]) -> Json:
+def top(container: ContainerRef, arguments: list[str]) -> Json:
     """Rows as `ps -ef` has them; `arguments` choose other columns, see `columns.wanted`."""
     from rootless.engine.containers import top_columns
 

@@ -15,7 +15,7 @@ from rootless.errors import DamagedDocument, HostError, RootlessError, UsageErro
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.create import Draft
+    from rootless.engine.containers.draft import Draft
     from rootless.userns import idmap
     from rootless.userns.idmap import Extents
 
@@ -53,12 +53,12 @@ def give(draft: Draft, text: str) -> None:
     from rootless.userns import idmap
 
     wanted = Wanted(text)
-    base = draft.engine.maps
+    base = draft.ctx.maps
     if base.single:
         raise HostError("--userns auto needs subordinate ids", hint=base.why)
     size = wanted.size or _size(draft)
-    directory = draft.engine.containers_dir
-    with documents.Lock(os.path.join(draft.engine.data_dir, "auto.lock")):
+    directory = draft.ctx.containers_dir
+    with documents.Lock(os.path.join(draft.ctx.data_dir, "auto.lock")):
         taken = _taken(directory, base)
         start = _free(base.uids, base.gids, size, taken)
         documents.write(os.path.join(draft.directory, "auto"), [start, size])
@@ -143,7 +143,7 @@ def _size(draft: Draft) -> int:
         from rootless.storage.rootfs.read_file import read_lowers
 
         try:
-            lowers = draft.engine.images.unpack(draft.image, draft.engine.maps)
+            lowers = draft.stores.images.unpack(draft.image, draft.ctx.maps)
             for path in ("/etc/passwd", "/etc/group"):
                 text = read_lowers(lowers, path) or b""
                 for line in text.decode("utf-8", "replace").splitlines():

@@ -15,7 +15,7 @@ from rootless.userns import idmap
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.runtime.plan_format import Record
     from rootless.userns.idmap import IdMaps
 
@@ -29,7 +29,7 @@ def maps(inner: IdMaps, outer: IdMaps) -> list[Record]:
     return [("outer", container_bundle.map_order(outer)), ("map", (*texts, "", "", "1"))]
 
 
-def servers(container: Container) -> Json:
+def servers(container: ContainerRef) -> Json:
     """The servers for a worker that has the ids of storage: there the ids of the image are the
     container's, and nothing is to be mapped."""
     from rootless.engine.containers import rootfs as container_rootfs

@@ -12,7 +12,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.create import Draft
+    from rootless.engine.containers.draft import Draft
 
 
 def needed(draft: Draft) -> bool:
@@ -26,7 +26,7 @@ def lend(draft: Draft) -> None:
     from rootless.storage.volumes import store as volume_store
     from rootless.userns import calls
 
-    base, maps = draft.engine.maps, draft.maps
+    base, maps = draft.ctx.maps, draft.maps
     for kind, words in draft.binds.preparations:
         if kind == "chown":
             given, uid, gid = [str(words[0])], int(words[1]), int(words[2])

@@ -9,7 +9,7 @@ from rootless.errors import Conflict, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.containers.container import Container
+    from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.containers.state import State
 
 # docker's and podman's words; the status of ours that each means
@@ -23,7 +23,7 @@ _HEALTH = ("healthy", "unhealthy")
 CONDITIONS = (*_ENDED, *_STATUS, "stopping", *_GONE, *_HEALTH)
 
 
-def wait(container: Container, conditions: list[str], interval: float | None) -> int:
+def wait(container: ContainerRef, conditions: list[str], interval: float | None) -> int:
     """Wait until one of the conditions holds; the exit status if it has ended, otherwise -1.
 
     `interval`: seconds between two looks; without, they begin close together.  Raises UsageError
@@ -84,7 +84,7 @@ def _began_anew(found: State, first: State) -> bool:
     return bool(first.started) and found.started != first.started
 
 
-def _holds(container: Container, condition: str, found: State, first: State) -> bool:
+def _holds(container: ContainerRef, condition: str, found: State, first: State) -> bool:
     if condition == "next-exit":
         return _has_ended(found) and found.finished != first.finished
     if condition in _ENDED:
@@ -100,11 +100,13 @@ def _holds(container: Container, condition: str, found: State, first: State) -> 
     return False
 
 
-def _last_exit(container: Container) -> int:
+def _last_exit(container: ContainerRef) -> int:
     """How it ended, of a container that was removed while we waited."""
+    from rootless.engine.events import reader as event_reader
+
     filters = {"container": [container.id], "event": ["die"]}
     codes = [
         event.attributes.get("exitCode", "")
-        for event in container.engine.events(filters=filters, stream=False)
+        for event in event_reader.read(container.ctx.data_dir, filters=filters, stream=False)
     ]
     return int(codes[-1]) if codes and codes[-1].isdigit() else 0

@@ -12,11 +12,12 @@ import os
 import time
 
 from rootless import documents
-from rootless.engine.containers import state as container_state
+from rootless.engine.common import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.context import Context
 
 LIMIT = 8 << 20  # bytes, then the file becomes NAME.1 and the older NAME.1 goes; as in events.c
 KEEP = 30 * 86400  # seconds that files of other boots are kept
@@ -30,6 +31,12 @@ def directory(data_dir: str) -> str:
 def of_container(record: Json, **more: str) -> dict[str, str]:
     """Return the attributes of a container's events, as docker's: labels, image, name."""
     return {**record["labels"], "image": record["image"], "name": record["name"], **more}
+
+
+def emit_container(ctx: Context, action: str, record: Json, **more: str) -> None:
+    """Write an event of the container of this record; `more`: attributes besides its own."""
+    attributes = of_container(record, **more)
+    ctx.emit("container", action, record["id"], record["name"], attributes)
 
 
 def fields(kind: str, identifier: str, name: str, attributes: dict[str, str]) -> str:
@@ -76,7 +83,7 @@ def append(
     table["attributes"] = attributes
     line = documents.dumps(table).encode() + b"\n"
     base = directory(data_dir)
-    path = os.path.join(base, container_state.boot_id() or "unknown")
+    path = os.path.join(base, processes.boot_id() or "unknown")
     try:
         fd = _open(base, path)
     except OSError:

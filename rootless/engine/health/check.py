@@ -1,31 +1,24 @@
-"""Make health checks, and have them made at their times.
-
-Nobody waits for the next check: a timer of the user's systemd, or else the monitor, starts
-`rootless healthcheck run` each time, which ends when the check has ended.
-"""
+"""Carrying out a health check: the command, its result, and what follows from it."""
 
 from __future__ import annotations
 
 import os
-import select
 import time
 
-from rootless import documents, paths
+from rootless import documents
 from rootless.engine.common import humanize
 from rootless.engine.health import config as health_config
+from rootless.engine.health import schedule as health_schedule
 from rootless.errors import Conflict, ContainerNotFound, RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.cgroups.managers import Manager
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
-    from rootless.engine.containers.state import State
+    from rootless.engine.health.checked import CheckableContainer, Life
 
 STILL_STARTING = (
     3  # exit status that the monitor understands; helpers/monitor/health_checks.c has the same
 )
-_MOST = 1 << 16  # bytes of output that are read, however much of it is to be kept
 
 
 class Outcome:
@@ -39,7 +32,7 @@ class Outcome:
         self.starting = starting
 
 
-def check(container: Container) -> Outcome:
+def check(container: CheckableContainer) -> Outcome:
     """Check now, take note, and act if it has become unhealthy.
 
     Raises Conflict when there is nothing to check or it does not run, and what entering it may
@@ -66,7 +59,7 @@ def check(container: Container) -> Outcome:
         before = known["status"]
         stage = wanted if known["startup"]["passed"] else wanted["startup"]
         began = time.time()
-        code, output = _execute(container, stage["command"], stage["timeout"])
+        code, output = container.execute(stage["command"], stage["timeout"])
         if container.state().started != found.started:
             raise Conflict(f"the container {container.name} ended while it was checked")
         again = _note(known, wanted, code == 0, time.time() - found.started / 1e9)
@@ -80,7 +73,7 @@ def check(container: Container) -> Outcome:
         more = {"health_status": now, "health_failing_streak": str(known["failingStreak"])}
         if wanted["destination"] == "events_logger":
             more["health_log"] = output
-        container.engine.container_event("health_status", container.record, **more)
+        container.emit("health_status", **more)
     if again:
         container.restart()
     elif now == health_config.UNHEALTHY and now != before:
@@ -120,7 +113,7 @@ def _starting(known: Json, wanted: Json, age: float) -> bool:
 
 
 def _log(
-    container: Container, known: Json, wanted: Json, began: float, code: int, output: str
+    container: CheckableContainer, known: Json, wanted: Json, began: float, code: int, output: str
 ) -> None:
     most = wanted["logSize"]
     entry = {
@@ -146,7 +139,7 @@ def _log(
             raise Conflict(f"the health log {path} cannot be written: {error.strerror}") from None
 
 
-def _act(container: Container, action: str, found: State) -> None:
+def _act(container: CheckableContainer, action: str, found: Life) -> None:
     from rootless.engine.common import signals
 
     if action == "restart":
@@ -157,161 +150,10 @@ def _act(container: Container, action: str, found: State) -> None:
         # not Container.kill, by which a user asks that it stay ended: here the restart
         # policy, or the unit that it belongs to, decides what follows
         signals.send(found.pid, found.pid_start, 9)
-        container.engine.container_event("kill", container.record, signal="9")
+        container.emit("kill", signal="9")
 
 
-def _execute(container: Container, command: list[str], seconds: float) -> tuple[int, str]:
-    """Run it inside: (exit status, what it wrote to both streams); -1 when it took too long."""
-    from rootless.engine.containers import exec as container_exec
-    from rootless.engine.spec.option_values import ExecOptions
-    from rootless.runtime import plan_format
-
-    items = container_exec.plan(container, ExecOptions(command=command))
-    directory = os.path.join(container.directory, "exec")
-    os.makedirs(directory, 0o700, exist_ok=True)
-    path = plan_format.write(
-        directory, os.urandom(6).hex() + ".plan", items, plan_format.OPERATIONS
-    )
-    out, ours = os.pipe()
-    try:
-        # the launcher waits for this lock, until it is where it can enter the cgroup from
-        with documents.Lock(path):
-            pid = os.posix_spawn(
-                paths.helper("launch"),
-                ["rootless-launch", "-", path],
-                {},
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, ours, 1),
-                    (os.POSIX_SPAWN_DUP2, ours, 2),
-                ],
-            )
-            admit = container_exec.admission(container)
-            if admit is not None:
-                admit(pid)
-        os.close(ours)
-        ours = -1
-        return _wait(pid, out, seconds)
-    finally:
-        os.close(out)
-        if ours >= 0:
-            os.close(ours)
-
-
-def _wait(pid: int, out: int, seconds: float) -> tuple[int, str]:
-    ended = os.pidfd_open(pid)
-    text, late = bytearray(), False
-    deadline = time.monotonic() + seconds
-    waiting = select.poll()
-    waiting.register(out, select.POLLIN)
-    waiting.register(ended, select.POLLIN)
-    try:
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 and not late:
-                late = True
-                _end(pid)
-                deadline += 5
-                continue
-            ready = dict(waiting.poll(max(0, int(left * 1000) + 1)))
-            if out in ready:
-                part = os.read(out, 65536)
-                if not part:
-                    waiting.unregister(out)
-                text += part[: _MOST - len(text)]
-            elif ended in ready or late:
-                # what it left behind may hold the stream open for ever
-                break
-    finally:
-        os.close(ended)
-    if late:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-        return -1, f"Health check exceeded timeout ({seconds:g}s)"
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return code if code >= 0 else 128 - code, text.decode("utf-8", "replace")
-
-
-def _end(launcher: int) -> None:
-    """Kill the command, which is the launcher's child; the launcher then ends by itself."""
-    import _signal  # type: ignore[import-not-found,unused-ignore]
-
-    opened: dict[int, int] = {}
-    try:
-        for child in _children(launcher):
-            opened[child] = os.pidfd_open(child)
-        # a descriptor is of whom we mean if that one was a child after it was opened
-        for child in set(_children(launcher)) & set(opened):
-            _signal.pidfd_send_signal(opened[child], 9)
-    except OSError:
-        pass
-    finally:
-        for fd in opened.values():
-            os.close(fd)
-
-
-def _children(launcher: int) -> list[int]:
-    with open(f"/proc/{launcher}/task/{launcher}/children", encoding="ascii") as file:
-        return list(map(int, file.read().split()))
-
-
-# at their times
-
-
-def _intervals(wanted: Json) -> tuple[float, float]:
-    """Seconds to a check while the container starts, and to later ones."""
-    regular = wanted["interval"]
-    if wanted["startup"]:
-        return wanted["startup"]["interval"], regular
-    return (wanted["startInterval"] if wanted["startPeriod"] else regular), regular
-
-
-def drive(container: Container, manager: Manager, cgroup: str) -> list[str]:
-    """Have the checks made from now on: by a timer, or by the monitor, whose arguments are
-    returned."""
-    wanted = container.record.get("health")
-    if not wanted or not wanted["interval"]:
-        return []
-    first, regular = _intervals(wanted)
-    if _timer(container, manager, cgroup, "start" if first != regular else "run", first):
-        return []
-    from rootless.engine.common import reexec
-
-    times = [str(int(first * 1000)), str(int(regular * 1000))]
-    return [*times, *reexec.environment(), "", *_words(container, "monitor")]
-
-
-def _words(container: Container, driver: str) -> list[str]:
-    from rootless.engine.common import reexec
-
-    return [
-        *reexec.command(container.engine),
-        "healthcheck",
-        "run",
-        "--driver",
-        driver,
-        container.id,
-    ]
-
-
-def _timer(container: Container, manager: Manager, cgroup: str, stage: str, seconds: float) -> bool:
-    if manager.kind != "systemd" or not cgroup:
-        return False
-    from rootless.engine.common import reexec
-
-    # a name of its own each time: a check that restarts the container runs in the unit of before
-    name = f"{container.id[:12]}-health-{stage}-{os.urandom(2).hex()}"
-    return manager.repeat(
-        cgroup,
-        name,
-        f"health check of the container {container.name} (rootless)",
-        seconds,
-        _words(container, f"timer:{name}"),
-        reexec.environment(),
-    )
-
-
-def scheduled(container: Container, driver: str) -> int:
+def scheduled(container: CheckableContainer, driver: str) -> int:
     """Make one check on behalf of a timer or the monitor; return the exit status for it.
 
     Errors are ignored here: the container may have ended just now.
@@ -326,6 +168,6 @@ def scheduled(container: Container, driver: str) -> int:
         # from now on at the longer intervals
         wanted = container.record["health"]
         manager, cgroup = container.manager(), container.cgroup()
-        if _timer(container, manager, cgroup, "run", wanted["interval"]):
+        if health_schedule.timer(container, manager, cgroup, "run", wanted["interval"]):
             manager.repeat_no_more(cgroup, driver.partition(":")[2])
     return 0

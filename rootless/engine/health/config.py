@@ -14,7 +14,7 @@ from rootless.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.state import State
+    from rootless.engine.health.checked import Life
     from rootless.engine.spec.options import ContainerOptions
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
@@ -130,11 +130,11 @@ def _seconds(
     text = getattr(options, name)
     if text is None:
         return default
-    from rootless.engine.logs import reader as log_reader
+    from rootless.engine.common import times
 
     word = str(text).strip()
     # docker takes a bare 0, and the library bare seconds
-    value = float(word) if word.replace(".", "", 1).isdigit() else log_reader.duration(word)
+    value = float(word) if word.replace(".", "", 1).isdigit() else times.duration(word)
     if value == 0 and least:
         return default  # docker's way to say so
     if value is None or value < least:
@@ -165,31 +165,6 @@ def _destination(text: str) -> str:
     return path
 
 
-def words_of(table: Json) -> dict[str, Json]:
-    """Make options of docker's Python client's one table, with times in nanoseconds."""
-    names = {
-        "interval": "health_interval",
-        "timeout": "health_timeout",
-        "start_period": "health_start_period",
-        "start_interval": "health_start_interval",
-    }
-    made: dict[str, Json] = {}
-    for key, value in table.items():
-        low = key.lower().replace("startperiod", "start_period")
-        low = low.replace("startinterval", "start_interval")
-        if not value and low in (*names, "test", "retries"):
-            continue  # docker's API: what the image says, or the default
-        if low == "test":
-            made["health_cmd"] = value
-        elif low == "retries":
-            made["health_retries"] = value
-        elif low in names:
-            made[names[low]] = f"{value / NANO}s"
-        else:
-            raise UsageError(f'unknown key "{key}" of a health check')
-    return made
-
-
 def _number(value: Json) -> bool:
     return type(value) is int and 0 <= value < 1 << 63
 
@@ -213,7 +188,7 @@ def logged(path: str) -> list[Json]:
     return list(found["log"]) if documents.fits(found, {"log": [_CHECKED]}) else []
 
 
-def read(directory: str, wanted: Json, found: State) -> Json:
+def read(directory: str, wanted: Json, found: Life) -> Json:
     """Return what is known about the health of a container that runs or has run; fresh after each
     start.
 
@@ -236,13 +211,13 @@ def read(directory: str, wanted: Json, found: State) -> Json:
     }
 
 
-def status(directory: str, record: Json, found: State) -> str:
+def status(directory: str, record: Json, found: Life) -> str:
     """Return healthy, unhealthy, starting, or none."""
     wanted = record.get("health")
     return str(read(directory, wanted, found)["status"]) if wanted else "none"
 
 
-def in_words(directory: str, record: Json, found: State) -> str:
+def in_words(directory: str, record: Json, found: Life) -> str:
     """Return what `ps` adds to `Up 3 minutes`, as docker says it."""
     word = status(directory, record, found)
     if word == "none" or found.status != "running":
@@ -250,7 +225,7 @@ def in_words(directory: str, record: Json, found: State) -> str:
     return " (health: starting)" if word == STARTING else f" ({word})"
 
 
-def shown(directory: str, record: Json, found: State) -> Json:
+def shown(directory: str, record: Json, found: Life) -> Json:
     """Return `State.Health` of inspect, None without a check."""
     wanted = record.get("health")
     if not wanted:

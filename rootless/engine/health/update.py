@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.engine.health import check as health_check
 from rootless.engine.health import config as health_config
+from rootless.engine.health import schedule as health_schedule
 from rootless.engine.spec.options import ContainerOptions
-from rootless.errors import ImageNotFound, UsageError
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
+    from rootless.engine.health.checked import CheckedContainer
 
 NAMES = (*ContainerOptions.HEALTH, "no_healthcheck")
 
@@ -28,13 +30,16 @@ def take(words: dict[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in found.items() if value not in (None, False)}
 
 
-def changed(container: Container, given: dict[str, Json]) -> Json:
-    """Return the check as container.json is to have it; None for none.  Raises UsageError."""
+def changed(container: CheckedContainer, given: dict[str, Json], shell: Callable[[], Json]) -> Json:
+    """The check as container.json is to have it; None for none.  Raises UsageError.
+
+    `shell` answers with the SHELL of the image, which commands given as texts are for.
+    """
     older = container.record.get("health")
     options = ContainerOptions(image="", rm=container.record["remove"], **given)
     if options.no_healthcheck:
         return health_config.parse(options, {})
-    image: Json = {"Shell": _shell(container)}
+    image: Json = {"Shell": shell()}
     if older:
         _keep(older, options, image)
     elif options.health_cmd is None:
@@ -48,13 +53,6 @@ def changed(container: Container, given: dict[str, Json]) -> Json:
         if stage and before and flag not in given:
             stage["command"] = before["command"]
     return made
-
-
-def _shell(container: Container) -> Json:
-    try:
-        return container.engine.images.get(container.image_id).config.get("Shell")
-    except (ImageNotFound, UsageError):
-        return None  # its image was removed by force, or it never had one
 
 
 def _keep(older: Json, options: ContainerOptions, image: Json) -> None:
@@ -83,18 +81,18 @@ def _keep(older: Json, options: ContainerOptions, image: Json) -> None:
             setattr(options, name, value)
 
 
-def drive(container: Container, manager: Manager, older: Json) -> None:
+def drive(container: CheckedContainer, manager: Manager, older: Json) -> None:
     """Have the checks of a running container made at their new times."""
     cgroup = container.cgroup()
     if manager.kind == "systemd" and cgroup:
         manager.repeat_no_more(cgroup, f"{container.short_id}-health-*")
-    words = health_check.drive(container, manager, cgroup)
+    words = health_schedule.drive(container, manager, cgroup)
     # a monitor that makes the checks looks here after each of them; 0: no more
     times = words[:2] or ["0", "0"]
     path = os.path.join(container.directory, "health.times")
     documents.write_bytes(path, ("\n".join(times) + "\n").encode())
     if words and not (older and older["interval"]):
-        container.engine.notice(
+        container.ctx.notice(
             f"health-{container.short_id}",
             f"the checks of {container.name} begin with its next start: its monitor was started "
             "without any",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from rootless import documents
-from rootless.engine.images.transfer_methods import Transfers
+from rootless.engine.images.local import LocalImages, is_id
 from rootless.errors import ImageNotFound
 
 TYPE_CHECKING = False
@@ -14,34 +11,21 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from rootless.documents import Json
-    from rootless.engine.containers.container import Container
-    from rootless.engine.engine import Engine
     from rootless.engine.images.image import Image
     from rootless.images.registry.http import Settings
     from rootless.images.store.index import Summary
-    from rootless.images.store.store import ImageRecord, ImageStore
-    from rootless.userns.idmap import IdMaps
+    from rootless.images.store.store import ImageRecord
 
     ImageList = list[ImageRecord]
     Summaries = list[Summary]
-    ContainerList = list[Container]
     Strings = list[str]
+    Tables = list[dict[str, Json]]
     Documents = list[Json]
     Filters = Mapping[str, str | Strings]
 
 
-class Images(Transfers):
+class Images(LocalImages):
     """The images of one engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    @property
-    def store(self) -> ImageStore:
-        """The image room's store."""
-        from rootless.images.store.store import ImageStore
-
-        return ImageStore(self.engine.data_dir)
 
     def for_run(
         self, name: str, policy: str | None, platform: str | None = None, *, lazy: bool = False
@@ -61,49 +45,16 @@ class Images(Transfers):
                 return record
             from rootless.engine.images import platform as image_platform
 
-            return image_platform.fit(self, record, name, platform, policy)
+            return image_platform.fit(record, name, platform, policy, self.pull)
         except ImageNotFound:
             if names_hello(name):
                 from rootless.images.store import builtin
 
-                self.engine.prepare_data_dir()
+                self.ctx.prepare()
                 return builtin.ensure_hello(store)
-            if policy == "never" or _is_id(name):
+            if policy == "never" or is_id(name):
                 raise
         return self.pull(name, platform, lazy=lazy)
-
-    def arrived(self, record: ImageRecord, maps: IdMaps) -> bool:
-        """Whether every layer is unpacked, or here to be unpacked."""
-        from rootless.storage.layers.store import LayerStore
-
-        layers, store = LayerStore(self.engine.data_dir, maps), self.store
-        return all(
-            [
-                os.path.isdir(layers.path(one.diff_id)) or store.has_blob(one.digest, one.size)
-                for one in record.layers
-            ]
-        )
-
-    def unpack(self, record: ImageRecord, maps: IdMaps) -> Strings:
-        """Directories of the image's layers, topmost first; unpacks what is missing."""
-        from rootless.storage.layers.store import LayerStore
-
-        layers = LayerStore(self.engine.data_dir, maps)
-        diff_ids = [layer.diff_id for layer in record.layers]
-        missing = set(layers.missing(diff_ids))
-        if missing:
-            self.engine.prepare_data_dir()
-            if not self.arrived(record, maps):
-                from rootless.engine.containers import lazy_start
-
-                lazy_start.complete(self, record)
-            blobs = {one.diff_id: one.digest for one in record.layers if one.diff_id in missing}
-            with self.store.hold(record, list(blobs.values())) as store:
-                layers.ensure(
-                    [(diff_id, store.blob_path(digest)) for diff_id, digest in blobs.items()],
-                    progress=self.engine.progress,
-                )
-        return layers.stack(diff_ids)
 
     def pull(
         self,
@@ -120,16 +71,16 @@ class Images(Transfers):
         """
         if names_hello(name):
             return self.for_run(name, "missing")
-        self.engine.prepare_data_dir()
+        self.ctx.prepare()
         store = self.store
         from rootless.engine.images import trust as image_trust
         from rootless.images.registry import head_check
 
-        plain = tls_verify is None and settings is None and not self.engine.demands
+        plain = tls_verify is None and settings is None and not self.ctx.demands
         if plain and not image_trust.settings() and head_check.trusted_as_all():
             here = head_check.look(store, name, platform)
             if here is not None:
-                self.unpack(here, self.engine.maps)
+                self.unpack(here, self.ctx.maps)
                 self.event("pull", here)
                 return here
         from rootless.engine.images.unpack import Arrivals
@@ -137,21 +88,21 @@ class Images(Transfers):
 
         if not lazy:
             # also of an archive: an image that cannot be unpacked is none
-            store.settle = lambda record: self.unpack(record, self.engine.maps)
+            store.settle = lambda record: self.unpack(record, self.ctx.maps)
         try:
             # garbage collection lets the blobs be until they are unpacked as well
-            with store.guard(), Arrivals(self.engine) as arrivals:
+            with store.guard(), Arrivals(self.ctx) as arrivals:
                 record = transfer_pull.pull(
                     store,
                     name,
                     platform=platform,
                     tls_verify=tls_verify,
-                    progress=self.engine.progress,
+                    progress=self.ctx.progress,
                     settings=settings,
                     layers=self.layer_directories,
                     lazy=lazy,
                     on_layer=None if lazy else arrivals.take,
-                    trust=image_trust.rules(self.engine),
+                    trust=image_trust.rules(self.ctx),
                     settle=arrivals.settle,
                 )
         except BaseException:
@@ -160,25 +111,10 @@ class Images(Transfers):
                 store.collect_garbage()
             raise
         if not lazy:
-            self.unpack(record, self.engine.maps)
+            self.unpack(record, self.ctx.maps)
         # the name of an archive or a layout is no name of an image
         self.event("pull", record)
         return record
-
-    def event(self, action: str, record: ImageRecord, name: str = "") -> None:
-        """Tell what happened to an image."""
-        from rootless.images.names import reference
-
-        known = name or (record.names[0] if record.names else "")
-        if known and not _is_id(known.removeprefix("sha256:")):
-            known = reference.parse(known).familiar
-        attributes = {**(record.config.get("Labels") or {}), "name": known}
-        self.engine.event("image", action, f"sha256:{record.id}", known, attributes)
-
-    def layer_directories(self) -> Strings:
-        """Where unpacked layers are, for each way in which ids are kept."""
-        top = os.path.join(self.engine.data_dir, "layers")
-        return [os.path.join(top, name) for name in documents.names_in(top)]
 
     def get(self, name: str) -> Image:
         """The image of this name or id.  Raises ImageNotFound."""
@@ -194,9 +130,10 @@ class Images(Transfers):
         """All images, newest first; filters as docker's, several values of one in a list."""
         found = list(self.store.list())
         if filters:
-            from rootless.engine.common import arguments, list_filters
+            from rootless.engine.common import arguments
+            from rootless.engine.images import filters as image_filters
 
-            found = list_filters.images(self.engine, found, arguments.filters(filters))
+            found = image_filters.passing(self.store, found, arguments.filters(filters))
         return found
 
     def tag(self, source: str, target: str) -> None:
@@ -217,24 +154,16 @@ class Images(Transfers):
 
         return image_remove.untag(self, name, arguments.words("the tags", tags))
 
-    def exists(self, name: str) -> bool:
-        """Whether there is an image of this name or id."""
-        try:
-            self.store.resolve(name)
-        except ImageNotFound:
-            return False
-        return True
-
     def load(self, source: str | BinaryIO) -> ImageList:
         """Images of an archive."""
         from rootless.engine.images import trust as image_trust
         from rootless.engine.images.unpack import Making
         from rootless.images.transfer import load as transfer_load
 
-        self.engine.prepare_data_dir()
-        rules = image_trust.rules(self.engine)
+        self.ctx.prepare()
+        rules = image_trust.rules(self.ctx)
         with Making(self) as store:
-            records = transfer_load.load(store, source, self.engine.progress, trust=rules)
+            records = transfer_load.load(store, source, self.ctx.progress, trust=rules)
         for record in records:
             self.event("load", record)
         return records
@@ -257,13 +186,11 @@ class Images(Transfers):
 
             squashfs.save(self, words, target)
             return
-        from rootless.engine.containers import lazy_start
-
         for word in words:
-            lazy_start.whole(self, word)
+            self.fetch_missing(word)
         transfer_save.save(
             self.store, words, target, format=format, compress=compress,
-            progress=self.engine.progress,
+            progress=self.ctx.progress,
         )  # fmt: skip
         for word in words:
             self.event("save", self.get(word), word)
@@ -283,12 +210,12 @@ class Images(Transfers):
         from rootless.images.transfer import load as transfer_load
 
         path = source if isinstance(source, str) and source != "-" else ""
-        image_trust.of_file(self.engine, "tarball", path)
-        self.engine.prepare_data_dir()
+        image_trust.of_file(self.ctx, "tarball", path)
+        self.ctx.prepare()
         with Making(self) as store:
             record = transfer_load.import_rootfs(
                 store, source, name, changes=arguments.words("changes", changes), message=message,
-                platform=platform, progress=self.engine.progress,
+                platform=platform, progress=self.ctx.progress,
             )  # fmt: skip
         self.event("import", record)
         return record
@@ -316,16 +243,111 @@ class Images(Transfers):
             for one in found:
                 one.size = sizes.get(one.id, -1)
         if unknown := [one for one in found if one.size < 0]:
-            from rootless.engine.images import history as image_history
+            from rootless.engine.images import layer_sizes
 
-            image_history.measure(self, unknown)
+            layer_sizes.measure(self, unknown)
         return found
 
     def attrs(self, record: ImageRecord) -> Json:
         """The shape of `docker image inspect`."""
-        from rootless.engine.containers import inspect as container_inspect
+        from rootless.engine.images import inspect as image_inspect
 
-        return container_inspect.image(record, self)
+        return image_inspect.attrs(record, self)
+
+    # registries and other places
+
+    def push(
+        self,
+        repository: str,
+        tag: str | None = None,
+        auth_config: dict[str, str] | None = None,
+        **words: Json,
+    ) -> Json:
+        """Send an image or a manifest list to a registry or another place; {"Target", "Digest",
+        "Size"}.
+
+        Words: `target`, `tls_verify`, `format` ("oci", "v2s2"), `compression_format` ("gzip",
+        "zstd", "zstd:chunked", "none"), `compression_level`, `chunk_size` (bytes).
+        """
+        from rootless.engine.images import transfer as image_transfer
+
+        if auth_config:
+            words["settings"] = image_transfer.settings(auth_config)
+        name = f"{repository}:{tag}" if tag else repository
+        target = words.pop("target", None) or ""
+        from rootless.engine.images.manifests import Manifests
+
+        lists = Manifests(self.ctx)
+        if lists.exists(name):
+            return lists.push(name, target, **words)
+        return image_transfer.push(self, name, target, words)
+
+    def copy(self, source: str, target: str, **words: Json) -> Json:
+        """Copy from a place to another without the store: {"Target", "Digest", "Size"}.
+
+        Words: `all`, `platform`, `preserve_digests`, `format`, `compression_format`,
+        `compression_level`, `src_tls_verify`, `dest_tls_verify`.
+        """
+        from rootless.engine.images import transfer as image_transfer
+
+        return image_transfer.copy(self.ctx, source, target, words)
+
+    def tags_of(self, name: str) -> Strings:
+        """All names with a tag that images here have in the repository of `name`."""
+        from rootless.images.names import reference
+
+        wanted = reference.parse(name).name
+        return [
+            one
+            for record in self.list()
+            for one in record.names
+            if reference.parse(one).name == wanted
+        ]
+
+    def search(self, term: str, limit: int | None = None, **words: Json) -> Tables:
+        """Images of registries whose names or descriptions have `term`; `REGISTRY/TERM` asks one.
+
+        Each has `index`, `name`, `description`, `star_count`, `is_official`, `is_automated`.
+        Words: `tls_verify`, `settings`.
+        """
+        from rootless.images.registry import search as registry_search
+
+        return registry_search.search(
+            term, limit=registry_search.DEFAULT_LIMIT if limit is None else limit, **words
+        )
+
+    def tags(self, name: str, **words: Json) -> Strings:
+        """All tags that a registry has for the repository of `name`.  Words as for `search`."""
+        from rootless.images.registry import search as registry_search
+
+        return registry_search.tags(name, **words)
+
+    def names_in_registry(self, names: Strings, **words: Json) -> Strings:
+        """Every tag of each of these repositories, as names.  Words as for `search`."""
+        from rootless.images.names import reference
+
+        return [
+            f"{reference.parse(name).name}:{tag}"
+            for name in names
+            for tag in self.tags(name, **words)
+        ]
+
+    def referrers(self, name: str, artifact_type: str = "", **words: Json) -> Tables:
+        """Descriptors of what a registry has that refers to an image: signatures, attestations.
+
+        Words as for `search`.
+        """
+        from rootless.images.registry import client as registry_client
+        from rootless.images.registry import referrers as registry_referrers
+
+        server = registry_client.connect(name, **words)
+        try:
+            wanted = server.reference
+            digest = wanted.digest or server.manifest_digest(wanted.tag)
+            digest = digest or server.manifest(wanted.tag)[2]
+            return registry_referrers.listed(server, digest, artifact_type)
+        finally:
+            server.close()
 
 
 def names_hello(name: str) -> bool:
@@ -336,7 +358,3 @@ def names_hello(name: str) -> bool:
         "docker.io/rootless/hello",
         "docker.io/rootless/hello:latest",
     )
-
-
-def _is_id(name: str) -> bool:
-    return len(name) == 64 and set(name) <= set("0123456789abcdef")

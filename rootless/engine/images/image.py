@@ -1,4 +1,4 @@
-"""An image in the person's hands: its record, and what can be done with it.
+"""An image as `engine.images` hands it out: its record, and what can be done with it.
 
 The names are those of docker's Python client.
 """
@@ -11,10 +11,25 @@ Steps = dict[str, "Json"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, Protocol
 
     from rootless.documents import Json
-    from rootless.engine.images.collection import Images
+
+    class Images(Protocol):
+        """What an image asks of the collection that it is from."""
+
+        def history(self, image: str) -> list[Json]: ...
+        def attrs(self, record: ImageRecord) -> Json: ...
+        def tag(self, source: str, target: str) -> None: ...
+        def remove(self, name: str, force: bool = False) -> list[Json]: ...
+        def save(
+            self,
+            names: str | list[str],
+            target: str | BinaryIO,
+            *,
+            format: str = "docker-archive",
+            compress: bool = False,
+        ) -> None: ...
 
 
 class History(list[Steps]):

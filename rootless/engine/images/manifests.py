@@ -10,7 +10,7 @@ from rootless.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.context import Context
     from rootless.images.store.manifest_lists import Lists
 
     Strings = list[str]
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Manifests:
     """The manifest lists of one engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
 
     @property
     def lists(self) -> Lists:
         """The image room's lists."""
         from rootless.images.store.manifest_lists import Lists
 
-        return Lists(self.engine.data_dir)
+        return Lists(self.ctx.data_dir)
 
     def create(
         self, name: str, images: str | Strings | None = None, *, amend: bool = False, **words: Json
@@ -36,7 +36,7 @@ class Manifests:
         from rootless.engine.common import arguments
 
         members = arguments.words("the images", images)
-        self.engine.prepare_data_dir()
+        self.ctx.prepare()
         lists = self.lists
         there = lists.exists(name)
         lists.create(name, amend=amend)
@@ -88,7 +88,7 @@ class Manifests:
         from rootless.images.transports import registry as transport_registry
 
         if self.exists(name) and not name.startswith("docker://"):
-            return documents.loads(manifest_lists.Lists(self.engine.data_dir).index(name).decode())
+            return documents.loads(manifest_lists.Lists(self.ctx.data_dir).index(name).decode())
         source = transport_registry.RegistrySource(
             name.removeprefix("docker://"), tls_verify, settings
         )
@@ -131,8 +131,8 @@ class Manifests:
                     bare=not everything,
                     format=words.get("format") or "",
                     compress=words.get("compression_format") or "",
-                    progress=self.engine.progress,
-                    trust=image_trust.rules(self.engine),
+                    progress=self.ctx.progress,
+                    trust=image_trust.rules(self.ctx),
                 )
             finally:
                 there.close()

@@ -6,12 +6,19 @@ from rootless.errors import RootlessError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.engine import Engine
-    from rootless.engine.images.collection import Images
+    from collections.abc import Callable
+
+    from rootless.engine.context import Context
     from rootless.images.store.record import ImageRecord
 
 
-def fit(images: Images, record: ImageRecord, name: str, platform: str, policy: str) -> ImageRecord:
+def fit(
+    record: ImageRecord,
+    name: str,
+    platform: str,
+    policy: str,
+    pull: Callable[[str, str], ImageRecord],
+) -> ImageRecord:
     """`record` if it suits, else the one that the registry has for the platform.
 
     Raises UsageError when the policy is never to fetch, or as `pull`.
@@ -26,16 +33,16 @@ def fit(images: Images, record: ImageRecord, name: str, platform: str, policy: s
     if policy == "never" or not record.names:
         raise UsageError(mismatch, hint="leave --platform out, or fetch the other image")
     try:
-        return images.pull(name, platform)
+        return pull(name, platform)
     except RootlessError as error:
         raise type(error)(f"{mismatch}; {error.message}", hint=error.hint) from None
 
 
-def tell(engine: Engine, record: ImageRecord) -> None:
-    """Say so when an image is for other machines: it may still run, by binfmt_misc and qemu."""
+def report_foreign(ctx: Context, record: ImageRecord) -> None:
+    """Report an image for other machines: it may still run, by binfmt_misc and qemu."""
     from rootless.images.formats import platforms
 
     here = platforms.host()
     there = platforms.Platform(record.os, record.architecture, record.variant)
     if not here.runs(there):
-        engine.notice("", f"the image is for {there}, and this host is {here}", always=True)
+        ctx.notice("", f"the image is for {there}, and this host is {here}", always=True)

@@ -9,19 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rootless.documents import Json
-    from rootless.engine.images.collection import Images
+    from rootless.engine.images.local import LocalImages
     from rootless.images.store.store import ImageRecord
 
     Filters = Mapping[str, str | list[str]]
 
 
-def _users(images: Images, record: ImageRecord) -> list[str]:
-    return [
-        one.name for one in images.engine.containers.list(all=True) if one.image_id == record.id
-    ]
-
-
-def image(images: Images, name: str, force: bool) -> list[Json]:
+def image(images: LocalImages, name: str, force: bool) -> list[Json]:
     """`rmi`: untag; delete with the last name.  Raises Conflict, ImageNotFound."""
     from rootless.images.names import reference
 
@@ -42,14 +36,14 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
         store.untag(name)
         images.event("untag", record, canonical)
         return [{"Untagged": reference.parse(canonical).familiar}]
-    users = _users(images, record)
+    users = images.users.of_images().get(record.id, [])
     if users and not force:
         raise Conflict(
             f"the image {name} is used by the container {users[0]}",
             hint=f"rootless rm {users[0]} first, or use --force, which removes the container",
         )
     for user in users:
-        images.engine.containers.get(user).remove(force=True)
+        images.users.remove(user)
     told += [{"Untagged": reference.parse(one).familiar} for one in record.names]
     _delete(images, record)
     told.append({"Deleted": f"sha256:{record.id}"})
@@ -58,21 +52,21 @@ def image(images: Images, name: str, force: bool) -> list[Json]:
     return told + [{"Deleted": one} for one in dict.fromkeys(gone)]
 
 
-def _damaged(images: Images, error: DamagedDocument, force: bool) -> list[Json]:
+def _damaged(images: LocalImages, error: DamagedDocument, force: bool) -> list[Json]:
     """`rmi` of an image whose record cannot be read."""
     from rootless.images.names import reference
 
     identity = error.path.rpartition("/")[2].removesuffix(".json")
     if error.path != images.store.record_path(identity):
         raise error
-    users = [one for one in images.engine.containers.list(all=True) if one.image_id == identity]
+    users = images.users.of_images().get(identity, [])
     if users and not force:
         raise Conflict(
-            f"the image {identity[:12]} is used by the container {users[0].name}",
-            hint=f"rootless rm {users[0].name} first, or use --force, which removes the container",
+            f"the image {identity[:12]} is used by the container {users[0]}",
+            hint=f"rootless rm {users[0]} first, or use --force, which removes the container",
         )
     for user in users:
-        user.remove(force=True)
+        images.users.remove(user)
     names = images.store.names_of(identity)
     images.store.delete(identity)
     sweep(images)
@@ -86,7 +80,7 @@ def _short(diff_id: str) -> str:
     return short(diff_id)
 
 
-def _delete(images: Images, record: ImageRecord, *, nameless: bool = False) -> bool:
+def _delete(images: LocalImages, record: ImageRecord, *, nameless: bool = False) -> bool:
     if not images.store.delete(record.id, nameless=nameless):
         return False
     for name in record.names:
@@ -95,7 +89,7 @@ def _delete(images: Images, record: ImageRecord, *, nameless: bool = False) -> b
     return True
 
 
-def untag(images: Images, name: str, tags: list[str]) -> list[str]:
+def untag(images: LocalImages, name: str, tags: list[str]) -> list[str]:
     """`untag`: the names that were taken, as people write them.  Raises ImageNotFound, Conflict."""
     from rootless.images.names import reference
 
@@ -112,47 +106,21 @@ def untag(images: Images, name: str, tags: list[str]) -> list[str]:
     return [reference.parse(one).familiar for one in gone]
 
 
-def wanted(images: Images) -> set[str] | None:
+def wanted(images: LocalImages) -> set[str] | None:
     """Short names of all layers that images and containers need.
 
     None while somebody makes a container, whose needs are not written down yet.
     """
-    import os
-
-    from rootless import documents
-    from rootless.engine.containers import record as container_record
-    from rootless.errors import ContainerNotFound
-
-    directory = images.engine.containers_dir
-    found: set[str] = set()
-    for identifier in documents.names_in(directory):
-        path = os.path.join(directory, identifier)
-        if len(identifier) != 64:
-            continue
-        try:
-            needed = container_record.read(path, identifier)["layers"]
-            found.update(_short(one) for one in needed)
-        except DamagedDocument:
-            found.update(container_record.layers(path))
-        except ContainerNotFound:
-            try:
-                documents.DirectoryLock(path).close()
-            except BlockingIOError:
-                return None
-            except OSError:
-                continue
-    from rootless.engine.build import cache
-
-    if cache.is_busy(images.engine.data_dir):
+    found = images.users.layers()
+    if found is None:
         return None
-    found.update(_short(one) for one in cache.diff_ids(images.engine.data_dir))
     # after the containers: an image may be removed once a container of it is written down
     for one in images.store.records_alone():
         found.update(_short(layer.diff_id) for layer in one.layers)
     return found
 
 
-def sweep(images: Images, *, measure: bool = False, all: bool = False) -> tuple[set[str], int]:
+def sweep(images: LocalImages, *, measure: bool = False, all: bool = False) -> tuple[set[str], int]:
     """Remove layers and blobs that nothing refers to: (short names of layers, bytes freed).
 
     The bytes of layers are counted only with `measure`.  `all`: beginnings of blobs as well, which
@@ -163,36 +131,35 @@ def sweep(images: Images, *, measure: bool = False, all: bool = False) -> tuple[
     from rootless.storage.layers import gc as layer_gc
     from rootless.userns import idmap
 
-    engine = images.engine
-    maps = [engine.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
+    ctx = images.ctx
+    maps = [ctx.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
     try:
-        removed, freed = layer_gc.sweep(
-            engine.data_dir, maps, lambda: wanted(images), measure=measure
-        )
+        removed, freed = layer_gc.sweep(ctx.data_dir, maps, lambda: wanted(images), measure=measure)
         return removed, freed + images.store.collect_garbage(all=all)
     except DamagedDocument as error:
         # what it needs is not known; everything else of what was asked has been done
-        engine.notice(
+        ctx.notice(
             "damaged", f"no layers and blobs are freed: {error.message}; {error.hint}", always=True
         )
         return set(), 0
 
 
-def prune_images(images: Images, all: bool, filters: Filters | None = None) -> Json:
+def prune_images(images: LocalImages, all: bool, filters: Filters | None = None) -> Json:
     """`image prune`: {"ImagesDeleted": [...], "SpaceReclaimed": bytes}.
 
     Filters are those of `images`; with `dangling=false` as with `all`.
     """
-    from rootless.engine.common import arguments, list_filters
+    from rootless.engine.common import arguments
+    from rootless.engine.images import filters as image_filters
     from rootless.images.names import reference
 
     store = images.store
     rules = arguments.filters(filters)
     if any(value in ("false", "0") for value in rules.pop("dangling", [])):
         all = True
-    used = {one.image_id for one in images.engine.containers.list(all=True)}
+    used = set(images.users.of_images())
     told: list[Json] = []
-    for record in list_filters.images(images.engine, list(store.list()), rules):
+    for record in image_filters.passing(store, list(store.list()), rules):
         if (record.names and not all) or record.id in used:
             continue
         # an image is written before its names are: one that was listed in between has some by now
@@ -201,5 +168,5 @@ def prune_images(images: Images, all: bool, filters: Filters | None = None) -> J
         told += [{"Untagged": reference.parse(name).familiar} for name in record.names]
         told.append({"Deleted": f"sha256:{record.id}"})
     _, freed = sweep(images, measure=True, all=True)
-    images.engine.event("image", "prune", "", "", {"reclaimed": str(freed)})
+    images.ctx.emit("image", "prune", "", "", {"reclaimed": str(freed)})
     return {"ImagesDeleted": told, "SpaceReclaimed": freed}

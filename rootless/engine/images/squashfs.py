@@ -7,13 +7,12 @@ import os
 from rootless.engine.images import trust as image_trust
 from rootless.errors import HostError, StorageError, UsageError
 from rootless.storage.drivers import squashfs
-from rootless.storage.rootfs import prepare as rootfs_prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.create import Draft
-    from rootless.engine.images.collection import Images
+    from rootless.engine.context import Context
+    from rootless.engine.images.local import LocalImages
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # what singularity and apptainer do before the command, as far as it is in the image itself
@@ -24,13 +23,11 @@ _SIF_ENTRY = (
 )
 
 
-def find(draft: Draft) -> None:
-    """Set the draft's image, which is a file.  Raises as squashfs.read, RegistryError."""
-    path = os.path.abspath(os.path.expanduser(draft.options.image))
-    draft.file = squashfs.read(path)
-    image_trust.of_file(draft.engine, draft.file.kind, path)
-    draft.image = None
-    draft.image_config = _config(draft.file)
+def find(ctx: Context, path: str) -> tuple[squashfs.SingleFile, Json]:
+    """An image that is a file, and its configuration.  Raises as squashfs.read, RegistryError."""
+    found = squashfs.read(path)
+    image_trust.of_file(ctx, found.kind, path)
+    return found, _config(found)
 
 
 def _config(image: squashfs.SingleFile) -> Json:
@@ -45,41 +42,7 @@ def _config(image: squashfs.SingleFile) -> Json:
     return manifests.record("", "sha256:" + "0" * 64, [], config).config
 
 
-def prepare(draft: Draft) -> None:
-    """As roots.prepare_root, for such an image."""
-    from rootless.storage.drivers import registry as driver_registry
-
-    if draft.file is None:
-        raise AssertionError("find has set it")
-    # the ids in the file mean the container's own, whatever its map is
-    requested = draft.options.storage_driver or draft.engine.storage_driver
-    if not requested and draft.maps.single and draft.file.ids > 1:
-        # the kernel's overlay cannot copy files of other owners up
-        requested = driver_registry.squashing(draft.maps)
-    draft.choice = driver_registry.choose(
-        requested,
-        draft.maps,
-        draft.maps,
-        [*draft.engine.storage_options, *draft.options.storage_opt],
-        data=draft.engine.data_dir,
-    )
-    if not draft.choice.driver.layered:
-        raise HostError(
-            f"the files of {draft.file.path} are not unpacked, and cannot be copied: "
-            f"{draft.choice.why}",
-            hint="use --storage-driver overlay or fuse-overlayfs",
-        )
-    lower = os.path.join(draft.directory, "lower")
-    os.mkdir(lower, 0o755)
-    server = squashfs.server(draft.file, lower, single=draft.maps.single)
-    draft.root_mount = rootfs_prepare.prepare(
-        draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
-        maps=draft.maps, memory=draft.options.writable_tmpfs,
-    )  # fmt: skip
-    draft.root = draft.root_mount.merged
-
-
-def save(images: Images, names: list[str], target: object) -> None:
+def save(images: LocalImages, names: list[str], target: object) -> None:
     """Write an image to the file `target` as a squashfs with its configuration.
 
     The same image gives the same bytes.  Raises UsageError, HostError, StorageError.
@@ -88,7 +51,7 @@ def save(images: Images, names: list[str], target: object) -> None:
     import tempfile
 
     from rootless import host
-    from rootless.engine.common import humanize
+    from rootless.engine.common import times
     from rootless.images.formats import manifests
     from rootless.userns import calls
 
@@ -102,16 +65,16 @@ def save(images: Images, names: list[str], target: object) -> None:
             "mksquashfs is not installed",
             hint="ask for the package squashfs-tools (as root: apt install squashfs-tools)",
         )
-    engine = images.engine
-    record = images.get(names[0])
-    lowers = images.unpack(record, engine.maps)
+    ctx = images.ctx
+    record = images.store.resolve(names[0])
+    lowers = images.unpack(record, ctx.maps)
     document = {
         "names": record.names,
         "digests": record.digests,
         "image": manifests.parse(images.store.read_blob(record.config_digest)),
     }
     target = os.path.abspath(target)
-    work = tempfile.mkdtemp(prefix=".squashfs-", dir=engine.data_dir)
+    work = tempfile.mkdtemp(prefix=".squashfs-", dir=ctx.data_dir)
     temporary = f"{target}.{os.getpid()}.tmp"
     try:
         for name in ("merged", "empty"):
@@ -122,13 +85,13 @@ def save(images: Images, names: list[str], target: object) -> None:
             "rootless.storage.drivers.squashfs:pack_worker",
             {
                 "lowers": lowers,
-                "base": os.path.join(engine.data_dir, "layers"),
+                "base": os.path.join(ctx.data_dir, "layers"),
                 "directory": work,
                 "target": temporary,
                 "program": program,
-                "time": max(0, int(humanize.parsed(record.created))),
+                "time": max(0, int(times.moment_or_zero(record.created))),
             },
-            maps=engine.maps,
+            maps=ctx.maps,
             mount_namespace=True,
         )
         squashfs.append(temporary, document)

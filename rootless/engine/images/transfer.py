@@ -10,7 +10,8 @@ from rootless.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.context import Context
+    from rootless.engine.images.local import LocalImages
     from rootless.images.registry.http import Settings
 
 
@@ -41,7 +42,7 @@ def creds(text: str | None) -> dict[str, str] | None:
     return {"username": user, "password": password}
 
 
-def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json:
+def push(images: LocalImages, name: str, target: str, words: dict[str, Json]) -> Json:
     """Send an image of the store to a registry or another place; what was written.
 
     `words`: `format`, `compression_format`, `compression_level`, `chunk_size` (bytes, or text such
@@ -54,10 +55,8 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
     from rootless.images.transports import registry as transport_registry
 
     place = transports.parse(target or reference.parse(name).canonical)
-    from rootless.engine.containers import lazy_start
-
-    lazy_start.whole(engine.images, name)
-    source = transport_local.StoreSource(engine.data_dir, name)
+    images.fetch_missing(name)
+    source = transport_local.StoreSource(images.ctx.data_dir, name)
     try:
         there = place.target(tls_verify=words.get("tls_verify"), settings=words.get("settings"))
         try:
@@ -70,7 +69,7 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
                 format=words.get("format") or "",
                 compress=words.get("compression_format") or "",
                 level=words.get("compression_level"),
-                progress=engine.progress,
+                progress=images.ctx.progress,
             )
         finally:
             there.close()
@@ -78,7 +77,7 @@ def push(engine: Engine, name: str, target: str, words: dict[str, Json]) -> Json
             # What a registry has under this name is known by that digest from now on.
             source.record.digests = [f"{there.reference.name}@{copied.digest}"]
             source.store.put(source.record, [])
-        engine.images.event("push", source.record, name)
+        images.event("push", source.record, name)
     finally:
         source.close()
     return {"Target": there.name, "Digest": copied.digest, "Size": copied.size}
@@ -90,7 +89,7 @@ def _bytes(size: int | str) -> int:
     return limits.size(size) if isinstance(size, str) else size
 
 
-def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Json:
+def copy(ctx: Context, source: str, target: str, words: dict[str, Json]) -> Json:
     """Copy an image from a place to another without the local store; what was written.
 
     `words`: `all`, `platform`, `preserve_digests`, `format`, `compression_format`,
@@ -103,7 +102,7 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
 
     to = transports.parse(target)
     reading = transports.parse(source).source(
-        data_dir=engine.data_dir,
+        data_dir=ctx.data_dir,
         tls_verify=words.get("src_tls_verify"),
         settings=words.get("src_settings"),
     )
@@ -121,8 +120,8 @@ def copy(engine: Engine, source: str, target: str, words: dict[str, Json]) -> Js
                 format=words.get("format") or "",
                 compress=words.get("compression_format") or "",
                 level=words.get("compression_level"),
-                progress=engine.progress,
-                trust=image_trust.rules(engine),
+                progress=ctx.progress,
+                trust=image_trust.rules(ctx),
             )
         finally:
             there.close()

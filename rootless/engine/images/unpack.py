@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    from rootless.engine.engine import Engine
-    from rootless.engine.images.collection import Images
+    from rootless.engine.context import Context
+    from rootless.engine.images.local import LocalImages
     from rootless.images.store.store import ImageStore, Layer
 
 
@@ -25,9 +25,9 @@ class Making:
     not stay: on a disk that is full it would be in the way.
     """
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: LocalImages) -> None:
         self.store = images.store
-        self.store.settle = lambda record: images.unpack(record, images.engine.maps)
+        self.store.settle = lambda record: images.unpack(record, images.ctx.maps)
 
     def __enter__(self) -> ImageStore:
         return self.store
@@ -44,8 +44,8 @@ _THREADS = 3
 class Arrivals:
     """A context manager around a pull; leaving it ends the threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
         self._pool: ThreadPoolExecutor | None = None
         self._work: list[Future[None]] = []
         self._lock = threading.Lock()
@@ -53,7 +53,7 @@ class Arrivals:
     def __enter__(self) -> Arrivals:
         from rootless.storage.layers.store import LayerStore
 
-        self.layers = LayerStore(self.engine.data_dir, self.engine.maps)
+        self.layers = LayerStore(self.ctx.data_dir, self.ctx.maps)
         return self
 
     def take(self, layer: Layer) -> None:
@@ -70,8 +70,8 @@ class Arrivals:
     def _unpack(self, layer: Layer) -> None:
         from rootless.images.store.store import ImageStore
 
-        blob = ImageStore(self.engine.data_dir).blob_path(layer.digest)
-        self.layers.ensure([(layer.diff_id, blob)], progress=self.engine.progress)
+        blob = ImageStore(self.ctx.data_dir).blob_path(layer.digest)
+        self.layers.ensure([(layer.diff_id, blob)], progress=self.ctx.progress)
 
     def settle(self) -> None:
         """Wait until everything is unpacked.  Raises what went wrong with a layer."""

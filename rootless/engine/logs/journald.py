@@ -8,36 +8,52 @@ from __future__ import annotations
 
 from rootless.errors import UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from rootless.engine.containers.create import Draft
-
 OPTIONS = ("tag", "labels", "env")
 
 
-def fields(draft: Draft, labels: dict[str, str]) -> tuple[str, ...]:
+def fields(
+    given: dict[str, str],
+    *,
+    identifier: str,
+    name: str,
+    image: str,
+    image_id: str,
+    labels: dict[str, str],
+    env: list[str],
+) -> tuple[str, ...]:
     """Return NAME=VALUE of every line; the monitor adds MESSAGE, PRIORITY,
     CONTAINER_PARTIAL_MESSAGE.
 
-    `labels` are the container's.  Raises UsageError for a tag that cannot be understood.
+    `given`: the options of --log-opt; the rest is of the container, `image` as it was named.
+    Raises UsageError for a tag that cannot be understood.
     """
-    given = dict(word.partition("=")[::2] for word in draft.options.log_opt)
-    tag = _tag(given.get("tag") or "", draft)
+    tag = _tag(
+        given.get("tag") or "",
+        {
+            "ID": identifier[:12],
+            "FullID": identifier,
+            "Name": name,
+            "ImageName": image,
+            "ImageID": image_id[:12],
+            "ImageFullID": image_id,
+            "DaemonName": "rootless",
+        },
+    )
     found = {
-        "CONTAINER_ID": draft.identifier[:12],
-        "CONTAINER_ID_FULL": draft.identifier,
-        "CONTAINER_NAME": draft.name,
-        "CONTAINER_TAG": tag or draft.identifier[:12],
-        "IMAGE_NAME": draft.options.image,
+        "CONTAINER_ID": identifier[:12],
+        "CONTAINER_ID_FULL": identifier,
+        "CONTAINER_NAME": name,
+        "CONTAINER_TAG": tag or identifier[:12],
+        "IMAGE_NAME": image,
         # journalctl prints this before each line
-        "SYSLOG_IDENTIFIER": tag or draft.name,
+        "SYSLOG_IDENTIFIER": tag or name,
     }
-    variables = dict(word.partition("=")[::2] for word in draft.env)
+    variables = dict(word.partition("=")[::2] for word in env)
     for option, table in (("labels", labels), ("env", variables)):
-        for name in filter(None, (given.get(option) or "").split(",")):
-            if name in table:
-                found.setdefault(_field(name), table[name])
-    return tuple(f"{name}={value}" for name, value in found.items())
+        for key in filter(None, (given.get(option) or "").split(",")):
+            if key in table:
+                found.setdefault(_field(key), table[key])
+    return tuple(f"{key}={value}" for key, value in found.items())
 
 
 def _field(name: str) -> str:
@@ -46,17 +62,7 @@ def _field(name: str) -> str:
     return ("X_" + word if word[:1].isdigit() else word or "X")[:64]
 
 
-def _tag(text: str, draft: Draft) -> str:
-    image = draft.image.id if draft.image is not None else ""
-    values = {
-        "ID": draft.identifier[:12],
-        "FullID": draft.identifier,
-        "Name": draft.name,
-        "ImageName": draft.options.image,
-        "ImageID": image[:12],
-        "ImageFullID": image,
-        "DaemonName": "rootless",
-    }
+def _tag(text: str, values: dict[str, str]) -> str:
     made, rest = "", text
     while "{{" in rest:
         before, _, rest = rest.partition("{{")

@@ -11,59 +11,64 @@ from rootless.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.containers.create import Draft
+    from collections.abc import Callable
+
+    from rootless.engine.spec.options import ContainerOptions
     from rootless.runtime.plan_format import Record
 
 _JOURNAL = "/run/systemd/journal/socket"
 _FILES = ("k8s-file", "json-file")
 
 
-def driver(draft: Draft) -> str:
+def driver(options: ContainerOptions) -> str:
     """Return the driver's name."""
-    return draft.options.log_driver or "k8s-file"
+    return options.log_driver or "k8s-file"
 
 
-def path(draft: Draft) -> str:
-    """Return the log's file: the container's own, or the one that was asked for."""
-    given = _table(draft).get("path")
-    return os.path.abspath(given) if given else os.path.join(draft.directory, "ctr.log")
+def path(options: ContainerOptions, directory: str) -> str:
+    """The log's file: the one that was asked for, or the container's own, in its directory."""
+    given = table(options).get("path")
+    return os.path.abspath(given) if given else os.path.join(directory, "ctr.log")
 
 
-def _table(draft: Draft) -> dict[str, str]:
-    return dict(word.partition("=")[::2] for word in draft.options.log_opt)
+def table(options: ContainerOptions) -> dict[str, str]:
+    """What --log-opt says, by name."""
+    return dict(word.partition("=")[::2] for word in options.log_opt)
 
 
-def orders(draft: Draft) -> list[Record]:
-    """Return the monitor's orders.  Raises UsageError, HostError without a journal."""
-    name = driver(draft)
+def orders(
+    options: ContainerOptions, directory: str, fields: Callable[[], tuple[str, ...]]
+) -> list[Record]:
+    """The monitor's orders.  Raises UsageError, HostError without a journal.
+
+    `fields`: what makes the fields of each line in the journal (journald.fields).
+    """
+    name = driver(options)
     if name not in (*_FILES, "journald", "none"):
         raise UsageError(
             f'unknown --log-driver "{name}"', hint="k8s-file, json-file, journald or none"
         )
     limit, count = 0, 1
-    if draft.options.log_opt:
-        limit, count = _check(_table(draft), name)
-    made: list[Record] = [("log", (name, path(draft), str(limit), str(count)))]
+    if options.log_opt:
+        limit, count = _check(table(options), name)
+    made: list[Record] = [("log", (name, path(options, directory), str(limit), str(count)))]
     if name == "journald":
-        from rootless.engine.logs import journald
-        from rootless.engine.spec import oci_config
-
-        fields = journald.fields(draft, oci_config.labels(draft.options, draft.image_config))
+        words = fields()
         if not os.path.exists(_JOURNAL):
             raise HostError(
                 "--log-driver journald: systemd's journal does not run here",
                 hint="use k8s-file, which is the default, or json-file",
             )
-        made.append(("field", fields))
+        made.append(("field", words))
     return made
 
 
-def _check(table: dict[str, str], name: str) -> tuple[int, int]:
+def _check(given: dict[str, str], name: str) -> tuple[int, int]:
     """(bytes of a file, number of files).  Raises UsageError."""
     from rootless.cgroups import limits
 
     limit, count = 0, 1
-    for key, value in table.items():
+    for key, value in given.items():
         if key == "max-size" and name in _FILES:
             limit = max(0, limits.size(value))
         elif key == "max-file" and name in _FILES and value.isdigit() and int(value) > 0:

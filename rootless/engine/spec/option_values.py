@@ -10,6 +10,8 @@ from rootless.engine.common import arguments
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class OptionValues:
@@ -63,6 +65,31 @@ class OptionValues:
             self.__dict__[name] = arguments.word(_shown(name), value)
 
 
+def _health_options(table: dict[str, Any]) -> dict[str, object]:
+    """Make options of docker's Python client's one table, with times in nanoseconds."""
+    names = {
+        "interval": "health_interval",
+        "timeout": "health_timeout",
+        "start_period": "health_start_period",
+        "start_interval": "health_start_interval",
+    }
+    made: dict[str, object] = {}
+    for key, value in table.items():
+        low = key.lower().replace("startperiod", "start_period")
+        low = low.replace("startinterval", "start_interval")
+        if not value and low in (*names, "test", "retries"):
+            continue  # docker's API: what the image says, or the default
+        if low == "test":
+            made["health_cmd"] = value
+        elif low == "retries":
+            made["health_retries"] = value
+        elif low in names:
+            made[names[low]] = f"{value / 1000000000}s"
+        else:
+            raise UsageError(f'unknown key "{key}" of a health check')
+    return made
+
+
 class ContainerValues(OptionValues):
     """What ContainerOptions has besides its table of fields."""
 
@@ -74,9 +101,7 @@ class ContainerValues(OptionValues):
     def __init__(self, image: str, **words: object) -> None:
         self.image = image
         if words.get("healthcheck"):
-            from rootless.engine.health import config as health_config
-
-            words.update(health_config.words_of(words.pop("healthcheck")))
+            words.update(_health_options(words.pop("healthcheck")))  # type: ignore[arg-type]
         super().__init__(**words)
 
 

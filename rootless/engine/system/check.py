@@ -10,14 +10,14 @@ from rootless.errors import RootlessError, StorageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
     from rootless.images.store.fsck import Damage
     from rootless.images.store.record import ImageRecord, Layer
     from rootless.storage.layers.store import LayerStore
     from rootless.userns.idmap import IdMaps
 
 
-def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
+def check(engine: Collections, *, repair: bool = False, quick: bool = False) -> Json:
     """Return {"Images", "Blobs", "Layers" (how many were checked), "Damaged": [...], "Waste":
     bytes}.
 
@@ -25,16 +25,16 @@ def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
     blobs, records from manifests.  `quick`: sizes of blobs, and of layers that they are there.
     Nothing that a running container uses is exchanged.
     """
-    from rootless.images.store import fsck as looking
+    from rootless.images.store import fsck as store_fsck
     from rootless.images.store import gc as store_gc
 
     store = engine.images.store
     store.prepare()
-    images, damaged = looking.records(store, repair=repair)
-    wrong = looking.blobs(store, images, quick=quick, progress=engine.progress)
+    images, damaged = store_fsck.records(store, repair=repair)
+    wrong = store_fsck.blobs(store, images, quick=quick, progress=engine.context.progress)
     for damage in wrong:
         if repair:
-            looking.fetch(store, images, damage)
+            store_fsck.fetch(store, images, damage)
         else:
             damage.remedy = "system check --repair fetches it again"
     damaged += wrong
@@ -61,15 +61,15 @@ def check(engine: Engine, *, repair: bool = False, quick: bool = False) -> Json:
     }
 
 
-def _maps(engine: Engine) -> list[IdMaps]:
+def _maps(engine: Collections) -> list[IdMaps]:
     from rootless.userns import idmap
 
-    every = [engine.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
+    every = [engine.context.maps, idmap.single_maps(os.getuid(), os.getgid(), "")]
     return list({one.storage_key(): one for one in every}.values())
 
 
 def _layers(
-    engine: Engine,
+    engine: Collections,
     maps: IdMaps,
     images: list[ImageRecord],
     bad: set[str],
@@ -81,7 +81,7 @@ def _layers(
     from rootless.images.store.fsck import Damage, shown
     from rootless.storage.layers.store import LayerStore
 
-    layers = LayerStore(engine.data_dir, maps)
+    layers = LayerStore(engine.context.data_dir, maps)
     owners: dict[str, tuple[Layer, list[str]]] = {}
     for record in images:
         for layer in record.layers:
@@ -99,10 +99,10 @@ def _layers(
     return len(there), found
 
 
-def _problems(engine: Engine, layers: LayerStore, layer: Layer) -> list[str]:
+def _problems(engine: Collections, layers: LayerStore, layer: Layer) -> list[str]:
     from rootless.userns import calls
 
-    engine.progress.start(layer.diff_id, f"checking layer {layer.diff_id[7:19]}", None)
+    engine.context.progress.start(layer.diff_id, f"checking layer {layer.diff_id[7:19]}", None)
     request = {
         "target": layers.path(layer.diff_id),
         "blob": engine.images.store.blob_path(layer.digest),
@@ -115,12 +115,12 @@ def _problems(engine: Engine, layers: LayerStore, layer: Layer) -> list[str]:
     except RootlessError as error:
         return [error.message]
     finally:
-        engine.progress.finish(layer.diff_id)
+        engine.context.progress.finish(layer.diff_id)
     return [str(one) for one in told]
 
 
 def _mend(
-    engine: Engine, layers: LayerStore, layer: Layer, damage: Damage, *, repair: bool
+    engine: Collections, layers: LayerStore, layer: Layer, damage: Damage, *, repair: bool
 ) -> None:
     """Unpack the layer again beside the damaged one, which then goes.
 
@@ -153,7 +153,7 @@ def _mend(
 
 
 def _missing(
-    engine: Engine, images: list[ImageRecord], bad: set[str], *, repair: bool
+    engine: Collections, images: list[ImageRecord], bad: set[str], *, repair: bool
 ) -> list[Damage]:
     """Layers that containers stand on and that are not there."""
     from rootless.images.store.fsck import Damage
@@ -162,7 +162,7 @@ def _missing(
     blobs = {layer.diff_id: layer for record in images for layer in record.layers}
     found: dict[str, Damage] = {}
     for container in engine.containers.list(all=True):
-        layers = LayerStore(engine.data_dir, container.storage_maps())
+        layers = LayerStore(engine.context.data_dir, container.storage_maps())
         for diff_id in layers.missing(container.record["layers"]):
             if diff_id in found:
                 continue
@@ -182,7 +182,7 @@ def _missing(
     return list(found.values())
 
 
-def _documents(engine: Engine, *, repair: bool) -> list[Damage]:
+def _documents(engine: Collections, *, repair: bool) -> list[Damage]:
     """Documents of containers and volumes that cannot be read."""
     from rootless.engine.system import check_documents
 
@@ -192,20 +192,20 @@ def _documents(engine: Engine, *, repair: bool) -> list[Damage]:
     ]
 
 
-def _leftovers(engine: Engine) -> int:
+def _leftovers(engine: Collections) -> int:
     """Bytes of layers that nothing needs, and of what killed commands left."""
     from rootless import documents
+    from rootless.engine.common import disk_usage
     from rootless.engine.images import remove as image_remove
-    from rootless.engine.system import df as system_df
 
     needed = image_remove.wanted(engine.images)
     if needed is None:
         return 0
     paths = []
     for maps in _maps(engine):
-        directory = os.path.join(engine.data_dir, "layers", maps.storage_key())
+        directory = os.path.join(engine.context.data_dir, "layers", maps.storage_key())
         for name in documents.names_in(directory):
             path = os.path.join(directory, name)
             if os.path.isdir(path) and name not in needed:
                 paths.append(path)
-    return sum(system_df.measured(engine, paths).values())
+    return sum(disk_usage.measured(engine.context.maps, paths).values())

@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rootless.engine.collections import Collections
     from rootless.engine.containers.container import Container
-    from rootless.engine.engine import Engine
     from rootless.images.store.fsck import Damage
 
 
-def containers(engine: Engine, *, repair: bool) -> Iterator[Damage]:
+def containers(engine: Collections, *, repair: bool) -> Iterator[Damage]:
     """Return the containers' documents that cannot be read; `repair` writes them anew from other
     files."""
     from rootless.images.store.fsck import Damage
@@ -28,7 +28,7 @@ def containers(engine: Engine, *, repair: bool) -> Iterator[Damage]:
             if one.look().monitor or one.listener():
                 found.remedy = f"it runs: stop it, and check again; or rootless rm -f {one.name}"
             elif repair:
-                _mend(one, path, found)
+                _mend(one, engine, path, found)
             elif not path.endswith("config.json"):
                 found.remedy = f"rootless system check --repair repairs it; {found.remedy}"
             yield found
@@ -46,7 +46,7 @@ def _faults(one: Container) -> Iterator[tuple[str, DamagedDocument]]:
         yield found.damage.path, found.damage
 
 
-def _mend(one: Container, path: str, found: Damage) -> None:
+def _mend(one: Container, engine: Collections, path: str, found: Damage) -> None:
     if path.endswith("/state"):
         os.unlink(path)
         found.repaired, found.remedy = True, "forgotten: how it ended last is not known any more"
@@ -54,7 +54,7 @@ def _mend(one: Container, path: str, found: Damage) -> None:
         from rootless.engine.containers import rebuild_record
 
         try:
-            lost = rebuild_record.rebuild(one)
+            lost = rebuild_record.rebuild(one, engine.images.store.list())
         except RootlessError as error:
             found.remedy = f"it cannot be rebuilt: {error.message}; {found.remedy}"
             return
@@ -62,7 +62,7 @@ def _mend(one: Container, path: str, found: Damage) -> None:
         found.remedy = f"rebuilt from its configuration and its plan, without {lost}"
 
 
-def volumes(engine: Engine, *, repair: bool) -> Iterator[Damage]:
+def volumes(engine: Collections, *, repair: bool) -> Iterator[Damage]:
     """Return volumes whose records cannot be read."""
     from rootless.images.store.fsck import Damage
 

@@ -1,49 +1,33 @@
-"""The whole of a user's store: how much room it takes, pruning and resetting it."""
+"""`system df`: how much room everything takes."""
 
 from __future__ import annotations
 
 import os
 
-from rootless import documents, paths
-from rootless.errors import StorageError
+from rootless.engine.common import disk_usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rootless.documents import Json
+    from rootless.engine.collections import Collections
     from rootless.engine.containers.container import Container
-    from rootless.engine.engine import Engine
     from rootless.images.store.record import ImageRecord
 
     Filters = Mapping[str, str | list[str]]
-
-# what lies in a data directory; anything else there is not ours
-OWN = ("content", "images", "layers", "containers", "volumes", "networks", "mounts", "events")
-
-
-def measured(engine: Engine, directories: list[str]) -> dict[str, int]:
-    """Return bytes that directories take on the disk, also of files that are closed to us."""
-    from rootless.userns import calls
-
-    there = [one for one in dict.fromkeys(directories) if os.path.isdir(one)]
-    if not there:
-        return {}
-    request = {"paths": there}
-    told = calls.call("rootless.storage.trees.usage:usage_worker", request, maps=engine.maps)
-    return {path: row[1] for path, row in zip(there, told, strict=True)}
 
 
 class _Weights:
     """What layers weigh: unpacked and as blobs."""
 
-    def __init__(self, engine: Engine, records: list[ImageRecord]) -> None:
+    def __init__(self, engine: Collections, records: list[ImageRecord]) -> None:
         from rootless.storage.layers.store import LayerStore
 
-        layers = LayerStore(engine.data_dir, engine.maps)
+        layers = LayerStore(engine.context.data_dir, engine.context.maps)
         every = {layer.diff_id: layer for one in records for layer in one.layers}
         where = {diff: os.path.dirname(layers.path(diff)) for diff in every}
-        sizes = measured(engine, list(where.values()))
+        sizes = disk_usage.measured(engine.context.maps, list(where.values()))
         self.of = {
             diff: sizes.get(where[diff], 0) + (layer.size if _here(engine, layer.digest) else 0)
             for diff, layer in every.items()
@@ -54,11 +38,11 @@ class _Weights:
         return sum(self.of[one] for one in {layer.diff_id for layer in record.layers})
 
 
-def _here(engine: Engine, digest: str) -> bool:
+def _here(engine: Collections, digest: str) -> bool:
     return engine.images.store.has_blob(digest)
 
 
-def df(engine: Engine) -> Json:
+def df(engine: Collections) -> Json:
     """Return how much room everything takes, in the shape of docker's API; bytes on the disk.
 
     An image's `Size` is that of its layers, unpacked and as blobs; `SharedSize` what other images
@@ -107,8 +91,8 @@ def df(engine: Engine) -> Json:
     }
 
 
-def _containers(engine: Engine, containers: list[Container]) -> list[Json]:
-    sizes = measured(engine, [one.directory for one in containers])
+def _containers(engine: Collections, containers: list[Container]) -> list[Json]:
+    sizes = disk_usage.measured(engine.context.maps, [one.directory for one in containers])
     return [
         {
             "Id": one.id,
@@ -129,10 +113,10 @@ def _containers(engine: Engine, containers: list[Container]) -> list[Json]:
     ]
 
 
-def _volumes(engine: Engine) -> list[Json]:
+def _volumes(engine: Collections) -> list[Json]:
     users = engine.volumes.users()
     found = engine.volumes.list()
-    sizes = measured(engine, [str(one["Mountpoint"]) for one in found])
+    sizes = disk_usage.measured(engine.context.maps, [str(one["Mountpoint"]) for one in found])
     return [
         {
             **one,
@@ -169,97 +153,3 @@ def totals(found: Json) -> list[Json]:
     )  # fmt: skip
     names = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def prune(
-    engine: Engine, *, all: bool = False, volumes: bool = False, filters: Filters | None = None
-) -> Json:
-    """Remove stopped containers, unused images (nameless ones, or `all`) and volumes, and waste.
-
-    {"ContainersDeleted", "ImagesDeleted", "VolumesDeleted", "SpaceReclaimed"}.  Filters are
-    `until`, `label` and `label!`, for containers and images; raises UsageError for others.
-    """
-    from rootless.engine.common import arguments, list_filters
-
-    rules = arguments.filters(filters)
-    list_filters.check_prune(rules)
-    candidates = engine.containers.list(all=True, filters=rules)
-    sizes = measured(engine, [one.directory for one in candidates])
-    by_id = {one.id: one.directory for one in candidates}
-    gone = engine.containers.prune(filters=rules)
-    freed = sum(sizes.get(by_id.get(one, ""), 0) for one in gone)
-    removed: list[str] = []
-    if volumes:
-        places = {str(one["Name"]): str(one["Mountpoint"]) for one in engine.volumes.list()}
-        sizes = measured(engine, list(places.values()))
-        removed = engine.volumes.prune()
-        freed += sum(sizes.get(places.get(one, ""), 0) for one in removed)
-    done = engine.images.prune(all, rules)
-    _empty_mount_points(engine)
-    return {
-        "ContainersDeleted": gone,
-        "ImagesDeleted": done["ImagesDeleted"],
-        "VolumesDeleted": removed,
-        "SpaceReclaimed": freed + done["SpaceReclaimed"],
-    }
-
-
-def _empty_mount_points(engine: Engine) -> None:
-    """Directories that `image mount` left, whose namespace is gone."""
-    base = os.path.join(engine.data_dir, "mounts")
-    for name in documents.names_in(base):
-        try:
-            os.rmdir(os.path.join(base, name))
-        except OSError:
-            continue
-
-
-def reset(engine: Engine) -> Json:
-    """Remove everything: containers (running ones too), images, volumes, caches, sockets.
-
-    Settings stay.  {"Removed": [directories], "Kept": [what in the data directory is not ours]}.
-    Raises StorageError for what could not be removed.
-    """
-    from rootless.storage.trees import remove as trees_remove
-
-    for container in engine.containers.list(all=True):
-        container.remove(force=True, volumes=True, timeout=10)
-    removed = []
-    for name in OWN:
-        path = os.path.join(engine.data_dir, name)
-        if not os.path.lexists(path):
-            continue
-        if not trees_remove.remove(path, engine.maps):
-            raise StorageError(
-                f"cannot remove {path}", hint=f"rootless unshare rm -rf {path}, then try again"
-            )
-        removed.append(path)
-    kept = list(documents.names_in(engine.data_dir))
-    if not kept:
-        _rmdir(engine.data_dir)
-    for path in (paths.cache_dir(), paths.runtime_dir()):
-        if os.path.isdir(path) and trees_remove.remove(path, engine.maps):
-            removed.append(path)
-    return {"Removed": removed, "Kept": [os.path.join(engine.data_dir, name) for name in kept]}
-
-
-def _rmdir(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except OSError:
-        pass
-
-
-def everything(engine: Engine) -> Json:
-    """Return what `reset` would remove: counts, and directories."""
-    return {
-        "Containers": [one.name for one in engine.containers.list(all=True)],
-        "Running": [one.name for one in engine.containers.list()],
-        "Images": len(engine.images.summaries()),
-        "Volumes": [str(one["Name"]) for one in engine.volumes.list()],
-        "Directories": [
-            path
-            for path in (engine.data_dir, paths.cache_dir(), paths.runtime_dir())
-            if os.path.isdir(path)
-        ],
-    }

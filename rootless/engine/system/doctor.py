@@ -13,7 +13,7 @@ from rootless.errors import RootlessError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.context import Context
 
 FINE, LIMITED, MISSING = "fine", "limited", "missing"
 
@@ -56,7 +56,7 @@ def _read(path: str) -> str:
         return ""
 
 
-def checks(engine: Engine) -> list[Json]:
+def checks(ctx: Context) -> list[Json]:
     """Return one object for each precondition.
 
     `status`: fine, limited (works, and `text` says what does not) or missing; `remedy`: how to fix
@@ -69,10 +69,10 @@ def checks(engine: Engine) -> list[Json]:
         _device("/dev/fuse", "fuse-overlayfs", "fuse", "native overlay or copies are used"),
         _device("/dev/net/tun", "slirp4netns", "tun", "only --network none and host work"),
         _slirp(),
-        _overlay(engine),
+        _overlay(ctx),
         *_programs(),
-        _home(engine),
-        _cgroups(engine),
+        _home(ctx),
+        _cgroups(ctx),
         _linger(),
         _runtime_dir(),
         _directories(),
@@ -236,14 +236,14 @@ def _slirp() -> Json:
     return _line("slirp4netns", FINE, program)
 
 
-def _overlay(engine: Engine) -> Json:
+def _overlay(ctx: Context) -> Json:
     from rootless.storage.drivers import registry as driver_registry
 
-    engine.prepare_data_dir()
+    ctx.prepare()
     problems: list[str] = []
     remedies: list[str] = []
     for driver in driver_registry.all_drivers():
-        problem = driver.why_not(engine.maps, data=engine.data_dir)
+        problem = driver.why_not(ctx.maps, data=ctx.data_dir)
         if not problem:
             break
         problems.append(problem)
@@ -253,7 +253,7 @@ def _overlay(engine: Engine) -> Json:
     if not driver.layered:
         remedies.append(
             f"start the outer container with --device /dev/fuse, or with a volume at "
-            f"{engine.data_dir}" if host.contained()
+            f"{ctx.data_dir}" if host.contained()
             else "set ROOTLESS_DATA_DIR to a directory on a local disk"
         )  # fmt: skip
     # whoever mends one of the first two needs nothing of the others
@@ -294,11 +294,11 @@ def _programs() -> list[Json]:
     return [squashfuse, mksquashfs, library]
 
 
-def _home(engine: Engine) -> Json:
+def _home(ctx: Context) -> Json:
     from rootless import kernel
 
     name = "home file system"
-    path = engine.data_dir
+    path = ctx.data_dir
     try:
         kind = kernel.calls.statfs(path).type & 0xFFFFFFFF
         free = os.statvfs(path)
@@ -322,8 +322,8 @@ def _home(engine: Engine) -> Json:
     return _line(name, FINE, f"{path}, {gigabytes:.0f} GB free", required=True)
 
 
-def _cgroups(engine: Engine) -> Json:
-    manager = engine.cgroups()
+def _cgroups(ctx: Context) -> Json:
+    manager = ctx.cgroups()
     if manager.kind == "none":
         from rootless.cgroups import managers
 
@@ -339,11 +339,11 @@ def _cgroups(engine: Engine) -> Json:
 
 
 def _linger() -> Json:
-    from rootless.engine.system import info as system_info
+    from rootless.engine.common import linger
 
     if not os.path.isdir("/run/systemd/system"):
         return _line("linger", FINE, "not needed: systemd does not run here")
-    who = system_info.does_not_linger()
+    who = linger.missing()
     if not who:
         return _line("linger", FINE, "enabled: containers keep running after you log out")
     return _line(

@@ -8,11 +8,11 @@ import sys
 from rootless import paths
 from rootless.errors import HostError
 
-LINGER = "/var/lib/systemd/linger"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
+    from rootless.engine.context import Context
 
 
 def version() -> Json:
@@ -34,7 +34,7 @@ def version() -> Json:
     return {"Client": found, "Server": found}
 
 
-def _as_docker_says(engine: Engine, cgroups: str) -> Json:
+def _as_docker_says(ctx: Context, cgroups: str) -> Json:
     """Words of docker's `info` that scripts look for."""
     release = os.uname()
     return {
@@ -45,8 +45,8 @@ def _as_docker_says(engine: Engine, cgroups: str) -> Json:
         "OperatingSystem": _system(),
         "CgroupDriver": cgroups,
         "CgroupVersion": "2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "1",
-        "DefaultRuntime": engine.runtime or "rootless",
-        "DockerRootDir": engine.data_dir,
+        "DefaultRuntime": ctx.runtime or "rootless",
+        "DockerRootDir": ctx.data_dir,
     }
 
 
@@ -67,22 +67,21 @@ def _architecture(machine: str) -> str:
     return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(machine, machine)
 
 
-def info(engine: Engine) -> Json:
+def info(engine: Collections) -> Json:
     """Return what was chosen on this host, and why."""
     from rootless.network import modes
     from rootless.storage.drivers import registry as driver_registry
 
-    engine.prepare_data_dir()
-    choice = driver_registry.choose(
-        engine.storage_driver, engine.maps, engine.maps, data=engine.data_dir
-    )
+    ctx = engine.context
+    ctx.prepare()
+    choice = driver_registry.choose(ctx.storage_driver, ctx.maps, ctx.maps, data=ctx.data_dir)
     network = modes.parse_network(None)
-    manager = engine.cgroups()
+    manager = ctx.cgroups()
     containers = engine.containers.list(all=True)
     states = [one.status for one in containers]
     return {
         **version(),
-        **_as_docker_says(engine, manager.kind),
+        **_as_docker_says(ctx, manager.kind),
         "Containers": len(containers),
         "ContainersRunning": states.count("running"),
         "ContainersPaused": states.count("paused"),
@@ -90,15 +89,15 @@ def info(engine: Engine) -> Json:
         "Images": len(engine.images.list()),
         "Driver": choice.driver.name,
         "DriverReason": choice.why,
-        "Drivers": driver_registry.listed(engine.maps, engine.data_dir),
+        "Drivers": driver_registry.listed(ctx.maps, ctx.data_dir),
         "Network": network.kind,
         "NetworkReason": network.why,
         "CgroupManager": manager.kind,
         "CgroupReason": manager.why,
-        "Runtime": engine.runtime or "rootless",
-        "Ids": engine.maps.why,
-        "IDMappings": engine.maps.as_dict(),
-        "DataDir": engine.data_dir,
+        "Runtime": ctx.runtime or "rootless",
+        "Ids": ctx.maps.why,
+        "IDMappings": ctx.maps.as_dict(),
+        "DataDir": ctx.data_dir,
         "RuntimeDir": paths.runtime_dir(),
         "ConfigDir": paths.config_dir(),
         "CacheDir": paths.cache_dir(),
@@ -109,33 +108,22 @@ def info(engine: Engine) -> Json:
     }
 
 
-def unshare(engine: Engine, command: list[str] | str) -> None:
+def unshare(ctx: Context, command: list[str] | str) -> None:
     """Become `command`, as root of the user namespace that layers are unpacked in."""
     from rootless.engine.common import arguments as common_arguments
     from rootless.userns import helpers
 
     words = common_arguments.command(command) or [os.environ.get("SHELL") or "/bin/sh"]
-    maps = engine.maps
+    maps = ctx.maps
     arguments = [paths.helper("enter"), "--uid-map", maps.proc_text("uids")]
     arguments += ["--gid-map", maps.proc_text("gids")]
     newuidmap, newgidmap = helpers.needed(maps)
     if newuidmap:
         arguments += ["--newuidmap", newuidmap, "--newgidmap", newgidmap]
     arguments += ["--mount", "--", *words]
-    os.environ["ROOTLESS_DATA_DIR"] = engine.data_dir
-    os.environ["ROOTLESS_LAYERS"] = maps.storage_key()  # for `image mount`, see pictures.KEY
+    os.environ["ROOTLESS_DATA_DIR"] = ctx.data_dir
+    os.environ["ROOTLESS_LAYERS"] = maps.storage_key()  # for `image mount`, see images.mount.KEY
     try:
         os.execv(arguments[0], arguments)
     except OSError as error:
         raise HostError(f"cannot start {arguments[0]}: {error.strerror}") from None
-
-
-def does_not_linger() -> str:
-    """Return the user's name if systemd ends their processes when they log out, "" otherwise.
-
-    Source: loginctl(1), enable-linger; it keeps a file for each user.
-    """
-    from rootless.userns import subids
-
-    who = subids.user_name(os.getuid())
-    return "" if os.path.exists(f"{LINGER}/{who}") else who

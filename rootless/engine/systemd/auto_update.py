@@ -18,8 +18,8 @@ from rootless.errors import ContainerNotFound, ImageNotFound, RootlessError, Usa
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.collections import Collections
     from rootless.engine.containers.container import Container
-    from rootless.engine.engine import Engine
     from rootless.engine.systemd.manager import Services
 
 LABELS = ("io.containers.autoupdate", "io.rootless.autoupdate")
@@ -77,7 +77,7 @@ class Update:
 
 
 def auto_update(
-    engine: Engine,
+    engine: Collections,
     *,
     dry_run: bool = False,
     rollback: bool = True,
@@ -116,7 +116,7 @@ def auto_update(
 
 
 def _one(
-    engine: Engine,
+    engine: Collections,
     update: Update,
     services: Services | None,
     restarted: dict[str, str],
@@ -172,7 +172,7 @@ def _taken_back(update: Update, known: Setbacks, image: str, digest: str) -> boo
     return bool(entry)
 
 
-def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> tuple[str, str]:
+def _newer(engine: Collections, update: Update, tls_verify: bool | None) -> tuple[str, str]:
     """(id, "") of a newer image that is here, ("", digest) of one in its registry, or ("", "")."""
     container = update.container
     if update.policy == "local":
@@ -200,7 +200,7 @@ def _newer(engine: Engine, update: Update, tls_verify: bool | None) -> tuple[str
     return "", "" if there else digest
 
 
-def _restart(engine: Engine, update: Update, services: Services) -> None:
+def _restart(engine: Collections, update: Update, services: Services) -> None:
     """Restart the unit, and look whether the new container does well.  Raises RootlessError."""
     services.reset(update.unit)
     result = services.restart(update.unit)
@@ -226,10 +226,12 @@ def _restart(engine: Engine, update: Update, services: Services) -> None:
         time.sleep(0.1)
 
 
-def _roll_back(engine: Engine, update: Update, services: Services, reason: RootlessError) -> None:
+def _roll_back(
+    engine: Collections, update: Update, services: Services, reason: RootlessError
+) -> None:
     """The old image gets its name back and the unit is started with it.  Raises RootlessError."""
     container = update.container
-    engine.progress.message(f"{update.unit} is rolled back: {reason.message}")
+    engine.context.progress.message(f"{update.unit} is rolled back: {reason.message}")
     engine.images.tag(container.image_id, container.image)
     try:
         _restart(engine, update, services)

@@ -15,7 +15,7 @@ from rootless import documents
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.collections import Collections
 
 _MOST = 10  # images of one container; who moves a tag back and forth has two
 _UNITS = 500
@@ -33,8 +33,8 @@ _SHAPE: Json = {
 class Setbacks:
     """What is known of one container of a unit."""
 
-    def __init__(self, engine: Engine, unit: str, container: str) -> None:
-        self._path = os.path.join(engine.data_dir, "setbacks.json")
+    def __init__(self, engine: Collections, unit: str, container: str) -> None:
+        self._path = os.path.join(engine.context.data_dir, "setbacks.json")
         self._key = f"{unit} {container}"
         self.entries: list[Json] = self._read().get(self._key, [])
 

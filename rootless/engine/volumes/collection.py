@@ -8,10 +8,11 @@ from rootless.errors import Conflict, DamagedDocument, HostError, UsageError, Vo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from rootless.documents import Json
-    from rootless.engine.engine import Engine
+    from rootless.engine.context import Context
+    from rootless.engine.volumes.users import VolumeUsers
     from rootless.storage.volumes.store import Volumes as VolumeStore
 
     Documents = list[Json]
@@ -26,15 +27,16 @@ _KEYS = ("anonymous", "dangling", "driver", "label", "label!", "name", "opt", "s
 class Volumes:
     """The volumes of one engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, ctx: Context, users: VolumeUsers) -> None:
+        self.ctx = ctx
+        self._users = users
 
     @property
     def store(self) -> VolumeStore:
         """The storage room's volumes."""
         from rootless.storage.volumes.store import Volumes as VolumeStore
 
-        return VolumeStore(self.engine.data_dir, self.engine.maps)
+        return VolumeStore(self.ctx.data_dir, self.ctx.maps)
 
     def create(
         self,
@@ -51,7 +53,7 @@ class Volumes:
         """
         from rootless.engine.common import arguments
 
-        self.engine.prepare_data_dir()
+        self.ctx.prepare()
         if ignore and name and self.exists(name):
             return self.get(name)
         chosen = name or os.urandom(32).hex()
@@ -66,8 +68,8 @@ class Volumes:
         return made
 
     def event(self, action: str, name: str) -> None:
-        """Tell what happened to a volume."""
-        self.engine.event("volume", action, name, name, {"driver": "local"})
+        """Write an event of a volume."""
+        self.ctx.emit("volume", action, name, name, {"driver": "local"})
 
     def get(self, name: str) -> Json:
         """The volume of this name, or the only one whose name begins so.
@@ -93,7 +95,7 @@ class Volumes:
         from rootless.storage.trees import chown as trees_chown
 
         found = self.get(name)
-        found["Ownership"] = trees_chown.explained(found["Mountpoint"], self.engine.maps)
+        found["Ownership"] = trees_chown.explained(found["Mountpoint"], self.ctx.maps)
         found["UsedBy"] = self.users().get(found["Name"], [])
         return found
 
@@ -131,12 +133,12 @@ class Volumes:
             if key == "name":
                 return list_filters.matches(value, one["Name"])
             if key in ("until", "since"):
-                from rootless.engine.logs import reader as log_reader
+                from rootless.engine.common import times
                 from rootless.images.store.index import moment
 
                 if key == "since" and self.exists(value):
                     return bool(one["CreatedAt"] > self.get(value)["CreatedAt"])
-                made, limit = moment(one["CreatedAt"]), log_reader.parse_time(value)
+                made, limit = moment(one["CreatedAt"]), times.moment(value)
                 return made < limit if key == "until" else made > limit
             if key == "opt":
                 name, equals, wanted = value.partition("=")
@@ -156,12 +158,7 @@ class Volumes:
 
     def users(self) -> Users:
         """Names of volumes that containers use, and which."""
-        table: Users = {}
-        for container in self.engine.containers.list(all=True):
-            for mount in container.record["mounts"]:
-                if mount.get("Name"):
-                    table.setdefault(mount["Name"], []).append(container.name)
-        return table
+        return self._users.of_volumes()
 
     def remove(self, name: str, force: bool = False) -> str:
         """Remove a volume; its full name.  Raises Conflict when a container uses it."""
@@ -192,7 +189,7 @@ class Volumes:
                 self.store.remove(one["Name"])
                 self.event("remove", one["Name"])
                 gone.append(one["Name"])
-        self.engine.event("volume", "prune", "", "", {"count": str(len(gone))})
+        self.ctx.emit("volume", "prune", "", "", {"count": str(len(gone))})
         return gone
 
     def reload(self) -> Strings:
@@ -218,7 +215,7 @@ class Volumes:
 
         request = {**self._place(name), "get": "/", "name": "."}
         worker = "rootless.storage.rootfs.archive_copy:get_worker"
-        return calls.call(worker, request, maps=self.engine.maps, mount_namespace=True, stdout=out)
+        return calls.call(worker, request, maps=self.ctx.maps, mount_namespace=True, stdout=out)
 
     def import_archive(self, name: str, source: int) -> Json:
         """Unpack a tar stream, compressed or not, over what is in a volume.
@@ -227,7 +224,7 @@ class Volumes:
         """
         from rootless.userns import calls
 
-        maps = self.engine.maps
+        maps = self.ctx.maps
         request = {
             **self._place(name),
             "put": "/",
@@ -245,77 +242,3 @@ def _true(value: str) -> bool:
     if value not in ("true", "false", "1", "0"):
         raise UsageError(f'the filter takes true or false, not "{value}"')
     return value in ("true", "1")
-
-
-def chown(engine: Engine, owner: str, paths: list[str] | str, *, recursive: bool = False) -> int:
-    """Give files to `UID[:GID]`, ids as a container has them; how many were changed.
-
-    An empty owner stands for root of a container, which is the person.  Raises UsageError,
-    HostError, NotFound, StorageError.
-    """
-    from rootless.engine.common import arguments
-    from rootless.userns import calls
-
-    maps = engine.maps
-    uid, gid = _ids(owner)
-    for number, host in ((uid, maps.to_host_uid(uid)), (gid, maps.to_host_gid(gid))):
-        if number != -1 and host is None:
-            raise HostError(f"you have no id that is {number} in a container", hint=maps.why)
-    request: Json = {
-        "paths": _rooted(engine, arguments.words("the paths", paths)),
-        "uid": uid,
-        "gid": gid,
-        "recursive": recursive,
-    }
-    return int(calls.call("rootless.storage.trees.chown:chown_worker", request, maps=maps))
-
-
-def _rooted(engine: Engine, paths: list[str]) -> list[tuple[str, str]]:
-    """Each path, absolute, after the directory from which on a container may have made the links:
-    a volume, what is bound into a container, or the store; "" outside of all."""
-    roots = {os.path.realpath(engine.data_dir)}
-    for container in engine.containers.list(all=True):
-        for mount in container.record.get("mounts", ()):
-            if mount.get("Source"):
-                roots.add(os.path.realpath(mount["Source"]))
-    for volume in engine.volumes.list():
-        # with options it may be another place's
-        roots.add(os.path.realpath(volume["Mountpoint"]))
-    made = []
-    for one in paths:
-        path = os.path.normpath(os.path.join(os.getcwd(), one))
-        # the person's own links may lead to the root, none may lead on from there
-        found = ""
-        for parent in _parents(path):
-            if os.path.realpath(parent) in roots:
-                found = parent
-        if not found:
-            # or to somewhere below it
-            real = os.path.realpath(os.path.dirname(path))
-            found = next((one for one in _parents(real) if one in roots), "")
-            path = os.path.join(real, os.path.basename(path)) if found else path
-        made.append((found, path))
-    return made
-
-
-def _parents(path: str) -> Iterator[str]:
-    """The path itself and everything above it, the longest first."""
-    while path != "/":
-        yield path
-        path = os.path.dirname(path)
-
-
-def _ids(owner: str) -> tuple[int, int]:
-    if not owner:
-        return 0, 0
-    user, colon, group = owner.partition(":")
-    for word in (user, group):
-        if word and not (word.isascii() and word.isdigit()):
-            raise UsageError(
-                f'the owner "{owner}" is not UID[:GID]',
-                hint="numbers, because names differ from image to image; or --to-me",
-            )
-    if not user and not group:
-        raise UsageError(f'the owner "{owner}" is not UID[:GID]')
-    # as chown(1): a colon without a group means the user's own, which here has the same number
-    return int(user or -1), int(group) if group else (int(user) if colon else -1)

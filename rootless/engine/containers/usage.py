@@ -1,0 +1,60 @@
+"""What containers use: images, layers and volumes, for those who would remove them."""
+
+from __future__ import annotations
+
+import os
+
+from rootless import documents
+from rootless.engine.containers import record as container_record
+from rootless.errors import ContainerNotFound, DamagedDocument
+from rootless.storage.layers.gc import short as short_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.engine.containers.collection import Containers
+    from rootless.engine.context import Context
+
+    Users = dict[str, list[str]]
+
+
+def of_images(containers: Containers) -> Users:
+    """Ids of images that containers use, and the names of those containers."""
+    table: Users = {}
+    for one in containers.list(all=True):
+        table.setdefault(one.image_id, []).append(one.name)
+    return table
+
+
+def of_volumes(containers: Containers) -> Users:
+    """Names of volumes that containers use, and the names of those containers."""
+    table: Users = {}
+    for one in containers.list(all=True):
+        for mount in one.record["mounts"]:
+            if mount.get("Name"):
+                table.setdefault(mount["Name"], []).append(one.name)
+    return table
+
+
+def layers(ctx: Context) -> set[str] | None:
+    """Short names of the layers that containers need.
+
+    None while somebody makes a container, whose needs are not written down yet.
+    """
+    found: set[str] = set()
+    for identifier in documents.names_in(ctx.containers_dir):
+        path = os.path.join(ctx.containers_dir, identifier)
+        if len(identifier) != 64:
+            continue
+        try:
+            needed = container_record.read(path, identifier)["layers"]
+            found.update(short_name(one) for one in needed)
+        except DamagedDocument:
+            found.update(container_record.layers(path))
+        except ContainerNotFound:
+            try:
+                documents.DirectoryLock(path).close()
+            except BlockingIOError:
+                return None
+            except OSError:
+                continue
+    return found
