@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "launch/copy_up.h"
+#include "launch/plan.h"
 
 #include "lib/tree.h"
 
@@ -84,7 +84,7 @@ static int copy_up(int record, int from, int to, int keep_owner)
     return fdatasync(record);
 }
 
-int do_copy_up(struct plan *plan, const struct record *r)
+int op_copy_up(struct plan *plan, const struct record *r)
 {
     char word[WORD];
     int record = open(r->argv[2], O_RDWR | O_CLOEXEC);

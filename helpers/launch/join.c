@@ -152,7 +152,7 @@ int join_namespaces(struct plan *plan, char **words, uint32_t *order)
 
 /* ---------------------------------------------------------------- the pid namespace */
 
-static int do_enter_pid(struct plan *plan)
+int op_enter_pid(struct plan *plan, const struct record *r UNUSED)
 {
     struct clone_args how = {0};
     plan->failing = "pid namespace";
@@ -230,9 +230,4 @@ int joined_proc(const struct plan *plan)
     close(ends[0]);
     errno = error;
     return context;
-}
-
-int do_join_op(struct plan *plan, const struct record *r)
-{
-    return r->op == OP_ENTER_PID ? do_enter_pid(plan) : OP_UNKNOWN_HERE;
 }

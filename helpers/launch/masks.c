@@ -1,6 +1,6 @@
 /* What of the container's own root cannot be seen or written: after the pivot. */
 #define _GNU_SOURCE
-#include "launch/masks.h"
+#include "launch/plan.h"
 
 #include "launch/mount_api.h"
 
@@ -48,7 +48,7 @@ static int cover_file(const struct plan *plan, int to)
     return failed ? -1 : 0;
 }
 
-static int do_mask(struct plan *plan, const struct record *r)
+int op_mask(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
         int to = plan_open_in_root(plan, r->argv[i], O_PATH);
@@ -67,7 +67,7 @@ static int do_mask(struct plan *plan, const struct record *r)
     return 0;
 }
 
-static int do_readonly(struct plan *plan, const struct record *r)
+int op_readonly(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
         int to = plan_open_in_root(plan, r->argv[i], O_PATH);
@@ -86,21 +86,10 @@ static int do_readonly(struct plan *plan, const struct record *r)
     return 0;
 }
 
-int do_mask_op(struct plan *plan, const struct record *r)
+int op_root_attr(struct plan *plan UNUSED, const struct record *r)
 {
-    plan->failing = r->argc ? r->argv[0] : "";
-    switch (r->op) {
-    case OP_ROOT_ATTR: {
-        int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int failed = mount_attributes(fd, 0, strtoul(r->argv[0], NULL, 10), 0, 0);
-        close(fd);
-        return failed;
-    }
-    case OP_MASK:
-        return do_mask(plan, r);
-    case OP_READONLY:
-        return do_readonly(plan, r);
-    default:
-        return OP_UNKNOWN_HERE;
-    }
+    int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int failed = mount_attributes(fd, 0, strtoul(r->argv[0], NULL, 10), 0, 0);
+    close(fd);
+    return failed;
 }

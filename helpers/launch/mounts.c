@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
-#include "launch/mounts.h"
+#include "launch/plan.h"
 
-#include "launch/copy_up.h"
 #include "launch/join.h"
 #include "launch/mount_api.h"
 #include "lib/tree.h"
@@ -162,7 +161,7 @@ static int map_bind(struct plan *plan, int tree, const struct record *r)
     return map_ids_of_mount(tree, r->argc > 11 && r->argv[11][0] == '1' ? AT_RECURSIVE : 0, r->argv[9], r->argv[10]);
 }
 
-static int do_bind(struct plan *plan, const struct record *r)
+int op_bind(struct plan *plan, const struct record *r)
 {
     const char *source = r->argv[0], *target = r->argv[1], *kind = r->argv[2];
     unsigned recursive = r->argv[4][0] == '1' ? AT_RECURSIVE : 0;
@@ -277,7 +276,7 @@ static int mount_on(struct plan *plan, int to, const struct record *r)
     return errno == EBUSY && strcmp(r->argv[2], "cgroup2") == 0 ? 0 : -1;
 }
 
-static int do_mount(struct plan *plan, const struct record *r)
+int op_mount(struct plan *plan, const struct record *r)
 {
     int to = open_target(plan, r->argv[1], S_IFDIR);
     if (to < 0)
@@ -319,7 +318,7 @@ static int keep_null(struct plan *plan, int tree)
     return 0;
 }
 
-static int do_devices(struct plan *plan, const struct record *r)
+int op_devices(struct plan *plan, const struct record *r)
 {
     for (uint32_t i = 0; i < r->argc; i++) {
         plan->failing = r->argv[i];
@@ -340,7 +339,7 @@ static int do_devices(struct plan *plan, const struct record *r)
     return 0;
 }
 
-static int do_symlink(struct plan *plan, const struct record *r)
+int op_symlink(struct plan *plan, const struct record *r)
 {
     char parent[PATH_MAX];
     const char *name = strrchr(r->argv[1], '/');
@@ -355,7 +354,7 @@ static int do_symlink(struct plan *plan, const struct record *r)
 
 /* Mode and owner are set on the open pipe: one that the image has is taken, anything else of the same
  * name is the image's own and not to be given away. */
-static int do_fifo(struct plan *plan, const struct record *r)
+int op_fifo(struct plan *plan, const struct record *r)
 {
     mode_t mode = (mode_t)strtoul(r->argv[1], NULL, 8);
     struct stat status;
@@ -383,7 +382,7 @@ static int do_fifo(struct plan *plan, const struct record *r)
 /* A file that makes a program of the image's work.  An image without the directory has no such program,
  * and what is there already, also as a link that leads elsewhere, is the image's own.  None of that
  * keeps a container from starting. */
-static int do_file(struct plan *plan, const struct record *r)
+int op_file(struct plan *plan, const struct record *r)
 {
     char parent[PATH_MAX];
     const char *name = strrchr(r->argv[0], '/');
@@ -403,7 +402,7 @@ static int do_file(struct plan *plan, const struct record *r)
     return failed ? -1 : 0;
 }
 
-static int do_mkdir(struct plan *plan, const struct record *r)
+int op_mkdir(struct plan *plan, const struct record *r)
 {
     int fd = open_target(plan, r->argv[0], S_IFDIR);
     if (fd < 0)
@@ -413,7 +412,7 @@ static int do_mkdir(struct plan *plan, const struct record *r)
     return failed;
 }
 
-static int do_pivot(struct plan *plan)
+int op_pivot(struct plan *plan, const struct record *r UNUSED)
 {
     /* a bundle without a /dev of its own: after the pivot the name would be the image's */
     if (plan->null_device < 0) {
@@ -460,7 +459,7 @@ static int wait_for_fuse(struct plan *plan, const char *path)
     return -1;
 }
 
-static int do_root(struct plan *plan, const struct record *r)
+int op_root(struct plan *plan, const struct record *r)
 {
     plan->failing = r->argv[0];
     if (r->argc > 1 && r->argv[1][0] == '1' &&
@@ -470,45 +469,34 @@ static int do_root(struct plan *plan, const struct record *r)
     return plan->root < 0 ? -1 : 0;
 }
 
-int do_mount_op(struct plan *plan, const struct record *r)
+int op_propagation(struct plan *plan UNUSED, const struct record *r)
 {
-    plan->failing = r->argc ? r->argv[0] : "";
-    switch (r->op) {
-    case OP_PROPAGATION:
-        return mount("", r->argv[0], NULL, strtoul(r->argv[1], NULL, 10), NULL);
-    case OP_HOST_CHDIR:
-        return chdir(r->argv[0]);
-    case OP_HOST_MKDIR:
-        return mkdir(r->argv[0], (mode_t)strtoul(r->argv[1], NULL, 8)) < 0 && errno != EEXIST ? -1 : 0;
-    case OP_HOST_MOUNT:
-        plan->failing = r->argv[1];
-        return mount(r->argv[0], r->argv[1], r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]);
-    case OP_FUSE:
-        return wait_for_fuse(plan, r->argv[0]);
-    case OP_ROOT:
-        return do_root(plan, r);
-    case OP_BIND:
-        return do_bind(plan, r);
-    case OP_MOUNT:
-        return do_mount(plan, r);
-    case OP_DEVICES:
-        return do_devices(plan, r);
-    case OP_SYMLINK:
-        return do_symlink(plan, r);
-    case OP_FIFO:
-        return do_fifo(plan, r);
-    case OP_FILE:
-        return do_file(plan, r);
-    case OP_MKDIR:
-        return do_mkdir(plan, r);
-    case OP_COPY_UP:
-        return do_copy_up(plan, r);
-    case OP_CHOWN:
-        return tree_chown(AT_FDCWD, r->argv[0], (uid_t)strtoul(r->argv[1], NULL, 10),
-                          (gid_t)strtoul(r->argv[2], NULL, 10));
-    case OP_PIVOT:
-        return do_pivot(plan);
-    default:
-        return OP_UNKNOWN_HERE;
-    }
+    return mount("", r->argv[0], NULL, strtoul(r->argv[1], NULL, 10), NULL);
+}
+
+int op_host_chdir(struct plan *plan UNUSED, const struct record *r)
+{
+    return chdir(r->argv[0]);
+}
+
+int op_host_mkdir(struct plan *plan UNUSED, const struct record *r)
+{
+    return mkdir(r->argv[0], (mode_t)strtoul(r->argv[1], NULL, 8)) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+int op_host_mount(struct plan *plan, const struct record *r)
+{
+    plan->failing = r->argv[1];
+    return mount(r->argv[0], r->argv[1], r->argv[2], strtoul(r->argv[3], NULL, 10), r->argv[4]);
+}
+
+int op_fuse(struct plan *plan, const struct record *r)
+{
+    return wait_for_fuse(plan, r->argv[0]);
+}
+
+int op_chown(struct plan *plan UNUSED, const struct record *r)
+{
+    return tree_chown(AT_FDCWD, r->argv[0], (uid_t)strtoul(r->argv[1], NULL, 10),
+                      (gid_t)strtoul(r->argv[2], NULL, 10));
 }

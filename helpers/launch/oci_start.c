@@ -34,7 +34,7 @@ void gate_pid(int pid)
     snprintf(host_pid, sizeof host_pid, "%d", pid);
 }
 
-static int do_runtime_hooks(struct plan *plan)
+int op_runtime_hooks(struct plan *plan, const struct record *r UNUSED)
 {
     char answer = 0;
     remember_pid();
@@ -87,7 +87,7 @@ static int ends_within(pid_t pid, long limit, int *status)
 }
 
 /* 0, or -1 with ECANCELED or ETIMEDOUT.  Source: runtime-spec config.md, "POSIX-platform Hooks". */
-static int do_hook(struct plan *plan, const struct record *r)
+int op_hook(struct plan *plan, const struct record *r)
 {
     int count = atoi(r->argv[3]), status = 0;
     char **arguments = calloc((size_t)count + 1, sizeof *arguments);
@@ -149,7 +149,7 @@ static char next_word(int listener, int *fd)
  * The first connection is the one of `create`, from before we were made: it says 'k' when our pid is
  * written down.  One that ends without a word is a `create` that was killed, and nobody would ever
  * find us; or a `start` that was killed, which may have taken away the socket's name. */
-static int do_gate(struct plan *plan, const struct record *r)
+int op_gate(struct plan *plan, const struct record *r)
 {
     int listener = atoi(r->argv[0]), fd;
     plan->failing = "gate";
@@ -168,7 +168,7 @@ static int do_gate(struct plan *plan, const struct record *r)
 
 /* Here the host's procfs is still ours, and nobody is in the new namespace: later neither holds.
  * Source: time_namespaces(7). */
-static int do_time_offsets(struct plan *plan, const struct record *r)
+int op_time_offsets(struct plan *plan, const struct record *r)
 {
     plan->failing = "timens_offsets";
     if (unshare(CLONE_NEWTIME) < 0)
@@ -182,22 +182,8 @@ static int do_time_offsets(struct plan *plan, const struct record *r)
     return 0;
 }
 
-int do_create_op(struct plan *plan, const struct record *r)
+int op_preserve(struct plan *plan, const struct record *r)
 {
-    plan->failing = r->argc ? r->argv[0] : "";
-    switch (r->op) {
-    case OP_RUNTIME_HOOKS:
-        return do_runtime_hooks(plan);
-    case OP_HOOK:
-        return do_hook(plan, r);
-    case OP_GATE:
-        return do_gate(plan, r);
-    case OP_TIME_OFFSETS:
-        return do_time_offsets(plan, r);
-    case OP_PRESERVE:
-        plan->preserved = atoi(r->argv[0]);
-        return 0;
-    default:
-        return OP_UNKNOWN_HERE;
-    }
+    plan->preserved = atoi(r->argv[0]);
+    return 0;
 }

@@ -28,14 +28,15 @@ struct plan {
     const char *failing; /* path or value named in the report of a failure */
 };
 
-int do_mount_op(struct plan *plan, const struct record *record);    /* mounts.c */
-int do_confine_op(struct plan *plan, const struct record *record);  /* privileges.c */
-int do_mask_op(struct plan *plan, const struct record *record);     /* masks.c */
-int do_treatment_op(struct plan *plan, const struct record *record); /* process_attributes.c */
-int do_create_op(struct plan *plan, const struct record *record);   /* oci_start.c */
-int do_join_op(struct plan *plan, const struct record *record);     /* join.c */
+/* One function for each operation, op_NAME; lib/ops.h has the list.  -1 with errno set stops the plan;
+ * `failing` is the first argument unless the function says better. */
+typedef int operation(struct plan *plan, const struct record *record);
+#define OPERATION_DECLARED(number, name) operation op_##name;
+#define OPERATION_ENTRY(number, name) [OP_##number] = op_##name,
+EACH_OPERATION(OPERATION_DECLARED)
+#define UNUSED __attribute__((unused))
+
 int plan_open_in_root(struct plan *plan, const char *path, int flags);
 int plan_make_nested(struct plan *plan, const char *uid, const char *gid); /* privileges.c */
 int plan_set_labels(struct plan *plan);                             /* process_attributes.c */
-#define OP_UNKNOWN_HERE 1
 #endif

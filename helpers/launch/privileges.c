@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "launch/privileges.h"
+#include "launch/plan.h"
 #include "launch/mount_api.h"
 #include "lib/process.h"
 #include "lib/scm_rights.h"
@@ -56,7 +56,7 @@ static int capabilities(uint64_t inheritable, uint64_t permitted, uint64_t effec
     return (int)syscall(SYS_capset, &head, data);
 }
 
-static int do_root_ids(const struct plan *plan, const struct record *r)
+int op_root_ids(struct plan *plan, const struct record *r)
 {
     /* the supplementary groups of the caller would survive as unmapped ids and go on granting access */
     if (r->argc && r->argv[0][0] == '1' && setgroups(0, NULL) < 0)
@@ -73,7 +73,7 @@ static int do_root_ids(const struct plan *plan, const struct record *r)
 
 /* /proc is the container's own by now; a mount of the image's making over it must not be able to
  * redirect the write, so every link is refused and the file system is checked to be procfs. */
-static int do_sysctl(struct plan *plan, const struct record *r)
+int op_sysctl(struct plan *plan, const struct record *r)
 {
     char path[256];
     int length = snprintf(path, sizeof path, "/proc/sys/%s", r->argv[0]);
@@ -89,7 +89,7 @@ static int do_sysctl(struct plan *plan, const struct record *r)
     return proc_write_to(fd, r->argv[1], r->length[1]);
 }
 
-static int do_loopback(void)
+int op_loopback(struct plan *plan UNUSED, const struct record *r UNUSED)
 {
     struct ifreq request = {.ifr_name = "lo"};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -101,7 +101,7 @@ static int do_loopback(void)
     return failed;
 }
 
-static int do_wait_network(struct plan *plan)
+int op_wait_network(struct plan *plan, const struct record *r UNUSED)
 {
     char answer = 0;
     if (send(plan->ctl, "N", 1, 0) != 1 || recv(plan->ctl, &answer, 1, 0) != 1 || answer != 'n') {
@@ -111,7 +111,7 @@ static int do_wait_network(struct plan *plan)
     return 0;
 }
 
-static int do_tty(struct plan *plan, const struct record *r)
+int op_tty(struct plan *plan, const struct record *r)
 {
     int master = plan_open_in_root(plan, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
     struct stat status;
@@ -166,7 +166,7 @@ static int do_tty(struct plan *plan, const struct record *r)
     return 0;
 }
 
-static int do_cwd(struct plan *plan, const struct record *r)
+int op_cwd(struct plan *plan, const struct record *r)
 {
     const char *path = r->argv[0];
     if (chdir(path) < 0) {
@@ -197,7 +197,7 @@ static int do_cwd(struct plan *plan, const struct record *r)
     return 0;
 }
 
-static int do_bounding(uint64_t keep)
+static int drop_bounding(uint64_t keep)
 {
     for (int cap = 0; cap < 64; cap++) {
         if (keep >> cap & 1)
@@ -211,7 +211,7 @@ static int do_bounding(uint64_t keep)
     return 0;
 }
 
-static int do_user(const struct record *r)
+int op_user(struct plan *plan UNUSED, const struct record *r)
 {
     static gid_t groups[RECORD_ARGS];
     size_t count = 0;
@@ -230,7 +230,7 @@ static int do_user(const struct record *r)
 }
 
 /* What exec then makes of them: runtime/launch_plan.py, `_rights`. */
-static int do_caps(const struct record *r)
+int op_caps(struct plan *plan UNUSED, const struct record *r)
 {
     uint64_t inheritable = strtoull(r->argv[0], NULL, 16), ambient = strtoull(r->argv[1], NULL, 16);
     /* plans of containers that were made by an earlier version have two arguments */
@@ -244,7 +244,7 @@ static int do_caps(const struct record *r)
     return 0;
 }
 
-static int do_seccomp(struct plan *plan, const struct record *r)
+int op_seccomp(struct plan *plan, const struct record *r)
 {
     struct sock_fprog program = {
         .len = (unsigned short)(r->length[1] / sizeof(struct sock_filter)),
@@ -263,7 +263,7 @@ static int do_seccomp(struct plan *plan, const struct record *r)
  * possessed, and thereby read, by a process that has it from us.  Where a filter around us refuses the
  * call, it refuses those inside as well; and so does the default profile of our own, so that nothing is
  * lost where the caller has as many keys as one may have. */
-static int do_keyring(const struct record *r)
+int op_keyring(struct plan *plan UNUSED, const struct record *r)
 {
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS || errno == EPERM)
         return 0;
@@ -282,7 +282,7 @@ int plan_make_nested(struct plan *plan, const char *uid, const char *gid)
 
 /* A container with one id has no user but root.  A program that insists on running as another user
  * gets a namespace of its own in which that one id has the wanted number. */
-static int do_nest(struct plan *plan, const struct record *r)
+int op_nest(struct plan *plan, const struct record *r)
 {
     static const char *const names[] = {"setgroups", "uid_map", "gid_map"};
     char uids[64], gids[64];
@@ -335,61 +335,53 @@ static int set_name(const struct record *r, int domain)
     return failed && errno == EPERM && r->argc > 1 ? 0 : failed;
 }
 
-int do_confine_op(struct plan *plan, const struct record *r)
+int op_hostname(struct plan *plan UNUSED, const struct record *r)
 {
-    plan->failing = r->argc ? r->argv[0] : "";
-    switch (r->op) {
-    case OP_ROOT_IDS:
-        return do_root_ids(plan, r);
-    case OP_SYSCTL:
-        return do_sysctl(plan, r);
-    case OP_HOSTNAME:
-        return set_name(r, 0);
-    case OP_DOMAINNAME:
-        return set_name(r, 1);
-    case OP_LOOPBACK:
-        return do_loopback();
-    case OP_WAIT_NETWORK:
-        return do_wait_network(plan);
-    case OP_UMASK:
-        umask((mode_t)strtoul(r->argv[0], NULL, 8));
-        return 0;
-    case OP_TTY:
-        return do_tty(plan, r);
-    case OP_SETSID:
-        return setsid() < 0 ? -1 : 0;
-    case OP_CWD:
-        return do_cwd(plan, r);
-    case OP_BOUNDING:
-        return do_bounding(strtoull(r->argv[0], NULL, 16));
-    case OP_USER:
-        return do_user(r);
-    case OP_KEYRING:
-        return do_keyring(r);
-    case OP_CAPS:
-        return do_caps(r);
-    case OP_NO_NEW_PRIVS:
-        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    case OP_SECCOMP:
-        return do_seccomp(plan, r);
-    case OP_NEST:
-        return do_nest(plan, r);
-    case OP_PDEATHSIG: {
-        struct pollfd monitor = {.fd = plan->ctl, .events = POLLIN};
-        if (prctl(PR_SET_PDEATHSIG, number(r->argv[0]), 0, 0, 0) < 0)
-            return -1;
-        /* the parent may have died before the signal was asked for; getppid() is 0 in a new pid
-         * namespace, so the closed channel shows it */
-        if (plan->ctl >= 0 && poll(&monitor, 1, 0) == 1 && monitor.revents & POLLHUP)
-            _exit(125);
-        return 0;
-    }
-    case OP_CGROUP_JOIN:
-        /* opened here, where the path means the host's; written by the process that the join makes,
-         * so that the process that waits outside is no part of the container */
-        plan->cgroup_procs = open(r->argv[0], O_WRONLY | O_CLOEXEC);
-        return plan->cgroup_procs < 0 ? -1 : 0;
-    default:
-        return OP_UNKNOWN_HERE;
-    }
+    return set_name(r, 0);
+}
+
+int op_domainname(struct plan *plan UNUSED, const struct record *r)
+{
+    return set_name(r, 1);
+}
+
+int op_umask(struct plan *plan UNUSED, const struct record *r)
+{
+    umask((mode_t)strtoul(r->argv[0], NULL, 8));
+    return 0;
+}
+
+int op_setsid(struct plan *plan UNUSED, const struct record *r UNUSED)
+{
+    return setsid() < 0 ? -1 : 0;
+}
+
+int op_bounding(struct plan *plan UNUSED, const struct record *r)
+{
+    return drop_bounding(strtoull(r->argv[0], NULL, 16));
+}
+
+int op_no_new_privs(struct plan *plan UNUSED, const struct record *r UNUSED)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int op_pdeathsig(struct plan *plan, const struct record *r)
+{
+    struct pollfd monitor = {.fd = plan->ctl, .events = POLLIN};
+    if (prctl(PR_SET_PDEATHSIG, number(r->argv[0]), 0, 0, 0) < 0)
+        return -1;
+    /* the parent may have died before the signal was asked for; getppid() is 0 in a new pid
+     * namespace, so the closed channel shows it */
+    if (plan->ctl >= 0 && poll(&monitor, 1, 0) == 1 && monitor.revents & POLLHUP)
+        _exit(125);
+    return 0;
+}
+
+int op_cgroup_join(struct plan *plan, const struct record *r)
+{
+    /* opened here, where the path means the host's; written by the process that the join makes,
+     * so that the process that waits outside is no part of the container */
+    plan->cgroup_procs = open(r->argv[0], O_WRONLY | O_CLOEXEC);
+    return plan->cgroup_procs < 0 ? -1 : 0;
 }

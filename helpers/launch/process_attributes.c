@@ -1,6 +1,6 @@
 /* How the kernel treats the process: limits, priorities, processors, memory nodes, labels. */
 #define _GNU_SOURCE
-#include "launch/process_attributes.h"
+#include "launch/plan.h"
 
 #include "lib/process.h"
 
@@ -19,14 +19,14 @@ static unsigned long number(const char *text)
     return strtoul(text, NULL, 10);
 }
 
-static int do_rlimit(const struct record *r)
+int op_rlimit(struct plan *plan UNUSED, const struct record *r)
 {
     struct rlimit limit = {strtoull(r->argv[1], NULL, 10), strtoull(r->argv[2], NULL, 10)};
     return setrlimit((int)number(r->argv[0]), &limit);
 }
 
 /* sched_setattr(2), which C libraries do not wrap */
-static int do_scheduler(const struct record *r)
+int op_scheduler(struct plan *plan UNUSED, const struct record *r)
 {
     struct {
         uint32_t size, policy;
@@ -40,7 +40,7 @@ static int do_scheduler(const struct record *r)
     return syscall(SYS_sched_setattr, 0, &wanted, 0) < 0 ? -1 : 0;
 }
 
-static int do_affinity(const struct record *r)
+int op_affinity(struct plan *plan UNUSED, const struct record *r)
 {
     static unsigned long mask[128];
     memset(mask, 0, sizeof mask); /* there may be one for before and one for after */
@@ -53,7 +53,7 @@ static int do_affinity(const struct record *r)
 }
 
 /* The kernel counts maxnode one further than there are bits.  Source: set_mempolicy(2). */
-static int do_memory_policy(const struct record *r)
+int op_memory_policy(struct plan *plan UNUSED, const struct record *r)
 {
     static unsigned long mask[128];
     for (uint32_t i = 1; i < r->argc; i++) {
@@ -74,7 +74,7 @@ static int keep_proc(struct plan *plan)
 
 /* Kept until the command is executed.  The host's procfs is opened now, while it has a name that
  * no process in a container decides (CVE-2019-16884). */
-static int do_label(struct plan *plan, const struct record *r)
+int op_label(struct plan *plan, const struct record *r)
 {
     if (plan->labels == PLAN_LABELS) {
         errno = E2BIG;
@@ -105,32 +105,25 @@ int plan_set_labels(struct plan *plan)
     return 0;
 }
 
-int do_treatment_op(struct plan *plan, const struct record *r)
+int op_oom_score(struct plan *plan UNUSED, const struct record *r)
 {
-    plan->failing = r->argc ? r->argv[0] : "";
-    switch (r->op) {
-    case OP_RLIMIT:
-        return do_rlimit(r);
-    case OP_OOM_SCORE:
-        /* before the pivot; a plan of an earlier version has it after, where /proc may be the image's */
-        return proc_write(AT_FDCWD, "/proc/self/oom_score_adj", r->argv[0]);
-    case OP_PERSONALITY:
-        return personality(strtoul(r->argv[0], NULL, 16)) < 0 ? -1 : 0;
-    case OP_IO_PRIORITY:
-        /* who: 1 is IOPRIO_WHO_PROCESS, 0 ourselves */
-        return syscall(SYS_ioprio_set, 1, 0, (int)(number(r->argv[0]) << 13 | number(r->argv[1]))) < 0 ? -1 : 0;
-    case OP_SCHEDULER:
-        return do_scheduler(r);
-    case OP_AFFINITY:
-        return do_affinity(r);
-    case OP_MEMORY_POLICY:
-        return do_memory_policy(r);
-    case OP_HOST_PROC:
-        plan->maps_there = 1;
-        return keep_proc(plan);
-    case OP_LABEL:
-        return do_label(plan, r);
-    default:
-        return OP_UNKNOWN_HERE;
-    }
+    /* before the pivot; a plan of an earlier version has it after, where /proc may be the image's */
+    return proc_write(AT_FDCWD, "/proc/self/oom_score_adj", r->argv[0]);
+}
+
+int op_personality(struct plan *plan UNUSED, const struct record *r)
+{
+    return personality(strtoul(r->argv[0], NULL, 16)) < 0 ? -1 : 0;
+}
+
+int op_io_priority(struct plan *plan UNUSED, const struct record *r)
+{
+    /* who: 1 is IOPRIO_WHO_PROCESS, 0 ourselves */
+    return syscall(SYS_ioprio_set, 1, 0, (int)(number(r->argv[0]) << 13 | number(r->argv[1]))) < 0 ? -1 : 0;
+}
+
+int op_host_proc(struct plan *plan, const struct record *r UNUSED)
+{
+    plan->maps_there = 1;
+    return keep_proc(plan);
 }

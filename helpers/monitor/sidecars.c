@@ -110,13 +110,13 @@ int publish(const struct orders *o, struct failure *failure)
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
             write(fd, o->request[i], o->request_length[i]) < 0 || shutdown(fd, SHUT_WR) < 0)
-            return report(failure, ORDER_SLIRP_REQUEST, errno, o->request[i]);
+            return report(failure, ORDER_SIDECAR_REQUEST, errno, o->request[i]);
         while (length < sizeof answer - 1 && (got = read(fd, answer + length, sizeof answer - 1 - length)) > 0)
             length += (size_t)got;
         close(fd);
         answer[length] = 0;
         if (strstr(answer, "\"error\""))
-            return report(failure, ORDER_SLIRP_REQUEST, EADDRINUSE, o->request[i]);
+            return report(failure, ORDER_SIDECAR_REQUEST, EADDRINUSE, o->request[i]);
     }
     return 0;
 }

@@ -256,7 +256,7 @@ static int handshake(const struct orders *o, int ctl, int ready, struct started 
         if (polled[1].revents) {
             char one;
             if (read(ready, &one, 1) != 1)
-                return report(failure, ORDER_SLIRP, ENETUNREACH, o->slirp[0]);
+                return report(failure, ORDER_SIDECAR, ENETUNREACH, o->slirp[0]);
             if (publish(o, failure) < 0)
                 return -1;
             h->network_ready = 1;

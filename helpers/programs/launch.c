@@ -8,9 +8,8 @@
  * The first operation that fails is reported as (index, errno, op, path); nothing is retried. */
 #define _GNU_SOURCE
 #include "launch/join.h"
-#include "launch/mounts.h"
 #include "launch/oci_start.h"
-#include "launch/privileges.h"
+#include "launch/plan.h"
 #include "lib/events.h"
 #include "lib/process.h"
 #include "lib/sealed_exec.h"
@@ -132,7 +131,7 @@ static int join_outer_user(const char *pid)
     return joined;
 }
 
-static int do_join(struct plan *plan, const struct record *r)
+int op_join(struct plan *plan, const struct record *r)
 {
     int flags = (int)strtoul(r->argv[2], NULL, 10);
     plan->failing = r->argv[0];
@@ -310,11 +309,36 @@ static void open_closed_streams(void)
         close(fd);
 }
 
-static int do_exec(struct plan *plan, const struct record *r)
+int op_exec(struct plan *plan, const struct record *r)
 {
     plan->failing = r->argv[0];
     return execute(plan, r->argv, 0);
 }
+
+int op_lookup(struct plan *plan, const struct record *r)
+{
+    return execute(plan, r->argv, 1);
+}
+
+int op_env(struct plan *plan, const struct record *r)
+{
+    plan->failing = "";
+    /* the strings stay where they are; only the list of pointers is copied */
+    plan->environment = malloc((r->argc + 1) * sizeof *r->argv);
+    if (!plan->environment)
+        return -1;
+    memcpy(plan->environment, r->argv, (r->argc + 1) * sizeof *r->argv);
+    return 0;
+}
+
+int op_events(struct plan *plan UNUSED, const struct record *r)
+{
+    events_open(r->argv[0]);
+    ended_fields = r->argv[1];
+    return 0;
+}
+
+static operation *const operations[OP_LAST] = {EACH_OPERATION(OPERATION_ENTRY)};
 
 int main(int argc, char **argv)
 {
@@ -361,42 +385,16 @@ int main(int argc, char **argv)
             errno = EBADMSG;
             fail(&plan, &r, errno);
         }
-        if (r.op == OP_ENV) {
-            /* the strings stay where they are; only the list of pointers is copied */
-            plan.environment = malloc((r.argc + 1) * sizeof *r.argv);
-            done = plan.environment ? 0 : -1;
-            if (!done)
-                memcpy(plan.environment, r.argv, (r.argc + 1) * sizeof *r.argv);
-        } else if ((r.op == OP_EXEC || r.op == OP_SECCOMP) && prepare(&plan) < 0) {
+        if ((r.op == OP_EXEC || r.op == OP_SECCOMP) && prepare(&plan) < 0) {
             r.op = OP_LABEL;
-            done = -1;
-        } else if (r.op == OP_EXEC) {
-            done = do_exec(&plan, &r);
-        } else if (r.op == OP_EVENTS) {
-            events_open(r.argv[0]);
-            ended_fields = r.argv[1];
-            done = 0;
-        } else if (r.op == OP_LOOKUP) {
-            plan.failing = r.argv[0];
-            done = execute(&plan, r.argv, 1);
-        } else if (r.op == OP_JOIN) {
-            done = do_join(&plan, &r);
+            fail(&plan, &r, errno);
+        }
+        plan.failing = r.argc ? r.argv[0] : "";
+        if (r.op < OP_LAST && operations[r.op]) {
+            done = operations[r.op](&plan, &r);
         } else {
-            done = do_confine_op(&plan, &r);
-            if (done == OP_UNKNOWN_HERE)
-                done = do_mount_op(&plan, &r);
-            if (done == OP_UNKNOWN_HERE)
-                done = do_mask_op(&plan, &r);
-            if (done == OP_UNKNOWN_HERE)
-                done = do_treatment_op(&plan, &r);
-            if (done == OP_UNKNOWN_HERE)
-                done = do_create_op(&plan, &r);
-            if (done == OP_UNKNOWN_HERE)
-                done = do_join_op(&plan, &r);
-            if (done == OP_UNKNOWN_HERE) {
-                errno = ENOSYS;
-                done = -1;
-            }
+            errno = ENOSYS;
+            done = -1;
         }
         if (done < 0)
             fail(&plan, &r, errno);

@@ -12,7 +12,8 @@ import signal
 
 from rootless import paths
 from rootless.errors import HostError, RuntimeFailure
-from rootless.runtime import failures, frames, launcher, plan_format
+from rootless.runtime import failures, frames, launcher, operations
+from rootless.runtime import orders as to_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,19 +61,19 @@ def start(
     import _socket
 
     orders = [
-        ("directory", (directory, "none")),
-        ("executor", (paths.helper("launch"), f"/proc/self/fd/{_FIRST + 3}")),
-        ("log-errors", (log,)),
-        ("wait", ("mortal",)),
-        ("stdin", ("inherit",)),
+        to_helper.directory(directory, "none"),
+        to_helper.executor(paths.helper("launch"), f"/proc/self/fd/{_FIRST + 3}"),
+        to_helper.log_errors(log),
+        to_helper.wait(mortal=True),
+        to_helper.stdin("inherit"),
         *orders,
     ]
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     passed = [theirs.fileno()]
     helper = -1
     try:
-        passed.append(launcher.in_memory(orders, plan_format.ORDERS))
-        passed.append(launcher.in_memory(plan, plan_format.OPERATIONS))
+        passed.append(launcher.in_memory(orders, to_helper.NUMBERS))
+        passed.append(launcher.in_memory(plan, operations.NUMBERS))
         helper = _spawn(passed, stdout, stderr)
         theirs.close()
         kind, payload = frames.read(ours)

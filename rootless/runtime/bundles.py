@@ -10,7 +10,7 @@ import sys
 
 from rootless import documents
 from rootless.errors import HostError, UsageError
-from rootless.runtime import launch_plan, mounts, real_root, schema, seccomp
+from rootless.runtime import launch_plan, mounts, orders, real_root, schema, seccomp
 from rootless.userns import helpers
 from rootless.userns.idmap import IdMaps
 
@@ -113,8 +113,8 @@ class Bundle:
 
     def namespace_orders(self) -> list[Record]:
         """Orders for the clone: flags, namespaces to join, the map."""
-        made: list[Record] = [("clone", (str(self.flags()),))]
-        made += [("join", (str(flag), path)) for flag, path in self.joined()]
+        made: list[Record] = [orders.clone(self.flags())]
+        made += [orders.join(flag, path) for flag, path in self.joined()]
         if self.maps is not None:
             programs = helpers.needed(self.maps)
             if not self.maps.single and not helpers.privileged() and not all(programs):
@@ -122,9 +122,8 @@ class Bundle:
                     "newuidmap and newgidmap are needed to map more than your own id",
                     hint="as root: apt-get install uidmap; or map one id with size 1",
                 )
-            deny = "0" if self.maps.single else "1"
             uids, gids = self.maps.proc_text("uids"), self.maps.proc_text("gids")
-            made.append(("map", (uids, gids, *programs, deny)))
+            made.append(orders.map_(uids, gids, programs, drop_groups=not self.maps.single))
         return made
 
     def filter(self) -> tuple[bytes, int]:

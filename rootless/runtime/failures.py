@@ -19,7 +19,7 @@ from rootless.errors import (
     RootlessError,
     RuntimeFailure,
 )
-from rootless.runtime import plan_format
+from rootless.runtime import operations, orders
 from rootless.runtime.hooks import HookFailure
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ class Report:
     def __init__(self, failure: Failure, said: str = "") -> None:
         self.index = failure.index
         self.code = failure.code
-        self.name = plan_format.name_of(failure.op)
+        self.name = _name(failure.op)
         self.text = failure.text
         self.reason = os.strerror(failure.code)
         self.said = said
@@ -71,6 +71,14 @@ def of_runtime(failure: Failure, said: str = "") -> RootlessError:
     return (special(report) if special else None) or RuntimeFailure(
         f"the container could not be made: {report.name} {report.text}: {report.reason}"
     )
+
+
+def _name(number: int) -> str:
+    for table in (operations.NUMBERS, orders.NUMBERS):
+        for name, value in table.items():
+            if value == number:
+                return name
+    return f"operation {number}"
 
 
 # ------------------------------------------------------------ the command

@@ -7,7 +7,7 @@ reasons, given where it matters.  Source: OCI runtime specification 1.3, config.
 from __future__ import annotations
 
 from rootless.errors import UsageError
-from rootless.runtime import capabilities
+from rootless.runtime import capabilities, operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ RLIMITS = {
     )
 }
 
-_KILL = "9"
+_KILL = 9
 
 
 def clone_flags(config: Json) -> int:
@@ -72,7 +72,7 @@ def _time_offsets(linux: Json) -> list[Record]:
         f"{name} {one.get('secs') or 0} {one.get('nanosecs') or 0}\n"
         for name, one in offsets.items()
     )
-    return [("time-offsets", (lines,))]
+    return [operations.time_offsets(lines)]
 
 
 def plan(
@@ -111,13 +111,13 @@ def plan(
     wanted = linux.get("rootfsPropagation") or "rprivate"
     first = mounts.MS_PRIVATE if wanted.endswith(("private", "unbindable")) else mounts.MS_SLAVE
     # mount points have modes of their own, not the caller's
-    ops: list[Record] = [("umask", ("22",)), *_oom_score(process), *_labels(process)]
+    ops: list[Record] = [operations.umask(0o022), *_oom_score(process), *_labels(process)]
     ops += _time_offsets(linux)
     if covered_proc and _nests(process, single):
-        ops.append(("host-proc", ()))
-    ops.append(("propagation", ("/", str(mounts.MS_REC | first))))
+        ops.append(operations.host_proc())
+    ops.append(operations.propagation("/", mounts.MS_REC | first))
     ops += rootfs
-    ops.append(("root", (config["root"]["path"], "0" if rootfs else "1")))
+    ops.append(operations.root(config["root"]["path"], bind=not rootfs))
     ops += preparations
     ops += mounts.operations(
         config,
@@ -127,40 +127,40 @@ def plan(
     )
     ops += mounts.devices(config)
     if made & CLONE["network"]:
-        ops.append(("loopback", ()))
+        ops.append(operations.loopback())
     ops += _names(config, made, gate, own_name)
     if gate is not None:
         ops += gate.before_pivot()
     enters = "pid" in own and not made & CLONE["pid"]
     if enters and _nests(process, single):
         # who makes a user namespace has to be one that can be traced
-        ops.append(("nest", (*map(str, _ids(process)), "1")))
-    ops.append(("pivot", ()))
+        ops.append(operations.nest(*_ids(process), ready=True))
+    ops.append(operations.pivot())
     if wanted.endswith(("shared", "unbindable")):
-        ops.append(("propagation", ("/", str(mounts.propagation(wanted)))))
+        ops.append(operations.propagation("/", mounts.propagation(wanted)))
     # sysctls before /proc/sys becomes read-only; masks after everything that still needs /proc
     ops += [
-        ("sysctl", (sysctl_path(key), str(value)))
+        operations.sysctl(sysctl_path(key), str(value))
         for key, value in (linux.get("sysctl") or {}).items()
     ]
     if linux.get("readonlyPaths"):
-        ops.append(("readonly", tuple(linux["readonlyPaths"])))
+        ops.append(operations.readonly(linux["readonlyPaths"]))
     if linux.get("maskedPaths"):
-        ops.append(("mask", tuple(linux["maskedPaths"])))
+        ops.append(operations.mask(linux["maskedPaths"]))
     if config["root"].get("readonly"):
         if process["cwd"] != "/":
             # afterwards a new one could not be made any more
-            ops.append(("mkdir", (process["cwd"],)))
-        ops.append(("root-attr", (str(mounts.ATTR_RDONLY),)))
+            ops.append(operations.mkdir(process["cwd"]))
+        ops.append(operations.root_attr(mounts.ATTR_RDONLY))
     if wait_for_network:
         # as late as possible: slirp4netns starts while the mounts are made
-        ops.append(("wait-network", ()))
+        ops.append(operations.wait_network())
     if enters:
         # those who are in it can name this process from here on, and until the pivot its root was
         # the host's; whoever looks for it by its number has done so
-        ops.append(("enter-pid", ()))
+        ops.append(operations.enter_pid())
     if linux.get("personality"):
-        ops.append(("personality", (_personality(linux["personality"]),)))
+        ops.append(operations.personality(_personality(linux["personality"])))
     ops += _memory_policy(linux)
     ops += _process(
         process,
@@ -182,8 +182,12 @@ def _names(config: Json, made: int, gate: Gate | None, own_name: bool) -> list[R
     joined = gate is not None and any(one["type"] == "uts" for one in config["linux"]["namespaces"])
     if not made & CLONE["uts"] and not joined:
         return []
-    rest = () if own_name else ("1",)
-    return [(key, (config[key], *rest)) for key in ("hostname", "domainname") if config.get(key)]
+    ops = []
+    if config.get("hostname"):
+        ops.append(operations.hostname(config["hostname"], lenient=not own_name))
+    if config.get("domainname"):
+        ops.append(operations.domainname(config["domainname"], lenient=not own_name))
+    return ops
 
 
 def sysctl_path(key: str) -> str:
@@ -194,10 +198,10 @@ def sysctl_path(key: str) -> str:
     return key.translate({ord("."): "/", ord("/"): "."})
 
 
-def _personality(value: Json) -> str:
+def _personality(value: Json) -> int:
     if value.get("flags"):
         raise UsageError("linux.personality.flags: there are none that can be set")
-    return {"LINUX": "0", "LINUX32": "8"}[value["domain"]]
+    return {"LINUX": 0, "LINUX32": 8}[value["domain"]]
 
 
 class Gate:
@@ -219,7 +223,7 @@ class Gate:
         """Hooks that see the container's mounts, and the host's files."""
         ops: list[Record] = []
         if self.hooks.get("prestart") or self.hooks.get("createRuntime"):
-            ops.append(("runtime-hooks", ()))
+            ops.append(operations.runtime_hooks())
         return ops + self._run("createContainer")
 
     def before_filter(self, command: str) -> list[Record]:
@@ -227,17 +231,16 @@ class Gate:
         ops: list[Record] = []
         if self.listener >= 0:
             # what cannot be executed is told by `create`, not only by `start`
-            ops = [("lookup", (command,)), ("gate", (str(self.listener),))]
+            ops = [operations.lookup(command), operations.gate(self.listener)]
         return ops + self._run("startContainer")
 
     def _run(self, kind: str) -> list[Record]:
         made: list[Record] = []
         state = self.states[kind == "startContainer"]
         for hook in self.hooks.get(kind) or ():
-            arguments = hook.get("args") or [hook["path"]]
-            env = hook.get("env") or []
-            head = (hook["path"], str(hook.get("timeout") or 0), state, str(len(arguments)))
-            made.append(("hook", (*head, *arguments, *env)))
+            path = hook["path"]
+            words, env = hook.get("args") or [path], hook.get("env") or []
+            made.append(operations.hook(path, hook.get("timeout") or 0, state, words, env))
         return made
 
 
@@ -266,16 +269,16 @@ def join_plan(
     ops = [*_oom_score(process), *_labels(process), *_affinity(process, "initial")]
     nested = _nests(process, single)
     if nested and covered_proc:
-        ops.append(("host-proc", ()))
+        ops.append(operations.host_proc())
     if cgroup:
         # before joining: afterwards the path would mean something else, or nothing
-        ops.append(("cgroup-join", (cgroup + "/cgroup.procs",)))
+        ops.append(operations.cgroup_join(cgroup + "/cgroup.procs"))
     # who makes a user namespace has to be one that can be traced, so it is made on the way, while
     # nobody inside can name who does; in the /proc around they could, and find the host's files
-    ids = map(str, _ids(process)) if nested and not covered_proc else ()
-    ops.append(("join", (str(pid), str(start), str(namespaces), *ids)))
+    ids = _ids(process) if nested and not covered_proc else None
+    ops.append(operations.join(pid, start, namespaces, ids))
     if own_user:
-        ops.append(("root-ids", ("0" if single else "1",)))
+        ops.append(operations.root_ids(drop_groups=not single))
     ops += _affinity(process, "final")
     ops += _memory_policy(linux or {})
     ops += _process(
@@ -317,57 +320,55 @@ def _process(
     uid, gid = _ids(process)
     # batch systems append to what is there: of a name that is given twice the last one counts,
     # where getenv(3) would take the first
-    env = tuple({one.partition("=")[0]: one for one in process.get("env") or ()}.values())
+    env = {one.partition("=")[0]: one for one in process.get("env") or ()}.values()
     ops: list[Record] = []
     if process.get("terminal"):
         size = process.get("consoleSize") or {"height": 0, "width": 0}
         owner = "" if single else str(uid)
         ops.append(
-            ("tty", (str(size["height"]), str(size["width"]), str(int(bind_console)), owner))
+            operations.tty(size["height"], size["width"], bind_console=bind_console, owner=owner)
         )
     elif not joins:
-        ops.append(("setsid", ()))
+        ops.append(operations.setsid())
     for number, limit in enumerate(process.get("rlimits") or ()):
         if limit["type"] not in RLIMITS:
             raise UsageError(f'process.rlimits[{number}].type: unknown limit "{limit["type"]}"')
-        ops.append(
-            ("rlimit", (str(RLIMITS[limit["type"]]), str(limit["soft"]), str(limit["hard"])))
-        )
+        ops.append(operations.rlimit(RLIMITS[limit["type"]], limit["soft"], limit["hard"]))
     ops += _scheduling(process)
     # the specification would leave the caller's where none is named; runc and crun have this one,
     # and what a person has chosen for files of the host is nothing that an image should notice
     umask = user.get("umask")
-    ops.append(("umask", (format(0o022 if umask is None else umask, "o"),)))
-    ops.append(("cwd", (process["cwd"], "0" if joins else "1")))
+    ops.append(operations.umask(0o022 if umask is None else umask))
+    ops.append(operations.cwd(process["cwd"], create=not joins))
     if _nests(process, single):
-        ops.append(("nest", (str(uid), str(gid))))
+        ops.append(operations.nest(uid, gid))
     caps = process.get("capabilities") or {}
     bounding = capabilities.mask(caps.get("bounding") or ())
-    ops.append(("bounding", (format(bounding, "x"),)))
-    groups = () if single else tuple(str(one) for one in user.get("additionalGids") or ())
-    ops.append(("user", (str(uid), str(gid), "0" if single else "1", *groups)))
+    ops.append(operations.bounding(bounding))
+    groups = () if single else user.get("additionalGids") or ()
+    ops.append(operations.user(uid, gid, set_groups=not single, groups=groups))
     if keyring:
         # counted as the user's, who has it now
-        ops.append(("keyring", (str(int(keyring == "needed")),)))
+        ops.append(operations.keyring(needed=keyring == "needed"))
     if not joins and (gate is None or gate.listener < 0):
         # changing ids cleared it, so it is asked for only now.  A helper of `run` that is killed
         # takes its process along: until that is written down nobody else could find it
-        ops.append(("pdeathsig", (_KILL,)))
+        ops.append(operations.pdeathsig(_KILL))
     ops.append(_rights(caps, bounding, uid, bool(process.get("noNewPrivileges"))))
     if process.get("noNewPrivileges"):
-        ops.append(("no-new-privs", ()))
+        ops.append(operations.no_new_privs())
     # what the launcher needs memory or further calls for comes before a filter that may forbid them
-    ops.append(("env", env))
+    ops.append(operations.env(env))
     if gate is not None:
         ops += gate.before_filter(process["args"][0])
         preserved = gate.preserved
     if preserved:
-        ops.append(("preserve", (str(preserved),)))
+        ops.append(operations.preserve(preserved))
     if filter_program:
         # while capabilities are still effective (it needs CAP_SYS_ADMIN); exec itself then reduces
         # root to the bounding set and everybody else to the ambient set
-        ops.append(("seccomp", (str(filter_flags), filter_program)))
-    ops.append(("exec", tuple(process["args"])))
+        ops.append(operations.seccomp(filter_flags, filter_program))
+    ops.append(operations.exec_(process["args"]))
     return ops
 
 
@@ -391,8 +392,7 @@ def _rights(caps: Json, bounding: int, uid: int, confined: bool) -> Record:
         loads = 1 << capabilities.NUMBERS["CAP_SYS_ADMIN"]
         permitted |= loads | (bounding if uid == 0 else 0)
         effective = permitted if uid == 0 else effective | loads
-    words = (inheritable, ambient, permitted, effective & permitted)
-    return "caps", tuple([format(word, "x") for word in words])
+    return operations.caps(inheritable, ambient, permitted, effective & permitted)
 
 
 # What few configurations have: its module is loaded for those alone.
@@ -401,7 +401,7 @@ def _rights(caps: Json, bounding: int, uid: int, confined: bool) -> Record:
 def _oom_score(process: Json) -> list[Record]:
     """Before anything else: /proc is the host's still, and no image decides what its names mean."""
     wanted = process.get("oomScoreAdj")
-    return [] if wanted is None else [("oom-score", (str(wanted),))]
+    return [] if wanted is None else [operations.oom_score(wanted)]
 
 
 def _labels(process: Json) -> list[Record]:

@@ -10,7 +10,8 @@ import time
 
 from rootless import paths
 from rootless.errors import HostError, RuntimeFailure, UsageError
-from rootless.runtime import frames, plan_format
+from rootless.runtime import frames, operations, plan_format
+from rootless.runtime import orders as to_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ class Wanted:
         """What the helper has to know of them.  Raises UsageError."""
         made: list[Record] = []
         if terminal:
-            made.append(("tty", ()))
+            made.append(to_helper.tty())
             if self.console_socket:
-                made.append(("console", (self.console_socket,)))
+                made.append(to_helper.console(self.console_socket))
             elif not self.wait:
                 raise UsageError(
                     "process.terminal: a terminal needs somebody to give it to",
@@ -56,9 +57,9 @@ class Wanted:
         elif self.console_socket:
             raise UsageError("--console-socket is for a process with a terminal")
         if self.pid_file:
-            made.append(("pid-file", (self.pid_file,)))
+            made.append(to_helper.pid_file(self.pid_file))
         if self.wait:
-            made.append(("wait", ()))
+            made.append(to_helper.wait())
         return made
 
 
@@ -92,17 +93,17 @@ def make(
     log = os.path.join(box.directory, f"{os.getpid()}.{time.monotonic_ns()}.log")
     first = 3 + wanted.preserve_fds
     orders = [
-        ("directory", (box.directory, "none")),
-        ("executor", (paths.helper("launch"), f"/proc/self/fd/{first + 3}")),
-        ("log-errors", (log,)),
-        *([("go", ())] if place is not None else []),
+        to_helper.directory(box.directory, "none"),
+        to_helper.executor(paths.helper("launch"), f"/proc/self/fd/{first + 3}"),
+        to_helper.log_errors(log),
+        *([to_helper.go()] if place is not None else []),
         *orders,
     ]
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     passed = [theirs.fileno(), listener.fileno() if listener is not None else -1]
     try:
-        passed.append(in_memory(orders, plan_format.ORDERS))
-        passed.append(in_memory(plan, plan_format.OPERATIONS))
+        passed.append(in_memory(orders, to_helper.NUMBERS))
+        passed.append(in_memory(plan, operations.NUMBERS))
         helper = _spawn(first, passed)
         theirs.close()
         pid = _converse(ours, place, box, runtime_hooks, log)

@@ -14,6 +14,7 @@ import time
 from rootless import documents, host
 from rootless.errors import Conflict, RuntimeFailure
 from rootless.runtime import frames, hooks, launch_plan, launcher, seccomp, state_directory
+from rootless.runtime import orders as to_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def create(
     )
     orders = [
         *bundle.namespace_orders(),
-        ("stdin", ("inherit",)),
-        *([("gate", (str(number),))] if waits else []),
+        to_helper.stdin("inherit"),
+        *([to_helper.gate(number)] if waits else []),
         *wanted.orders(bool(process.get("terminal"))),
     ]
 
@@ -213,7 +214,7 @@ def execute(box: Box, process: Json, wanted: Wanted, place: Place | None, cgroup
         preserved=wanted.preserve_fds,
         keyring=box.record.get("keyring", "needed"),
     )
-    orders: list[Record] = [("exec-session", ()), ("stdin", ("inherit",))]
+    orders: list[Record] = [to_helper.exec_session(), to_helper.stdin("inherit")]
     orders += wanted.orders(bool(process.get("terminal")))
     return launcher.make(box, plan, orders, wanted, place, None, None)
 

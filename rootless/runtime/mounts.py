@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.errors import UsageError
+from rootless.runtime import operations as plan_operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,16 +186,15 @@ def _operation(mount: Json, number: int, linux: Json, *, own_pid: bool, own_net:
     if found.copied and flags & ATTR_RDONLY:
         # only after what is copied up has been written
         flags, below = flags & ~ATTR_RDONLY, below | ATTR_RDONLY
-    return _shortest(
-        "mount",
+    return plan_operations.mount(
         mount.get("source") or kind,
         target(mount),
         kind,
-        str(flags),
-        ",".join(data),
-        str(below),
-        "1" if found.copied else "",
-        found.propagation,
+        flags=flags,
+        data=",".join(data),
+        attributes=below,
+        copy_up=found.copied,
+        propagation=found.propagation,
     )
 
 
@@ -217,22 +217,23 @@ def _bind(mount: Json, found: _Options, number: int, linux: Json) -> Record:
         raise UsageError(f'mounts[{number}].options: unknown option "{word}" of a bind mount')
     if found.copied:
         raise UsageError(f"mounts[{number}].options: tmpcopyup is for a tmpfs, not for a bind")
-    maps = ["", ""]
+    maps = ("", "")
     if found.idmap or mount.get("uidMappings") or mount.get("gidMappings"):
-        maps = [_mapping(mount, name, number, linux) for name in ("uidMappings", "gidMappings")]
-    return _shortest(
-        "bind",
+        maps = (
+            _mapping(mount, "uidMappings", number, linux),
+            _mapping(mount, "gidMappings", number, linux),
+        )
+    return plan_operations.bind(
         mount["source"],
         target(mount),
-        "auto",
-        str(found.set),
-        "1" if found.recursive else "0",
-        found.propagation,
-        str(found.below) if found.below else "",
-        str(found.clear) if found.clear else "",
-        str(found.clear_below) if found.clear_below else "",
-        *maps,
-        "1" if found.idmap == "ridmap" else "",
+        attributes=found.set,
+        recursive=found.recursive,
+        propagation=found.propagation,
+        below=found.below,
+        clear=found.clear,
+        clear_below=found.clear_below,
+        maps=maps,
+        map_below=found.idmap == "ridmap",
     )
 
 
@@ -246,13 +247,6 @@ def _mapping(mount: Json, name: str, number: int, linux: Json) -> str:
     return "".join(f"{one['containerID']} {one['hostID']} {one['size']}\n" for one in found)
 
 
-def _shortest(name: str, *arguments: str) -> Record:
-    """A record without what is empty at its end."""
-    most = 6
-    kept = max([most, *(at + 1 for at, one in enumerate(arguments) if one)])
-    return (name, arguments[:kept])
-
-
 def devices(config: Json) -> list[Record]:
     """Operations for the standard device nodes and links, and for `linux.devices`.
 
@@ -263,23 +257,23 @@ def devices(config: Json) -> list[Record]:
     for device in config["linux"].get("devices") or ():
         path = device["path"]
         if device["type"] == "p":
-            wanted.append(("fifo", (path, *_mode_and_owner(device))))
+            wanted.append(_fifo(device))
         elif path not in NODES or device.get("source"):
-            wanted.append(("bind", (device.get("source") or path, path, "auto", "0", "0", "")))
+            wanted.append(plan_operations.bind(device.get("source") or path, path))
     dev = [mount for mount in config.get("mounts") or () if target(mount).rstrip("/") == "/dev"]
     if any(is_bind(mount) for mount in dev):
         return wanted
-    made: list[Record] = [("devices", NODES), *wanted]
-    made += [("symlink", link) for link in _LINKS]
+    made: list[Record] = [plan_operations.devices(NODES), *wanted]
+    made += [plan_operations.symlink(*link) for link in _LINKS]
     if config["process"].get("terminal"):
-        made.append(("bind", ("/dev/null", "/dev/console", "auto", "0", "0", "")))
+        made.append(plan_operations.bind("/dev/null", "/dev/console"))
     return made
 
 
-def _mode_and_owner(device: Json) -> list[str]:
+def _fifo(device: Json) -> Record:
     mode = device.get("fileMode")
-    owner = ["" if device.get(name) is None else str(device[name]) for name in ("uid", "gid")]
-    return [format(0o666 if mode is None else mode & 0o7777, "o"), *owner]
+    mode = 0o666 if mode is None else mode & 0o7777
+    return plan_operations.fifo(device["path"], mode, device.get("uid"), device.get("gid"))
 
 
 def known_options() -> list[str]:

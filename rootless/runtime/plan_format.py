@@ -1,7 +1,7 @@
 """Records: the encoding of launch plans and monitor orders (docs/dev/formats.md).
 
 A plan is a list of `(operation, arguments)`; plain data that can be printed, compared and tested
-without any privilege.  The numbers are those of helpers/lib/ops.h; a test holds the two together.
+without any privilege.  Names and numbers are in `operations` and `orders`.
 """
 
 from __future__ import annotations
@@ -18,41 +18,9 @@ if TYPE_CHECKING:
 
 MAGIC = b"RLP1"
 
-OPERATIONS = {
-    name: number
-    for number, name in enumerate(
-        """root-ids propagation host-chdir host-mount host-mkdir fuse root bind mount devices
-        symlink mkdir copy-up chown pivot root-attr mask readonly sysctl hostname domainname
-        loopback wait-network rlimit umask oom-score tty setsid cwd bounding user caps no-new-privs
-        seccomp nest env exec join pdeathsig cgroup-join runtime-hooks hook gate
-        personality io-priority scheduler affinity lookup preserve time-offsets events
-        label memory-policy fifo file enter-pid keyring host-proc""".split(),
-        1,
-    )
-}
-
-ORDERS = {
-    name: number
-    for number, name in enumerate(
-        """id directory socket clone map join executor tty stdin log field slirp slirp-socket
-        slirp-request fuse go restart pid-file remove unlink exec-session log-errors
-        udp timeout gate console wait events stop notify preserve outer""".split(),
-        100,
-    )
-}
-
-
-def name_of(number: int) -> str:
-    """The operation or order with this number, for sentences about failures."""
-    for table in (OPERATIONS, ORDERS):
-        for name, value in table.items():
-            if value == number:
-                return name
-    return f"operation {number}"
-
 
 def encode(records: Iterable[Record], numbers: dict[str, int]) -> bytes:
-    """The bytes of a plan (`numbers` = OPERATIONS) or of orders (ORDERS).
+    """The bytes of a plan (`numbers`: operations.NUMBERS) or of orders (orders.NUMBERS).
 
     Raises ValueError when an argument holds a NUL byte where the C side expects text.
     """

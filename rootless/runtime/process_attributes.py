@@ -6,6 +6,7 @@ Source: runtime-spec 1.3 config.md, "Linux Process"; config-linux.md, "Memory po
 from __future__ import annotations
 
 from rootless.errors import UsageError
+from rootless.runtime import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def scheduling(process: Json) -> list[Record]:
     ops: list[Record] = []
     priority = process.get("ioPriority")
     if priority:
-        level = str(priority.get("priority") or 0)
-        ops.append(("io-priority", (str(_CLASSES[priority["class"]]), level)))
+        level = priority.get("priority") or 0
+        ops.append(operations.io_priority(_CLASSES[priority["class"]], level))
     scheduler = process.get("scheduler")
     if scheduler:
         bits = 0
@@ -45,12 +46,11 @@ def scheduling(process: Json) -> list[Record]:
             bits |= _SCHED_FLAGS[name]
         if scheduler["policy"] not in _POLICIES:
             raise UsageError(f"process.scheduler.policy: {scheduler['policy']} is not in Linux")
-        numbers = [_POLICIES[scheduler["policy"]], bits]
-        numbers += [
+        numbers = [
             scheduler.get(name) or 0
             for name in ("nice", "priority", "runtime", "deadline", "period")
         ]
-        ops.append(("scheduler", tuple(str(one) for one in numbers)))
+        ops.append(operations.scheduler(_POLICIES[scheduler["policy"]], bits, *numbers))
     return ops
 
 
@@ -63,7 +63,7 @@ def affinity(process: Json, which: str) -> list[Record]:
     if not chosen:
         return []
     found = numbers(chosen, f"process.execCPUAffinity.{which}", "processors")
-    return [("affinity", tuple(str(one) for one in found))]
+    return [operations.affinity(found)]
 
 
 def memory_policy(linux: Json) -> list[Record]:
@@ -76,7 +76,7 @@ def memory_policy(linux: Json) -> list[Record]:
         mode |= MEMORY_FLAGS[name]
     nodes = policy.get("nodes") or ""
     found = numbers(nodes, "linux.memoryPolicy.nodes", "memory nodes") if nodes else []
-    return [("memory-policy", (str(mode), *(str(one) for one in found)))]
+    return [operations.memory_policy(mode, found)]
 
 
 def labels(process: Json) -> list[Record]:
@@ -86,11 +86,11 @@ def labels(process: Json) -> list[Record]:
     """
     ops: list[Record] = []
     if process.get("selinuxLabel"):
-        ops.append(("label", ("exec", process["selinuxLabel"])))
+        ops.append(operations.label("exec", process["selinuxLabel"]))
     profile = process.get("apparmorProfile")
     if profile and profile != "unconfined":
         # its own directory since Linux 5.1, where several security modules can be at work
-        ops.append(("label", ("apparmor/exec", "exec " + profile)))
+        ops.append(operations.label("apparmor/exec", "exec " + profile))
     return ops
 
 

@@ -159,9 +159,9 @@ def test_cve_2026_55686_a_working_directory_behind_a_link(variant: Variant) -> N
     assert not made_outside(variant())
     before = Change(
         "rootless/runtime/launch_plan.py",
-        '    ops.append(("pivot", ()))\n',
+        "    ops.append(operations.pivot())\n",
         '    ops.append(("cwd", (config["root"]["path"] + process["cwd"], "1")))\n'
-        '    ops.append(("pivot", ()))\n',
+        "    ops.append(operations.pivot())\n",
     )
     assert made_outside(variant(before))
 

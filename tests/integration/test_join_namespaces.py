@@ -248,8 +248,8 @@ def test_an_entering_user_of_one_id_cannot_be_traced(
     assert seen(ENTERS_LATE) == "1\n"
     unmade = Change(
         "rootless/runtime/launch_plan.py",
-        "if nested and not covered_proc else ()",
-        "if False else ()",
+        "if nested and not covered_proc else None",
+        "if False else None",
     )
     assert "trace" in seen(unmade, CAN_BE_SEEN)
 

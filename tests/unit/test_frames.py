@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rootless.errors import CommandNotFound, Conflict, RootlessError
-from rootless.runtime import failures, frames, plan_format
+from rootless.runtime import failures, frames, operations, orders
 
 
 def failed(name: str, code: int = 22, text: str = "what", index: int = 3) -> frames.Failure:
-    number = {**plan_format.OPERATIONS, **plan_format.ORDERS}[name]
+    number = {**operations.NUMBERS, **orders.NUMBERS}[name]
     numbers = (index, code, number)
     return frames.Failure(b"".join(n.to_bytes(4, "little") for n in numbers) + text.encode())
 
@@ -56,12 +56,12 @@ def test_a_descriptor_comes_along() -> None:
 
 
 def test_the_tables_of_failures_name_what_there_is() -> None:
-    known = {*plan_format.OPERATIONS, *plan_format.ORDERS}
+    known = {*operations.NUMBERS, *orders.NUMBERS}
     assert set(failures._ENGINE) <= known
     assert set(failures._RUNTIME) <= known
 
 
-@pytest.mark.parametrize("name", sorted({*plan_format.OPERATIONS, *plan_format.ORDERS}))
+@pytest.mark.parametrize("name", sorted({*operations.NUMBERS, *orders.NUMBERS}))
 @pytest.mark.parametrize("code", [1, 2, 13, 17, 22, 28, 110])
 def test_every_failure_has_a_sentence(name: str, code: int) -> None:
     for made in (failures.of_engine(failed(name, code)), failures.of_runtime(failed(name, code))):

@@ -18,7 +18,8 @@ from rootless.cgroups import limits
 from rootless.cgroups import oci as cgroups
 from rootless.cgroups.managers import Manager
 from rootless.errors import RootlessError
-from rootless.runtime import bundles, launch_plan, mounts, plan_format, schema
+from rootless.runtime import bundles, launch_plan, mounts, operations, plan_format, schema
+from rootless.runtime import orders as to_helper
 
 ONE = [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
 HOOK = {"path": "/bin/true", "args": ["true", "x"], "env": ["A=b"], "timeout": 3}
@@ -142,8 +143,8 @@ def compiled(directory: Path, text: str) -> tuple[Any, ...]:
         config, [], filter_program=program, filter_flags=flags, single=bundle.single, gate=gate
     )
     orders = bundle.namespace_orders()
-    plan_format.encode(plan, plan_format.OPERATIONS)
-    plan_format.encode(orders, plan_format.ORDERS)
+    plan_format.encode(plan, operations.NUMBERS)
+    plan_format.encode(orders, to_helper.NUMBERS)
     limits = cgroups.resources(config["linux"].get("resources"))
     return plan, orders, {name: getattr(limits, name) for name in limits.__slots__}
 
@@ -334,7 +335,7 @@ def test_the_process_of_exec_is_taken_or_refused(mutation: tuple[tuple[Any, ...]
         schema.check_process(process)
         process = bundles.without_unknown_capabilities(process, [])
         plan = launch_plan.join_plan(process, pid=1, start=2, namespaces=0)
-        plan_format.encode(plan, plan_format.OPERATIONS)
+        plan_format.encode(plan, operations.NUMBERS)
     except RootlessError as error:
         told(error)
 

@@ -31,6 +31,7 @@ from rootless.network import modes
 from rootless.network import resolv_hosts as files
 from rootless.network.backends import slirp4netns as slirp
 from rootless.runtime import attended, launch_plan
+from rootless.runtime import orders as to_monitor
 from rootless.storage.rootfs.read_file import read_lowers
 
 TYPE_CHECKING = False
@@ -300,12 +301,12 @@ class _Step:
             own_name=False,
         )
         orders: list[Record] = [
-            ("clone", (str(launch_plan.clone_flags(config)),)),
-            ("map", bundle.map_order(maps)),
+            to_monitor.clone(launch_plan.clone_flags(config)),
+            to_monitor.map_(*bundle.map_arguments(maps), drop_groups=not maps.single),
         ]
         if network.kind == "slirp4netns":
-            orders.append(("slirp", tuple(slirp.SlirpPlan(network, [], "").argv())))
-        orders += [("fuse", server.order()) for server in self.servers]
+            orders.append(to_monitor.sidecar(slirp.SlirpPlan(network, [], "").argv()))
+        orders += [to_monitor.fuse(server.late, server.argv) for server in self.servers]
         return attended.start(
             plan, orders, directory=self.draft.directory,
             log=os.path.join(self.draft.directory, "helpers.log"), stdout=stdout, stderr=stderr,

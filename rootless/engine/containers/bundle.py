@@ -15,13 +15,12 @@ from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import HostError, UsageError
 from rootless.network import modes, resolv_hosts
 from rootless.network.backends import slirp4netns
-from rootless.runtime import launch_plan, plan_format
+from rootless.runtime import launch_plan, operations, plan_format
+from rootless.runtime import orders as to_monitor
 from rootless.userns import helpers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
     from rootless.runtime.plan_format import Record
@@ -242,15 +241,15 @@ def write_bundle(draft: Draft) -> None:
         from rootless.engine.containers import sd_notify
 
         sd_notify.preserve(plan, options.preserve_fds)
-    plan_format.write(draft.directory, "plan", plan, plan_format.OPERATIONS)
+    plan_format.write(draft.directory, "plan", plan, operations.NUMBERS)
 
 
 def write_orders(draft: Draft, record: Json) -> None:
     """The monitor's orders, with what its events say about the container."""
     from rootless.engine.events import writer as event_writer
 
-    told = ("events", event_writer.orders(draft.ctx.data_dir, record))
-    plan_format.write(draft.directory, "orders", [*orders(draft), told], plan_format.ORDERS)
+    told = to_monitor.events(*event_writer.orders(draft.ctx.data_dir, record))
+    plan_format.write(draft.directory, "orders", [*orders(draft), told], to_monitor.NUMBERS)
 
 
 def _filter(draft: Draft) -> bytes:
@@ -264,47 +263,49 @@ def orders(draft: Draft) -> list[Record]:
 
     options, directory = draft.options, draft.directory
     sockets = paths.socket_directory(draft.identifier)
+    policy, count = restart_policy(options.restart)
     made: list[Record] = [
-        ("id", (draft.identifier, draft.name)),
-        ("directory", (directory, "state")),
-        ("socket", (sockets,)),
-        ("executor", (paths.helper("launch"), os.path.join(directory, "plan"))),
-        ("log-errors", (os.path.join(directory, "helpers.log"),)),
-        ("stdin", ("once" if options.interactive else "null",)),
-        ("restart", restart_policy(options.restart)),
+        to_monitor.id_(draft.identifier, draft.name),
+        to_monitor.directory(directory, "state"),
+        to_monitor.socket(sockets),
+        to_monitor.executor(paths.helper("launch"), os.path.join(directory, "plan")),
+        to_monitor.log_errors(os.path.join(directory, "helpers.log")),
+        to_monitor.stdin("once" if options.interactive else "null"),
+        to_monitor.restart(policy, int(count)),
     ]
     made += namespace_orders(draft)
     if options.tty:
-        made.append(("tty", ()))
+        made.append(to_monitor.tty())
     made += log_options.orders(options, directory, lambda: _journal_fields(draft))
     if draft.network.kind == "slirp4netns":
         plan = slirp4netns.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
-        made.append(("slirp", tuple(plan.argv())))
+        made.append(to_monitor.sidecar(plan.argv()))
         if plan.datagrams():
-            made.append(("udp", (paths.helper("udp"), *plan.datagrams())))
+            made.append(to_monitor.udp(paths.helper("udp"), plan.datagrams()))
         if plan.requests():
-            made.append(("slirp-socket", (os.path.join(sockets, "slirp"),)))
-            made += [("slirp-request", (request,)) for request in plan.requests()]
+            made.append(to_monitor.sidecar_socket(os.path.join(sockets, "slirp")))
+            made += [to_monitor.sidecar_request(request) for request in plan.requests()]
     if draft.root_mount is not None:
-        made += [("fuse", server.order()) for server in draft.root_mount.servers]
+        made += [to_monitor.fuse(server.late, server.argv) for server in draft.root_mount.servers]
     # who applies limits is decided anew at each start
-    made.append(("go", ()))
+    made.append(to_monitor.go())
     seconds = 10 if options.stop_timeout is None else options.stop_timeout
     stop = options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM"
-    made.append(("stop", (str(signals.number(stop)), str(seconds))))
+    made.append(to_monitor.stop(signals.number(stop), seconds))
     if options.sdnotify or options.preserve_fds:
         from rootless.engine.containers import sd_notify
 
         made += sd_notify.orders(draft)
     if options.timeout:
-        made.append(("timeout", (str(options.timeout),)))
+        made.append(to_monitor.timeout(options.timeout))
     if options.pid_file:
-        made.append(("pid-file", (os.path.abspath(options.pid_file),)))
+        made.append(to_monitor.pid_file(os.path.abspath(options.pid_file)))
     if options.rm:
         trees = [directory] if draft.maps.root_is_caller else _pieces(draft)
         trees += [draft.stores.volumes.store.directory(name) for name in draft.binds.anonymous]
-        made.append(("remove", tuple(trees)))
-        made.append(("unlink", (os.path.join(draft.ctx.containers_dir, "names", draft.name),)))
+        made.append(to_monitor.remove(trees))
+        name = os.path.join(draft.ctx.containers_dir, "names", draft.name)
+        made.append(to_monitor.unlink([name]))
     return made
 
 
@@ -344,24 +345,25 @@ def namespace_orders(draft: Draft) -> list[Record]:
             | launch_plan.CLONE["cgroup"]
         )
     if draft.target:
-        joins: list[Record] = [("join", (str(launch_plan.CLONE["user"]), "/proc/@TARGET@/ns/user"))]
+        joins: list[Record] = [to_monitor.join(launch_plan.CLONE["user"], "/proc/@TARGET@/ns/user")]
         joins += [
-            ("join", (str(launch_plan.CLONE[kind]), path)) for kind, path in draft.joined.items()
+            to_monitor.join(launch_plan.CLONE[kind], path) for kind, path in draft.joined.items()
         ]
-        return [("clone", (str(flags & ~launch_plan.CLONE["user"]),)), *joins]
+        return [to_monitor.clone(flags & ~launch_plan.CLONE["user"]), *joins]
     if draft.choice is not None and draft.choice.nested:
         from rootless.engine.containers import userns_nested
 
-        return [("clone", (str(flags),)), *userns_nested.maps(draft.maps, draft.ctx.maps)]
-    return [("clone", (str(flags),)), ("map", map_order(draft.maps))]
+        return [to_monitor.clone(flags), *userns_nested.maps(draft.maps, draft.ctx.maps)]
+    return [
+        to_monitor.clone(flags),
+        to_monitor.map_(*map_arguments(draft.maps), drop_groups=not draft.maps.single),
+    ]
 
 
-def map_order(maps: IdMaps) -> Sequence[str]:
+def map_arguments(maps: IdMaps) -> tuple[str, str, tuple[str, str]]:
     """What the monitor needs to write a map."""
     # root of this namespace writes any map itself, and a single own id needs no help
-    programs = helpers.needed(maps)
-    texts = (maps.proc_text("uids"), maps.proc_text("gids"))
-    return (*texts, *programs, "0" if maps.single else "1")
+    return maps.proc_text("uids"), maps.proc_text("gids"), helpers.needed(maps)
 
 
 def restart_policy(text: str | None) -> tuple[str, str]:

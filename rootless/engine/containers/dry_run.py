@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.runtime import plan_format
+from rootless.runtime import operations, orders, plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ def describe(containers: Containers, options: ContainerOptions) -> str:
     try:
         parts = []
         for title, name, numbers in (
-            ("monitor", "orders", plan_format.ORDERS),
-            ("launch plan", "plan", plan_format.OPERATIONS),
+            ("monitor", "orders", orders.NUMBERS),
+            ("launch plan", "plan", operations.NUMBERS),
         ):
             with open(os.path.join(container.directory, name), "rb") as file:
                 found = plan_format.decode(file.read(), numbers)

@@ -8,7 +8,8 @@ from rootless import documents, host, paths
 from rootless.engine.common import environment
 from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import Conflict, HostError
-from rootless.runtime import launch_plan, plan_format
+from rootless.runtime import launch_plan, operations, plan_format
+from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,9 +180,9 @@ def become(container: ContainerRef, options: ExecOptions) -> str:
         pass
     name = identifier[:12] + ".plan"
     if options.tty or options.detach:
-        path = plan_format.write(directory, name, items, plan_format.OPERATIONS)
+        path = plan_format.write(directory, name, items, operations.NUMBERS)
         return _with_monitor(container, options, identifier, directory, path, told)
-    path = plan_format.write(directory, name, [told, *items], plan_format.OPERATIONS)
+    path = plan_format.write(directory, name, [told, *items], operations.NUMBERS)
     admit = admission(container)
     if admit is not None:
         admit(os.getpid())
@@ -206,7 +207,7 @@ def _tell(container: ContainerRef, identifier: str) -> Record:
     attributes = event_writer.of_container(record, execID=identifier)
     container.emit("exec", execID=identifier)
     fields = event_writer.fields("container", container.id, container.name, attributes)
-    return ("events", (event_writer.directory(container.ctx.data_dir), fields))
+    return operations.events(event_writer.directory(container.ctx.data_dir), fields)
 
 
 def _with_monitor(
@@ -219,25 +220,25 @@ def _with_monitor(
 ) -> str:
     short = identifier[:12]
     orders: list[Record] = [
-        ("id", (identifier, container.name)),
-        ("directory", (directory, short + ".state")),
-        ("executor", (paths.helper("launch"), plan_path)),
-        ("log-errors", (os.path.join(directory, short + ".log"),)),
-        ("stdin", ("once" if options.interactive else "null",)),
-        ("exec-session", ()),
+        to_monitor.id_(identifier, container.name),
+        to_monitor.directory(directory, short + ".state"),
+        to_monitor.executor(paths.helper("launch"), plan_path),
+        to_monitor.log_errors(os.path.join(directory, short + ".log")),
+        to_monitor.stdin("once" if options.interactive else "null"),
+        to_monitor.exec_session(),
         told,
     ]
     if options.tty:
-        orders.append(("tty", ()))
+        orders.append(to_monitor.tty())
     names = [
         plan_path,
         *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
     ]
-    orders.append(("unlink", tuple(names)))
+    orders.append(to_monitor.unlink(names))
     admit = admission(container)
     if admit is not None:
-        orders.append(("go", ()))
-    orders_path = plan_format.write(directory, short + ".orders", orders, plan_format.ORDERS)
+        orders.append(to_monitor.go())
+    orders_path = plan_format.write(directory, short + ".orders", orders, to_monitor.NUMBERS)
     from rootless.engine.containers import start as container_start
 
     started = container_start.spawn(orders_path, container.name, place=admit, tty=bool(options.tty))
@@ -269,7 +270,7 @@ def run(container: ContainerRef, command: list[str] | str, **words: object) -> E
     os.makedirs(directory, 0o700, exist_ok=True)
     identifier = os.urandom(32).hex()
     items.insert(0, _tell(container, identifier))
-    path = plan_format.write(directory, identifier[:12] + ".plan", items, plan_format.OPERATIONS)
+    path = plan_format.write(directory, identifier[:12] + ".plan", items, operations.NUMBERS)
     arguments = [paths.helper("launch"), "-", path]
     admit = admission(container)
     if admit is None:

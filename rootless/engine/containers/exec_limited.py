@@ -9,7 +9,7 @@ import time
 from rootless import documents, paths
 from rootless.engine.containers import exec as container_exec
 from rootless.engine.spec.option_values import ExecOptions
-from rootless.runtime import plan_format
+from rootless.runtime import operations, plan_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ def execute(container: ContainerRef, command: list[str], seconds: float) -> tupl
     items = container_exec.plan(container, ExecOptions(command=command))
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
-    path = plan_format.write(
-        directory, os.urandom(6).hex() + ".plan", items, plan_format.OPERATIONS
-    )
+    path = plan_format.write(directory, os.urandom(6).hex() + ".plan", items, operations.NUMBERS)
     out, ours = os.pipe()
     try:
         # the launcher waits for this lock, until it is where it can enter the cgroup from

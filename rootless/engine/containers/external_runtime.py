@@ -13,7 +13,7 @@ from rootless import documents
 from rootless.engine.spec import oci_config
 from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import HostError, UsageError
-from rootless.runtime import mounts
+from rootless.runtime import mounts, operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,24 +70,26 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     count = draft.options.preserve_fds
     arguments += ["run", *(["--preserve-fds", str(count)] if count else [])]
     arguments += ["--bundle", bundle, draft.identifier]
-    ops: list[Record] = [("propagation", ("/", str(mounts.MS_REC | mounts.MS_PRIVATE)))]
+    ops: list[Record] = [operations.propagation("/", mounts.MS_REC | mounts.MS_PRIVATE)]
     ops += rootfs
     if draft.binds.preparations:
-        ops.append(("root", (draft.root, "0")))
+        ops.append(operations.root(draft.root))
         ops += draft.binds.preparations
     # crun and runc refuse a host with both versions of cgroups; in a cgroup namespace of its own
     # the container may look at version 2 alone
-    ops.append(("root", ("/", "0")))
-    ops.append(("mount", ("cgroup2", "/sys/fs/cgroup", "cgroup2", "14", "", "")))
+    ops.append(operations.root("/"))
+    ops.append(operations.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags=14))
     # as first process of a pid namespace the runtime takes the container with it when it is killed
-    ops.append(("mount", ("proc", "/proc", "proc", "14", "", "")))
-    ops.append(("loopback", ()))
-    ops += [("sysctl", (key.replace(".", "/"), str(value))) for key, value in own.items()]
+    ops.append(operations.mount("proc", "/proc", "proc", flags=14))
+    ops.append(operations.loopback())
+    ops += [operations.sysctl(key.replace(".", "/"), str(value)) for key, value in own.items()]
     if draft.network.kind == "slirp4netns":
-        ops.append(("wait-network", ()))
-    ops.append(("pdeathsig", ("9",)))
-    ops.append(("env", ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)))
-    ops.append(("exec", tuple(arguments)))
+        ops.append(operations.wait_network())
+    ops.append(operations.pdeathsig(9))
+    ops.append(
+        operations.env(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+    )
+    ops.append(operations.exec_(arguments))
     return ops
 
 

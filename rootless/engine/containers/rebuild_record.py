@@ -13,7 +13,8 @@ from rootless.cgroups import oci
 from rootless.engine.containers import record
 from rootless.errors import StorageError
 from rootless.images.names import reference
-from rootless.runtime import plan_format
+from rootless.runtime import operations, plan_format
+from rootless.runtime import orders as to_monitor
 from rootless.storage.drivers import registry as driver_registry
 from rootless.userns.idmap import IdMaps
 
@@ -30,8 +31,8 @@ LOST = "its own labels, health check, network options and cgroup parent"
 
 def rebuild(one: ContainerRef, images: list[ImageRecord]) -> str:
     """Write it, if all that it stands on is known; what is lost.  Raises RootlessError."""
-    orders = _decoded(one, "orders", plan_format.ORDERS)
-    plan = _decoded(one, "plan", plan_format.OPERATIONS)
+    orders = _decoded(one, "orders", to_monitor.NUMBERS)
+    plan = _decoded(one, "plan", operations.NUMBERS)
     config = one.config()
     made = _record(one, images, config, orders, plan)
     if not documents.fits(made, record.SHAPE):
@@ -132,7 +133,7 @@ def _servers(orders: Decoded, plan: Decoded) -> list[list[str]]:
 
 
 def _network(order: dict[str, list[str]], config: Json) -> str:
-    if "slirp" in order:
+    if "sidecar" in order:
         return "slirp4netns"
     kinds = {space["type"] for space in config["linux"]["namespaces"]}
     return "none" if "network" in kinds else "host"
@@ -142,7 +143,7 @@ def _ports(orders: Decoded) -> list[Json]:
     """Of TCP alone; those of UDP are published all the same."""
     found = []
     for name, words in orders:
-        if name != "slirp-request":
+        if name != "sidecar-request":
             continue
         given = documents.loads(words[0])["arguments"]
         found.append(

@@ -6,6 +6,7 @@ import os
 import stat
 
 from rootless.errors import HostError, UsageError
+from rootless.runtime import operations
 from rootless.storage.drivers import registry as driver_registry
 from rootless.storage.rootfs import prepare as rootfs_prepare
 
@@ -201,10 +202,10 @@ def root_operations_of(mount: RootMount) -> list[Record]:
     """As `root_operations`, of a root file system that was prepared."""
     made: list[Record] = []
     if mount.memory:
-        mode = oct(stat.S_IMODE(os.stat(mount.upper).st_mode))[2:]
-        made.append(("host-mount", ("tmpfs", mount.memory, "tmpfs", "6", "mode=755")))
-        made += [("host-mkdir", (mount.upper, mode)), ("host-mkdir", (mount.work, "755"))]
-    made += [("fuse", (server.mount_point,)) for server in mount.servers]
+        mode = stat.S_IMODE(os.stat(mount.upper).st_mode)
+        made.append(operations.host_mount("tmpfs", mount.memory, "tmpfs", 6, "mode=755"))
+        made += [operations.host_mkdir(mount.upper, mode), operations.host_mkdir(mount.work, 0o755)]
+    made += [operations.fuse(server.mount_point) for server in mount.servers]
     return made + mount_operations(mount)
 
 
@@ -213,9 +214,9 @@ def mount_operations(mount: RootMount) -> list[Record]:
     made: list[Record] = []
     for one in mount.driver.mounts(mount):
         made += [
-            ("host-chdir", (one.base,)),
-            ("host-mount", (one.kind, one.target, one.kind, "0", one.data)),
-            ("host-chdir", ("/",)),
+            operations.host_chdir(one.base),
+            operations.host_mount(one.kind, one.target, one.kind, 0, one.data),
+            operations.host_chdir("/"),
         ]
     return made
 

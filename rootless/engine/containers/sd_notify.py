@@ -14,6 +14,8 @@ import os
 
 from rootless import documents, paths
 from rootless.errors import HostError, RootlessError, UsageError
+from rootless.runtime import operations
+from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,9 +123,9 @@ def orders(draft: Draft) -> list[Record]:
     made: list[Record] = []
     if options.sdnotify not in (None, "ignore"):
         path = os.path.join(_listens_at(draft.identifier), SOCKET)
-        made.append(("notify", (path if options.sdnotify == "container" else "",)))
+        made.append(to_monitor.notify(path if options.sdnotify == "container" else ""))
     if options.preserve_fds:
-        made.append(("preserve", (str(options.preserve_fds),)))
+        made.append(to_monitor.preserve(options.preserve_fds))
     return made
 
 
@@ -131,7 +133,7 @@ def preserve(plan: list[Record], count: int) -> None:
     """Let the plan's command keep its descriptors: they close themselves otherwise."""
     # before the filter, at which everything else is given its close-on-exec flag
     at = [name for name, _ in plan].index("env")
-    plan.insert(at, ("preserve", (str(count),)))
+    plan.insert(at, operations.preserve(count))
 
 
 # at the start

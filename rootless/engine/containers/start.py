@@ -14,6 +14,7 @@ from rootless.engine.containers import state as container_state
 from rootless.engine.containers.ref import ContainerRef
 from rootless.errors import Conflict, HostError, RootlessError, RuntimeFailure
 from rootless.runtime import frames, plan_format
+from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def aim(container: ContainerRef, orders: str) -> str:
         )
     pid, start = str(found.pid).encode(), str(found.pid_start).encode()
     with open(orders, "rb") as file:
-        listed = plan_format.decode(file.read(), plan_format.ORDERS)
+        listed = plan_format.decode(file.read(), to_monitor.NUMBERS)
     aimed: list[tuple[str, tuple[str | bytes, ...]]] = [
         (
             name,
@@ -199,7 +200,7 @@ def aim(container: ContainerRef, orders: str) -> str:
         )
         for name, arguments in listed
     ]
-    documents.write_bytes(orders + ".aimed", plan_format.encode(aimed, plan_format.ORDERS))
+    documents.write_bytes(orders + ".aimed", plan_format.encode(aimed, to_monitor.NUMBERS))
     return orders + ".aimed"
 
 
@@ -249,9 +250,9 @@ def _network(report: Report) -> RootlessError | None:
             f"the port {port}/udp cannot be published: {report.reason.lower()}",
             hint="stop what listens there, or choose another host port",
         )
-    if report.name == "slirp-request":
+    if report.name == "sidecar-request":
         return _port_failure(report.text)
-    if report.name in ("slirp", "wait-network"):
+    if report.name in ("sidecar", "wait-network"):
         return HostError(
             f"slirp4netns did not start: {report.said or report.reason}",
             hint="use --network none or host, or see rootless doctor",

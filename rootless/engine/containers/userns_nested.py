@@ -9,6 +9,7 @@ what it keeps in `upper` has the ids of storage, as everybody else's.
 from __future__ import annotations
 
 from rootless.engine.containers import bundle as container_bundle
+from rootless.runtime import orders as to_monitor
 from rootless.storage.drivers import id_remap
 from rootless.userns import idmap
 
@@ -26,7 +27,10 @@ def maps(inner: IdMaps, outer: IdMaps) -> list[Record]:
     gids = id_remap.within(inner.gids, outer.gids)
     relative = idmap.IdMaps(uids, gids, inner.why, caller=inner.caller)
     texts = (relative.proc_text("uids"), relative.proc_text("gids"))
-    return [("outer", container_bundle.map_order(outer)), ("map", (*texts, "", "", "1"))]
+    return [
+        to_monitor.outer(*container_bundle.map_arguments(outer), drop_groups=not outer.single),
+        to_monitor.map_(*texts, ("", ""), drop_groups=True),
+    ]
 
 
 def servers(container: ContainerRef) -> Json:

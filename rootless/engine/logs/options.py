@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import HostError, UsageError
+from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def orders(
     limit, count = 0, 1
     if options.log_opt:
         limit, count = _check(table(options), name)
-    made: list[Record] = [("log", (name, path(options, directory), str(limit), str(count)))]
+    made: list[Record] = [to_monitor.log(name, path(options, directory), limit, count)]
     if name == "journald":
         words = fields()
         if not os.path.exists(_JOURNAL):
@@ -59,7 +60,7 @@ def orders(
                 "--log-driver journald: systemd's journal does not run here",
                 hint="use k8s-file, which is the default, or json-file",
             )
-        made.append(("field", words))
+        made.append(to_monitor.field(words))
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.errors import UsageError
+from rootless.runtime import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,11 +85,13 @@ class Binds:
                 # docker's rule: an empty volume receives what the image has at that place
                 record = self.volumes.fills(name, path)
                 if record:
-                    keeps = "1" if asked.owner else "0"
-                    self.preparations.append(("copy-up", (target, path, record, keeps)))
+                    keeps = bool(asked.owner)
+                    self.preparations.append(
+                        operations.copy_up(target, path, record, keep_owner=keeps)
+                    )
         if own and in_memory is None:
             uid, gid = self.owner
-            self.preparations.append(("chown", (path, str(uid), str(gid))))
+            self.preparations.append(operations.chown(path, uid, gid))
         if in_memory is not None:
             if own and not any(one.startswith(("uid=", "gid=")) for one in in_memory):
                 in_memory += [f"uid={self.owner[0]}", f"gid={self.owner[1]}"]

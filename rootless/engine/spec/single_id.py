@@ -9,6 +9,8 @@ nobody from editing or removing these, as a bind mount would.
 
 from __future__ import annotations
 
+from rootless.runtime import operations as plan_operations
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.runtime.plan_format import Record
@@ -25,7 +27,7 @@ APT::Sandbox::User "root";
 
 def operations() -> list[Record]:
     """What a plan does below the image's root, before anything is mounted there."""
-    return [("file", (_APT, _APT_TEXT))]
+    return [plan_operations.file(_APT, _APT_TEXT)]
 
 
 def files(maps: IdMaps) -> set[str]:

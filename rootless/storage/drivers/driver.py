@@ -34,10 +34,6 @@ class Server:
         self.mount_point = mount_point
         self.late = late
 
-    def order(self) -> tuple[str, ...]:
-        """The arguments of the monitor's order `fuse`."""
-        return ("1" if self.late else "0", *self.argv)
-
     def as_json(self) -> list[str]:
         """For `container.json` and for workers: `[late, mount point, argv...]`."""
         return ["1" if self.late else "", self.mount_point, *self.argv]
