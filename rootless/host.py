@@ -98,11 +98,6 @@ class Host:
         return self._programs[name]
 
     @property
-    def slirp4netns(self) -> str:
-        """Its path."""
-        return self.program("slirp4netns")
-
-    @property
     def covered_proc(self) -> str:
         """What is mounted over a part of /proc, so that a container gets no new one; or ""."""
         if self._covered is None:

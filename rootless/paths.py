@@ -80,7 +80,7 @@ def runtime_dir() -> str:
 
 
 def socket_directory(identifier: str) -> str:
-    """Where a container's monitor and slirp4netns have their sockets.
+    """Where a container's monitor and the sidecar of its network have their sockets.
 
     Short, because the address of a unix socket ends at 108 bytes.
     """

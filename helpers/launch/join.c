@@ -132,7 +132,7 @@ int join_namespaces(struct plan *plan, char **words, uint32_t *order)
         how.flags |= CLONE_INTO_CGROUP;
         how.cgroup = (uint64_t)cgroup;
     }
-    /* the monitor, slirp4netns, servers of files and hooks look for its namespaces in /proc */
+    /* the monitor, the sidecar, servers of files and hooks look for its namespaces in /proc */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     if (become_sibling(plan, &how) < 0)
         return -1;

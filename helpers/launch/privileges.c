@@ -64,7 +64,7 @@ int op_root_ids(struct plan *plan, const struct record *r)
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return -1;
     /* changing ids clears the dumpable flag, and then /proc/PID/ns of this process would belong to
-     * root and slirp4netns could not join.  In a container that runs already a process could look at
+     * root and a sidecar could not join.  In a container that runs already a process could look at
      * us, or trace us, and have our rights (CVE-2016-9962) */
     if (!plan->joined)
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

@@ -49,8 +49,8 @@ static void take(struct orders *o, const struct record *r)
         o->log_files = atoi(a[3]);
         break;
     case ORDER_FIELD: o->fields = list(r); break;
-    case ORDER_SIDECAR: o->slirp = list(r); break;
-    case ORDER_SIDECAR_SOCKET: o->slirp_socket = a[0]; break;
+    case ORDER_SIDECAR: o->sidecar = list(r); break;
+    case ORDER_SIDECAR_SOCKET: o->sidecar_socket = a[0]; break;
     case ORDER_SIDECAR_REQUEST:
         if (o->requests < 256 && r->argc) {
             o->request[o->requests] = a[0];

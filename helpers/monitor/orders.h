@@ -22,10 +22,10 @@ struct orders {
     const char *log_driver, *log_path;
     uint64_t log_limit;
     int log_files;
-    char **fields, **events, **slirp, **udp, **remove, **unlink;
+    char **fields, **events, **sidecar, **udp, **remove, **unlink;
     struct server server[MOST_SERVERS]; /* in the order in which the plan asks for them */
     int server_count;
-    const char *slirp_socket;
+    const char *sidecar_socket;
     const char *request[256];
     uint32_t request_length[256];
     int requests;

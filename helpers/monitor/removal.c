@@ -45,8 +45,8 @@ void removal(const struct orders *orders, int user_ns, int listening)
     char path[4096];
     snprintf(path, sizeof path, "%s/attach", orders->socket_directory);
     unlink(path);
-    snprintf(path, sizeof path, "%s/slirp", orders->socket_directory);
-    unlink(path);
+    if (orders->sidecar_socket)
+        unlink(orders->sidecar_socket);
     if (orders->notify && orders->notify[0]) {
         unlink(orders->notify);
         snprintf(path, sizeof path, "%s/notify", orders->socket_directory);

@@ -36,7 +36,7 @@ int notify_open(const char *path)
         interval = path || !watchdog ? 0 : atoll(watchdog) / 2000;
         due = clock_ms();
     }
-    /* slirp4netns and others have no business with it */
+    /* programs beside the container have no business with it */
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     if (!path)

@@ -42,18 +42,18 @@ static void keep_two(int one, int two)
     close_from(5);
 }
 
-/* slirp4netns confines itself to a mount namespace and drops capabilities (--enable-sandbox); for that
- * it must be root of a user namespace, so it is started as root of the container's, in the host's
- * network namespace and outside the container's pid and mount namespaces. */
-pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end)
+/* Such a program confines itself to a mount namespace and drops capabilities; for that it must be root of
+ * a user namespace, so it is started as root of the container's, in the host's network namespace and
+ * outside the container's pid and mount namespaces. */
+pid_t run_sidecar(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end)
 {
-    pid_t slirp = fork();
-    if (slirp)
-        return slirp;
+    pid_t made = fork();
+    if (made)
+        return made;
     char text[3][16] = {"", "3", "4"};
     const char *const name[] = {"@PID@", "@READY@", "@EXIT@"};
     snprintf(text[0], 16, "%d", pid);
-    for (char **argument = o->slirp; *argument; argument++)
+    for (char **argument = o->sidecar; *argument; argument++)
         for (int i = 0; i < 3; i++) {
             char *at = strstr(*argument, name[i]);
             size_t size = strlen(*argument) + 16;
@@ -71,7 +71,7 @@ pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int e
         _exit(126);
     unblock();
     keep_two(ready, exit_end);
-    execv(o->slirp[0], o->slirp);
+    execv(o->sidecar[0], o->sidecar);
     _exit(127);
 }
 
@@ -98,15 +98,15 @@ int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *
     return got == 1 && !told ? 0 : report(failure, ORDER_UDP, got == 1 ? (unsigned char)told : EIO, o->udp[1]);
 }
 
-/* slirp4netns takes one request per connection and answers when the client has finished writing */
-int publish(const struct orders *o, struct failure *failure)
+/* One request for each connection, answered when the client has finished writing. */
+int ask_sidecar(const struct orders *o, struct failure *failure)
 {
     for (int i = 0; i < o->requests; i++) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         char answer[1024];
         size_t length = 0;
         ssize_t got;
-        snprintf(address.sun_path, sizeof address.sun_path, "%s", o->slirp_socket);
+        snprintf(address.sun_path, sizeof address.sun_path, "%s", o->sidecar_socket);
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
             write(fd, o->request[i], o->request_length[i]) < 0 || shutdown(fd, SHUT_WR) < 0)

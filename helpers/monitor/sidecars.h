@@ -7,8 +7,10 @@
 int report(struct failure *failure, uint32_t op, int error, const char *text);
 void unblock(void); /* signals as a program expects them */
 
-pid_t run_slirp(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end);
+/* The network's program: it gets a descriptor to say that it is ready, and one that is closed when it is
+ * to end. */
+pid_t run_sidecar(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end);
 /* waits until it has the ports; 0, or -1 with `failure` filled */
 int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *failure);
-int publish(const struct orders *o, struct failure *failure); /* ports of slirp4netns */
+int ask_sidecar(const struct orders *o, struct failure *failure); /* its requests, when it is ready */
 #endif

@@ -256,8 +256,8 @@ static int handshake(const struct orders *o, int ctl, int ready, struct started 
         if (polled[1].revents) {
             char one;
             if (read(ready, &one, 1) != 1)
-                return report(failure, ORDER_SIDECAR, ENETUNREACH, o->slirp[0]);
-            if (publish(o, failure) < 0)
+                return report(failure, ORDER_SIDECAR, ENETUNREACH, o->sidecar[0]);
+            if (ask_sidecar(o, failure) < 0)
                 return -1;
             h->network_ready = 1;
         }
@@ -366,9 +366,9 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
             send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
     }
     /* its child becomes root of the namespace, which can only be after the map exists */
-    if (!done && o->slirp && pipe2(ready, O_CLOEXEC) == 0 && pipe2(leave, O_CLOEXEC) == 0) {
+    if (!done && o->sidecar && pipe2(ready, O_CLOEXEC) == 0 && pipe2(leave, O_CLOEXEC) == 0) {
         made->exit_fd = leave[1];
-        made->slirp = run_slirp(o, made->pid, made->user_ns, ready[1], leave[0]);
+        made->sidecar = run_sidecar(o, made->pid, made->user_ns, ready[1], leave[0]);
         close(ready[1]);
         if (o->udp)
             done = run_udp(o, made->pid, leave[0], failure);

@@ -13,10 +13,10 @@ struct failure {
 };
 
 struct started {
-    pid_t pid, slirp;          /* slirp4netns, 0 without one, or NETWORK_LOST when it has ended */
+    pid_t pid, sidecar;         /* of the network, 0 without one, or NETWORK_LOST when it has ended */
     struct servers servers;
     int user_ns;                /* kept open: removal of a container's files happens inside */
-    int exit_fd;                /* slirp4netns ends when this is closed */
+    int exit_fd;                /* the sidecar ends when this is closed */
     int in, out, err;           /* our ends of the container's streams; with a terminal in == out */
 };
 

@@ -5,7 +5,7 @@
  * It starts the container, holds its terminal or pipes, writes the log, serves those who attach,
  * records how it ended, starts it again where the policy says so, and removes it where asked.
  * Nothing else is left running.  Its own death is a normal event: the container's first process is
- * killed by its parent-death signal, slirp4netns sees its exit descriptor close. */
+ * killed by its parent-death signal, the sidecar sees its exit descriptor close. */
 #define _GNU_SOURCE
 #include "lib/channel.h"
 #include "lib/events.h"
@@ -74,10 +74,10 @@ static void write_state(const char *status)
     int length = snprintf(text, sizeof text,
         "\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
-        "\"slirp\":%d,\"slirpStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}",
+        "\"sidecar\":%d,\"sidecarStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}",
         status, container.pid, container.pid > 0 && !gone ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
-        container.slirp, container.slirp > 0 ? start_time(container.slirp) : 0, pids, failure.index, failure.op, failure.error,
+        container.sidecar, container.sidecar > 0 ? start_time(container.sidecar) : 0, pids, failure.index, failure.op, failure.error,
         record.lost ? "true" : "false", record.failed ? "true" : "false");
     if (length < (int)sizeof text)
         state_write(text, (size_t)length);
@@ -167,8 +167,8 @@ static int reap(int *status)
             ended = gone = 1;
         } else if (checks_reap(pid, one)) {
             continue;
-        } else if (pid == container.slirp) {
-            container.slirp = NETWORK_LOST;
+        } else if (pid == container.sidecar) {
+            container.sidecar = NETWORK_LOST;
             cut = 1;
         } else if (servers_ended(&container.servers, &orders, pid, one) && !gone) {
             /* without its files it can only fail, slowly and in odd ways; its policy may start it anew */

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SYSTEMD = "org.freedesktop.systemd1"
 PATH = "/org/freedesktop/systemd1"
 MANAGER = SYSTEMD + ".Manager"
-# the scope also holds the monitor, slirp4netns and fuse-overlayfs, which are no part of the
+# the scope also holds the monitor and programs beside the container, which are no part of the
 # container: its own cgroup has the exact limits, the scope room for them where it would matter
 _HELPERS = 16
 _SMALL, _RESERVE = 32 << 20, 8 << 20

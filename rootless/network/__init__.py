@@ -1,1 +1,1 @@
-"""Networks of containers: slirp4netns, published ports, generated files."""
+"""Networks of containers: backends, published ports, generated files; see README.md."""

@@ -1,6 +1,7 @@
-"""The addresses in slirp4netns' network: who has which, for everything that has to name one.
+"""The addresses in a container's own network: who has which, for everything that has to name one.
 
-Source: slirp4netns(1), --cidr; main.c of slirp4netns, which counts them from the network's own.
+They are counted from the network's own, as QEMU's user networking has them and what came after it.
+Source: slirp4netns(1), --cidr.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class Addresses:
     __slots__ = ("container", "gateway", "nameserver", "prefix")
 
     def __init__(self, cidr: str = "") -> None:
-        """Raises UsageError for what slirp4netns would refuse when the container starts."""
+        """Raises UsageError for what the program would refuse when the container starts."""
         text, _, prefix = (cidr or DEFAULT).partition("/")
         parts = text.split(".")
         if len(parts) != 4 or not all(_is_number(one, 255) for one in parts):
@@ -45,6 +46,4 @@ def _text(number: int) -> str:
 
 
 def _wrong(cidr: str, why: str) -> UsageError:
-    return UsageError(
-        f'the cidr "{cidr}" of slirp4netns cannot be used: {why}', hint=f"as in cidr={DEFAULT}"
-    )
+    return UsageError(f'the cidr "{cidr}" cannot be used: {why}', hint=f"as in cidr={DEFAULT}")

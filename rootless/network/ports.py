@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 
+def taken(address: str, reason: str) -> Conflict:
+    """The failure of a port that somebody else has."""
+    return Conflict(
+        f"the port {address} cannot be published: {reason}",
+        hint="stop what listens there, or choose another host port",
+    )
+
+
 class Port:
     """`host_ip`:`host_port` on the host leads to `container_port` (tcp or udp) inside."""
 
@@ -53,9 +61,7 @@ def parse_publish(specs: list[str], exposed: list[str]) -> list[Port]:
         if protocol not in ("tcp", "udp"):
             raise UsageError(f'unknown protocol "{protocol}" in "{spec}"', hint="tcp or udp")
         if "[" in address:
-            raise UsageError(
-                f'"{spec}": slirp4netns publishes IPv4 ports only', hint="as in 8080:80"
-            )
+            raise UsageError(f'"{spec}": only IPv4 ports can be published', hint="as in 8080:80")
         parts = address.split(":")
         if len(parts) > 3:
             raise UsageError(f'invalid port "{spec}"', hint="[[IP:]HOSTPORT:]PORT[/tcp|/udp]")
@@ -108,8 +114,8 @@ def _free(protocol: str) -> int:
 def check_free(ports: list[Port], *, patience: float = 0) -> None:
     """Raises Conflict for a port in use, HostError for one below the unprivileged limit.
 
-    `patience`: seconds in which whoever has it may let go: the slirp4netns of the last run ends a
-    moment after its container.
+    `patience`: seconds in which whoever has it may let go: what published it for the last run ends
+    a moment after its container.
     """
     end = time.monotonic() + patience
     while True:

@@ -6,14 +6,13 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.network.modes import NetworkMode
+    from rootless.network.backends.backend import Network
 
 
 def resolv_conf(
-    host_text: str, mode: NetworkMode, dns: list[str], search: list[str], options: list[str]
+    host_text: str, network: Network, dns: list[str], search: list[str], options: list[str]
 ) -> str:
-    """The host's, with what was asked for instead; the host's loopback cannot be reached from
-    another network namespace, so name servers there are replaced by slirp4netns' own."""
+    """The host's, with what was asked for instead, and name servers that the network reaches."""
     for one in dns:
         if one != "none" and not _is_address(one):
             raise UsageError(f'invalid --dns "{one}"', hint="the address of a name server, or none")
@@ -28,12 +27,7 @@ def resolv_conf(
             searches = words[1:]
         elif words[0] == "options":
             others += words[1:]
-    if mode.kind == "slirp4netns":
-        reachable = [one for one in servers if not one.startswith("127.") and one != "::1"]
-        servers = [mode.addresses().nameserver, *(one for one in reachable if ":" not in one)]
-    elif mode.kind == "none":
-        servers = []
-    servers = dns or servers
+    servers = dns or network.backend.name_servers(servers, network.options)
     searches = search or searches
     others = options or others
     lines = [f"nameserver {one}" for one in servers[:3] if one != "none"]
@@ -56,9 +50,8 @@ def _is_address(text: str) -> bool:
     return False
 
 
-def hosts(hostname: str, name: str, mode: NetworkMode, add_host: list[str]) -> str:
+def hosts(hostname: str, name: str, network: Network, add_host: list[str]) -> str:
     """/etc/hosts with the container's own names and those of --add-host.  Raises UsageError."""
-    addresses = mode.addresses()
     lines = [
         "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -67,8 +60,9 @@ def hosts(hostname: str, name: str, mode: NetworkMode, add_host: list[str]) -> s
         alias, colon, address = word.partition(":")
         if not colon or not alias or not (address == "host-gateway" or _is_address(address)):
             raise UsageError(f'invalid --add-host "{word}"', hint="NAME:ADDRESS, as in db:10.1.2.3")
-        lines.append(f"{addresses.gateway if address == 'host-gateway' else address}\t{alias}")
+        if address == "host-gateway":
+            address = network.addresses().gateway
+        lines.append(f"{address}\t{alias}")
     own = " ".join(dict.fromkeys(one for one in (hostname, name) if one))
-    own_address = addresses.container if mode.kind == "slirp4netns" else "127.0.1.1"
-    lines.append(f"{own_address}\t{own}")
+    lines.append(f"{network.backend.own_address(network.options)}\t{own}")
     return "".join(line + "\n" for line in lines)

@@ -17,6 +17,7 @@ from rootless.runtime import orders as to_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.runtime.failures import Sentence
     from rootless.runtime.plan_format import Record
 
 _FIRST = 3
@@ -51,11 +52,19 @@ class Attended:
 
 
 def start(
-    plan: list[Record], orders: list[Record], *, directory: str, log: str, stdout: int, stderr: int
+    plan: list[Record],
+    orders: list[Record],
+    *,
+    directory: str,
+    log: str,
+    stdout: int,
+    stderr: int,
+    network: Sentence | None = None,
 ) -> Attended:
     """Start it; returns when the command runs.
 
     `directory`: where the helper may leave files; `log`: for what programs around it complain of.
+    `network`: explains the failures of its network.
     Raises what the failing operation means; nothing runs then.
     """
     import _socket
@@ -79,7 +88,7 @@ def start(
         kind, payload = frames.read(ours)
         if kind == frames.FAILED:
             os.waitpid(helper, 0)
-            raise failures.of_engine(frames.Failure(payload), _said(log))
+            raise failures.of_engine(frames.Failure(payload), _said(log), network)
         if kind != frames.RUNNING:
             os.waitpid(helper, 0)
             raise RuntimeFailure("the process could not be made: the helper ended early")

@@ -153,7 +153,7 @@ def plan(
             ops.append(operations.mkdir(process["cwd"]))
         ops.append(operations.root_attr(mounts.ATTR_RDONLY))
     if wait_for_network:
-        # as late as possible: slirp4netns starts while the mounts are made
+        # as late as possible: the sidecar starts while the mounts are made
         ops.append(operations.wait_network())
     if enters:
         # those who are in it can name this process from here on, and until the pivot its root was

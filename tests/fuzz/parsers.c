@@ -219,11 +219,11 @@ static void try_orders(void)
         return;
     const char *const texts[] = {
         orders.id, orders.name, orders.directory, orders.state, orders.socket_directory, orders.executor,
-        orders.plan, orders.standard_input, orders.log_driver, orders.log_path, orders.slirp_socket,
+        orders.plan, orders.standard_input, orders.log_driver, orders.log_path, orders.sidecar_socket,
         orders.restart, orders.pid_file, orders.error_log, orders.console, orders.notify};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         touch(texts[i]);
-    char **const lists[] = {orders.fields, orders.events, orders.slirp, orders.udp, orders.remove,
+    char **const lists[] = {orders.fields, orders.events, orders.sidecar, orders.udp, orders.remove,
                             orders.unlink};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (char **word = lists[i]; word && *word; word++)

@@ -17,7 +17,7 @@ def written(directory: Path, **changes: object) -> container_state.State:
         "status": "running", "pid": me, "pidStart": started, "monitor": me, "monitorStart": started,
         "boot": processes.boot_id(), "startedAt": 5, "finishedAt": 0, "exitCode": 0,
         "oomKilled": False,
-        "restarts": 0, "slirp": 0, "servers": [], "failed": False,
+        "restarts": 0, "sidecar": 0, "servers": [], "failed": False,
     }  # fmt: skip
     (directory / "state").write_text(json.dumps({**value, **changes}))
     return container_state.read(str(directory))
@@ -69,3 +69,16 @@ def test_how_it_ended_is_kept(tmp_path: Path) -> None:
 def test_processes_that_are_not_there(tmp_path: Path) -> None:
     assert processes.start_time(2**22 + 1) == 0
     assert processes.start_time(os.getpid()) > 0
+
+
+def test_a_monitor_of_an_earlier_version_names_the_sidecar_otherwise(tmp_path: Path) -> None:
+    started = processes.start_time(1)
+    new = written(tmp_path, sidecar=1, sidecarStart=started)
+    value = json.loads((tmp_path / "state").read_text())
+    value["slirp"], value["slirpStart"] = value.pop("sidecar"), value.pop("sidecarStart")
+    (tmp_path / "state").write_text(json.dumps(value))
+    old = container_state.read(str(tmp_path))
+    assert (old.sidecar, old.sidecar_start) == (new.sidecar, new.sidecar_start) == (1, started)
+    value["slirp"] = -1
+    (tmp_path / "state").write_text(json.dumps(value))
+    assert container_state.read(str(tmp_path)).network_lost

@@ -21,15 +21,15 @@ from rootless.cgroups import limits
 from rootless.engine.build.layers import BuildLayers, Draft
 from rootless.engine.containers import bundle
 from rootless.engine.containers import rootfs as roots
+from rootless.engine.containers import start as container_start
 from rootless.engine.spec import oci_config as spec
 from rootless.engine.spec import seccomp as filters
 from rootless.engine.spec import single_id
 from rootless.engine.spec import user as accounts
 from rootless.engine.spec.options import ContainerOptions
 from rootless.errors import Interrupted, UsageError
-from rootless.network import modes
 from rootless.network import resolv_hosts as files
-from rootless.network.backends import slirp4netns as slirp
+from rootless.network.backends import registry as networks
 from rootless.runtime import attended, launch_plan
 from rootless.runtime import orders as to_monitor
 from rootless.storage.rootfs.read_file import read_lowers
@@ -37,6 +37,7 @@ from rootless.storage.rootfs.read_file import read_lowers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.network.backends.backend import Network
     from rootless.runtime.plan_format import Record
 
 _HOSTNAME = "buildkitsandbox"  # what scripts of Dockerfiles have come to know
@@ -263,9 +264,7 @@ class _Step:
         process, maps, mount = self.process, self.steps.maps, self.draft.mount
         options = self.steps.options
         covered = bool(host.current().covered_proc)
-        network = modes.parse_network(
-            None if process.network in ("", "default") else process.network
-        )
+        network = networks.parse(None if process.network in ("", "default") else process.network)
         account = accounts.account(process.user, [], lambda path: read_lowers(mount.lowers, path))
         environment = {**self.environment}
         environment.setdefault("HOME", account.home)
@@ -282,7 +281,7 @@ class _Step:
             root=mount.merged,
             hostname=_HOSTNAME,
             mounts=self.mounts,
-            spaces=spec.namespaces(chosen, {}, network.kind == "host"),
+            spaces=spec.namespaces(chosen, {}, network.backend.shares_host),
             maps=maps,
             shm_size=limits.size(chosen.shm_size) if chosen.shm_size else 64 << 20,
             read_only_sysctls=covered,
@@ -296,7 +295,7 @@ class _Step:
             filter_program=filters.program(choice, bounding, maps.single, chosen.privileged),
             keyring=filters.keyring(choice, chosen.privileged),
             single=maps.single,
-            wait_for_network=network.kind == "slirp4netns",
+            wait_for_network=network.backend.waits,
             covered_proc=covered,
             own_name=False,
         )
@@ -304,15 +303,15 @@ class _Step:
             to_monitor.clone(launch_plan.clone_flags(config)),
             to_monitor.map_(*bundle.map_arguments(maps), drop_groups=not maps.single),
         ]
-        if network.kind == "slirp4netns":
-            orders.append(to_monitor.sidecar(slirp.SlirpPlan(network, [], "").argv()))
+        orders += bundle.network_orders(network, [], "")
         orders += [to_monitor.fuse(server.late, server.argv) for server in self.servers]
         return attended.start(
             plan, orders, directory=self.draft.directory,
             log=os.path.join(self.draft.directory, "helpers.log"), stdout=stdout, stderr=stderr,
+            network=container_start.network_failure(network.backend),
         )  # fmt: skip
 
-    def _network_files(self, network: modes.NetworkMode) -> None:
+    def _network_files(self, network: Network) -> None:
         """resolv.conf and hosts, over those of the image and in no layer."""
         options = self.steps.options
         try:

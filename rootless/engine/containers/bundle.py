@@ -13,8 +13,8 @@ from rootless.engine.logs import options as log_options
 from rootless.engine.spec import oci_config
 from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import HostError, UsageError
-from rootless.network import modes, resolv_hosts
-from rootless.network.backends import slirp4netns
+from rootless.network import resolv_hosts
+from rootless.network.backends import registry as networks
 from rootless.runtime import launch_plan, operations, plan_format
 from rootless.runtime import orders as to_monitor
 from rootless.userns import helpers
@@ -23,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
+    from rootless.network.backends.backend import Network
+    from rootless.network.ports import Port
     from rootless.runtime.plan_format import Record
     from rootless.userns.idmap import IdMaps
 
@@ -51,7 +53,7 @@ def join_others(draft: Draft) -> None:
         "uts": options.uts,
         "cgroup": options.cgroupns,
     }
-    if draft.network.kind == "container":
+    if draft.network.target:
         wanted["network"] = "container:" + draft.network.target
     for kind in _JOINABLE:
         text = wanted.get(kind) or ""
@@ -68,7 +70,7 @@ def join_others(draft: Draft) -> None:
         if kind not in {one["type"] for one in other.config()["linux"]["namespaces"]}:
             # what that container shares with the host is shared with the host by this one as well
             if kind == "network":
-                draft.network = modes.NetworkMode("host")
+                draft.network = networks.of_host()
             else:
                 setattr(options, "cgroupns" if kind == "cgroup" else kind, "host")
             continue
@@ -96,7 +98,7 @@ def hello_facts(draft: Draft) -> list[str]:
         f"ROOTLESS_HELLO_DRIVER={choice.driver.name}: {choice.why}"
         if choice
         else "ROOTLESS_HELLO_DRIVER=",
-        f"ROOTLESS_HELLO_NETWORK={network.kind}" + (f": {network.why}" if network.why else ""),
+        f"ROOTLESS_HELLO_NETWORK={network.name}" + (f": {network.why}" if network.why else ""),
         f"ROOTLESS_HELLO_CGROUP={manager.kind}: {manager.why}",
         f"ROOTLESS_HELLO_RUNTIME={draft.options.runtime or draft.ctx.runtime or 'rootless'}",
         f"ROOTLESS_HELLO_IDS={draft.maps.why}",
@@ -106,7 +108,7 @@ def hello_facts(draft: Draft) -> list[str]:
 def write_files(draft: Draft) -> None:
     """resolv.conf, hosts and hostname, bound over those of the image."""
     options, directory = draft.options, draft.directory
-    if draft.image is None and draft.network.kind == "host":
+    if draft.image is None and draft.network.backend.shares_host:
         return
     try:
         with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
@@ -149,12 +151,12 @@ def write_files(draft: Draft) -> None:
         )
 
 
-def _network(draft: Draft) -> modes.NetworkMode:
+def _network(draft: Draft) -> Network:
     """The network the container is in, also where another one made it."""
     network, target = draft.network, draft.target
-    while network.kind == "container":
+    while network.backend.joins:
         record = container_ref.get(draft.ctx, target).record
-        network = modes.NetworkMode(record["network"], record.get("networkOptions"))
+        network = networks.recorded(record)
         target = record["networkTarget"]
     return network
 
@@ -193,7 +195,7 @@ def write_bundle(draft: Draft) -> None:
     options = draft.options
     resources = _resources(draft)
     covered = bool(host.current().covered_proc)
-    spaces = oci_config.namespaces(options, draft.joined, draft.network.kind == "host")
+    spaces = oci_config.namespaces(options, draft.joined, draft.network.backend.shares_host)
     draft.config = oci_config.config(
         options,
         account=draft.account,
@@ -231,7 +233,7 @@ def write_bundle(draft: Draft) -> None:
                 oci_config.security(draft.options).get("seccomp", ""), draft.options.privileged
             ),
             single=draft.maps.single,
-            wait_for_network=draft.network.kind == "slirp4netns",
+            wait_for_network=draft.network.backend.waits,
             preparations=preparations,
             covered_proc=covered,
             # otherwise it is a default, which the filter of a container around may refuse
@@ -277,14 +279,7 @@ def orders(draft: Draft) -> list[Record]:
     if options.tty:
         made.append(to_monitor.tty())
     made += log_options.orders(options, directory, lambda: _journal_fields(draft))
-    if draft.network.kind == "slirp4netns":
-        plan = slirp4netns.SlirpPlan(draft.network, draft.ports, os.path.join(sockets, "slirp"))
-        made.append(to_monitor.sidecar(plan.argv()))
-        if plan.datagrams():
-            made.append(to_monitor.udp(paths.helper("udp"), plan.datagrams()))
-        if plan.requests():
-            made.append(to_monitor.sidecar_socket(os.path.join(sockets, "slirp")))
-            made += [to_monitor.sidecar_request(request) for request in plan.requests()]
+    made += network_orders(draft.network, draft.ports, sockets)
     if draft.root_mount is not None:
         made += [to_monitor.fuse(server.late, server.argv) for server in draft.root_mount.servers]
     # who applies limits is decided anew at each start
@@ -306,6 +301,20 @@ def orders(draft: Draft) -> list[Record]:
         made.append(to_monitor.remove(trees))
         name = os.path.join(draft.ctx.containers_dir, "names", draft.name)
         made.append(to_monitor.unlink([name]))
+    return made
+
+
+def network_orders(network: Network, ports: list[Port], sockets: str) -> list[Record]:
+    """Orders for the program beside the container that its network needs, if it needs one."""
+    sidecar = network.backend.sidecar(network, ports, sockets)
+    if sidecar is None:
+        return []
+    made = [to_monitor.sidecar(sidecar.argv)]
+    if sidecar.datagrams:
+        made.append(to_monitor.udp(paths.helper("udp"), sidecar.datagrams))
+    if sidecar.requests:
+        made.append(to_monitor.sidecar_socket(sidecar.socket))
+        made += [to_monitor.sidecar_request(request) for request in sidecar.requests]
     return made
 
 

@@ -23,7 +23,8 @@ from rootless.engine.spec import mounts as spec_mounts
 from rootless.engine.spec import oci_config
 from rootless.engine.spec import user as spec_user
 from rootless.errors import Conflict, RootlessError, UsageError
-from rootless.network import modes, ports
+from rootless.network import ports
+from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def create(
     draft.stores = stores
     draft.options = options
     _check(options)
-    draft.network = modes.parse_network(options.network)
+    draft.network = networks.parse(options.network)
     draft.ports = ports.parse_publish(list(options.publish), [])
     _find_image(draft)
     if options.publish_all:
         exposed = _exposed(draft)
         draft.ports = ports.parse_publish(list(options.publish), exposed)
-    if draft.ports and draft.network.kind != "slirp4netns":
+    if draft.ports and not draft.network.backend.publishes:
         _discard_ports(draft)
     _choose_ids(draft)
     if options.name and options.replace:
@@ -78,21 +79,15 @@ def create(
     return draft.identifier, draft.lock
 
 
-_UNPUBLISHED = {
-    "host": "with --network host the container listens on the host's own ports",
-    "container": "the network is another container's, which publishes its own",
-    "none": "with --network none there is nothing to reach",
-}
-
-
 def _discard_ports(draft: Draft) -> None:
     """docker and podman start the container all the same, with a warning; so scripts rely on it.
 
     Where nothing could be reached at all it is an error, but for the image's own ports (-P).
     """
     network = draft.network
-    why = f"there is no network here: {network.why}" if network.why else _UNPUBLISHED[network.kind]
-    if network.kind == "none" and draft.options.publish:
+    backend = network.backend
+    why = f"there is no network here: {network.why}" if network.why else backend.unpublished
+    if backend.isolated and draft.options.publish:
         raise UsageError(f"ports cannot be published: {why}", hint="leave -p out")
     draft.ctx.notice("ports", f"published ports are discarded: {why}", always=True)
     draft.ports = []
@@ -147,7 +142,7 @@ def _tell(draft: Draft) -> None:
             image_platform.report_foreign(ctx, draft.image)
     if draft.maps.single and not options.userns:
         ctx.notice("single", f"containers have a single id here: {draft.maps.why}")
-    if draft.network.kind == "none" and draft.network.why:
+    if draft.network.backend.isolated and draft.network.why:
         ctx.notice("network", f"containers have no network here: {draft.network.why}")
     covered = host.current().covered_proc
     if covered and options.pid is None:
@@ -350,7 +345,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "maps": draft.maps.as_dict(),
         "driver": draft.choice.driver.name if draft.choice else container_rootfs.DIRECTORY,
         **container_rootfs.root_record(draft),
-        "network": draft.network.kind,
+        "network": draft.network.name,
         "networkOptions": draft.network.options,
         "networkTarget": draft.target,
         "ports": [port.as_dict() for port in draft.ports],

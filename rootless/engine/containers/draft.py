@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rootless.engine.spec.options import ContainerOptions
     from rootless.engine.spec.user import Account
     from rootless.images.store.store import ImageRecord
-    from rootless.network.modes import NetworkMode
+    from rootless.network.backends.backend import Network
     from rootless.network.ports import Port
     from rootless.storage.drivers.driver import RootMount
     from rootless.storage.drivers.registry import Choice
@@ -61,7 +61,7 @@ class Draft:
     file: SingleFile | None
     image_config: Json
     maps: IdMaps
-    network: NetworkMode
+    network: Network
     ports: list[Port]
     choice: Choice | None
     root_mount: RootMount | None

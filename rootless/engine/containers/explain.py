@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from rootless.network.backends import registry as networks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
@@ -186,14 +188,8 @@ def _network(attrs: Json, pid: int) -> Json:
     devices = [
         line.split(":")[0].strip() for line in _read(f"/proc/{pid}/net/dev").splitlines()[2:]
     ]
-    paths = {
-        "slirp4netns": "tap0 in the container - slirp4netns, a process of yours - sockets of yours "
-        "- the host's network",
-        "host": "the host's own devices, as for any program of yours",
-        "none": "nothing but the container's own loopback",
-        "container": "shared with another container",
-    }
-    return {"Mode": mode, "Path": paths.get(mode, ""), "Ports": ports, "Devices": devices}
+    path = networks.recorded({"network": mode}).backend.picture
+    return {"Mode": mode, "Path": path, "Ports": ports, "Devices": devices}
 
 
 def _rights(pid: int) -> Json:

@@ -83,7 +83,7 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     ops.append(operations.mount("proc", "/proc", "proc", flags=14))
     ops.append(operations.loopback())
     ops += [operations.sysctl(key.replace(".", "/"), str(value)) for key, value in own.items()]
-    if draft.network.kind == "slirp4netns":
+    if draft.network.backend.waits:
         ops.append(operations.wait_network())
     ops.append(operations.pdeathsig(9))
     ops.append(

@@ -57,12 +57,14 @@ def sweep(ctx: Context, identifier: str, *, named: bool = False) -> bool:
 def remove_sockets(identifier: str) -> None:
     """Remove the directory of a container's sockets, if it is there."""
     directory = paths.socket_directory(identifier)
-    for name in ("attach", "slirp", "notify/notify.sock"):
-        try:
-            os.unlink(os.path.join(directory, name))
-        except OSError:
-            pass
-    for path in (os.path.join(directory, "notify"), directory):
+    notify = os.path.join(directory, "notify")
+    for place in (notify, directory):
+        for name in documents.names_in(place):
+            try:
+                os.unlink(os.path.join(place, name))
+            except OSError:
+                pass
+    for path in (notify, directory):
         try:
             os.rmdir(path)
         except OSError:

@@ -6,6 +6,7 @@ import os
 
 from rootless.engine.common import humanize
 from rootless.engine.health import config as health_config
+from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def container(one: ContainerRef) -> Json:
     arguments = process["args"]
     policy, _, count = record["restart"].partition(":")
     checked = health_config.shown(one.directory, record, state)
+    network = networks.recorded(record)
+    addresses = network.backend.settings(network.options)
     return {
         "Id": one.id,
         "Created": humanize.rfc3339(one.created),
@@ -111,23 +114,10 @@ def container(one: ContainerRef) -> Json:
         },
         "NetworkSettings": {
             "Ports": one.ports,
-            **_addresses(record),
+            **addresses,
             "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
-            "Networks": {record["network"]: _addresses(record)},
+            "Networks": {record["network"]: addresses},
         },
-    }
-
-
-def _addresses(record: Json) -> Json:
-    if record["network"] != "slirp4netns":
-        return {"IPAddress": "", "IPPrefixLen": 0, "Gateway": ""}
-    from rootless.network.addresses import Addresses
-
-    found = Addresses((record.get("networkOptions") or {}).get("cidr", ""))
-    return {
-        "IPAddress": found.container,
-        "IPPrefixLen": found.prefix,
-        "Gateway": found.gateway,
     }
 
 
@@ -197,7 +187,8 @@ def _complaint(one: ContainerRef, state: State) -> str:
     if state.lost:
         return "the monitor was killed"
     if state.network_lost:
-        return f"slirp4netns ended, and the network with it; rootless restart {one.name}"
+        what = networks.recorded(one.record).backend.lost
+        return f"{what}; rootless restart {one.name}"
     if state.files_lost:
         return "the program that serves this container's files ended, and the container with it"
     from rootless.engine.containers import lazy_start

@@ -13,6 +13,7 @@ from rootless.cgroups import oci
 from rootless.engine.containers import record
 from rootless.errors import StorageError
 from rootless.images.names import reference
+from rootless.network.backends import registry as networks
 from rootless.runtime import operations, plan_format
 from rootless.runtime import orders as to_monitor
 from rootless.storage.drivers import registry as driver_registry
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.ref import ContainerRef
     from rootless.images.store.record import ImageRecord
+    from rootless.network.backends.backend import Backend
 
     Decoded = list[tuple[str, list[str]]]
 
@@ -62,6 +64,7 @@ def _record(
     policy, count = order["restart"]
     mounts = _mounts(one, config)
     servers = _servers(orders, plan)
+    network = _network(order, config)
     made.update(
         created=os.stat(os.path.join(one.directory, "config.json")).st_mtime,
         image=reference.parse(image.names[0]).familiar if image and image.names else "",
@@ -74,8 +77,8 @@ def _record(
         maps=_maps(config).as_dict(),
         driver=_driver(one, config, servers, plan),
         servers=servers,
-        network=_network(order, config),
-        ports=_ports(orders),
+        network=network.name,
+        ports=network.published([words[0] for name, words in orders if name == "sidecar-request"]),
         mounts=mounts,
         anonymous=[one["Name"] for one in mounts if len(one.get("Name", "")) == 64],
         restart=policy if count == "0" else f"{policy}:{count}",
@@ -132,29 +135,10 @@ def _servers(orders: Decoded, plan: Decoded) -> list[list[str]]:
     ]
 
 
-def _network(order: dict[str, list[str]], config: Json) -> str:
-    if "sidecar" in order:
-        return "slirp4netns"
+def _network(order: dict[str, list[str]], config: Json) -> Backend:
     kinds = {space["type"] for space in config["linux"]["namespaces"]}
-    return "none" if "network" in kinds else "host"
-
-
-def _ports(orders: Decoded) -> list[Json]:
-    """Of TCP alone; those of UDP are published all the same."""
-    found = []
-    for name, words in orders:
-        if name != "sidecar-request":
-            continue
-        given = documents.loads(words[0])["arguments"]
-        found.append(
-            {
-                "host_ip": given["host_addr"],
-                "host_port": given["host_port"],
-                "container_port": given["guest_port"],
-                "protocol": given["proto"],
-            }
-        )
-    return found
+    sidecar = order.get("sidecar", [])
+    return networks.of_start(sidecar, own_namespace="network" in kinds)
 
 
 def _mounts(one: ContainerRef, config: Json) -> list[Json]:

@@ -79,12 +79,12 @@ def remove(
 
 
 def _end_leftovers(found: State) -> None:
-    """After a monitor's violent death slirp4netns may still be there; servers die with it."""
-    from rootless.engine.common import processes, signals
+    """After a monitor's violent death a sidecar may still be there; servers die with it."""
+    from rootless.engine.common import signals
 
-    if found.slirp and processes.program_name(found.slirp).startswith("slirp4netns"):
-        # by its own start time: others' networks have programs of that name as well
-        signals.send(found.slirp, found.slirp_start, 15)
+    if found.sidecar and found.sidecar_start:
+        # by its start time: a pid alone may be another's by now
+        signals.send(found.sidecar, found.sidecar_start, 15)
 
 
 def _hold(directory: str) -> documents.DirectoryLock | None:

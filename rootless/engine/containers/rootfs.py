@@ -77,7 +77,7 @@ def _joins(draft: Draft) -> bool:
     """Whether the user namespace is going to be another container's."""
     options = draft.options
     words = (options.pid, options.ipc, options.uts, options.cgroupns)
-    return draft.network.kind == "container" or any(
+    return bool(draft.network.target) or any(
         (word or "").startswith("container:") for word in words
     )
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
-    from rootless.runtime.failures import Report
+    from rootless.network.backends.backend import Backend
+    from rootless.runtime.failures import Report, Sentence
 
 
 class Started:
@@ -71,6 +72,7 @@ def launch(container: ContainerRef) -> Started:
         place=lambda pid: _in_cgroup(container, pid),
         service=container.record.get("service"),
         tty=container.record["tty"],
+        record=container.record,
     )
 
 
@@ -103,12 +105,14 @@ def spawn(
     place: Callable[[int], str] | None = None,
     service: Json = None,
     tty: bool = False,
+    record: Json = None,
 ) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
     for the container ("" for none).  `service`: see sd_notify.  `tty`: it gets a terminal,
-    which has the size of ours from its beginning.  The caller owns the channel's descriptor.
+    which has the size of ours from its beginning.  `record`: the container's, which says whose
+    network it has.  The caller owns the channel's descriptor.
     Raises what the failing operation means; the container is not running then.
     """
     import _socket
@@ -156,7 +160,7 @@ def spawn(
         if kind == frames.RUNNING:
             return Started(frames.number(payload), ours.detach())
         if kind == frames.FAILED:
-            raise failure(payload, orders_path)
+            raise failure(payload, orders_path, record)
         raise RuntimeFailure(
             "the container's monitor ended before it could start the container",
             hint=_helper_log(orders_path) or "the disk may be full, or the installation damaged",
@@ -205,7 +209,7 @@ def aim(container: ContainerRef, orders: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    # slirp4netns and fuse-overlayfs inherit this; they need nothing of the person's own
+    # programs beside the container inherit this; they need nothing of the user's own
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
@@ -220,53 +224,40 @@ def _place(channel: _socket.socket, place: Callable[[int], str]) -> None:
     channel.sendall(frames.pack(frames.GO, path.encode()))
 
 
-_CHATTER = "Support for seccomp is experimental"  # slirp4netns says so every time
-
-
-def _helper_log(orders_path: str, word: str = "") -> str:
-    """The last lines of what the programs around the container said, those with `word` alone."""
+def _helper_log(orders_path: str, noise: tuple[str, ...] = ()) -> str:
+    """The last lines of what the programs around the container said; `noise`: parts of lines that
+    mean nothing."""
+    path = os.path.join(os.path.dirname(orders_path), "helpers.log")
     try:
-        with open(
-            os.path.join(os.path.dirname(orders_path), "helpers.log"), errors="replace"
-        ) as file:
-            lines = [line.strip() for line in file if word in line and _CHATTER not in line]
-        lines = [line for line in lines if line]
+        with open(path, errors="replace") as file:
+            lines = [line.strip() for line in file if not any(one in line for one in noise)]
     except OSError:
         return ""
-    return "; ".join(lines[-3:])
+    return "; ".join([line for line in lines if line][-3:])
 
 
-def failure(payload: bytes, orders_path: str) -> RootlessError:
-    """The error that an F frame stands for."""
+def failure(payload: bytes, orders_path: str, record: Json) -> RootlessError:
+    """The error that an F frame stands for.  `record`: the container's, None for `exec`."""
+    from rootless.network.backends import registry as networks
     from rootless.runtime import failures
 
-    return failures.of_engine(frames.Failure(payload), _helper_log(orders_path), _network)
+    backend = networks.recorded(record or {"network": ""}).backend
+    said = _helper_log(orders_path, backend.noise)
+    return failures.of_engine(frames.Failure(payload), said, network_failure(backend))
 
 
-def _network(report: Report) -> RootlessError | None:
-    if report.name == "udp":
-        port = report.text.partition(">")[0]
-        return Conflict(
-            f"the port {port}/udp cannot be published: {report.reason.lower()}",
-            hint="stop what listens there, or choose another host port",
-        )
-    if report.name == "sidecar-request":
-        return _port_failure(report.text)
-    if report.name in ("sidecar", "wait-network"):
-        return HostError(
-            f"slirp4netns did not start: {report.said or report.reason}",
-            hint="use --network none or host, or see rootless doctor",
-        )
-    return None
+def network_failure(backend: Backend) -> Sentence:
+    """What explains the failures of a network's sidecar."""
 
+    def sentence(report: Report) -> RootlessError | None:
+        if report.name == "udp":
+            from rootless.network import ports
 
-def _port_failure(request: str) -> RootlessError:
-    try:
-        arguments = documents.loads(request)["arguments"]
-        port = f"{arguments['host_addr']}:{arguments['host_port']}/{arguments['proto']}"
-    except (ValueError, KeyError):
-        port = request
-    return Conflict(
-        f"the port {port} cannot be published: it is in use",
-        hint="stop what listens there, or choose another host port",
-    )
+            return ports.taken(f"{report.text.partition('>')[0]}/udp", report.reason.lower())
+        if report.name == "sidecar-request":
+            return backend.refused(report.text)
+        if report.name in ("sidecar", "wait-network"):
+            return backend.did_not_start(report.said or report.reason)
+        return None
+
+    return sentence

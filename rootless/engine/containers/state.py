@@ -24,6 +24,10 @@ def _pid(value: Json) -> bool:
     return type(value) is int and 0 <= value < 1 << 31
 
 
+def _pid_or_lost(value: Json) -> bool:
+    return _pid(value) or (type(value) is int and value == -1)
+
+
 def _ticks(value: Json) -> bool:
     return type(value) is int and 0 <= value < 1 << 63
 
@@ -48,7 +52,10 @@ SHAPE: Json = {
     "exitCode": _code,
     "oomKilled": bool,
     "restarts": _pid,
-    "slirp": lambda value: value == -1 or _pid(value),
+    "sidecar?": _pid_or_lost,
+    "sidecarStart?": _ticks,
+    # what a monitor of an earlier version calls it
+    "slirp?": _pid_or_lost,
     "slirpStart?": _ticks,
     "servers": [_pid],
     "filesLost?": bool,
@@ -62,7 +69,7 @@ class State:
     `status`: created, running, paused, restarting, exited, or dead: `damage` says why.
     `lost`: the monitor died before it could record how the container ended, so the exit code is
     not known (137 is assumed).
-    `network_lost`: slirp4netns has ended, and the container has not.
+    `network_lost`: the sidecar of its network has ended, and the container has not.
     """
 
     __slots__ = (
@@ -79,15 +86,15 @@ class State:
         "pid_start",
         "restarts",
         "servers",
-        "slirp",
-        "slirp_start",
+        "sidecar",
+        "sidecar_start",
         "started",
         "status",
     )
 
     def __init__(self) -> None:
         self.status = "created"
-        self.pid = self.pid_start = self.monitor = self.slirp = self.slirp_start = 0
+        self.pid = self.pid_start = self.monitor = self.sidecar = self.sidecar_start = 0
         self.servers: list[int] = []
         self.started = self.finished = 0
         self.exit_code = self.restarts = 0
@@ -140,9 +147,10 @@ def _read(directory: str, name: str) -> State:
     if same_boot and told["pid"] and processes.start_time(told["pid"]) == told["pidStart"] != 0:
         state.pid = told["pid"]
         state.pid_start = told["pidStart"]
-        # 0: written by an earlier version
-        state.slirp, state.slirp_start = max(0, told["slirp"]), told.get("slirpStart", 0)
-        state.network_lost = told["slirp"] < 0
+        sidecar = told.get("sidecar", told.get("slirp", 0))
+        state.sidecar = max(0, sidecar)
+        state.sidecar_start = told.get("sidecarStart", told.get("slirpStart", 0))
+        state.network_lost = sidecar < 0
         state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
         state.status = "ending" if not state.finished else state.status

@@ -8,6 +8,7 @@ import time
 from rootless.cgroups import statistics
 from rootless.engine.containers import top as container_top
 from rootless.errors import Conflict
+from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _try(container: ContainerRef) -> Figures | None:
 
 
 def _row(container: ContainerRef, found: Figures, share: float) -> Json:
-    own = container.record["network"] not in ("host", "none")
+    own = networks.recorded(container.record).backend.counts
     received, sent = statistics.network(container.state().pid) if own else (0, 0)
     return {
         "ID": container.id,

@@ -12,6 +12,8 @@ from rootless.errors import RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rootless.documents import Json
     from rootless.engine.context import Context
 
@@ -67,8 +69,7 @@ def checks(ctx: Context) -> list[Json]:
         *_namespaces(),
         *_ids(),
         _device("/dev/fuse", "fuse-overlayfs", "fuse", "native overlay or copies are used"),
-        _device("/dev/net/tun", "slirp4netns", "tun", "only --network none and host work"),
-        _slirp(),
+        *_networks(),
         _overlay(ctx),
         *_programs(),
         _home(ctx),
@@ -218,22 +219,16 @@ def _device(path: str, user: str, module: str, otherwise: str) -> Json:
     return _line(path, LIMITED, text, remedy)
 
 
-def _slirp() -> Json:
-    from rootless.network.backends import slirp4netns
+def _networks() -> Iterator[Json]:
+    from rootless.network.backends import registry
 
-    program = host.current().slirp4netns
-    if not program:
-        return _line(
-            "slirp4netns", LIMITED, "is not installed: only --network none and host work",
-            "as root: apt-get install slirp4netns",
-        )  # fmt: skip
-    if not slirp4netns.sandbox_possible():
-        return _line(
-            "slirp4netns", LIMITED,
-            f"{program} runs without its sandbox, because /etc/resolv.conf is a link that leads "
-            "out of /etc and /run",
-        )  # fmt: skip
-    return _line("slirp4netns", FINE, program)
+    for backend in registry.all_backends():
+        for path, module, otherwise in backend.devices:
+            yield _device(path, backend.name, module, otherwise)
+        found = backend.diagnosis()
+        if found is not None:
+            well, text, remedy = found
+            yield _line(backend.name, FINE if well else LIMITED, text, remedy)
 
 
 def _overlay(ctx: Context) -> Json:

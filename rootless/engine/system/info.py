@@ -69,13 +69,13 @@ def _architecture(machine: str) -> str:
 
 def info(engine: Collections) -> Json:
     """Return what was chosen on this host, and why."""
-    from rootless.network import modes
+    from rootless.network.backends import registry as networks
     from rootless.storage.drivers import registry as driver_registry
 
     ctx = engine.context
     ctx.prepare()
     choice = driver_registry.choose(ctx.storage_driver, ctx.maps, ctx.maps, data=ctx.data_dir)
-    network = modes.parse_network(None)
+    network = networks.default()
     manager = ctx.cgroups()
     containers = engine.containers.list(all=True)
     states = [one.status for one in containers]
@@ -90,7 +90,7 @@ def info(engine: Collections) -> Json:
         "Driver": choice.driver.name,
         "DriverReason": choice.why,
         "Drivers": driver_registry.listed(ctx.maps, ctx.data_dir),
-        "Network": network.kind,
+        "Network": network.name,
         "NetworkReason": network.why,
         "CgroupManager": manager.kind,
         "CgroupReason": manager.why,

@@ -1,1 +1,1 @@
-"""Network backends: how a container gets its network."""
+"""Network backends: how a container gets its network; see README.md of the room."""

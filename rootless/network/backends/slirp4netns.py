@@ -1,83 +1,214 @@
-"""How slirp4netns is started.  Source: slirp4netns(1)."""
+"""A network of the container's own, led to the host's sockets by slirp4netns.
+
+Source: slirp4netns(1).
+"""
 
 from __future__ import annotations
 
 import os
 
 from rootless import documents, host
+from rootless.errors import HostError, UsageError
+from rootless.network.addresses import Addresses
+from rootless.network.backends.backend import Backend, Network, Sidecar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.network.modes import NetworkMode
+    from collections.abc import Sequence
+
+    from rootless.documents import Json
+    from rootless.errors import RootlessError
     from rootless.network.ports import Port
 
+_NAME = "slirp4netns"
+_TUN = "/dev/net/tun"
 _MTU = "1500"  # with 65520 some servers stall for seconds
+_FLAGS = ("allow_host_loopback", "enable_ipv6")
+_VALUES = ("mtu", "cidr", "outbound_addr", "outbound_addr6", "port_handler")
+_SOCKET = "slirp"  # of requests, in the directory of the container's sockets
 
 
-class SlirpPlan:
-    """The command line and the requests that publish ports.
+def _program() -> str:
+    return host.current().program(_NAME)
 
-    The monitor replaces @PID@, @READY@ and @EXIT@, and starts the program as root of the
-    container's user namespace, without which its sandbox cannot be made.
-    """
 
-    def __init__(self, mode: NetworkMode, ports: list[Port], api_socket: str) -> None:
-        self.mode = mode
-        self.ports = ports
-        self.api_socket = api_socket
+class Slirp4netns(Backend):
+    """See the module."""
 
-    def argv(self) -> list[str]:
-        """Program and arguments."""
-        options = self.mode.options
-        words = [host.current().slirp4netns, "--configure", f"--mtu={options.get('mtu', _MTU)}"]
-        if options.get("allow_host_loopback") != "true":
-            # otherwise the gateway inside is the host's own loopback, with every service there
-            words.append("--disable-host-loopback")
-        if sandbox_possible():
-            words.append("--enable-sandbox")
-        words.append("--enable-seccomp")
-        if options.get("enable_ipv6") == "true":
-            words.append("--enable-ipv6")
-        for name in ("cidr", "outbound_addr", "outbound_addr6"):
-            if name in options:
-                words.append(f"--{name.replace('_', '-')}={options[name]}")
-        words += ["--netns-type=path", "--ready-fd=@READY@", "--exit-fd=@EXIT@"]
-        if self.requests():
-            words.append(f"--api-socket={self.api_socket}")
-        return [*words, "/proc/@PID@/ns/net", "tap0"]
+    name = _NAME
+    works = "slirp4netns and /dev/net/tun are there"
+    picture = (
+        "tap0 in the container - slirp4netns, a process of yours - sockets of yours "
+        "- the host's network"
+    )
+    waits = True
+    publishes = True
+    lost = "slirp4netns ended, and the network with it"
+    noise = ("Support for seccomp is experimental",)
+    devices = ((_TUN, "tun", "only --network none and host work"),)
 
-    def requests(self) -> list[bytes]:
-        """One JSON document per published TCP port."""
-        return [
-            documents.dumps(
-                {
-                    "execute": "add_hostfwd",
-                    "arguments": {
-                        "proto": port.protocol,
-                        "host_addr": port.host_ip,
-                        "host_port": port.host_port,
-                        "guest_port": port.container_port,
-                    },
-                }
-            ).encode()
-            for port in self.ports
-            if port.protocol == "tcp"
-        ]
+    def why_not(self) -> tuple[str, str]:
+        """It needs the program and the device."""
+        if not _program():
+            return "slirp4netns is not installed", "as root: apt-get install slirp4netns"
+        if not os.access(_TUN, os.R_OK | os.W_OK):
+            return f"{_TUN} cannot be opened", f"as root: modprobe tun; chmod 666 {_TUN}"
+        return "", ""
 
-    def datagrams(self) -> list[str]:
-        """`HOST-IP:PORT>IP:PORT` of published UDP ports; helpers/programs/udp.c says why."""
-        address = self.address()
-        return [
+    def diagnosis(self) -> tuple[bool, str, str] | None:
+        """The program, and whether it can confine itself."""
+        program = _program()
+        if not program:
+            text = "is not installed: only --network none and host work"
+            return False, text, "as root: apt-get install slirp4netns"
+        if not _sandbox_possible():
+            text = "runs without its sandbox, because /etc/resolv.conf is a link that leads out of"
+            return False, f"{program} {text} /etc and /run", ""
+        return True, program, ""
+
+    def parse(self, rest: str) -> Network | None:
+        """Options, as in mtu=1400,cidr=10.7.0.0/24."""
+        missing, remedy = self.why_not()
+        if missing:
+            raise HostError(f"--network slirp4netns: {missing}", hint=remedy)
+        return Network(self, _options(rest))
+
+    def addresses(self, options: dict[str, str]) -> Addresses:
+        """Those of `cidr`, or of the usual network."""
+        return Addresses(options.get("cidr", ""))
+
+    def own_address(self, options: dict[str, str]) -> str:
+        """The one of its device."""
+        return self.addresses(options).container
+
+    def name_servers(self, host: list[str], options: dict[str, str]) -> list[str]:
+        """slirp4netns' own first: it asks those that only the host's loopback reaches."""
+        reachable = [one for one in host if not one.startswith("127.") and one != "::1"]
+        own = self.addresses(options).nameserver
+        return [own, *(one for one in reachable if ":" not in one)]
+
+    def settings(self, options: dict[str, str]) -> Json:
+        """What `inspect` shows of addresses."""
+        found = self.addresses(options)
+        return {
+            "IPAddress": found.container,
+            "IPPrefixLen": found.prefix,
+            "Gateway": found.gateway,
+        }
+
+    def sidecar(self, network: Network, ports: list[Port], directory: str) -> Sidecar | None:
+        """slirp4netns with its requests; UDP ports are forwarded beside it."""
+        requests = [_request(port) for port in ports if port.protocol == "tcp"]
+        address = self.addresses(network.options).container
+        # helpers/programs/udp.c says why slirp4netns does not do it
+        datagrams = [
             f"{port.host_ip}:{port.host_port}>{address}:{port.container_port}"
-            for port in self.ports
+            for port in ports
             if port.protocol == "udp"
         ]
+        socket = os.path.join(directory, _SOCKET) if requests else ""
+        argv = _arguments(network.options, socket)
+        return Sidecar(argv, socket=socket, requests=requests, datagrams=datagrams)
 
-    def address(self) -> str:
-        """The container's own."""
-        return self.mode.addresses().container
+    def made(self, argv: Sequence[str]) -> bool:
+        """By the name of the program."""
+        return bool(argv) and os.path.basename(argv[0]) == _NAME
+
+    def published(self, requests: Sequence[str]) -> list[Json]:
+        """Of TCP alone; those of UDP are published all the same."""
+        found = []
+        for request in requests:
+            given = documents.loads(request)["arguments"]
+            found.append(
+                {
+                    "host_ip": given["host_addr"],
+                    "host_port": given["host_port"],
+                    "container_port": given["guest_port"],
+                    "protocol": given["proto"],
+                }
+            )
+        return found
+
+    def did_not_start(self, reason: str) -> RootlessError | None:
+        """The failure of slirp4netns itself."""
+        return HostError(
+            f"slirp4netns did not start: {reason}",
+            hint="use --network none or host, or see rootless doctor",
+        )
+
+    def refused(self, request: str) -> RootlessError | None:
+        """The failure of a port."""
+        from rootless.network.ports import taken
+
+        try:
+            arguments = documents.loads(request)["arguments"]
+            port = f"{arguments['host_addr']}:{arguments['host_port']}/{arguments['proto']}"
+        except (ValueError, KeyError):
+            port = request
+        return taken(port, "it is in use")
 
 
-def sandbox_possible() -> bool:
+def _options(text: str) -> dict[str, str]:
+    table = {}
+    for word in filter(None, text.split(",")):
+        name, _, value = word.partition("=")
+        if name not in _FLAGS + _VALUES:
+            raise UsageError(
+                f'unknown option "{word}" of slirp4netns', hint=", ".join(_FLAGS + _VALUES)
+            )
+        if name in _FLAGS and value not in ("true", "false", ""):
+            raise UsageError(f'the option {name} of slirp4netns is true or false, not "{value}"')
+        if name == "port_handler" and value != _NAME:
+            raise UsageError(
+                f'the port handler "{value}" is not offered', hint="port_handler=slirp4netns"
+            )
+        if name == "cidr":
+            Addresses(value)
+        if name == "mtu" and not value.isdigit():
+            raise UsageError(f'the mtu "{value}" is not a number')
+        table[name] = value or "true"
+    return table
+
+
+def _arguments(options: dict[str, str], socket: str) -> list[str]:
+    """Program and arguments.  It starts as root of the container's user namespace, without which
+    its sandbox cannot be made."""
+    words = [_program(), "--configure", f"--mtu={options.get('mtu', _MTU)}"]
+    if options.get("allow_host_loopback") != "true":
+        # otherwise the gateway inside is the host's own loopback, with every service there
+        words.append("--disable-host-loopback")
+    if _sandbox_possible():
+        words.append("--enable-sandbox")
+    words.append("--enable-seccomp")
+    if options.get("enable_ipv6") == "true":
+        words.append("--enable-ipv6")
+    for name in ("cidr", "outbound_addr", "outbound_addr6"):
+        if name in options:
+            words.append(f"--{name.replace('_', '-')}={options[name]}")
+    words += ["--netns-type=path", "--ready-fd=@READY@", "--exit-fd=@EXIT@"]
+    if socket:
+        words.append(f"--api-socket={socket}")
+    return [*words, "/proc/@PID@/ns/net", "tap0"]
+
+
+def _request(port: Port) -> bytes:
+    """The JSON document that publishes a TCP port."""
+    return documents.dumps(
+        {
+            "execute": "add_hostfwd",
+            "arguments": {
+                "proto": port.protocol,
+                "host_addr": port.host_ip,
+                "host_port": port.host_port,
+                "guest_port": port.container_port,
+            },
+        }
+    ).encode()
+
+
+def _sandbox_possible() -> bool:
     """In its sandbox slirp4netns sees only /etc and /run: resolv.conf must be there."""
     return os.path.realpath("/etc/resolv.conf").startswith(("/etc/", "/run/"))
+
+
+BACKEND = Slirp4netns()

@@ -1,0 +1,157 @@
+"""What a network backend is, what it is asked, and what it answers with.
+
+A backend gives a container its network.  Each has a module of its own beside this one, with an
+object `BACKEND`; registry.py lists their names.  Code elsewhere asks a backend what it does and
+never what it is called.
+"""
+
+from __future__ import annotations
+
+from rootless.network.addresses import Addresses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rootless.documents import Json
+    from rootless.errors import RootlessError
+    from rootless.network.ports import Port
+
+
+class Network:
+    """What `--network` came to.
+
+    `options`: of the backend; `target`: the container whose network is shared; `why`: how the
+    backend was chosen, empty if it was asked for.
+    """
+
+    __slots__ = ("backend", "options", "target", "why")
+
+    def __init__(
+        self,
+        backend: Backend,
+        options: dict[str, str] | None = None,
+        target: str = "",
+        why: str = "",
+    ) -> None:
+        self.backend = backend
+        self.options = options or {}
+        self.target = target
+        self.why = why
+
+    @property
+    def name(self) -> str:
+        """The backend's, as records and listings have it."""
+        return self.backend.name
+
+    def addresses(self) -> Addresses:
+        """Who has which address in it."""
+        return self.backend.addresses(self.options)
+
+
+class Sidecar:
+    """A program that runs beside a container for its network.
+
+    The monitor starts it as root of the container's user namespace, in the host's network
+    namespace.  In `argv` it replaces @PID@ by the container's pid, @READY@ by a descriptor to which
+    the program writes a byte when it is ready, and @EXIT@ by one that is closed when the program is
+    to end.  `requests` go to `socket`, one each connection, when it is ready; an answer with an
+    error is a failure.  `datagrams`: UDP ports, HOST-IP:PORT>IP:PORT, that our own forwarder serves
+    (helpers/programs/udp.c).
+    """
+
+    __slots__ = ("argv", "datagrams", "requests", "socket")
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        socket: str = "",
+        requests: Sequence[bytes] = (),
+        datagrams: Sequence[str] = (),
+    ) -> None:
+        self.argv = argv
+        self.socket = socket
+        self.requests = requests
+        self.datagrams = datagrams
+
+
+class Backend:
+    """The base: a network namespace of the container's own in which there is nothing."""
+
+    name = ""
+    usage = ""
+    """How it is written after --network, where that is not its name alone."""
+    works = ""
+    """Why it was chosen where nothing was asked for."""
+    picture = ""
+    """What `explain` says of the way out."""
+
+    shares_host = False
+    """The container has the host's network namespace."""
+    joins = False
+    """The container has another container's."""
+    isolated = False
+    """Nothing can be reached, and nobody can reach it."""
+    counts = True
+    """What goes through its devices is the container's own traffic."""
+    waits = False
+    """There is a sidecar, and the command waits until it is ready."""
+    publishes = False
+    """It publishes ports."""
+    unpublished = ""
+    """Why it does not."""
+    lost = ""
+    """What happened when the sidecar has ended and the container has not."""
+    noise: tuple[str, ...] = ()
+    """Parts of lines that its sidecar writes although nothing is wrong."""
+    devices: tuple[tuple[str, str, str], ...] = ()
+    """Devices of the host that it needs: path, kernel module, what is left without it."""
+
+    def why_not(self) -> tuple[str, str]:
+        """Why it cannot work on this host, and what would help; two empty texts if it can."""
+        return "", ""
+
+    def diagnosis(self) -> tuple[bool, str, str] | None:
+        """For `doctor`: whether all is well, a sentence, what would help; None: nothing to say."""
+        return None
+
+    def parse(self, rest: str) -> Network | None:
+        """What `--network NAME:rest` means; None for nothing.  Raises UsageError, HostError."""
+        return None if rest else Network(self)
+
+    def addresses(self, options: dict[str, str]) -> Addresses:
+        """Who has which address.  Also where there is none: for the host's name in /etc/hosts."""
+        return Addresses()
+
+    def own_address(self, options: dict[str, str]) -> str:
+        """The address beside the container's own names in /etc/hosts."""
+        return "127.0.1.1"
+
+    def name_servers(self, host: list[str], options: dict[str, str]) -> list[str]:
+        """Those of resolv.conf, given the host's."""
+        return host
+
+    def settings(self, options: dict[str, str]) -> Json:
+        """What `inspect` shows of addresses."""
+        return {"IPAddress": "", "IPPrefixLen": 0, "Gateway": ""}
+
+    def sidecar(self, network: Network, ports: list[Port], directory: str) -> Sidecar | None:
+        """The program beside the container.  `directory`: for its sockets."""
+        return None
+
+    def made(self, argv: Sequence[str]) -> bool:
+        """Whether a sidecar with these arguments is one of this backend's."""
+        return False
+
+    def published(self, requests: Sequence[str]) -> list[Json]:
+        """The ports (network.ports.Port.as_dict) that these requests to the sidecar publish."""
+        return []
+
+    def did_not_start(self, reason: str) -> RootlessError | None:
+        """The failure of a sidecar.  `reason`: what it said, or the kernel."""
+        return None
+
+    def refused(self, request: str) -> RootlessError | None:
+        """The failure of a request to the sidecar."""
+        return None

@@ -1,0 +1,91 @@
+"""The network backends there are, and which of them a container gets.
+
+Source: docker-run(1), podman-run(1).
+"""
+
+from __future__ import annotations
+
+from rootless.errors import UsageError
+from rootless.network.backends.backend import Backend, Network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rootless.documents import Json
+
+# The module of each has its name, with _ for -.
+NAMES = (
+    "slirp4netns",
+    "host",
+    "none",
+    "container",
+)
+
+# Tried in this order where nothing is asked for; then the last resort.
+_DEFAULTS = ("slirp4netns",)
+_LAST_RESORT = "none"
+_HOST = "host"
+
+_KNOWN_ELSEWHERE = ("bridge", "pasta")
+
+
+def get(name: str) -> Backend:
+    """The backend of that name, one of NAMES.  Loads its module and no other."""
+    path = "rootless.network.backends." + name.replace("-", "_")
+    backend: Backend = __import__(path, fromlist=["BACKEND"]).BACKEND
+    return backend
+
+
+def all_backends() -> Iterator[Backend]:
+    """All of them."""
+    return map(get, NAMES)
+
+
+def parse(text: str | None) -> Network:
+    """`--network`.  Raises UsageError for what means nothing, HostError for what is not here."""
+    if not text or text in ("default", "private"):
+        return default()
+    name, _, rest = text.partition(":")
+    found = get(name).parse(rest) if name in NAMES else None
+    if found is not None:
+        return found
+    usages = [one.usage or one.name for one in all_backends()]
+    hint = f"{', '.join(usages[:-1])} or {usages[-1]}"
+    if name in _KNOWN_ELSEWHERE:
+        raise UsageError(f'the network "{text}" is not offered', hint=hint)
+    raise UsageError(f'unknown network "{text}"', hint=hint)
+
+
+def default() -> Network:
+    """The best that works on this host."""
+    problems = []
+    for name in _DEFAULTS:
+        backend = get(name)
+        missing, remedy = backend.why_not()
+        if not missing:
+            return Network(backend, why=backend.works)
+        problems.append(f"{missing}; {remedy}")
+    return Network(get(_LAST_RESORT), why="; ".join(problems))
+
+
+def of_host() -> Network:
+    """The host's own network."""
+    return Network(get(_HOST))
+
+
+def recorded(record: Json) -> Network:
+    """The network that a container was made with, by its record.
+
+    One that this version does not know does what most do, as where the record is damaged.
+    """
+    name = record["network"]
+    return Network(get(name) if name in NAMES else Backend(), record.get("networkOptions"))
+
+
+def of_start(sidecar: Sequence[str], *, own_namespace: bool) -> Backend:
+    """The backend of a start with this sidecar (its arguments; none without one)."""
+    for backend in all_backends():
+        if backend.made(sidecar):
+            return backend
+    return get(_LAST_RESORT if own_namespace else _HOST)
