@@ -31,7 +31,7 @@ def take(words: dict[str, Json]) -> dict[str, Json]:
 
 
 def changed(container: CheckedContainer, given: dict[str, Json], shell: Callable[[], Json]) -> Json:
-    """The check as container.json is to have it; None for none.  Raises UsageError.
+    """Return the check as container.json is to have it; None for none.  Raises UsageError.
 
     `shell` answers with the SHELL of the image, which commands given as texts are for.
     """

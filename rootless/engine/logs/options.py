@@ -27,20 +27,21 @@ def driver(options: ContainerOptions) -> str:
 
 
 def path(options: ContainerOptions, directory: str) -> str:
-    """The log's file: the one that was asked for, or the container's own, in its directory."""
+    """Return the log's file: the one that was asked for, or the container's own, in its
+    directory."""
     given = table(options).get("path")
     return os.path.abspath(given) if given else os.path.join(directory, "ctr.log")
 
 
 def table(options: ContainerOptions) -> dict[str, str]:
-    """What --log-opt says, by name."""
+    """Return the values of --log-opt, by name."""
     return dict(word.partition("=")[::2] for word in options.log_opt)
 
 
 def orders(
     options: ContainerOptions, directory: str, fields: Callable[[], tuple[str, ...]]
 ) -> list[Record]:
-    """The monitor's orders.  Raises UsageError, HostError without a journal.
+    """Return the monitor's orders.  Raises UsageError, HostError without a journal.
 
     `fields`: what makes the fields of each line in the journal (journald.fields).
     """

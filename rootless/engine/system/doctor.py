@@ -251,7 +251,7 @@ def _overlay(ctx: Context) -> Json:
             f"{ctx.data_dir}" if host.contained()
             else "set ROOTLESS_DATA_DIR to a directory on a local disk"
         )  # fmt: skip
-    # whoever mends one of the first two needs nothing of the others
+    # a host where one of the first two works needs nothing of the others
     text = f"{'; '.join(problems[:2])}: {driver.used}"
     return _line("overlay", LIMITED, text, "".join(remedies[:1]))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check(filters: dict[str, list[str]]) -> None:
-    """Raises UsageError for what `system prune` does not filter by."""
+    """Raise UsageError for what `system prune` does not filter by."""
     for key in filters:
         if key not in ("until", "label", "label!"):
             raise UsageError(f'unknown filter "{key}"', hint="until, label, label!")
