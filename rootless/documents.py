@@ -98,18 +98,35 @@ def read(path: str) -> Json:
     return loads(b"".join(parts).decode())
 
 
-def read_as(path: str, shape: Json, remedy: str) -> Json:
-    """The document at `path`, of that shape.  Raises OSError, DamagedDocument.
+def read_as(path: str, shape: Json, remedy: str, *, newest: int | None = None) -> Json:
+    """The document at `path`, of that shape.  Raises OSError, DamagedDocument, NewerDocument.
 
-    `remedy` is the hint: what the person can do about a damaged one.
+    `remedy` is the hint: what the user can do about a damaged one.  `newest`: the highest "version"
+    that the caller understands; a document without one is of version 0.
     """
     try:
         found = read(path)
     except ValueError:
         raise damaged(path, _not_json(path), remedy) from None
+    if newest is not None and type(found) is dict:
+        version = found.get("version", 0)
+        if type(version) is int and version > newest:
+            raise _newer(path, version, newest)
     if not fits(found, shape):
         raise damaged(path, fault(found, shape), remedy)
     return found
+
+
+def _newer(path: str, version: int, newest: int) -> DamagedDocument:
+    from rootless.errors import NewerDocument
+
+    problem = f"it has the version {version}, and {newest} is the newest that is known here"
+    return NewerDocument(
+        f"the document {path} was written by a newer rootless: {problem}",
+        hint="use that one; this one changes nothing there",
+        path=path,
+        problem=problem,
+    )
 
 
 def damaged(path: str, problem: str, remedy: str) -> DamagedDocument:

@@ -83,6 +83,11 @@ class DamagedDocument(StorageError):
         self.problem = problem
 
 
+class NewerDocument(DamagedDocument):
+    """A document of the store is of a version that this program does not know: not to be repaired,
+    and not to be written anew."""
+
+
 class RegistryError(RootlessError):
     """A registry refused, stalled or lied."""
 

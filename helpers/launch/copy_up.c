@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* The plan is walked at every start, also at those that the monitor decides on, so it is the volume
- * that knows whether it was used.  Its record ends with these bytes (storage/volumes/store.py writes them):
+ * that knows whether it was used.  Its record ends with these bytes (storage/volumes/record.py writes them):
  * the word is overwritten in place, which needs no room, no name and no right to the directory. */
 #define HEAD "\"copyUp\":\""
 #define END "\"}"

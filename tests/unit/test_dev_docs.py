@@ -14,7 +14,7 @@ from rootless.engine.containers import state as container_state
 from rootless.engine.health import config as health_config
 from rootless.images.store import record as image_record
 from rootless.runtime import plan_format
-from rootless.storage.volumes import store as volume_store
+from rootless.storage.volumes import record as volume_record
 
 TREE = Path(__file__).resolve().parents[2]
 FORMATS = TREE / "docs/dev/formats.md"
@@ -113,7 +113,7 @@ def keys(shape: Any) -> set[str]:
         ("## `container.json`", container_record.SHAPE),
         ("## `container.json`", container_record._RESOURCES),
         ("## `state`", container_state.SHAPE),
-        ("## `volume.json`", volume_store.SHAPE),
+        ("## `volume.json`", volume_record.SHAPE),
         ("## `images/records/HEX.json`", {**image_record.SHAPE, "config": dict}),
         ("## `images/records/HEX.json`", {**image_record.LIST, "manifests": dict}),
         ("### Health", health_config._KNOWN),

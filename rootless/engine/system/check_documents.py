@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.engine.containers import damaged
-from rootless.errors import DamagedDocument, RootlessError
+from rootless.errors import DamagedDocument, NewerDocument, RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ def volumes(engine: Collections, *, repair: bool) -> Iterator[Damage]:
             f"rootless system check --repair repairs it; rootless volume rm {name} removes it"
         )
         if repair:
-            store.repair(name)
-            found.repaired, found.remedy = True, "written anew, without labels and options"
+            try:
+                store.repair(name)
+                found.repaired, found.remedy = True, "written anew, without labels and options"
+            except NewerDocument as error:
+                found.remedy = error.hint
         yield found

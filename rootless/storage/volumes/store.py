@@ -3,9 +3,8 @@
 `volumes/NAME/volume.json` says what was asked for, `volumes/NAME/_data` has the files.  A volume is
 made under a name that no volume can have and renamed: it is there as a whole or not at all.
 
-The first container that uses a volume fills it with what its image has at that place.  Whether that
-is still to be done is the last word of the record, where the launcher overwrites it
-(helpers/launch/copy_up.c): `todo`, `half` while files are copied, `done`.
+The first container that uses a volume fills it with what its image has at that place; record.py
+says how that is noted.
 """
 
 from __future__ import annotations
@@ -14,28 +13,24 @@ import os
 import time
 
 from rootless import documents, paths
-from rootless.errors import Conflict, DamagedDocument, StorageError, UsageError, VolumeNotFound
+from rootless.errors import (
+    Conflict,
+    DamagedDocument,
+    NewerDocument,
+    StorageError,
+    UsageError,
+    VolumeNotFound,
+)
+from rootless.storage.volumes import record as volume_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.storage.volumes.options import VolumeOptions
+    from rootless.storage.volumes.record import VolumeRecord
     from rootless.userns.idmap import IdMaps
 
 
-def _moment(value: Json) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1e11
-
-
-SHAPE: Json = {
-    "name": str,
-    "labels": {"*": str},
-    "driver": str,
-    "options": {"*": str},
-    "anonymous?": bool,
-    "created": _moment,
-    "copyUp?": frozenset(("todo", "half", "done")),
-}
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _DRAFT = ".new-"
 
@@ -89,7 +84,8 @@ class Volumes:
             paths.directory(os.path.join(draft, "_data"), 0o755)
             if owner:
                 self._give(os.path.join(draft, "_data"), owner)
-            record: Json = {
+            made: VolumeRecord = {
+                "version": volume_record.VERSION,
                 "name": name,
                 "labels": labels,
                 "driver": driver,
@@ -98,7 +94,7 @@ class Volumes:
                 "created": time.time(),
                 "copyUp": "todo",
             }
-            documents.write(os.path.join(draft, "volume.json"), record)
+            volume_record.write(draft, made)
             os.rename(draft, self.directory(name))
         except BaseException as error:
             self._remove(draft)
@@ -140,53 +136,54 @@ class Volumes:
             except Conflict:
                 pass  # another command was first
             found = self._record(name)
-        parsed = volume_options.parse(found.get("options") or {})
+        parsed = volume_options.parse(found["options"])
         return parsed.device or os.path.join(self.directory(name), "_data"), parsed
 
     def fills(self, name: str, path: str) -> str:
         """The record of a volume whose files are at `path`, for the launcher that may have to fill
         it; "" for a volume that was used before."""
-        record = os.path.join(self.directory(name), "volume.json")
-        if self._record(name).get("copyUp") is None:
+        directory = self.directory(name)
+        if "copyUp" not in self._record(name):
             # made by an earlier version, which looked at the files at each start
-            with documents.DirectoryLock(self.directory(name), blocking=True):
+            with documents.DirectoryLock(directory, blocking=True):
                 found = self._record(name)
-                if found.get("copyUp") is None:
+                if "copyUp" not in found:
                     found["copyUp"] = "todo" if is_empty(path) else "done"
-                    documents.write(record, found)
-        return record if self._record(name)["copyUp"] != "done" else ""
+                    volume_record.write(directory, found)
+        used = self._record(name)["copyUp"] == "done"
+        return "" if used else volume_record.path_of(directory)
 
-    def _record(self, name: str) -> Json:
-        path = os.path.join(self.directory(name), "volume.json")
+    def _record(self, name: str) -> VolumeRecord:
         try:
-            found = documents.read_as(
-                path,
-                SHAPE,
-                f"rootless system check --repair; or remove it: rootless volume rm {name}",
-            )
+            return volume_record.read(self.directory(name), name)
         except OSError:
             raise VolumeNotFound(
                 f'no such volume: "{name}"', hint="rootless volume ls lists the volumes there are"
             ) from None
-        if found["name"] != name:
-            raise documents.damaged(
-                path, "it is another volume's", "rootless system check --repair"
-            )
-        return found
 
     def repair(self, name: str) -> None:
-        """Write a damaged record anew: a plain volume that was used, without labels or options."""
-        path = os.path.join(self.directory(name), "volume.json")
-        record: Json = {
+        """Write a damaged record anew: a plain volume that was used, without labels or options.
+
+        Raises NewerDocument: that one is not damaged.
+        """
+        directory = self.directory(name)
+        try:
+            self._record(name)
+        except NewerDocument:
+            raise
+        except DamagedDocument:
+            pass
+        record: VolumeRecord = {
+            "version": volume_record.VERSION,
             "name": name,
             "labels": {},
             "driver": "local",
             "options": {},
             "anonymous": len(name) == 64 and not name.strip("0123456789abcdef"),
-            "created": os.stat(path).st_mtime,
+            "created": os.stat(volume_record.path_of(directory)).st_mtime,
             "copyUp": "done",
         }
-        documents.write(path, record)
+        volume_record.write(directory, record)
 
     def get(self, name: str) -> Json:
         """The shape of `docker volume inspect`.  Raises VolumeNotFound, DamagedDocument."""
@@ -194,7 +191,7 @@ class Volumes:
         if not name or "/" in name or name.startswith("."):
             raise VolumeNotFound(f'no such volume: "{name}"')
         found = self._record(name)
-        options = found.get("options") or {}
+        options = found["options"]
         return {
             "Name": name,
             "Driver": found["driver"],
@@ -205,7 +202,7 @@ class Volumes:
             "Labels": found["labels"],
             "Scope": "local",
             "Options": options,
-            "Anonymous": bool(found.get("anonymous")),
+            "Anonymous": found["anonymous"],
         }
 
     def list(self) -> list[Json]:
@@ -265,7 +262,7 @@ class Volumes:
             if name.startswith(_DRAFT):
                 if os.path.exists(f"/proc/{name[len(_DRAFT) :].partition('-')[0]}"):
                     continue
-            elif os.path.exists(os.path.join(path, "volume.json")) or not os.path.isdir(path):
+            elif os.path.exists(volume_record.path_of(path)) or not os.path.isdir(path):
                 continue
             elif os.listdir(path):
                 continue  # files without a record are a person's to judge
