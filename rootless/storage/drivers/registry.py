@@ -7,10 +7,18 @@ from rootless.errors import HostError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from typing import TypedDict
 
-    from rootless.documents import Json
     from rootless.storage.drivers.driver import Driver
     from rootless.userns.idmap import IdMaps
+
+    class Listed(TypedDict):
+        """What `info` says of a driver."""
+
+        Name: str
+        Usable: bool
+        Reason: str
+
 
 # In the order in which they are tried.  The module of each has its name, with _ for -.
 NAMES = (
@@ -147,9 +155,9 @@ def squashing(maps: IdMaps) -> str | None:
     return None
 
 
-def listed(maps: IdMaps, data: str = "") -> list[Json]:
-    """Every driver: its name, whether it can be used here, and why or why not."""
-    made = []
+def listed(maps: IdMaps, data: str = "") -> list[Listed]:
+    """List every driver: its name, whether it can be used here, and why or why not."""
+    made: list[Listed] = []
     for driver in all_drivers():
         problem = driver.why_not(maps, data=data)
         made.append({"Name": driver.name, "Usable": not problem, "Reason": problem or driver.works})

@@ -16,6 +16,8 @@ from rootless.errors import StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from rootless.documents import Json
 
 _PATIENCE = 60  # seconds until a server must have mounted
@@ -24,8 +26,8 @@ _PATIENCE = 60  # seconds until a server must have mounted
 class Servers:
     """Running servers; a context manager, leaving it ends them, the last first."""
 
-    def __init__(self, described: Json) -> None:
-        """Start each of `described` (drivers.driver.Server.as_json).  Raises StorageError."""
+    def __init__(self, described: Iterable[Sequence[str]]) -> None:
+        """Start each of `described` (Server.as_json).  Raises StorageError."""
         self._running: list[subprocess.Popen[bytes]] = []
         try:
             for _, mount_point, *argv in described:
