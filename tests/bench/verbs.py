@@ -84,7 +84,8 @@ def main() -> None:
         sums = [0.0] * len(trees)
         print("| verb | before | after | after / before |" if given.than else "| verb | ms |")
         print("|---|---|---|---|" if given.than else "|---|---|")
-        for words in verbs(TREE):
+        # those that both have
+        for words in [one for one in verbs(trees[0]) if one in verbs(TREE)]:
             taken: list[list[float]] = [[] for _ in trees]
             for turn in range(given.times + 1):
                 for at, start in enumerate(programs):
