@@ -5,7 +5,7 @@
 #   ./install.sh --uninstall [--prefix DIR]
 #
 #   --hello          run a first container at the end
-#   --prefix DIR     install to DIR/lib/rootless and DIR/bin
+#   --prefix DIR     install to DIR/lib/rootless, DIR/bin and DIR/share/man
 #                    (default: /usr/local as root, ~/.local otherwise)
 #   --python FILE    the Python to use, 3.11 to 3.14 (default: the system's)
 #   --wheel FILE     install this self-contained wheel: needs neither compiler nor pip
