@@ -128,13 +128,21 @@ def interpreter(suite: str) -> pathlib.Path:
 
 def build(tree: pathlib.Path) -> None:
     """Build helpers and extension in place."""
-    python = os.environ.get("ROOTLESS_TEST_PIP", sys.executable)
+    # the system's own Python need not have cffi; what tests/run has made does
+    made = sorted(CACHE.glob("venv-*/bin/python"), key=os.path.getmtime)
+    python = os.environ.get("ROOTLESS_TEST_PIP") or (made[-1] if made else sys.executable)
     subprocess.run(
         [python, "setup.py", "-q", "build_ext", "--inplace"],
         cwd=tree,
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    # without cffi setuptools only warns that it does not know what the extension is
+    if not list(tree.glob("rootless/kernel/_syscalls*.so")):
+        raise SystemExit(
+            f"tests/vm: error: {python} has not built rootless/kernel/_syscalls\n"
+            "hint: tests/run --prepare, or apt-get install python3-cffi"
+        )
 
 
 def arguments() -> tuple[argparse.Namespace, list[str]]:
