@@ -13,7 +13,7 @@ from rootless.engine.containers import record as container_record
 from rootless.engine.containers import state as container_state
 from rootless.engine.health import config as health_config
 from rootless.images.store import record as image_record
-from rootless.runtime import plan_format
+from rootless.runtime import operations, orders
 from rootless.storage.volumes import record as volume_record
 
 TREE = Path(__file__).resolve().parents[2]
@@ -87,12 +87,14 @@ def test_paths_that_documents_name_exist() -> None:
     assert not wrong, wrong
 
 
-@pytest.mark.parametrize("table", ["OPERATIONS", "ORDERS"])
-def test_every_operation_and_order_is_documented(table: str) -> None:
-    heading = {"OPERATIONS": "### Operations", "ORDERS": "### Orders"}[table]
+@pytest.mark.parametrize(
+    "heading, numbers",
+    [("### Operations", operations.NUMBERS), ("### Orders", orders.NUMBERS)],
+)
+def test_every_operation_and_order_is_documented(heading: str, numbers: dict[str, int]) -> None:
     section = FORMATS.read_text().partition(heading)[2].partition("\n#")[0]
     rows = re.findall(r"^\| (\d+) \| `([\w-]+)` \|", section, re.M)
-    assert {name: int(number) for number, name in rows} == getattr(plan_format, table)
+    assert {name: int(number) for number, name in rows} == numbers
 
 
 def keys(shape: Any) -> set[str]:
