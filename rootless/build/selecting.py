@@ -185,7 +185,7 @@ class _Walker:
                 f'"/{path}" is a {_odd(found.st_mode)}, which an image cannot hold',
                 hint="name it in the ignore file, or in --exclude",
             )
-        return Selected(False, [_entry(kind, real, path.rpartition("/")[2], found)])
+        return Selected(False, [entry_of(kind, real, path.rpartition("/")[2], found)])
 
     def with_parents(self, word: str) -> list[Selected]:
         """As --parents wants it: with the directories on the way, from /./ on if there is one."""
@@ -204,13 +204,13 @@ class _Walker:
             self._parents(top, name, entries)
             if stat.S_ISDIR(found.st_mode):
                 if name and not self._out(name, True):
-                    entries.setdefault(name, _entry("d", real, name, found))
+                    entries.setdefault(name, entry_of("d", real, name, found))
                 for one in self._children(real, name, excluded=self.exclude):
                     entries.setdefault(one.name, one)
             elif not self._out(name, False):
                 kind = KINDS.get(stat.S_IFMT(found.st_mode))
                 if kind is not None:
-                    entries.setdefault(name, _entry(kind, real, name, found))
+                    entries.setdefault(name, entry_of(kind, real, name, found))
         # what is in a directory comes right after it, also where two names met in one
         ordered = sorted(entries.values(), key=lambda one: one.name.split("/"))
         return [Selected(True, ordered)]
@@ -230,7 +230,7 @@ class _Walker:
             real = resolve.canonical(self.root, _join(top, inner))
             found = resolve.lookup(self.root, real)
             if found is not None and stat.S_ISDIR(found.st_mode):
-                entries[inner] = _entry("d", real, inner, found)
+                entries[inner] = entry_of("d", real, inner, found)
 
     # trees
 
@@ -260,7 +260,7 @@ class _Walker:
             out = out or (excluded is not None and excluded.excludes(shown, is_dir))
             if not is_dir:
                 if not out:
-                    yield _entry(kind, inner, shown, state)
+                    yield entry_of(kind, inner, shown, state)
                 continue
             try:
                 below = os.open(one.name, resolve.DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
@@ -269,7 +269,7 @@ class _Walker:
                     continue
                 raise NotFound(f'"/{inner}" cannot be read: {error.strerror}') from None
             with _Closing(below):
-                waiting = _entry(kind, inner, shown, state)
+                waiting = entry_of(kind, inner, shown, state)
                 if not out:
                     yield waiting
                 for entry in self._inside(below, inner, shown, excluded):
@@ -291,7 +291,8 @@ class _Closing:
         os.close(self.fd)
 
 
-def _entry(kind: str, source: str, name: str, found: os.stat_result) -> Entry:
+def entry_of(kind: str, source: str, name: str, found: os.stat_result) -> Entry:
+    """An entry for what is at a path."""
     return Entry(
         kind,
         source,

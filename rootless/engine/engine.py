@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.collection import Containers
     from rootless.engine.events.reader import Event
     from rootless.engine.images.collection import Images
+    from rootless.engine.images.image import Image
     from rootless.engine.images.manifests import Manifests
     from rootless.engine.spec.options import ContainerOptions
     from rootless.engine.volumes.collection import Volumes
@@ -87,6 +88,7 @@ class Engine:
             from rootless.engine.images.collection import Images
 
             self._images = Images(self.context, _Users(self))
+            self._images.builder = self._build
         return self._images
 
     @property
@@ -106,6 +108,11 @@ class Engine:
 
             self._volumes = Volumes(self.context, _Users(self))
         return self._volumes
+
+    def _build(self, **words: Json) -> tuple[Image, Iterator[Json]]:
+        from rootless.engine.build import library
+
+        return library.build(self, **words)
 
     # what was configured
 

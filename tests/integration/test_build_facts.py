@@ -123,9 +123,9 @@ def _context(top: Path) -> None:
 class World:
     """One user's engine, with the images, the context and the web server of the experiments."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, driver: str | None = None) -> None:
         self.place = place
-        self.engine = Engine()
+        self.engine = Engine(storage_driver=driver)
         self.workers = Workers(self.engine.maps)
         self.context = place.work / "context"
         _context(self.context)
@@ -244,8 +244,8 @@ class World:
 
 
 @pytest.fixture
-def world(place: Place, data_dir: Path) -> Iterator[World]:
-    made = World(place)
+def world(place: Place, data_dir: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(place, getattr(request, "param", None))
     yield made
     made.close()
 
@@ -328,6 +328,16 @@ def _node(
         yield f"time {node.time}"
 
 
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(None, id="best"),
+        pytest.param("copy", marks=pytest.mark.long),
+        pytest.param("fuse-overlayfs", marks=pytest.mark.long),
+        pytest.param("python-fuse", marks=pytest.mark.long),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("group", GROUPS)
 def test_as_buildkit(world: World, group: str) -> None:
     single = world.engine.maps.single

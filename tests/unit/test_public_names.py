@@ -37,6 +37,7 @@ INTERNAL = {
     "Container.emit",
     "Container.execute",
     "Engine.context",
+    "Images.builder",
     "Images.fetch_missing",
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -96,11 +97,15 @@ def build(
     engine.context.prepare()
     if workers is None:
         with Workers(engine.context.maps) as own:
-            return build(engine, request, receiver, cancel, own)
+            made = build(engine, request, receiver, cancel, own)
+        from rootless.engine.build import cache
+
+        cache.limit(engine)
+        return made
     layers = BuildLayers(engine, workers)
     layers.prepare()
     forget_secrets()
-    with _in_use(engine), _Contexts(engine, layers, request) as contexts:
+    with closing(layers), _in_use(engine), _Contexts(engine, layers, request) as contexts:
         options = replace(request.options, contexts=contexts.named)
         plan = executor.read(contexts.main, options, here())
         progress = Progress(receiver)

@@ -10,7 +10,7 @@ import os
 import time
 
 from rootless import documents
-from rootless.errors import DamagedDocument, UsageError
+from rootless.errors import DamagedDocument, RootlessError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Collections
 
+_EVERY = 3600  # seconds
 LIMIT = 10 << 30
 """Bytes of layers that a build leaves in the cache at most."""
 
@@ -106,6 +107,7 @@ def records(data_dir: str) -> list[Record]:
                 path = os.path.join(one.path, "layer.json")
                 facts = documents.read_as(path, LAYER_SHAPE, "")
                 one.diff_id = facts.get("diff_id") or ""
+                one.size = int(facts["size"])
             except (OSError, DamagedDocument):
                 pass
             one.used = one.used or os.stat(one.path).st_mtime
@@ -123,9 +125,10 @@ def _names(top: str, kind: str) -> list[str]:
 
 
 def measure(engine: Collections, found: list[Record]) -> None:
-    """Count the bytes of each."""
+    """Count the bytes of those of which nobody knows."""
     from rootless.userns import calls
 
+    found = [one for one in found if one.size < 0]
     paths = [os.path.realpath(os.path.join(one.path, "fs")) for one in found]
     there = [path for path in paths if os.path.isdir(path)]
     if not there:
@@ -200,6 +203,22 @@ def _remove(engine: Collections, one: Record) -> None:
         except FileNotFoundError:
             pass
     trees_remove.remove(one.path, engine.context.maps)
+
+
+def limit(engine: Collections) -> None:
+    """Keep the cache below `LIMIT`, looked at once an hour; never while another build runs."""
+    stamp = os.path.join(engine.context.data_dir, "build", "limited")
+    try:
+        if time.time() - os.stat(stamp).st_mtime < _EVERY:
+            return
+    except OSError:
+        pass
+    try:
+        with open(stamp, "w"):
+            os.utime(stamp)
+        prune(engine, all=True, keep=LIMIT)
+    except (OSError, RootlessError):
+        return  # the next one tries again
 
 
 def seconds(text: str) -> float:

@@ -75,6 +75,7 @@ class Storing:
         self.rewrite = rewrite
         self.form = form
         self.squash = squash
+        self._sizes: dict[str, int] = {}
 
     @property
     def _as_made(self) -> bool:
@@ -165,7 +166,7 @@ class Storing:
         if self._as_made:
             self.layers.note(
                 name, diff_id=packed.diff_id, digest=packed.digest, media_type=packed.media_type,
-                bytes=packed.size,
+                bytes=packed.size, size=self._sizes.get(packed.digest, -1),
             )  # fmt: skip
         return packed
 
@@ -229,6 +230,7 @@ class Storing:
                 "build", f"left out of the image, because its name would mean a deletion: "
                 f"{unfit[0]}", always=True,
             )  # fmt: skip
+        self._sizes[arrived.digest] = int(answers[0]["bytes"])
         return assemble.layer_of(arrived)
 
 

@@ -15,6 +15,7 @@ finished step, and what is half made has no name that anybody looks for.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
 _OURS = "build:"
 _INSIDE = "rootless.engine.build.inside:"
 _RENAME = "rootless.storage.layers.store:rename_worker"
-KEY_SHAPE: Json = {"layer": str, "facts": {"*": lambda _: True}, "used": float}
+_COPY = "rootless.storage.drivers.copy_layers:copy_worker"
+_TICK = 0.012  # seconds; the coarsest clock that kernels stamp files with has 10 ms
+_TREES = 3
 LAYER_SHAPE: Json = {
     "size": int, "owners": {"*": [int]}, "diff_id?": str, "digest?": str, "bytes?": int,
     "media_type?": str,
 }  # fmt: skip
+KEY_SHAPE: Json = {"layer": str, "facts": {"*": lambda _: True}, "used": float}
 
 
 class Draft:
@@ -51,16 +55,22 @@ class Draft:
         self._parent = parent
         self.mount = mount
         self.lock: documents.DirectoryLock | None = documents.DirectoryLock(directory)
+        # of the driver copy: when the tree was ready, and mount points that are in it
+        self.mark = 0
+        self.points: Json = {"made": [], "parents": {}}
+        self.clean: list[str] = []
 
     @property
     def parent(self) -> Chain:
         """What it began with."""
         return self._parent
 
-    def add_skeleton(self, wanted: Sequence[tuple[str, str]]) -> None:
-        """Put mount points below all layers, (path, "d" or "f"): there while a step runs, where
-        its image has none, and in no layer."""
-        self.mount.lowers = [*self.mount.lowers, _skeleton(self.directory, wanted)]
+    def advance(self, chain: Chain, lowers: list[str]) -> None:
+        """Of the driver copy: it holds these layers now, and the next step begins with it."""
+        self._parent = chain
+        self.mount.lowers = lowers or self.mount.lowers
+        self.points = {"made": [], "parents": {}}
+        self.clean = []
 
     def release(self) -> None:
         """Let go of the lock."""
@@ -82,15 +92,9 @@ class BuildLayers:
             engine.context.storage_driver, self.maps, self.maps, engine.context.storage_options,
             data=engine.context.data_dir,
         )  # fmt: skip
-        if not self.choice.driver.builds:
-            from rootless.errors import HostError
-
-            raise HostError(
-                "a build needs the kernel's overlay or fuse-overlayfs, and "
-                f"{self.choice.driver.name} is what serves here: {self.choice.why}",
-                hint="set ROOTLESS_DATA_DIR to a directory on a local disk, or install "
-                "fuse-overlayfs",
-            )
+        # of the driver copy: trees that are ready for the next step, by what they hold
+        self._ready: dict[Chain, Draft] = {}
+        self._guard = threading.Lock()
 
     @property
     def single(self) -> bool:
@@ -212,7 +216,9 @@ class BuildLayers:
 
     def begin(self, parent: Chain) -> Draft:
         """A writable snapshot."""
-        return self.draft(parent)
+        with self._guard:
+            ready = self._ready.pop(parent, None)
+        return ready or self.draft(parent)
 
     def draft(self, parent: Chain) -> Draft:
         """A writable snapshot, as this module knows it."""
@@ -222,7 +228,69 @@ class BuildLayers:
         mount = rootfs_prepare.prepare(
             directory, lowers, self.choice, volatile=True, maps=self.maps
         )
-        return Draft(directory, parent, mount)
+        draft = Draft(directory, parent, mount)
+        if self._copies:
+            request = {
+                "layers": list(reversed(mount.lowers)),
+                "target": mount.merged,
+                "single": self.single,
+            }
+            self.workers.call({"function": _COPY, "request": request})
+            self._mark(draft)
+        return draft
+
+    @property
+    def _copies(self) -> bool:
+        """Whether a tree of plain files stands in for an overlay."""
+        return not self.choice.driver.layered
+
+    def _mark(self, draft: Draft) -> None:
+        """Note the time: what is changed later has a later one."""
+        path = os.path.join(draft.directory, "mark")
+        with open(path, "w"):
+            pass
+        os.utime(path)
+        draft.mark = os.stat(path).st_ctime_ns
+        time.sleep(_TICK)
+
+    def show_points(
+        self, draft: Draft, wanted: Sequence[tuple[str, str]], texts: Mapping[str, str]
+    ) -> None:
+        """Put mount points (path, "d" or "f") there while a step runs, where its image has none;
+        they are in no layer.  `texts`: files of ours, by path."""
+        if not self._copies:
+            skeleton = _skeleton(draft.directory, wanted, texts)
+            draft.mount.lowers = [*draft.mount.lowers, skeleton]
+            draft.points = {"made": [path for path, _ in wanted], "parents": {}}
+            server = self.choice.driver.server(draft.mount)
+            draft.mount.servers = [] if server is None else [server]
+            return
+        points = [[path, kind, ""] for path, kind in wanted]
+        points += [[path, "f", text] for path, text in texts.items()]
+        draft.points = self.work(
+            "rootless.engine.build.copies:put_worker", {"points": points}, snapshot=draft
+        )
+        draft.points["own"] = [path.lstrip("/") for path in texts]
+        self._mark(draft)
+
+    def take_points(self, draft: Draft) -> None:
+        """After the step."""
+        if self._copies:
+            draft.clean = self.work(
+                "rootless.engine.build.copies:take_worker", dict(draft.points), snapshot=draft
+            )
+            return
+        # a directory of the image that hides what is below it has hidden the skeleton as well
+        upper = draft.mount.upper
+        left = [
+            path.lstrip("/")
+            for path in draft.points["made"]
+            if os.path.lexists(os.path.join(upper, path.lstrip("/")))
+        ]
+        if left:
+            request = {"root": upper, "made": sorted(left), "parents": {}, "own": []}
+            function = "rootless.engine.build.copies:take_worker"
+            self.workers.call({"function": function, "request": request})
 
     def operations(self, draft: Draft) -> list[Json]:
         """What mounts a snapshot."""
@@ -249,7 +317,8 @@ class BuildLayers:
                 request["root"] = snapshot.mount.merged
             for number, chain in (trees or {}).items():
                 directories = self.directories(chain)
-                if len(directories) == 1:
+                # where whiteouts may be plain files, only who serves the layers hides them
+                if len(directories) == 1 and not self.choice.driver.plain_whiteouts:
                     top = directories[0]
                 else:
                     draft = self.draft(chain)
@@ -272,6 +341,8 @@ class BuildLayers:
     def finish(self, snapshot: Snapshot, owners: Mapping[str, Sequence[int]] | None = None) -> str:
         """Make a layer of it; "" where nothing was written."""
         assert isinstance(snapshot, Draft)
+        if self._copies:
+            return self._finish_copy(snapshot, owners or {})
         upper = snapshot.mount.upper
         if not os.listdir(upper) and _same_top(snapshot):
             self.abandon(snapshot)
@@ -291,6 +362,50 @@ class BuildLayers:
         os.rename(making, final)
         self.abandon(snapshot)
         return _OURS + name
+
+    def _finish_copy(self, draft: Draft, owners: Mapping[str, Sequence[int]]) -> str:
+        """As `finish`; the tree stays for the step that comes next."""
+        making = os.path.join(draft.directory, "layer")
+        paths.directory(making, 0o711)
+        paths.directory(os.path.join(making, "fs"), 0o755)
+        request: dict[str, Json] = {
+            "lowers": self.directories(draft.parent),
+            "mark": draft.mark,
+            "target": os.path.join(making, "fs"),
+            "single": False,
+            "clean": draft.clean,
+        }
+        told = self.work("rootless.engine.build.copies:layer_worker", request, snapshot=draft)
+        name = ""
+        if told["changed"]:
+            value = {"size": -1, "owners": {path: [*pair] for path, pair in owners.items()}}
+            documents.write(os.path.join(making, "layer.json"), value)
+            name = os.urandom(16).hex()
+            os.rename(making, os.path.join(self.top, "layers", name))
+        else:
+            self._remove([making])
+        layer = _OURS + name if name else ""
+        self._keep(draft, (*draft.parent, layer) if layer else draft.parent)
+        return layer
+
+    def _keep(self, draft: Draft, chain: Chain) -> None:
+        """Keep a tree for the next step; few of them, because each is as large as an image."""
+        draft.advance(chain, self.directories(chain))
+        self._mark(draft)
+        with self._guard:
+            doomed = [self._ready.pop(chain)] if chain in self._ready else []
+            self._ready[chain] = draft
+            while len(self._ready) > _TREES:
+                doomed.append(self._ready.pop(next(iter(self._ready))))
+        for one in doomed:
+            self.abandon(one)
+
+    def close(self) -> None:
+        """Remove the trees that no step came for."""
+        with self._guard:
+            left, self._ready = list(self._ready.values()), {}
+        for draft in left:
+            self.abandon(draft)
 
     def abandon(self, snapshot: Snapshot) -> None:
         """Remove it."""
@@ -312,7 +427,7 @@ class BuildLayers:
             "upper": self.path(layer),
             "lowers": self.directories(below),
             "skip": [],
-            "plain": self.choice.driver.plain_whiteouts,
+            "plain": self.choice.driver.plain_whiteouts or self._copies,
             "stamp": stamp,
             "clamp": clamp,
             "owners": self.facts(layer).get("owners") or {},
@@ -330,14 +445,19 @@ class BuildLayers:
             self.store.adopt(diff_id, own)
 
 
-def _skeleton(directory: str, wanted: Sequence[tuple[str, str]]) -> str:
+def _skeleton(directory: str, wanted: Sequence[tuple[str, str]], texts: Mapping[str, str]) -> str:
+    """A directory with mount points and files of ours, to lie below all layers."""
     top = os.path.join(directory, "skeleton")
     os.mkdir(top, 0o755)
-    for path, kind in wanted:
+    files = {path: "" for path, kind in wanted if kind == "f"} | dict(texts)
+    for path in [path for path, kind in wanted if kind == "d"]:
+        os.makedirs(os.path.join(top, path.lstrip("/")), 0o755, exist_ok=True)
+    for path, text in files.items():
         inner = os.path.join(top, path.lstrip("/"))
-        os.makedirs(inner if kind == "d" else os.path.dirname(inner), 0o755, exist_ok=True)
-        if kind == "f" and not os.path.lexists(inner):
-            os.close(os.open(inner, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        os.makedirs(os.path.dirname(inner), 0o755, exist_ok=True)
+        if not os.path.lexists(inner):
+            with open(inner, "w", encoding="utf-8") as file:
+                file.write(text)
     return top
 
 

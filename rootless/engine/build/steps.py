@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import stat
 import threading
 from collections.abc import Callable
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.network.backends.backend import Network
     from rootless.runtime.plan_format import Record
+    from rootless.storage.drivers.driver import Server
 
 _HOSTNAME = "buildkitsandbox"  # what scripts of Dockerfiles have come to know
 _PIECE = 1 << 16
@@ -82,11 +84,14 @@ class _Step:
         self.mounts: list[Json] = []
         self.before: list[Record] = []
         self.points: list[tuple[str, str]] = list(_ALWAYS)
-        self.servers = list(draft.mount.servers)
+        self.servers: list[Server] = []
         self.environment = dict(process.environment)
         self._extra: list[Draft] = []
         self._doomed: list[str] = []
         self._closing: list[Callable[[], None]] = []
+        # what is made for this step alone: the snapshot's own directory may serve the next one
+        self.directory = os.path.join(draft.directory, "step")
+        os.mkdir(self.directory, 0o711)
 
     def __enter__(self) -> _Step:
         return self
@@ -99,6 +104,7 @@ class _Step:
                 continue
         for close in reversed(self._closing):
             close()
+        shutil.rmtree(self.directory, ignore_errors=True)
         for draft in self._extra:
             self.layers.abandon(draft)
 
@@ -194,7 +200,7 @@ class _Step:
         )
 
     def _text(self, mount: StepMount) -> None:
-        path = os.path.join(self.draft.directory, f"text{len(self.mounts)}")
+        path = os.path.join(self.directory, f"text{len(self.mounts)}")
         _write_new(path, mount.data, mount.mode or 0o755)
         self._bind(mount, path)
 
@@ -223,8 +229,7 @@ class _Step:
 
     def run(self, log: Sink, cancel: threading.Event) -> int:
         self._prepare()
-        self.draft.add_skeleton(self._missing())
-        self._single_id_files()
+        self.layers.show_points(self.draft, self._missing(), self._single_id_files())
         reading, writing = os.pipe()
         erring, errors = os.pipe()
         try:
@@ -233,7 +238,9 @@ class _Step:
             finally:
                 os.close(writing)
                 os.close(errors)
-            return _attend(running, {reading: 1, erring: 2}, log, cancel)
+            status = _attend(running, {reading: 1, erring: 2}, log, cancel)
+            self.layers.take_points(self.draft)
+            return status
         finally:
             os.close(reading)
             os.close(erring)
@@ -250,15 +257,15 @@ class _Step:
         )
         return [(path, kind) for path, (_, kind) in zip(found, self.points, strict=True)]
 
-    def _single_id_files(self) -> None:
+    def _single_id_files(self) -> dict[str, str]:
         """What programs of an image need where there is a single id, below the image's own."""
+        found = {}
         for _, (path, text) in single_id.operations() if self.steps.maps.single else []:
             inner = os.path.dirname(str(path)).lstrip("/")
             # only whether there is a directory: what its name leads to is not touched
             if any(os.path.isdir(os.path.join(one, inner)) for one in self.draft.mount.lowers):
-                where = os.path.join(self.draft.directory, "skeleton", str(path).lstrip("/"))
-                os.makedirs(os.path.dirname(where), 0o755, exist_ok=True)
-                _write_new(where, str(text).encode(), 0o644)
+                found[str(path)] = str(text)
+        return found
 
     def _start(self, stdout: int, stderr: int) -> attended.Attended:
         process, maps, mount = self.process, self.steps.maps, self.draft.mount
@@ -304,10 +311,11 @@ class _Step:
             to_monitor.map_(*bundle.map_arguments(maps), drop_groups=not maps.single),
         ]
         orders += bundle.network_orders(network, [], "")
-        orders += [to_monitor.fuse(server.late, server.argv) for server in self.servers]
+        servers = [*self.draft.mount.servers, *self.servers]
+        orders += [to_monitor.fuse(server.late, server.argv) for server in servers]
         return attended.start(
-            plan, orders, directory=self.draft.directory,
-            log=os.path.join(self.draft.directory, "helpers.log"), stdout=stdout, stderr=stderr,
+            plan, orders, directory=self.directory,
+            log=os.path.join(self.directory, "helpers.log"), stdout=stdout, stderr=stderr,
             network=container_start.network_failure(network.backend),
         )  # fmt: skip
 
@@ -330,7 +338,7 @@ class _Step:
         for name, text in texts.items():
             if f"/etc/{name}" in taken or "/etc" in taken:
                 continue
-            path = os.path.join(self.draft.directory, name)
+            path = os.path.join(self.directory, name)
             _write_new(path, text.encode(), 0o644)
             self.mounts.insert(
                 0,

@@ -7,7 +7,7 @@ from rootless.errors import ImageNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO
 
     from rootless.documents import Json
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     Tables = list[dict[str, Json]]
     Documents = list[Json]
     Filters = Mapping[str, str | Strings]
+    Builder = Callable[..., tuple[Image, Iterator[Json]]]
 
 
 class Images(LocalImages):
     """The images of one engine."""
+
+    builder: Builder | None = None
+    """Who builds: it stands above this room."""
 
     def for_run(
         self, name: str, policy: str | None, platform: str | None = None, *, lazy: bool = False
@@ -255,6 +259,18 @@ class Images(LocalImages):
         return image_inspect.attrs(record, self)
 
     # registries and other places
+
+    def build(self, **words: Json) -> tuple[Image, Iterator[Json]]:
+        """Build an image from a Dockerfile: (the image, what was told meanwhile).
+
+        Words as in docker's client: `path` (a directory, an archive, an address, a repository) or
+        `fileobj` (a Dockerfile; with `custom_context` an archive), `tag`, `dockerfile`,
+        `buildargs`, `target`, `labels`, `nocache`, `pull`, `network_mode`, `extra_hosts`,
+        `platform`, `shmsize`, `quiet`; and `secrets` (bytes by id), `contexts` (by name).
+        Raises DockerfileError, StepFailed, UsageError and what images and storage raise.
+        """
+        assert self.builder is not None
+        return self.builder(**words)
 
     def push(
         self,

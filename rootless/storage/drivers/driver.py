@@ -145,8 +145,6 @@ class Driver:
     """Deletions may be noted as plain files (`.wh.NAME`) in `upper`."""
     loses_noted_owners = False
     """Owners that layers keep in attributes (layers/attributes.py) would be shown as root's."""
-    builds = False
-    """The steps of a build may run on it."""
     squashes_owners = False
     """With a single id it is the best one for files of other owners: it shows them as root's."""
 

@@ -32,7 +32,6 @@ class FuseOverlayfs(Driver):
     }  # fmt: skip
     served = True
     nests = True
-    builds = True
     plain_whiteouts = True
     squashes_owners = True
 

@@ -31,7 +31,6 @@ class Overlay(Driver):
     used = "the kernel's overlay file system works in a user namespace"
     known_options = {"volatile": "", "index": "on|off", "xino": "on|off|auto"}
     volatile_once = True
-    builds = True
 
     def why_not(self, maps: IdMaps, *, remapped: bool = False, data: str = "") -> str:
         """Try it once for each kernel and file system."""
