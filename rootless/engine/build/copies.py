@@ -155,6 +155,18 @@ def _time(root: int, path: str) -> int:
     return found.st_mtime_ns if found is not None else -1
 
 
+def _forget_marks(parent: int, name: str) -> None:
+    """Of a directory in which there is nothing but what a server of files notes."""
+    fd = os.open(name, resolve.DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        names = os.listdir(fd)
+        if all(one in layer_view.MARKS for one in names):
+            for one in names:
+                os.unlink(one, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
 def take_worker(request: Json) -> Json:
     """{"root", "made", "parents", "own"}: remove mount points again, as far as they are still
     empty (or, for those of `own`, whatever is in them).
@@ -174,6 +186,7 @@ def take_worker(request: Json) -> Json:
             try:
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 if stat.S_ISDIR(found.st_mode):
+                    _forget_marks(fd, name)
                     os.rmdir(name, dir_fd=fd)
                 elif found.st_size == 0 or path in request["own"]:
                     os.unlink(name, dir_fd=fd)
