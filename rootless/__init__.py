@@ -8,8 +8,8 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.engine import Engine as Engine
+    from rootless.version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = ["Engine", "__version__"]
 
 
@@ -18,4 +18,8 @@ def __getattr__(name: str) -> object:
         from rootless.engine.engine import Engine
 
         return Engine
+    if name == "__version__":
+        from rootless.version import __version__
+
+        return __version__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,13 +18,13 @@ _DELEGATE = (
     f"printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' >{DROP_IN} && "
     "systemctl daemon-reload"
 )
-_REMEDY = f"log in through systemd with cgroup v2; {_DELEGATE}"
+REMEDY = f"log in through systemd with cgroup v2; {_DELEGATE}"
 _LEAF = "rootless-others"  # where a delegated tree's own processes go
 
 
 def remedy() -> str:
     """Return what an administrator can do to have limits."""
-    return _REMEDY
+    return REMEDY
 
 
 class Manager:
@@ -42,9 +42,9 @@ class Manager:
     def check(self, resources: Resources, parent: str = "") -> None:
         """Raise HostError if an explicit limit cannot be applied, UsageError for the parent."""
         if resources.any():
-            raise HostError(f"limits cannot be applied on this host: {self.why}", hint=_REMEDY)
+            raise HostError(f"limits cannot be applied on this host: {self.why}", hint=REMEDY)
         if parent:
-            raise HostError(f"--cgroup-parent {parent} cannot be had: {self.why}", hint=_REMEDY)
+            raise HostError(f"--cgroup-parent {parent} cannot be had: {self.why}", hint=REMEDY)
 
     def attach(
         self,
@@ -155,7 +155,7 @@ class Delegated(Manager):
                 path = tree.divide(scope, *([] if self.mode == "no-conmon" else [pid]))
         except OSError as error:
             raise HostError(
-                f"the cgroup below {above} cannot be made: {error.strerror}", hint=_REMEDY
+                f"the cgroup below {above} cannot be made: {error.strerror}", hint=REMEDY
             ) from None
         tree.apply(path, resources)
         return path
@@ -189,7 +189,7 @@ def _sweep(above: str) -> None:
             tree.remove(f"{scope}/{tree.CONTAINER}")
 
 
-def _delegated() -> tuple[str, str]:
+def delegated() -> tuple[str, str]:
     """The directory of a tree that is ours to divide, or empty and why there is none."""
     own = tree.of_process()
     if not own:
@@ -203,52 +203,3 @@ def _delegated() -> tuple[str, str]:
     if not os.access(own, os.W_OK) or not os.access(own + "/cgroup.procs", os.W_OK):
         return "", f"the cgroup {own} is not delegated to this user"
     return own, f"{own} is delegated to this user"
-
-
-def _systemd(forced: bool) -> tuple[Manager | None, str]:
-    if not os.path.isdir("/run/systemd/system"):
-        return None, "systemd does not run here"
-    from rootless.cgroups import systemd
-
-    return systemd.find(forced=forced)
-
-
-def choose(requested: str | None, mode: str = "") -> Manager:
-    """See rootless.cgroups.choose.  Makes nothing and asks nothing, only looks."""
-    if requested not in (None, "", "systemd", "cgroupfs", "disabled", "none"):
-        raise UsageError(
-            f'unknown cgroup manager "{requested}"', hint="systemd, cgroupfs or disabled"
-        )
-    if mode not in ("", "enabled", "disabled", "split", "no-conmon"):
-        raise UsageError(
-            f'unknown --cgroups "{mode}"', hint="enabled, disabled, split or no-conmon"
-        )
-    if mode == "disabled":
-        return Manager("cgroups were disabled by --cgroups")
-    if requested in ("disabled", "none"):
-        return Manager("cgroups were disabled by --cgroup-manager")
-    why = ""
-    # a batch job must stay within its own limits: a scope of the user's systemd would leave them
-    if mode != "split" and (
-        requested == "systemd" or (not requested and "SLURM_JOB_ID" not in os.environ)
-    ):
-        found, why = _systemd(requested == "systemd")
-        if found is not None:
-            if mode == "no-conmon":
-                raise UsageError(
-                    "--cgroups no-conmon cannot be had with systemd: the monitor holds the scope",
-                    hint="the container's limits do not count the monitor; or add "
-                    "--cgroup-manager cgroupfs in a delegated unit",
-                )
-            return found
-        if requested == "systemd":
-            raise HostError(f"the cgroup manager systemd cannot be had: {why}", hint=_REMEDY)
-    base, reason = _delegated()
-    if base:
-        return Delegated(base, reason, mode)
-    if requested == "cgroupfs" or mode in ("split", "no-conmon"):
-        asked = "the cgroup manager cgroupfs" if requested == "cgroupfs" else f"--cgroups {mode}"
-        raise HostError(f"{asked} cannot be had: {reason}", hint=_REMEDY)
-    return Manager(
-        f"{reason}, and {why}" if why and os.path.isdir("/run/systemd/system") else reason
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from rootless import cgroups
 from rootless.cgroups import limits, managers, tree
 from rootless.errors import HostError, UsageError
 
@@ -106,7 +107,7 @@ def choose(requested: str | None, wanted: limits.Resources) -> Manager:
     Engines name a manager always, also where an unprivileged user has no cgroup to write to.
     """
     try:
-        return managers.choose(requested)
+        return cgroups.choose(requested)
     except HostError:
         if _asks(wanted):
             raise

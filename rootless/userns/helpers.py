@@ -14,7 +14,15 @@ from rootless.userns.subids import read, which
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.userns.idmap import IdMaps
+    from typing import Protocol
+
+    class Maps(Protocol):
+        """What is asked of `idmap.IdMaps` here."""
+
+        @property
+        def single(self) -> bool:
+            """Whether there is one id only."""
+
 
 _CAP_SETGID, _CAP_SETUID, _CAP_SYS_ADMIN = 6, 7, 21
 _NOBODY = 65534  # the default of /proc/sys/kernel/overflowuid
@@ -52,7 +60,7 @@ def paths() -> tuple[str, str]:
     return which("newuidmap"), which("newgidmap")
 
 
-def needed(maps: IdMaps) -> tuple[str, str]:
+def needed(maps: Maps) -> tuple[str, str]:
     """Return paths of the two programs that must write `maps`; empty if the caller may write it
     itself."""
     if maps.single or privileged():

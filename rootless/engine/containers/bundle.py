@@ -362,7 +362,12 @@ def namespace_orders(draft: Draft) -> list[Record]:
     if draft.choice is not None and draft.choice.nested:
         from rootless.engine.containers import userns_nested
 
-        return [to_monitor.clone(flags), *userns_nested.maps(draft.maps, draft.ctx.maps)]
+        outer = draft.ctx.maps
+        return [
+            to_monitor.clone(flags),
+            to_monitor.outer(*map_arguments(outer), drop_groups=not outer.single),
+            userns_nested.map_order(draft.maps, outer),
+        ]
     return [
         to_monitor.clone(flags),
         to_monitor.map_(*map_arguments(draft.maps), drop_groups=not draft.maps.single),

@@ -8,7 +8,6 @@ what it keeps in `upper` has the ids of storage, as everybody else's.
 
 from __future__ import annotations
 
-from rootless.engine.containers import bundle as container_bundle
 from rootless.runtime import orders as to_monitor
 from rootless.storage.drivers import id_remap
 from rootless.userns import idmap
@@ -21,16 +20,13 @@ if TYPE_CHECKING:
     from rootless.userns.idmap import IdMaps
 
 
-def maps(inner: IdMaps, outer: IdMaps) -> list[Record]:
-    """Orders for both maps: the outer one of host ids, the inner one of the outer's."""
+def map_order(inner: IdMaps, outer: IdMaps) -> Record:
+    """Return the order for the inner map, whose host ids are the outer one's."""
     uids = id_remap.within(inner.uids, outer.uids)
     gids = id_remap.within(inner.gids, outer.gids)
     relative = idmap.IdMaps(uids, gids, inner.why, caller=inner.caller)
     texts = (relative.proc_text("uids"), relative.proc_text("gids"))
-    return [
-        to_monitor.outer(*container_bundle.map_arguments(outer), drop_groups=not outer.single),
-        to_monitor.map_(*texts, ("", ""), drop_groups=True),
-    ]
+    return to_monitor.map_(*texts, ("", ""), drop_groups=True)
 
 
 def servers(container: ContainerRef) -> Json:

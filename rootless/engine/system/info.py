@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def version() -> Json:
     """Return versions of the program, of Python and of the kernel."""
-    from rootless import __version__
+    from rootless.version import __version__
 
     release = os.uname()
     architecture = _architecture(release.machine)

@@ -16,20 +16,19 @@ from rootless.images.store.record import LIST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.images.store.store import ImageStore
+    from rootless.images.store.lookup import Looking
 
 PARTIAL_AGE = 86400.0
 """Seconds after which a pull is not expected to be continued."""
 
 
-def collect(store: ImageStore, *, all: bool = False) -> int:
+def collect(store: Looking, *, all: bool = False) -> int:
     """Remove blobs that neither an image nor a living process needs; bytes freed.
 
     Beginnings of blobs go after a day, with `all` at once unless they are locked.  A record that
     cannot be read stops the collection of blobs: what it refers to is not known.
     Raises StorageError (a damaged record, a read-only store).
     """
-    store.prepare()
     freed = 0
     try:
         with leases.collecting(store, shared=False):
@@ -52,7 +51,7 @@ def collect(store: ImageStore, *, all: bool = False) -> int:
     return freed
 
 
-def waste(store: ImageStore) -> int:
+def waste(store: Looking) -> int:
     """Return how many bytes `collect(all=True)` would free; nothing is touched."""
     used = {digest[7:] for record in store.records_alone() for digest in record.blobs()}
     used |= _of_lists(store)
@@ -71,7 +70,7 @@ def waste(store: ImageStore) -> int:
     return total
 
 
-def _of_lists(store: ImageStore) -> set[str]:
+def _of_lists(store: Looking) -> set[str]:
     """What manifest lists are made of, which outlives the images it came from (see `lists`)."""
     directory = os.path.join(store.data_dir, "images/lists")
     found: set[str] = set()

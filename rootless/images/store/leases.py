@@ -16,13 +16,27 @@ from rootless import disks, documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.images.store.store import ImageStore
+    from typing import Protocol
+
+    class Content(Protocol):
+        """Where leases and the lock of content are."""
+
+        @property
+        def data_dir(self) -> str: ...
+        @property
+        def leases_dir(self) -> str: ...
+
+    class Leased(Content, Protocol):
+        """A store, with the leases that it holds."""
+
+        @property
+        def leases(self) -> list[Lease]: ...
 
 
 class Lease:
     """One owner's list; a context manager, or to be closed by hand."""
 
-    def __init__(self, store: ImageStore) -> None:
+    def __init__(self, store: Leased) -> None:
         """Raises StorageError."""
         self._store = store
         self._lock: documents.Lock | None = None
@@ -67,20 +81,20 @@ class Lease:
         self._lock.close()
         self._lock = None
 
-    def __enter__(self) -> ImageStore:
-        return self._store
+    def __enter__(self) -> Lease:
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def collecting(store: ImageStore, *, shared: bool) -> documents.Lock:
+def collecting(store: Content, *, shared: bool) -> documents.Lock:
     """Return the lock of content: the collector's alone, everybody else's shared and for a
     moment."""
     return documents.Lock(os.path.join(store.data_dir, "content/lock"), shared=shared)
 
 
-def rely(store: ImageStore, names: list[str]) -> None:
+def rely(store: Leased, names: list[str]) -> None:
     """Write them into every lease that this store holds; does nothing where it holds none."""
     if store.leases:
         with collecting(store, shared=True):
@@ -88,7 +102,7 @@ def rely(store: ImageStore, names: list[str]) -> None:
                 lease.note(names)
 
 
-def held(store: ImageStore) -> set[str]:
+def held(store: Content) -> set[str]:
     """Return all that living owners rely on; leases of the dead are removed.  Needs the lock
     alone."""
     found: set[str] = set()

@@ -205,6 +205,7 @@ class ImageStore(Looking):
         """Remove blobs nothing refers to and old beginnings of blobs; see `garbage.collect`."""
         from rootless.images.store import gc as store_gc
 
+        self.prepare()
         return store_gc.collect(self, all=all)
 
     # helpers
