@@ -87,12 +87,11 @@ def _containers(engine: Engine, running: bool | None = None) -> Iterable[tuple[s
 
 
 def _images(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.images.names import reference
+    from rootless.engine.images.local import familiar
 
     for one in engine.images.list():
         for name in one.names:
-            familiar = reference.parse(name).familiar
-            yield familiar.removesuffix(":latest"), ""
+            yield familiar(name).removesuffix(":latest"), ""
 
 
 def _volumes(engine: Engine) -> Iterable[tuple[str, str]]:
@@ -119,16 +118,16 @@ def _anything(engine: Engine) -> Iterable[tuple[str, str]]:
 
 
 def _lists(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.images.names import reference
+    from rootless.engine.images.local import familiar
 
     for name in engine.manifests.lists.names():
-        yield reference.parse(name).familiar.removesuffix(":latest"), ""
+        yield familiar(name).removesuffix(":latest"), ""
 
 
 def _registries(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.images.registry import credentials
+    from rootless.engine.images import login as image_login
 
-    for name in credentials.registries_known():
+    for name in image_login.registries():
         yield name, ""
 
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.common.demands import Demands
-    from rootless.images.registry.http import Settings
+    from rootless.engine.images.collection import Settings
 
 AUTHFILE = text("--authfile", "FILE", "Path of the authentication file", complete="file")
 CERT_DIR = text(

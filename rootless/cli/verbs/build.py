@@ -203,9 +203,9 @@ def _request(call: Call) -> Request:
     from rootless.build.options import BuildOptions
     from rootless.cli import build_options as values
     from rootless.engine.build.build import Output, Request
+    from rootless.engine.build.images import source_date
     from rootless.engine.spec.options import ContainerOptions
     from rootless.errors import UsageError
-    from rootless.images.store import commit
 
     given = call.options
     arguments: dict[str, str] = {}
@@ -247,7 +247,7 @@ def _request(call: Call) -> Request:
             raise UsageError(f'SOURCE_DATE_EPOCH is "{text_epoch}"', hint="seconds since 1970")
         epoch = int(text_epoch) if text_epoch else None
     if epoch is None:
-        epoch = commit.source_date()
+        epoch = source_date()
     options = BuildOptions(
         build_args=arguments,
         target=given["target"] or "",

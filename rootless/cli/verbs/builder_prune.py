@@ -27,7 +27,6 @@ VERB = Verb(
 
 def run(call: Call) -> int:
     """Ask, remove, print what is gone."""
-    from rootless.cgroups import limits
     from rootless.cli import confirm, output
     from rootless.engine.build import cache
     from rootless.errors import UsageError
@@ -39,7 +38,7 @@ def run(call: Call) -> int:
         if name not in ("until", "unused-for") or not equals:
             raise UsageError(f'builder prune does not know the filter "{word}"', hint="until=24h")
         until = cache.seconds(value)
-    keep = limits.size(given["keep_storage"]) if given["keep_storage"] else 0
+    keep = cache.size(given["keep_storage"]) if given["keep_storage"] else 0
     what = "all of the build cache" if given["all"] else "what of the build cache no image has"
     if not given["force"] and not confirm.sure([what]):
         return 0

@@ -49,7 +49,7 @@ def run(call: Call) -> None:
 
     from rootless import documents
     from rootless.cli import output
-    from rootless.quadlet import generator, plain_service
+    from rootless.engine.systemd import plain_service
 
     given = call.options
     container = call.engine().containers.get(call.words[0])
@@ -72,7 +72,7 @@ def run(call: Call) -> None:
     name = container.name if given["name"] or given["new"] else container.id
     create = _again(container) if given["new"] else None
     service = f"{stem}.service"
-    made = plain_service.unit(name, wanted, generator.program(), create, service)
+    made = plain_service.unit(name, wanted, create, service)
     if given["files"]:
         path = os.path.join(os.getcwd(), service)
         documents.write_bytes(path, made.encode())

@@ -29,7 +29,7 @@ def run(call: Call) -> int:
     from rootless import documents
     from rootless.cli import output
     from rootless.engine.images import mount as image_mount
-    from rootless.images.names import reference
+    from rootless.engine.images.local import familiar
 
     images = call.engine().images
     words = [one.id for one in images.list()] if call.options["all"] else call.words
@@ -39,7 +39,7 @@ def run(call: Call) -> int:
         {
             "id": record.id,
             "mountpoint": path,
-            "repositories": [reference.parse(name).familiar for name in record.names],
+            "repositories": [familiar(name) for name in record.names],
         }
         for record, path in image_mount.mounts(images)
     ]

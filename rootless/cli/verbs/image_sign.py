@@ -38,37 +38,26 @@ def run(call: Call) -> int:
 
     from rootless.cli import output
     from rootless.cli.options import truth
-    from rootless.engine.images import trust as image_trust
+    from rootless.engine.images import sign as image_sign
     from rootless.errors import UsageError
-    from rootless.images.trust import policy
-    from rootless.images.trust import verify as trust_verify
 
     given = call.options
     tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
     if given["sign_by"]:
-
-        def simple(word: str) -> str:
-            server, name = image_trust.connected(word, tls, write=False)
-            try:
-                return trust_verify.sign_simple(
-                    server, name, given["sign_by"], given["directory"] or ""
-                )
-            finally:
-                server.close()
-
-        return output.each(call.words, simple)
+        return output.each(
+            call.words,
+            lambda word: image_sign.sign_simple(
+                word, given["sign_by"], given["directory"] or "", tls
+            ),
+        )
     if len(call.words) != 2:
         raise UsageError(
             "image sign needs KEY and IMAGE", hint="or --sign-by ID and one image or several"
         )
-    key = policy.read_key(call.words[0])
     passphrase = os.environ.get("COSIGN_PASSWORD", "").encode()
-    if given["passphrase_file"]:
-        passphrase = policy.read_key(given["passphrase_file"]).rstrip(b"\n")
-    server, name = image_trust.connected(call.words[1], tls, write=True)
-    try:
-        digest = trust_verify.sign(server, name, key, passphrase)
-    finally:
-        server.close()
-    output.line(f"{name.name}@{digest}")
+    output.line(
+        image_sign.sign(
+            call.words[1], call.words[0], passphrase, given["passphrase_file"] or "", tls
+        )
+    )
     return 0

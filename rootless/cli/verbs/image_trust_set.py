@@ -32,9 +32,9 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Write the policy."""
-    from rootless.images.trust import policy_file
+    from rootless.engine.images import trust as image_trust
 
     given = call.options
-    policy_file.change(
+    image_trust.change_policy(
         call.words[0], given["type"] or "signedBy", given["pubkeysfile"], given["policypath"] or ""
     )

@@ -28,14 +28,14 @@ def run(call: Call) -> None:
     """Print the table."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.images.trust import policy, policy_file
+    from rootless.engine.images import trust as image_trust
 
     given = call.options
     path = given["policypath"] or ""
     if given["raw"]:
-        output.line(documents.dumps(policy.read(path).document, indent=True))
+        output.line(documents.dumps(image_trust.policy_document(path), indent=True))
         return
-    rows = policy_file.show(path)
+    rows = image_trust.policy_rows(path)
     if call.words:
         rows = [row for row in rows if row["name"] == call.words[0]]
     if given["json"]:

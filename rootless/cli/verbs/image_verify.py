@@ -31,25 +31,9 @@ def run(call: Call) -> int:
     """Verify each."""
     from rootless.cli import output
     from rootless.cli.options import truth
-    from rootless.engine.images import trust as image_trust
-    from rootless.images.trust import verify as trust_verify
+    from rootless.engine.images import sign as image_sign
 
     given = call.options
     tls = truth("--tls-verify", given["tls_verify"]) if given["tls_verify"] else None
-
-    def work(word: str) -> str:
-        server, name = image_trust.connected(word, tls, write=False)
-        try:
-            if given["key"]:
-                digest = trust_verify.verified(server, name, given["key"])
-            else:
-                _, _, digest = server.manifest(name.digest or name.tag)
-                rules = trust_verify.Trust(
-                    policy_path=given["signature_policy"] or "", required=True
-                )
-                rules.registry(server, name, [digest])
-            return f"{name.name}@{digest}"
-        finally:
-            server.close()
-
-    return output.each(call.words, work)
+    policy = given["signature_policy"] or ""
+    return output.each(call.words, lambda word: image_sign.verify(word, given["key"], policy, tls))

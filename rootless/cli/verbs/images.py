@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import Call
     from rootless.documents import Json
-    from rootless.images.store.index import Summary
+    from rootless.engine.images.collection import Summary
 
 VERB = Verb(
     "images",

@@ -33,8 +33,8 @@ def run(call: Call) -> None:
 
     from rootless.cli import output
     from rootless.cli.verbs import _registry_options as registry
+    from rootless.engine.images.local import familiar
     from rootless.errors import UsageError
-    from rootless.images.names import reference
 
     path = call.options["input"]
     if not path and os.isatty(0):
@@ -46,6 +46,6 @@ def run(call: Call) -> None:
     engine.demands = registry.demands(call.options)
     for record in engine.images.load(path or sys.stdin.buffer):
         for name in record.names:
-            output.line(f"Loaded image: {reference.parse(name).familiar}")
+            output.line(f"Loaded image: {familiar(name)}")
         if not record.names:
             output.line(f"Loaded image ID: sha256:{record.id}")

@@ -24,11 +24,13 @@ _SHOWN = ("Section", "Key", "Supported", "Meaning")
 def run(call: Call) -> None:
     """Print the list."""
     from rootless.cli import output
+    from rootless.engine.systemd import quadlet_keys
     from rootless.errors import UsageError
-    from rootless.quadlet import keys
 
-    found = keys.rows(call.words[0] if call.words else "")
+    found = quadlet_keys.rows(call.words[0] if call.words else "")
     if not found:
-        raise UsageError(f'there is no section "{call.words[0]}"', hint=", ".join(keys.SECTIONS))
+        raise UsageError(
+            f'there is no section "{call.words[0]}"', hint=", ".join(quadlet_keys.SECTIONS)
+        )
     titles = {name: name.upper() for name in _SHOWN}
     output.write(output.rows(found, call.options["format"], _SHOWN, titles))

@@ -31,13 +31,11 @@ def run(call: Call) -> None:
     from rootless.cli.options import truth
     from rootless.engine.systemd import quadlet as systemd_quadlet
     from rootless.errors import UsageError
-    from rootless.quadlet import search_paths
 
     given = call.options
     names = call.words
     if given["all"]:
-        own = search_paths.own() + "/"
-        names = [one.name for one in systemd_quadlet.installed() if one.path.startswith(own)]
+        names = [one.name for one in systemd_quadlet.own()]
     elif not names:
         raise UsageError("no unit file is named", hint="name one, or use --all")
     reloads = truth("--reload-systemd", given["reload_systemd"] or "true")

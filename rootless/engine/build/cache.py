@@ -229,3 +229,10 @@ def seconds(text: str) -> float:
     if found is None:
         raise UsageError(f'until="{text}" is no time', hint="as in until=24h")
     return time.time() - found / 1e9
+
+
+def size(text: str) -> int:
+    """Return the bytes of `5g`.  Raises UsageError."""
+    from rootless.cgroups import limits
+
+    return limits.size(text)

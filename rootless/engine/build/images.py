@@ -241,3 +241,10 @@ def _squashed(config: configuration.Config, how: str) -> None:
         config.history = [
             {"created": created, "created_by": "squash", "comment": configuration.COMMENT}
         ]
+
+
+def source_date() -> int | None:
+    """Return the time that SOURCE_DATE_EPOCH asks for, None without one.  Raises UsageError."""
+    from rootless.images.store import commit
+
+    return commit.source_date()

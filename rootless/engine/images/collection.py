@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.images.image import Image
-    from rootless.images.registry.http import Settings
-    from rootless.images.store.index import Summary
+    from rootless.images.registry.http import Settings as Settings
+    from rootless.images.store.index import Summary as Summary
     from rootless.images.store.store import ImageRecord
 
     ImageList = list[ImageRecord]

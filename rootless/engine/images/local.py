@@ -65,7 +65,8 @@ class LocalImages:
 
                 image_complete.complete(self.ctx, self.store, record, self.layer_directories)
             blobs = {one.diff_id: one.digest for one in record.layers if one.diff_id in missing}
-            with self.store.hold(record, list(blobs.values())) as store:
+            store = self.store
+            with store.hold(record, list(blobs.values())):
                 layers.ensure(
                     [(diff_id, store.blob_path(digest)) for diff_id, digest in blobs.items()],
                     progress=self.ctx.progress,
@@ -94,6 +95,13 @@ class LocalImages:
         """Where unpacked layers are, for each way in which ids are kept."""
         top = os.path.join(self.ctx.data_dir, "layers")
         return [os.path.join(top, name) for name in documents.names_in(top)]
+
+
+def familiar(name: str) -> str:
+    """Return an image's name without what docker leaves out."""
+    from rootless.images.names import reference
+
+    return reference.parse(name).familiar
 
 
 def is_id(name: str) -> bool:

@@ -40,3 +40,8 @@ def logged_in(registry: str, authfile: str) -> str:
     host, namespace = registry_login.split(registry)
     known = credentials.find(host, namespace, authfile)
     return (known.user or "<token>") if known is not None else ""
+
+
+def registries() -> list[str]:
+    """Return the registries that a password is stored for."""
+    return list(credentials.registries_known())

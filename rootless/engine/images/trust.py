@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.context import Context
-    from rootless.images.names.reference import Reference
-    from rootless.images.registry.client import Registry
     from rootless.images.trust.verify import Trust
 
 _KEYS = ("require_signatures", "signature_policy")
@@ -58,12 +56,22 @@ def of_file(ctx: Context, transport: str, path: str) -> None:
         rules(ctx).local(transport, path)
 
 
-def connected(name: str, verify: bool | None, *, write: bool) -> tuple[Registry, Reference]:
-    """The registry that has an image, and the image's whole name; the caller closes it."""
-    from rootless.images.names import reference, registries
-    from rootless.images.registry.client import Registry
+def policy_document(path: str) -> Json:
+    """Return the signature policy as it is written; `path` is another than the user's."""
+    from rootless.images.trust import policy
 
-    wanted = reference.parse(name.removeprefix("docker://"))
-    endpoint = registries.endpoints(wanted, tls_verify=verify)[-1]
-    access = "pull,push" if write else "pull"
-    return Registry(wanted, endpoint, access=access), wanted
+    return policy.read(path).document
+
+
+def policy_rows(path: str) -> list[dict[str, Json]]:
+    """Return the scopes of the policy and what is required of each."""
+    from rootless.images.trust import policy_file
+
+    return policy_file.show(path)
+
+
+def change_policy(scope: str, kind: str, key_files: list[str], path: str) -> None:
+    """Write another requirement for a scope into the policy.  Raises UsageError."""
+    from rootless.images.trust import policy_file
+
+    policy_file.change(scope, kind, key_files, path)

@@ -32,6 +32,12 @@ def installed() -> list[Made]:
     return [one for one in generate.all_units(generator.program()) if one.path]
 
 
+def own() -> list[Made]:
+    """Return those in the user's own directory, which `quadlet rm` removes."""
+    directory = search_paths.own() + "/"
+    return [one for one in installed() if one.path.startswith(directory)]
+
+
 def reload(services: Services | None = None) -> None:
     """Bring systemd's units up to date with the files.  Raises HostError, Conflict."""
     if not search_paths.generator_installed():
