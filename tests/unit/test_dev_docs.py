@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rootless.engine.build import layers as build_layers
 from rootless.engine.containers import record as container_record
 from rootless.engine.containers import state as container_state
 from rootless.engine.health import config as health_config
@@ -118,6 +119,8 @@ def keys(shape: Any) -> set[str]:
         ("## `volume.json`", volume_record.SHAPE),
         ("## `images/records/HEX.json`", {**image_record.SHAPE, "config": dict}),
         ("## `images/records/HEX.json`", {**image_record.LIST, "manifests": dict}),
+        ("## Other documents", build_layers.LAYER_SHAPE),
+        ("## Other documents", build_layers.KEY_SHAPE),
         ("### Health", health_config._KNOWN),
     ],
 )
