@@ -1,5 +1,5 @@
 /* Op codes of launch plans (1..) and of monitor orders (100..), with their arguments.
- * Made by packaging/ops_header.py from rootless/runtime/{operations,orders}.py: change those. */
+ * Made by packaging/plan_tables.py from rootless/runtime/{operations,orders}.py: change those. */
 #ifndef ROOTLESS_OPS_H
 #define ROOTLESS_OPS_H
 enum op {
@@ -79,7 +79,7 @@ enum op {
                                   * /proc/PID/... or "" */
     ORDER_EXECUTOR = 106,        /* program plan */
     ORDER_TTY = 107,             /* - */
-    ORDER_STDIN = 108,           /* null | open | once | inherit */
+    ORDER_STDIN = 108,           /* null, once or inherit */
     ORDER_LOG = 109,             /* driver path max-size max-file */
     ORDER_FIELD = 110,           /* KEY=VALUE...: of journald */
     ORDER_SIDECAR = 111,         /* argument...: of the network; @PID@, @READY@ and @EXIT@ are replaced */

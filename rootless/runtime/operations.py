@@ -1,6 +1,6 @@
 """The operations of a launch plan: one table of names and numbers, and a constructor each.
 
-A new one: a line at the end of TABLE, a function here, `packaging/ops_header.py` for the C header,
+A new one: a line at the end of TABLE, a function here, `packaging/plan_tables.py` for the C header,
 and `op_NAME` in helpers/launch (README.md).
 """
 

@@ -1,6 +1,6 @@
 """The orders of a monitor: one table of names and numbers, and a constructor each.
 
-A new one: a line at the end of TABLE, a function here, `packaging/ops_header.py` for the C header,
+A new one: a line at the end of TABLE, a function here, `packaging/plan_tables.py` for the C header,
 and a case in helpers/monitor/orders.c.
 """
 
@@ -24,7 +24,7 @@ map             uid-map gid-map newuidmap newgidmap drop-groups("1"): programs "
 join            clone-flag path start-time: of a namespace; of the process in /proc/PID/... or ""
 executor        program plan
 tty             -
-stdin           null | open | once | inherit
+stdin           null, once or inherit
 log             driver path max-size max-file
 field           KEY=VALUE...: of journald
 sidecar         argument...: of the network; @PID@, @READY@ and @EXIT@ are replaced
@@ -100,7 +100,7 @@ def tty() -> Record:
 
 
 def stdin(kind: str) -> Record:
-    """Choose the standard input: null, open, once (until the first client has ended) or inherit."""
+    """Choose the standard input: null, once (until the first client has ended) or inherit."""
     return "stdin", (kind,)
 
 

@@ -130,7 +130,8 @@ def test_cve_2020_1726_a_volume_in_use_is_not_overwritten(
         Change("helpers/launch/copy_up.c", 'if (!half && memcmp(word, "todo", WORD) != 0)',
                "if (0)"),
         Change("rootless/storage/volumes/store.py",
-               'return record if self._record(name)["copyUp"] != "done" else ""', "return record"),
+               'return "" if used else volume_record.path_of(directory)',
+               "return volume_record.path_of(directory)"),
         Change("helpers/launch/copy_up.c", "if (!empty || from < 0)", "if (from < 0)"),
     )  # fmt: skip
     found = engine(*always)(*words, code=None)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rootless.network.backends import registry as networks
 from rootless.storage.drivers import registry
 
 TREE = Path(__file__).resolve().parents[2]
@@ -308,3 +309,73 @@ fine(driver, "copy"); FINE = {"copy": 1}; driver == other
 """
     found = [line for line, _ in compared_with(ast.parse(text), {"copy", "zfs"})]
     assert sorted(found) == [2, 2, 2, 2, 3, 5, 6, 7]
+
+
+# what is meant to name backends: the registry, refusals and help texts for users
+NETWORKS_ARE_NAMED_IN = {
+    "rootless/network/backends/registry.py",
+    "rootless/cli/container_flags.py",
+    "rootless/cli/unsupported.py",
+    "rootless/engine/spec/options.py",
+    "rootless/quadlet/container.py",
+    # RUN --network, which has words of its own: default, none, host
+    "rootless/cli/verbs/build.py",
+    "rootless/build/stage.py",
+    "rootless/engine/build/library.py",
+}
+
+
+def names_of_networks(tree: ast.Module, names: set[str]) -> Iterator[tuple[int, str]]:
+    """(line, what) of comparisons of a network with a name, and of names that mean nothing else.
+
+    "host", "none" and "container" mean many things: they count where a network is compared.
+    """
+    for line, what in compared_with(tree, names):
+        if "network" in what.lower():
+            yield line, what
+    own = {name for name in names if name not in ("host", "none", "container")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # docstrings may speak of what exists
+            if "\n" not in node.value and any(name in node.value for name in own):
+                yield node.lineno, node.value
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").endswith("network.backends"):
+            for one in node.names:
+                if one.name.replace("_", "-") in names:
+                    yield node.lineno, f"import {one.name}"
+
+
+def test_nobody_compares_names_of_networks() -> None:
+    """What a network does is asked of its backend; see rootless/network/README.md."""
+    home = PACKAGE / "network" / "backends"
+    wrong = []
+    for path in written(".py"):
+        name = str(path.relative_to(TREE))
+        if not path.is_relative_to(PACKAGE) or name in NETWORKS_ARE_NAMED_IN:
+            continue
+        own = path.stem.replace("_", "-") if path.parent == home else ""
+        found = names_of_networks(ast.parse(path.read_text()), {*networks.NAMES} - {own})
+        wrong += [f"{name}:{line}: {what}" for line, what in found]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_helpers_know_no_network_backend_by_its_name() -> None:
+    wrong = []
+    for path in written(".c", ".h"):
+        if path.is_relative_to(TREE / "helpers") and path.name != "udp.c":
+            # the forwarder of UDP ports says whose work it does, and why
+            text = path.read_text()
+            wrong += [f"{path.name}: {name}" for name in ("slirp", "pasta") if name in text]
+    assert not wrong, wrong
+
+
+def test_the_search_for_names_of_networks_finds_them() -> None:
+    text = """
+if draft.network.kind == "none": pass
+if record["network"] not in ("host", "none"): pass
+path = "/usr/bin/slirp4netns"
+from rootless.network.backends import host
+if userns == "host": pass
+"""
+    found = [line for line, _ in names_of_networks(ast.parse(text), {*networks.NAMES})]
+    assert sorted(set(found)) == [2, 3, 4, 5]

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 TREE = Path(__file__).parents[2]
 
 
-def test_the_header_is_made_from_the_tables() -> None:
-    spec = importlib.util.spec_from_file_location("made", TREE / "packaging" / "ops_header.py")
+def test_header_and_document_are_made_from_the_tables() -> None:
+    spec = importlib.util.spec_from_file_location("made", TREE / "packaging" / "plan_tables.py")
     assert spec and spec.loader
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
-    assert made.HEADER.read_text() == made.header(), "run packaging/ops_header.py"
+    assert made.HEADER.read_text() == made.header(), "run packaging/plan_tables.py"
+    assert made.FORMATS.read_text() == made.formats(), "run packaging/plan_tables.py"
 
 
 # what a constructor is called with: something of each kind that it takes

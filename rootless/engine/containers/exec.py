@@ -9,7 +9,6 @@ from rootless.engine.common import environment
 from rootless.engine.spec import seccomp as spec_seccomp
 from rootless.errors import Conflict, HostError
 from rootless.runtime import launch_plan, operations, plan_format
-from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,6 +217,8 @@ def _with_monitor(
     plan_path: str,
     told: Record,
 ) -> str:
+    from rootless.runtime import orders as to_monitor
+
     short = identifier[:12]
     orders: list[Record] = [
         to_monitor.id_(identifier, container.name),

@@ -9,8 +9,7 @@ import os
 
 from rootless import documents, host
 from rootless.errors import HostError, UsageError
-from rootless.network.addresses import Addresses
-from rootless.network.backends.backend import Backend, Network, Sidecar
+from rootless.network.backends.backend import Addresses, Backend, Network, Sidecar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

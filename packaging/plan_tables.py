@@ -1,23 +1,26 @@
 #!/usr/bin/env python3
-"""Write helpers/lib/ops.h, the C side of the tables of operations and orders.
+"""Write what is made of the tables in rootless/runtime/operations.py and orders.py.
 
-    packaging/ops_header.py
+    packaging/plan_tables.py
 
-The tables are rootless/runtime/operations.py and orders.py; a test says when the header is older.
+That is helpers/lib/ops.h, their C side, and the tables in docs/dev/formats.md; a test says when one
+of them is older.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
 HEADER = TREE / "helpers" / "lib" / "ops.h"
+FORMATS = TREE / "docs" / "dev" / "formats.md"
 WIDTH = 110
 
 _BEGIN = """\
 /* Op codes of launch plans (1..) and of monitor orders (100..), with their arguments.
- * Made by packaging/ops_header.py from rootless/runtime/{operations,orders}.py: change those. */
+ * Made by packaging/plan_tables.py from rootless/runtime/{operations,orders}.py: change those. */
 #ifndef ROOTLESS_OPS_H
 #define ROOTLESS_OPS_H
 enum op {
@@ -75,5 +78,36 @@ def header() -> str:
     )
 
 
+def _rows(first: int, table: str) -> str:
+    made = []
+    for number, (name, text) in enumerate(_entries(table), first):
+        if text[0] == "-":
+            text = text.replace("-", "none", 1) if len(text) > 1 else ""
+        text = re.sub(
+            r"\b(?:OP|ORDER)_([A-Z_]+)",
+            lambda found: f"`{found[1].lower().replace('_', '-')}`",
+            text,
+        )
+        made.append(f"| {number} | `{name}` |{' ' + text if text else ''} |")
+    return "\n".join(made) + "\n"
+
+
+def formats() -> str:
+    """The text of docs/dev/formats.md with the tables as they are."""
+    sys.path.insert(0, str(TREE))
+    from rootless.runtime import operations, orders
+
+    text = FORMATS.read_text()
+    for heading, rows in (
+        ("Operation", _rows(1, operations.TABLE)),
+        ("Order", _rows(orders.FIRST, orders.TABLE)),
+    ):
+        head = f"| | {heading} | Arguments |\n| --- | --- | --- |\n"
+        before, _, rest = text.partition(head)
+        text = before + head + rows + rest[rest.index("\n\n") + 1 :]
+    return text
+
+
 if __name__ == "__main__":
     HEADER.write_text(header())
+    FORMATS.write_text(formats())
