@@ -253,8 +253,10 @@ def test_cve_a_document_without_an_end(engine: Engine, place: Place, cve: str) -
             command.words = command.words[len(words) :]
 
     assert "MemoryError" not in said()
-    endless = Change("rootless/images/formats/layout.py", "return file.read(manifests.MAXIMUM + 1)",
-                     "return file.read()")  # fmt: skip
+    endless = Change(
+        "rootless/images/transports/layout_images.py",
+        "return file.read(manifests.MAXIMUM + 1)", "return file.read()",
+    )  # fmt: skip
     assert "MemoryError" in said(endless)
 
 

@@ -13,7 +13,7 @@ from rootless.engine.build import layers as build_layers
 from rootless.engine.containers import record as container_record
 from rootless.engine.containers import state as container_state
 from rootless.engine.health import config as health_config
-from rootless.images.store import record as image_record
+from rootless.images import record as image_record
 from rootless.runtime import operations, orders
 from rootless.storage.volumes import record as volume_record
 

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Collections
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
 
 
 _UNION = "rootless.storage.rootfs.layer_export:union_worker"

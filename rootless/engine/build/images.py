@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.collections import Collections
-    from rootless.images.store.record import ImageRecord, Layer
+    from rootless.images.record import ImageRecord, Layer
     from rootless.images.store.store import ImageStore
 
 _PACKERS = 2
@@ -152,7 +152,7 @@ class Storing:
             self._whole(name)
             store.rely(base.digest)
             return base
-        from rootless.images.store.record import Layer
+        from rootless.images.record import Layer
 
         facts = self.layers.facts(name)
         if self._as_made and "digest" in facts:

@@ -48,7 +48,7 @@ class Server:
     """All layers of one container that had not arrived when it was made."""
 
     def __init__(self, orders: Json) -> None:
-        from rootless.images.store.record import Layer
+        from rootless.images.record import Layer
         from rootless.images.store.store import ImageStore
         from rootless.images.transfer import arriving_blob
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
     from rootless.engine.containers.ref import ContainerRef
+    from rootless.images.record import ImageRecord, Layer
     from rootless.images.registry.client import Registry
-    from rootless.images.store.record import ImageRecord, Layer
     from rootless.userns.idmap import IdMaps
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lazy_server.py")

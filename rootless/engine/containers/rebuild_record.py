@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.ref import ContainerRef
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
     from rootless.network.backends.backend import Backend
 
     Decoded = list[tuple[str, list[str]]]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.engine.context import Context
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
     from rootless.images.store.store import ImageStore
 
 

@@ -5,7 +5,7 @@ The names are those of docker's Python client.
 
 from __future__ import annotations
 
-from rootless.images.store.record import ImageRecord
+from rootless.images.record import ImageRecord
 
 Steps = dict[str, "Json"]
 

@@ -10,8 +10,8 @@ from rootless.userns import calls
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.images.local import LocalImages
+    from rootless.images.record import ImageRecord
     from rootless.images.store.index import Summary
-    from rootless.images.store.record import ImageRecord
 
 
 def of_layers(images: LocalImages, diff_ids: list[str]) -> dict[str, int]:

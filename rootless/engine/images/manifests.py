@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.context import Context
-    from rootless.images.store.manifest_lists import Lists
+    from rootless.images.transfer.manifest_lists import Lists
 
     Strings = list[str]
 
@@ -25,7 +25,7 @@ class Manifests:
     @property
     def lists(self) -> Lists:
         """The image room's lists."""
-        from rootless.images.store.manifest_lists import Lists
+        from rootless.images.transfer.manifest_lists import Lists
 
         return Lists(self.ctx.data_dir)
 
@@ -84,7 +84,7 @@ class Manifests:
         """The index of a list, or the manifest or index that a registry has under this name."""
         from rootless import documents
         from rootless.images.formats import manifests
-        from rootless.images.store import manifest_lists
+        from rootless.images.transfer import manifest_lists
         from rootless.images.transports import registry as transport_registry
 
         if self.exists(name) and not name.startswith("docker://"):
@@ -106,8 +106,8 @@ class Manifests:
         from rootless.engine.images import trust as image_trust
         from rootless.images import transports
         from rootless.images.names import reference
-        from rootless.images.store import manifest_lists
         from rootless.images.transfer import copy as transfer_copy
+        from rootless.images.transfer import manifest_lists
 
         canonical = self.lists.get(name)["name"]
         place = transports.parse(target or canonical)

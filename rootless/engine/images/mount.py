@@ -11,7 +11,7 @@ from rootless.storage.layers.namespace_store import NamespaceLayerStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.images.local import LocalImages
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
 
 
 KEY = "ROOTLESS_LAYERS"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.engine.context import Context
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
 
 
 def fit(

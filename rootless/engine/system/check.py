@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Collections
+    from rootless.images.record import ImageRecord, Layer
     from rootless.images.store.fsck import Damage
-    from rootless.images.store.record import ImageRecord, Layer
     from rootless.storage.layers.store import LayerStore
     from rootless.userns.idmap import IdMaps
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Collections
     from rootless.engine.containers.container import Container
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
 
     Filters = Mapping[str, str | list[str]]
 

@@ -5,7 +5,7 @@ Scope: a pure function over the record.  Source: OCI image specification, config
 
 from __future__ import annotations
 
-from rootless.images.store.record import ImageRecord, Layer
+from rootless.images.record import ImageRecord, Layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

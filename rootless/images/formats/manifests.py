@@ -11,7 +11,7 @@ from rootless import documents
 from rootless.errors import RegistryError
 from rootless.images.formats.platforms import Platform
 from rootless.images.names.reference import is_digest
-from rootless.images.store.record import CONFIG, ImageRecord, Layer
+from rootless.images.record import CONFIG, ImageRecord, Layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

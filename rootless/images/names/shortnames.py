@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
 
 
 def is_short(name: str) -> bool:

@@ -18,7 +18,16 @@ from rootless.images.names.reference import is_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.images.store.store import ImageRecord, ImageStore
+    from typing import Protocol
+
+    from rootless.images.record import ImageRecord
+
+    class Images(Protocol):
+        """What is asked of the image store."""
+
+        def resolve(self, name: str) -> ImageRecord: ...
+        def has_blob(self, digest: str, size: int | None = None) -> bool: ...
+
 
 # as `manifests.ACCEPT`, which a test compares
 ACCEPT = (
@@ -30,7 +39,7 @@ _HEAD_MAX = 1 << 16
 _PATIENCE = 5.0  # seconds
 
 
-def look(store: ImageStore, name: str, platform: str | None) -> ImageRecord | None:
+def look(store: Images, name: str, platform: str | None) -> ImageRecord | None:
     """Return the image, if it is here whole and its name still stands for it; None for "ask
     again"."""
     try:

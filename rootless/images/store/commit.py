@@ -13,8 +13,8 @@ import time
 from rootless import documents
 from rootless.errors import UsageError
 from rootless.images.formats import dockerfile_changes, manifests, platforms
+from rootless.images.record import ImageRecord, Layer
 from rootless.images.store import assemble
-from rootless.images.store.record import ImageRecord, Layer
 from rootless.images.store.store import ImageStore
 
 TYPE_CHECKING = False

@@ -13,8 +13,8 @@ from rootless.chunked import places
 from rootless.errors import RootlessError, StorageError
 from rootless.images.formats import manifests
 from rootless.images.names import reference, registries
+from rootless.images.record import ImageRecord
 from rootless.images.store import ingest
-from rootless.images.store.record import ImageRecord
 from rootless.images.store.store import ImageStore
 from rootless.progress import Progress
 

@@ -11,8 +11,8 @@ import time
 from rootless import documents
 from rootless.errors import StorageError
 from rootless.images.names import filenames
+from rootless.images.record import LIST
 from rootless.images.store import leases
-from rootless.images.store.record import LIST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rootless.documents import Json
-    from rootless.images.store.record import ImageRecord
+    from rootless.images.record import ImageRecord
 
     Rows = dict[str, "Summary"]
 

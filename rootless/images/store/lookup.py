@@ -13,8 +13,8 @@ import os
 from rootless import documents
 from rootless.errors import DamagedDocument, HostError, ImageNotFound, StorageError, UsageError
 from rootless.images.names import filenames, reference
+from rootless.images.record import SHAPE, ImageRecord
 from rootless.images.store.index import Index, Summary, newest_first
-from rootless.images.store.record import SHAPE, ImageRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

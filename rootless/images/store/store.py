@@ -14,9 +14,9 @@ import os
 from rootless import documents, paths
 from rootless.errors import DamagedDocument, StorageError
 from rootless.images.names import filenames, reference
+from rootless.images.record import ImageRecord, Layer
 from rootless.images.store.index import Change
 from rootless.images.store.lookup import Looking
-from rootless.images.store.record import ImageRecord, Layer
 
 __all__ = ["ImageRecord", "ImageStore", "Layer"]
 

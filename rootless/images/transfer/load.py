@@ -20,11 +20,12 @@ from typing import BinaryIO
 
 from rootless import disks, documents
 from rootless.errors import DigestMismatch, StorageError, UsageError
-from rootless.images.formats import compression, layout, manifests
+from rootless.images.formats import compression, manifests
 from rootless.images.names import reference
 from rootless.images.store import assemble, ingest
 from rootless.images.store.store import ImageRecord, ImageStore
 from rootless.images.transfer.import_tar import import_rootfs
+from rootless.images.transports import layout_images
 from rootless.progress import Progress
 
 TYPE_CHECKING = False
@@ -79,13 +80,13 @@ def _load(
     if isinstance(source, str) and source != "-":
         label = os.path.basename(os.path.normpath(source))
         if os.path.isdir(source):
-            directory = layout.Directory(store, source, progress)
+            directory = layout_images.Directory(store, source, progress)
             if expect and expect != "oci":
                 raise UsageError(
                     f"{source} is a directory", hint="write oci:DIRECTORY[:TAG] for an OCI layout"
                 )
             _check_trust(trust, "oci", source, select)
-            return layout.load(store, directory, label, select, platform), False
+            return layout_images.load(store, directory, label, select, platform), False
         try:
             # The descriptor, not a path of our making: /dev/stdin and fifos work as well.
             with open(source, "rb") as file:
@@ -130,7 +131,7 @@ def _load_stream(
     elif oci and expect != "docker-archive":
         _check_trust(trust, "oci-archive", getattr(stream, "name", ""), select)
         stem = label.partition(".")[0]
-        found = layout.load(store, members, stem, select, platform)
+        found = layout_images.load(store, members, stem, select, platform)
     elif "repositories" in members.documents:
         _check_trust(trust, "docker-archive", getattr(stream, "name", ""), select)
         found = _old_docker(store, members, select)
@@ -151,7 +152,7 @@ def _check_trust(trust: Trust | None, transport: str, path: object, select: str)
     (trust or Trust()).local(transport, named, select)
 
 
-class _Members(layout.Source):
+class _Members(layout_images.Source):
     """What passed by in an archive: small documents in memory, everything large in the store."""
 
     def __init__(self, store: ImageStore, progress: Progress) -> None:
@@ -227,12 +228,12 @@ class _Members(layout.Source):
     def document(self, name: str) -> bytes:
         found = self.documents.get(self._follow(name))
         if found is None:
-            raise layout.incomplete(name)
+            raise layout_images.incomplete(name)
         return found
 
     def bring(self, descriptor: manifests.Descriptor) -> None:
         if descriptor.digest not in self.blobs:
-            raise layout.incomplete(descriptor.digest)
+            raise layout_images.incomplete(descriptor.digest)
         if not self.store.has_blob(descriptor.digest, descriptor.size):
             raise DigestMismatch(
                 f"the blob {descriptor.digest} does not have the {descriptor.size} bytes promised",
@@ -266,7 +267,7 @@ class _Members(layout.Source):
         if name in self.documents:
             # A layer smaller than any other without a name of one: none that docker wrote.
             raise StorageError(f"the member {name} is not a layer", hint="make the archive again")
-        raise layout.incomplete(name)
+        raise layout_images.incomplete(name)
 
     def _follow(self, name: str) -> str:
         name = _normal(name)
@@ -285,7 +286,7 @@ def _normal(name: str) -> str:
 
 
 def _docker(store: ImageStore, members: _Members, select: str) -> list[ImageRecord]:
-    listed = layout.parse_list(members.documents["manifest.json"], "manifest.json")
+    listed = layout_images.parse_list(members.documents["manifest.json"], "manifest.json")
     found = []
     for position, entry in enumerate(listed):
         tags = entry.get("RepoTags") or []
@@ -303,7 +304,7 @@ def _docker(store: ImageStore, members: _Members, select: str) -> list[ImageReco
                 continue
             names = names if select.startswith("@") else [reference.parse(select).canonical]
         found.append(_keep_docker(store, members, members.small(config_name), paths, names))
-    return layout.some(found, select)
+    return layout_images.some(found, select)
 
 
 def _keep_docker(
@@ -337,7 +338,7 @@ def _old_docker(store: ImageStore, members: _Members, select: str) -> list[Image
             if not isinstance(top, str):
                 raise manifests.invalid(f"`repositories` names no layer for {name}")
             found.append(_keep_old(store, members, top, name))
-    return layout.some(found, select)
+    return layout_images.some(found, select)
 
 
 def _keep_old(store: ImageStore, members: _Members, top: str, name: str) -> ImageRecord:

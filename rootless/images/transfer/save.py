@@ -21,8 +21,8 @@ from rootless import disks, documents
 from rootless.errors import Conflict, DigestMismatch, StorageError, UsageError
 from rootless.images.formats import compression, manifests
 from rootless.images.names import reference
+from rootless.images.record import ImageRecord, Layer
 from rootless.images.store import assemble, ingest, layer_ingest
-from rootless.images.store.record import ImageRecord, Layer
 from rootless.images.store.store import ImageStore
 from rootless.images.transfer import sinks
 from rootless.images.transfer.sinks import Sink, Tar, Tree

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from rootless import documents
 from rootless.errors import ImageNotFound, StorageError, UsageError
-from rootless.images.formats import layout, manifests
+from rootless.images.formats import manifests
 from rootless.images.formats.manifests import Descriptor
 from rootless.images.names import reference
+from rootless.images.transports import layout_images
 from rootless.images.transports.base import Fetch, OnBytes, Source, Target
 from rootless.images.transports.layout_files import Archive
 from rootless.images.transports.oci_archive import Writer
@@ -39,7 +40,7 @@ class DockerArchiveSource(Source):
                 f"{files.path} is not an archive of `docker save`: it has no manifest.json",
                 hint="for an OCI layout in an archive write oci-archive:FILE",
             )
-        listed = layout.parse_list(files.document("manifest.json"), "manifest.json")
+        listed = layout_images.parse_list(files.document("manifest.json"), "manifest.json")
         entry = self._choose(listed, select)
         self._config_name = _text(entry.get("Config"))
         layers = entry.get("Layers")

@@ -16,8 +16,8 @@ from rootless.errors import DamagedDocument, ImageNotFound, NotFound, RegistryEr
 from rootless.images.formats import manifests, platforms
 from rootless.images.formats.manifests import Descriptor
 from rootless.images.names import filenames, reference
+from rootless.images.record import LIST
 from rootless.images.registry.http import Settings
-from rootless.images.store.record import LIST
 from rootless.images.store.store import ImageStore
 from rootless.images.transfer import copy as transfer_copy
 from rootless.images.transports.base import Source
