@@ -15,8 +15,7 @@ from rootless.build import graph as graphs
 from rootless.build import hashing, keys, sources
 from rootless.build.config import Config
 from rootless.build.contexts import Context
-from rootless.build.dockerfile import instructions as words
-from rootless.build.dockerfile import lint
+from rootless.build.dockerfile import instructions, lint
 from rootless.build.dockerfile.parser import Dockerfile, Line, parse
 from rootless.build.dockerfile.platforms import Platform, parse_platform
 from rootless.build.dockerfile.stages import (
@@ -212,7 +211,7 @@ class Executor:
         run.run(instructions)
         return state
 
-    def _begin(self, stage: Stage) -> tuple[State, list[words.Instruction]]:
+    def _begin(self, stage: Stage) -> tuple[State, list[instructions.Instruction]]:
         """What a stage begins with, and the triggers that its image has for it."""
         origin = stage.origin
         if isinstance(origin, StageOrigin):
@@ -241,8 +240,8 @@ class Executor:
         )  # fmt: skip
         state.step = self._image_step(image)
         state.variables = self.stages.variables(stage, before.env)
-        triggers: list[words.Instruction] = [
-            words.read_trigger(text, image.reference) for text in before.triggers
+        triggers: list[instructions.Instruction] = [
+            instructions.read_trigger(text, image.reference) for text in before.triggers
         ]
         return state, triggers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rootless.build.dockerfile import instructions as words
+from rootless.build.dockerfile import instructions
 from rootless.build.dockerfile.stages import (
     ContextOrigin,
     ImageOrigin,
@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
 
-CHANGES_FILES = (words.Run, words.Copy, words.Add, words.Workdir)
+CHANGES_FILES = (instructions.Run, instructions.Copy, instructions.Add, instructions.Workdir)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Node:
     stage: Stage
     needs: tuple[int, ...]
     images: tuple[ImageOrigin, ...]
-    steps: tuple[words.Instruction, ...]
+    steps: tuple[instructions.Instruction, ...]
 
     @property
     def base(self) -> str:
@@ -63,11 +63,11 @@ class Graph:
         """Whether any step takes files of the main context."""
         for node in self.nodes:
             for step in node.steps:
-                if isinstance(step, words.Copy) and step.sources and not step.from_:
+                if isinstance(step, instructions.Copy) and step.sources and not step.from_:
                     return True
-                if isinstance(step, words.Add) and step.sources:
+                if isinstance(step, instructions.Add) and step.sources:
                     return True
-                if isinstance(step, words.Run) and any(
+                if isinstance(step, instructions.Run) and any(
                     "from=" not in flag and "type=cache" not in flag for flag in step.mount_flags
                 ):
                     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rootless.build import keys, resolve, sources
-from rootless.build.dockerfile import instructions as words
+from rootless.build.dockerfile import instructions
 from rootless.build.dockerfile.stages import Stage
 from rootless.build.protocols import Chain, Kept, Layers, StepMount
 from rootless.build.state import Room, State, Tree
@@ -59,7 +59,7 @@ class RunMounts:
         self.parents: list[int] = []
         self._waiting: list[Callable[[], None]] = []
 
-    def take(self, instruction: words.Run) -> None:
+    def take(self, instruction: instructions.Run) -> None:
         """All flags of an instruction.  Raises NotFound, UsageError, DockerfileError."""
         for mount in instruction.mounts:
             self.described.append(self._mount(instruction, mount))
@@ -69,7 +69,7 @@ class RunMounts:
         for one in self._waiting:
             one()
 
-    def _mount(self, instruction: words.Run, mount: words.Mount) -> Json:
+    def _mount(self, instruction: instructions.Run, mount: instructions.Mount) -> Json:
         """What a flag means, put into `mounts`; what the key has of it."""
         target = absolute(mount.target, self.state.config.workdir)
         if mount.type == "tmpfs":
@@ -130,7 +130,7 @@ class RunMounts:
             layers.remember(key, kept)
         return (kept.layer,) if kept.layer else (), destination.strip("/")
 
-    def _cache(self, mount: words.Mount, target: str) -> Json:
+    def _cache(self, mount: instructions.Mount, target: str) -> Json:
         chain: Chain = ()
         key = ""
         source = "/".join(resolve.parts_of(mount.source))
@@ -156,7 +156,9 @@ class RunMounts:
         )
         return {"cache": target, "id": identity, "key": key, "source": source}
 
-    def _secret(self, instruction: words.Run, mount: words.Mount, target: str) -> Json:
+    def _secret(
+        self, instruction: instructions.Run, mount: instructions.Mount, target: str
+    ) -> Json:
         name = mount.id or mount.target.rpartition("/")[2]
         given = self.room.options.secrets.get(name)
         as_file = mount.env is None or bool(mount.target)
@@ -192,7 +194,7 @@ class RunMounts:
         self._waiting.append(prepare)
         return described
 
-    def _ssh(self, instruction: words.Run, mount: words.Mount) -> Json:
+    def _ssh(self, instruction: instructions.Run, mount: instructions.Mount) -> Json:
         name = mount.id or "default"
         socket = self.room.options.ssh.get(name)
         target = mount.target or f"/run/buildkit/ssh_agent.{len(self.mounts)}"

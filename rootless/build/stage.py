@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from rootless.build import config as configuration
 from rootless.build import hashing, keys, run_mounts, sources
 from rootless.build.contexts import Context, git
-from rootless.build.dockerfile import instructions as words
+from rootless.build.dockerfile import instructions
 from rootless.build.dockerfile.parser import Line
 from rootless.build.dockerfile.source import DockerfileError
 from rootless.build.dockerfile.stages import Stage
@@ -52,19 +52,19 @@ class StageRun:
         assert state.variables is not None
         self.variables = state.variables
 
-    def run(self, instructions: Sequence[words.Instruction]) -> None:
+    def run(self, instructions: Sequence[instructions.Instruction]) -> None:
         """All of them.  Raises what fails, with its place."""
         for instruction in instructions:
             if self.room.cancel.is_set():
                 raise Interrupted("the build was ended")
             self.one(instruction)
 
-    def one(self, written: words.Instruction) -> None:
+    def one(self, written: instructions.Instruction) -> None:
         """One instruction."""
         lookup = self.variables.lookup
-        instruction = written if isinstance(written, words.Arg) else written.expanded(lookup)
+        instruction = written if isinstance(written, instructions.Arg) else written.expanded(lookup)
         name = type(instruction).__name__.lower()
-        handler: Callable[[words.Instruction], None] = getattr(self, "_" + name)
+        handler: Callable[[instructions.Instruction], None] = getattr(self, "_" + name)
         handler(instruction)
 
     # ------------------------------------------------------------ what changes no file
@@ -72,65 +72,65 @@ class StageRun:
     def _noted(self, text: str) -> None:
         self.state.config.record(self.state.created, text, empty=True)
 
-    def _arg(self, instruction: words.Arg) -> None:
+    def _arg(self, instruction: instructions.Arg) -> None:
         pairs = self.variables.declare(instruction)
         shown = [name if value is None else f"{name}={value}" for name, value in pairs]
         self._noted("ARG " + " ".join(shown))
 
-    def _env(self, instruction: words.Env) -> None:
+    def _env(self, instruction: instructions.Env) -> None:
         self.state.config.set_env(instruction.pairs)
         for name, value in instruction.pairs:
             self.variables.set(name, value)
         self._noted("ENV " + " ".join(f"{name}={value}" for name, value in instruction.pairs))
 
-    def _label(self, instruction: words.Label) -> None:
+    def _label(self, instruction: instructions.Label) -> None:
         self.state.config.set_labels(instruction.pairs)
         self._noted("LABEL " + " ".join(f"{name}={value}" for name, value in instruction.pairs))
 
-    def _maintainer(self, instruction: words.Maintainer) -> None:
+    def _maintainer(self, instruction: instructions.Maintainer) -> None:
         self.state.config.set_author(instruction.name)
         self._noted(f"MAINTAINER {instruction.name}")
 
-    def _argv(self, instruction: words.Cmd | words.Entrypoint) -> list[str]:
+    def _argv(self, instruction: instructions.Cmd | instructions.Entrypoint) -> list[str]:
         if instruction.argv is not None:
             return list(instruction.argv)
         return [*self.state.config.shell, instruction.shell]
 
-    def _cmd(self, instruction: words.Cmd) -> None:
+    def _cmd(self, instruction: instructions.Cmd) -> None:
         argv = self._argv(instruction)
         self.state.config.set_command(argv)
         self._noted(f"CMD {_listed(argv)}")
 
-    def _entrypoint(self, instruction: words.Entrypoint) -> None:
+    def _entrypoint(self, instruction: instructions.Entrypoint) -> None:
         argv = self._argv(instruction)
         self.state.config.set_entrypoint(argv)
         self._noted(f"ENTRYPOINT {_listed(argv)}")
 
-    def _expose(self, instruction: words.Expose) -> None:
+    def _expose(self, instruction: instructions.Expose) -> None:
         self.state.config.expose(instruction.ports)
         self._noted("EXPOSE " + " ".join(instruction.ports))
 
-    def _volume(self, instruction: words.Volume) -> None:
+    def _volume(self, instruction: instructions.Volume) -> None:
         self.state.config.add_volumes(instruction.paths)
         self._noted("VOLUME " + " ".join(instruction.paths))
 
-    def _user(self, instruction: words.User) -> None:
+    def _user(self, instruction: instructions.User) -> None:
         self.state.config.set_user(instruction.user)
         self._noted(f"USER {instruction.user}")
 
-    def _stopsignal(self, instruction: words.Stopsignal) -> None:
+    def _stopsignal(self, instruction: instructions.Stopsignal) -> None:
         self.state.config.set_stop_signal(instruction.signal)
         self._noted(f"STOPSIGNAL {instruction.signal}")
 
-    def _shell(self, instruction: words.Shell) -> None:
+    def _shell(self, instruction: instructions.Shell) -> None:
         self.state.config.set_shell(instruction.argv)
         self._noted(f"SHELL {_listed(instruction.argv)}")
 
-    def _onbuild(self, instruction: words.Onbuild) -> None:
+    def _onbuild(self, instruction: instructions.Onbuild) -> None:
         self.state.config.add_trigger(instruction.trigger)
         self._noted(f"ONBUILD {instruction.trigger}")
 
-    def _healthcheck(self, instruction: words.Healthcheck) -> None:
+    def _healthcheck(self, instruction: instructions.Healthcheck) -> None:
         check: Json = {"Test": list(instruction.test)}
         for key, value in (
             ("Interval", instruction.interval),
@@ -148,7 +148,7 @@ class StageRun:
 
     def _step(
         self,
-        instruction: words.Instruction,
+        instruction: instructions.Instruction,
         key: str,
         text: str,
         work: Callable[[int], tuple[str, dict[str, Json]]],
@@ -195,7 +195,7 @@ class StageRun:
         state.key = keys.of_step(state.key, "apart", key) if apart else key
         state.step = number
 
-    def _workdir(self, instruction: words.Workdir) -> None:
+    def _workdir(self, instruction: instructions.Workdir) -> None:
         state = self.state
         path = state.config.set_workdir(instruction.path)
         user = state.config.user
@@ -209,7 +209,7 @@ class StageRun:
 
     # COPY and ADD
 
-    def _copy(self, instruction: words.Copy) -> None:
+    def _copy(self, instruction: instructions.Copy) -> None:
         found = sources.Sources()
         parents: list[int] = []
         try:
@@ -247,11 +247,11 @@ class StageRun:
         else:
             found.add_tree(tree.chain, tree.key, names, parents=parents, exclude=exclude)
 
-    def _inline(self, found: sources.Sources, inline: Sequence[words.Inline]) -> None:
+    def _inline(self, found: sources.Sources, inline: Sequence[instructions.Inline]) -> None:
         for one in inline:
             found.add_text(one.name, one.text.encode("utf-8", "surrogateescape"))
 
-    def _add(self, instruction: words.Add) -> None:
+    def _add(self, instruction: instructions.Add) -> None:
         found = sources.Sources()
         layers = self.room.layers
         try:
@@ -277,7 +277,7 @@ class StageRun:
             for path in found.temporary:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _repository(self, found: sources.Sources, instruction: words.Add, word: str) -> None:
+    def _repository(self, found: sources.Sources, instruction: instructions.Add, word: str) -> None:
         temporary = tempfile.mkdtemp(prefix="git-", dir=self.room.scratch)
         found.temporary.append(temporary)
         fetched = git.checkout(
@@ -297,12 +297,15 @@ class StageRun:
         return given() if given is not None else None
 
     def _copied(
-        self, instruction: words.Copy | words.Add, found: sources.Sources, parents: list[int]
+        self,
+        instruction: instructions.Copy | instructions.Add,
+        found: sources.Sources,
+        parents: list[int],
     ) -> None:
         state, layers = self.state, self.room.layers
         destination, directory = _destination(instruction.destination, state.config.workdir)
         several = len(found.requests) > 1 or len(instruction.sources) > 1
-        archive = isinstance(instruction, words.Add)
+        archive = isinstance(instruction, instructions.Add)
         if several and not directory and not archive:
             raise instruction.line.error(
                 f"{instruction.keyword}: several sources go into a directory, and "
@@ -341,7 +344,7 @@ class StageRun:
 
     # RUN
 
-    def _run(self, instruction: words.Run) -> None:
+    def _run(self, instruction: instructions.Run) -> None:
         state, options = self.state, self.room.options
         wanted = run_mounts.RunMounts(self.room, self.stage, state)
         try:
@@ -387,7 +390,7 @@ class StageRun:
         counted = f"|{len(declared)} {' '.join(declared)} " if declared else ""
         self._step(instruction, key, f"RUN {counted}{' '.join(argv)}", work, parents=wanted.parents)
 
-    def _allowed(self, instruction: words.Run, network: str) -> None:
+    def _allowed(self, instruction: instructions.Run, network: str) -> None:
         allow = self.room.options.allow
         wanted = []
         if network == "host":
@@ -403,7 +406,7 @@ class StageRun:
                     hint=f"rootless build --allow {one}",
                 )
 
-    def _command(self, instruction: words.Run, wanted: run_mounts.RunMounts) -> list[str]:
+    def _command(self, instruction: instructions.Run, wanted: run_mounts.RunMounts) -> list[str]:
         if instruction.argv is not None:
             return list(instruction.argv)
         script = instruction.shebang
@@ -416,7 +419,7 @@ class StageRun:
         return [target]
 
     def _executed(
-        self, instruction: words.Run, process: Process, number: int
+        self, instruction: instructions.Run, process: Process, number: int
     ) -> tuple[str, dict[str, Json]]:
         room = self.room
         snapshot = room.layers.begin(self.state.chain)
@@ -459,7 +462,7 @@ def _destination(text: str, workdir: str) -> tuple[str, bool]:
     return run_mounts.absolute(text, workdir), last in ("", ".", "..")
 
 
-def _sources_text(instruction: words.Copy | words.Add) -> str:
+def _sources_text(instruction: instructions.Copy | instructions.Add) -> str:
     named = [sources.shown(one) for one in instruction.sources]
     return " ".join([*named, *(f"<<{one.name}" for one in instruction.inline)])
 
@@ -477,6 +480,6 @@ def _title(line: Line) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _shortened(instruction: words.Run) -> str:
+def _shortened(instruction: instructions.Run) -> str:
     text = " ".join((instruction.shell or " ".join(instruction.argv or ())).split())
     return text if len(text) <= 80 else text[:77] + "..."

@@ -70,10 +70,10 @@ def _tell(error: RootlessError) -> None:
 
 def _trace(words: list[str]) -> None:
     """Show where an error happened, where the options before the verb ask for it."""
-    from rootless.cli import options as parsing
+    from rootless.cli import options as cli_options
 
     try:
-        shared, _ = parsing.parse(parsing.GLOBALS, words, stop_early=True)
+        shared, _ = cli_options.parse(cli_options.GLOBALS, words, stop_early=True)
     except UsageError:
         return
     if shared["debug"] or shared["log_level"] == "debug":
@@ -102,11 +102,11 @@ def _of_system(error: OSError) -> RootlessError:
 
 def _run(words: list[str]) -> int:
     """Find the verb and carry it out, or show help; the exit status.  Raises RootlessError."""
-    from rootless.cli import options as parsing
+    from rootless.cli import options as cli_options
     from rootless.cli.table import ALIASES, GROUPS, INSPECTS, VERBS, load
 
     try:
-        shared, rest = parsing.parse(parsing.GLOBALS, words, stop_early=True)
+        shared, rest = cli_options.parse(cli_options.GLOBALS, words, stop_early=True)
     except UsageError as error:
         raise _hinted(error) from None
     if shared["version"]:
@@ -136,10 +136,10 @@ def _run(words: list[str]) -> int:
     module = load(name)
     verb: Verb = module.VERB
     try:
-        options, others = parsing.parse(verb.options, arguments, stop_early=verb.stop_early)
-        parsing.check_count(verb, others)
+        options, others = cli_options.parse(verb.options, arguments, stop_early=verb.stop_early)
+        cli_options.check_count(verb, others)
     except UsageError as error:
-        if isinstance(error, parsing.NoSuchOption) and error.option == "--help":
+        if isinstance(error, cli_options.NoSuchOption) and error.option == "--help":
             return _help(name)
         raise _hinted(error, verb) from None
     if full in INSPECTS:

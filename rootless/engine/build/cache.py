@@ -188,9 +188,9 @@ def prune(
             gone.append(one.name)
             total -= max(one.size, 0)
             freed += 0 if one.diff_id else max(one.size, 0)
-    from rootless.engine.images import remove as removal
+    from rootless.engine.images import remove as image_remove
 
-    removal.sweep(engine.images)
+    image_remove.sweep(engine.images)
     return {"CachesDeleted": gone, "SpaceReclaimed": freed}
 
 

@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 
 from rootless import documents, paths
 from rootless.build.protocols import Chain, Kept, Snapshot
-from rootless.engine.containers import rootfs as roots
+from rootless.engine.containers import rootfs as container_rootfs
 from rootless.errors import DamagedDocument
-from rootless.storage.drivers import registry as drivers
+from rootless.storage.drivers import registry as driver_registry
 from rootless.storage.layers.store import LayerStore
 from rootless.storage.rootfs import prepare as rootfs_prepare
 
@@ -88,7 +88,7 @@ class BuildLayers:
         self.workers = workers
         self.store = LayerStore(engine.context.data_dir, self.maps)
         self.top = os.path.join(engine.context.data_dir, "build", self.maps.storage_key())
-        self.choice = drivers.choose(
+        self.choice = driver_registry.choose(
             engine.context.storage_driver, self.maps, self.maps, engine.context.storage_options,
             data=engine.context.data_dir,
         )  # fmt: skip
@@ -294,7 +294,9 @@ class BuildLayers:
 
     def operations(self, draft: Draft) -> list[Json]:
         """What mounts a snapshot."""
-        return [[name, list(words)] for name, words in roots.mount_operations(draft.mount)]
+        return [
+            [name, list(words)] for name, words in container_rootfs.mount_operations(draft.mount)
+        ]
 
     def work(
         self,

@@ -21,15 +21,14 @@ from rootless.build.protocols import Process, Sink, Snapshot, StepMount
 from rootless.cgroups import limits
 from rootless.engine.build.layers import BuildLayers, Draft
 from rootless.engine.containers import bundle
-from rootless.engine.containers import rootfs as roots
+from rootless.engine.containers import rootfs as container_rootfs
 from rootless.engine.containers import start as container_start
-from rootless.engine.spec import oci_config as spec
-from rootless.engine.spec import seccomp as filters
-from rootless.engine.spec import single_id
-from rootless.engine.spec import user as accounts
+from rootless.engine.spec import oci_config, single_id
+from rootless.engine.spec import seccomp as spec_seccomp
+from rootless.engine.spec import user as spec_user
 from rootless.engine.spec.options import ContainerOptions
 from rootless.errors import Interrupted, UsageError
-from rootless.network import resolv_hosts as files
+from rootless.network import resolv_hosts
 from rootless.network.backends import registry as networks
 from rootless.runtime import attended, launch_plan
 from rootless.runtime import orders as to_monitor
@@ -145,7 +144,7 @@ class _Step:
         else:
             draft = self.layers.draft(mount.chain)
             self._extra.append(draft)
-            self.before += roots.root_operations_of(draft.mount)
+            self.before += container_rootfs.root_operations_of(draft.mount)
             self.servers += draft.mount.servers
             top = draft.mount.merged
         self._point(mount.target, found["kind"])
@@ -272,14 +271,14 @@ class _Step:
         options = self.steps.options
         covered = bool(host.current().covered_proc)
         network = networks.parse(None if process.network in ("", "default") else process.network)
-        account = accounts.account(process.user, [], lambda path: read_lowers(mount.lowers, path))
+        account = spec_user.account(process.user, [], lambda path: read_lowers(mount.lowers, path))
         environment = {**self.environment}
         environment.setdefault("HOME", account.home)
         for name, value in process.secrets.items():
             environment[name] = value.decode("utf-8", "surrogateescape")
         self._network_files(network)
         chosen = ContainerOptions("", **_step_options(options, process))
-        config = spec.config(
+        config = oci_config.config(
             chosen,
             account=account,
             arguments=list(process.argv),
@@ -288,19 +287,19 @@ class _Step:
             root=mount.merged,
             hostname=_HOSTNAME,
             mounts=self.mounts,
-            spaces=spec.namespaces(chosen, {}, network.backend.shares_host),
+            spaces=oci_config.namespaces(chosen, {}, network.backend.shares_host),
             maps=maps,
             shm_size=limits.size(chosen.shm_size) if chosen.shm_size else 64 << 20,
             read_only_sysctls=covered,
             resources={},
         )
-        choice = spec.security(chosen).get("seccomp", "")
+        choice = oci_config.security(chosen).get("seccomp", "")
         bounding = config["process"]["capabilities"]["bounding"]
         plan = launch_plan.plan(
             config,
-            [*roots.root_operations_of(mount), *self.before],
-            filter_program=filters.program(choice, bounding, maps.single, chosen.privileged),
-            keyring=filters.keyring(choice, chosen.privileged),
+            [*container_rootfs.root_operations_of(mount), *self.before],
+            filter_program=spec_seccomp.program(choice, bounding, maps.single, chosen.privileged),
+            keyring=spec_seccomp.keyring(choice, chosen.privileged),
             single=maps.single,
             wait_for_network=network.backend.waits,
             covered_proc=covered,
@@ -328,11 +327,11 @@ class _Step:
         except OSError:
             host_text = ""
         texts = {
-            "resolv.conf": files.resolv_conf(
+            "resolv.conf": resolv_hosts.resolv_conf(
                 host_text, network, list(options.dns), list(options.dns_search),
                 list(options.dns_option),
             ),
-            "hosts": files.hosts(_HOSTNAME, "", network, list(options.add_host)),
+            "hosts": resolv_hosts.hosts(_HOSTNAME, "", network, list(options.add_host)),
         }  # fmt: skip
         taken = {mount["destination"] for mount in self.mounts}
         for name, text in texts.items():

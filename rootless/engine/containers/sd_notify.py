@@ -247,6 +247,6 @@ def health(container: ContainerRef) -> str:
     """What the last health check came to: starting, healthy, unhealthy; empty without checks."""
     if not container.record.get("health"):
         return ""
-    from rootless.engine.health import config as checks
+    from rootless.engine.health import config as health_config
 
-    return checks.status(container.directory, container.record, container.state())
+    return health_config.status(container.directory, container.record, container.state())
