@@ -54,8 +54,8 @@ VALUED = {
     "--cgroup-manager", "--config", "--conmon", "--connection", "-c", "--context", "-H", "--host",
     "--events-backend", "--hooks-dir", "--identity", "-l", "--log-level", "--module", "--namespace",
     "--network-cmd-path", "--network-config-dir", "--out", "--root", "--runroot", "--runtime",
-    "--runtime-flag", "--ssh", "--storage-driver", "--storage-opt", "--tmpdir", "--url",
-    "--volumepath",
+    "--runtime-flag", "--ssh", "--storage-driver", "--storage-opt", "--tlscacert", "--tlscert",
+    "--tlskey", "--tmpdir", "--url", "--volumepath",
 }  # fmt: skip
 SAME_VERB = {
     "container ls": "ps", "container list": "ps", "container ps": "ps", "image ls": "images",
@@ -71,7 +71,7 @@ SAME_VERB = {
     "container exists": "container exists",
     **{f"image {verb}": verb for verb in "build history import inspect load pull push save search "
        "tag untag".split()},
-    "image diff": "diff", "buildx build": "build",
+    "image diff": "diff", "buildx build": "build", "builder build": "build",
 }  # fmt: skip
 
 
@@ -94,6 +94,20 @@ def verb_of(words: list[str]) -> str:
     return SAME_VERB.get(word, word)
 
 
+# of these one verb stands for all in the daily run
+FAMILIES = {
+    "artifact", "builder", "buildx", "checkpoint", "compose", "config", "context", "farm", "kube",
+    "machine", "network", "node", "plugin", "pod", "quadlet", "secret", "service", "stack", "swarm",
+    "trust",
+}  # fmt: skip
+
+
+def family_of(verb: str) -> str:
+    """The verb, or the group that it stands for."""
+    first = verb.split(" ")[0]
+    return first if first in FAMILIES else verb
+
+
 def commands_of(line: str) -> list[list[str]]:
     """The words of each command in a line of the shell that is one of the tool's."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="();<>|&`")
@@ -102,7 +116,9 @@ def commands_of(line: str) -> list[list[str]]:
     found: list[list[str]] = []
     inside = False
     for word in _split(lexer):
-        if word in ("podman", "docker") or word.endswith(("$(podman", "$(docker")):
+        if inside and word in ("podman", "docker"):
+            found[-1].append(word)  # as in `network inspect podman`
+        elif word in ("podman", "docker") or word.endswith(("$(podman", "$(docker")):
             found.append([word[-6:]])
             inside = True
         elif set(word) & set(";|&()`") and not word.strip(";|&()<>`"):
@@ -131,8 +147,8 @@ FOR_PEOPLE = {
     "", "info", "version", "image tree", "login", "logout", "pull", "push", "load", "build", "help",
     "system df", "image trust show", "system prune", "system reset", "events", "manifest push",
     "save", "import", "commit", "completion", "system migrate", "system renumber", "image scp",
-    "container runlabel", "machine info", "kube play", "generate systemd", "generate kube",
-    "generate spec", "unshare",
+    "container runlabel", "image trust", "machine info", "kube play", "generate systemd",
+    "generate kube", "generate spec", "unshare",
 }  # fmt: skip
 # these change nothing that the tools keep
 READING = {
@@ -143,10 +159,12 @@ READING = {
     "pod exists", "manifest inspect", "manifest exists", "system df", "events", "stats", "help",
     "completion", "image trust show", "generate systemd", "generate kube", "healthcheck run",
     "pod logs", "pod top", "pod stats", "system connection list", "machine list", "save", "export",
-    "volume export", "context ls", "login", "logout",
+    "volume export", "context ls", "login", "logout", "exec", "wait",
 }  # fmt: skip
 # these change what `observe` does not see
-HIDDEN = {"exec", "cp", "start", "attach", "update", "mount", "umount", "init", "restart"}
+HIDDEN = {
+    "cp", "start", "attach", "update", "mount", "umount", "init", "restart", "pause", "unpause",
+}  # fmt: skip
 
 FORMAT = re.compile(r"(^|\s)(--format|-f|--pretty)[= ]")
 
@@ -174,6 +192,11 @@ def has_table(commands: list[list[str]]) -> bool:
     return not formats or "table" in formats[0]
 
 
+def writes(line: str) -> bool:
+    """Whether a line that is thought to read changes the inside of a container."""
+    return re.search(r"exec.*(touch|mkdir|>)", line) is not None
+
+
 # ------------------------------------------------- what is never the same twice
 
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -186,6 +209,10 @@ CHANGING = [
     (r"(?:Less than|About)?\s*\b(?:a|an|\d+)\s(?:second|minute|hour|day|week|month|year)s?\b",
      " <span>"),
     (r"\b\d+(?:\.\d+)? ?(?:[kKMGT]i?)?B\b", "<size>"),
+    # a port that the tool chose
+    (r"(?<=[:\"])[3-6]\d{4}\b", "<port>"),
+    # what script(1) lets through of the end of its own input
+    (r"\x04\x08\x08|\^@|\x00", ""),
 ]  # fmt: skip
 CHANGING_PATTERNS = [(re.compile(pattern), instead) for pattern, instead in CHANGING]
 GENERATED = re.compile(r"\b[a-z]{3,20}_[a-z]{3,20}\b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 from differential.answers import Answer
 
 TABLE = Path(__file__).parent / "differences.jsonl"
+REASONS = Path(__file__).parent / "reasons.toml"
 
+# docs/compatibility.md has a part for each of these
+TOLD = ("on purpose", "impossible")
 VERDICTS = {
     "same": "it differs in what nobody relies on, or because of the host of the tests",
     "other tool": "it is what the other tool does, which is followed here",
@@ -18,8 +22,6 @@ VERDICTS = {
     "impossible": "it cannot be had without root",
     "gap": "not done yet",
 }
-# these want a reason
-EXPLAINED = ("same", "other tool", "on purpose", "impossible")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Entry(Difference):
     """A difference that is known."""
 
     verdict: str = "gap"
+    # a name of reasons.toml, which has the sentence; a gap may have none
     reason: str = ""
 
 
@@ -105,6 +108,34 @@ def write(entries: Iterable[Entry], path: Path = TABLE) -> None:
     lines = [json.dumps(asdict(entry), ensure_ascii=False) for entry in
              sorted(entries, key=lambda entry: entry.key)]  # fmt: skip
     path.write_text("".join(f"{line}\n" for line in lines))
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something differs.  `says` is for users, where docs/compatibility.md has it."""
+
+    name: str
+    verdict: str
+    says: str
+
+
+def reasons() -> dict[str, Reason]:
+    """All reasons, by name."""
+    return {name: Reason(name, **data) for name, data in tomllib.loads(REASONS.read_text()).items()}
+
+
+def wrong(entry: Entry, known: dict[str, Reason]) -> str:
+    """What is wrong with an entry's verdict, or nothing."""
+    if entry.verdict not in VERDICTS:
+        return f"no such verdict: {entry.verdict}"
+    if not entry.reason:
+        return "" if entry.verdict == "gap" else f"no reason why it is {entry.verdict!r}"
+    reason = known.get(entry.reason)
+    if reason is None:
+        return f"no such reason: {entry.reason}"
+    if reason.verdict != entry.verdict:
+        return f"the reason {reason.name} is for {reason.verdict!r}, not {entry.verdict!r}"
+    return ""
 
 
 def complaints(known: Iterable[Entry], found: Iterable[Difference]) -> list[str]:

@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from differential.answers import commands_of, verb_of
+
 COMMANDS = Path(__file__).parent / "commands"
 
 
@@ -33,6 +35,17 @@ class Line:
     def id(self) -> str:
         """World and text."""
         return f"{self.world}: {self.text}"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether somebody types it at a terminal."""
+        typed = re.search(r" (-it|-ti|-i -t|-t -i) ", self.text) is not None
+        return typed and self.file in ("first_commands.txt", "examples.txt")
+
+    @property
+    def verbs(self) -> list[str]:
+        """The tool's verbs in it."""
+        return [verb_of(words) for words in commands_of(self.text)]
 
 
 def load() -> list[Line]:

@@ -10,30 +10,45 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from typing import Any
 
 
-def run_line(line: str, env: dict[str, str], cwd: str, seconds: float) -> dict[str, Any]:
+def run_line(
+    line: str, env: dict[str, str], cwd: str, seconds: float, terminal: bool = False
+) -> dict[str, Any]:
     """Run a line with the shell.  `status` is -1 if it had to be ended.
 
-    Its output goes to files: what a container's monitor keeps open is not waited for.
+    Its output goes to files: what a container's monitor keeps open is not waited for.  With a
+    terminal as its input somebody presses Ctrl-D there until it ends.
     """
+    master, slave = pty.openpty() if terminal else (-1, os.open(os.devnull, os.O_RDONLY))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
-            ["sh", "-c", line], env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            ["sh", "-c", line], env=env, cwd=cwd, stdin=slave, stdout=out, stderr=err,
             start_new_session=True,
         )  # fmt: skip
-        try:
-            status = process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        os.close(slave)
+        end = time.monotonic() + seconds
+        status = None
+        while status is None and time.monotonic() < end:
+            try:
+                status = process.wait(0.5 if terminal else seconds)
+            except subprocess.TimeoutExpired:
+                if terminal:
+                    os.write(master, b"\x04")
+        if status is None:
             status = -1
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        if terminal:
+            os.close(master)
         texts = []
         for file in (out, err):
             file.seek(0)

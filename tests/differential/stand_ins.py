@@ -22,20 +22,29 @@ PROGRAM = """#!/bin/sh
 # one program under many names
 name=${0##*/}
 say() { echo "$name $* as $(id -u):$(id -g) in $(pwd)"; }
+serve() {
+    say "$@"
+    for word in "$@"; do
+        case $word in --version | --help | -v | -V | -t) exit 0 ;; esac
+    done
+    trap 'echo bye; exit 0' TERM INT QUIT WINCH USR1
+    while :; do sleep 1000 & wait; done
+}
 case " SERVERS " in
-    *" $name "*)
-        say "$@"
-        for word in "$@"; do
-            case $word in --version | --help | -v | -V | -t) exit 0 ;; esac
+    *" $name "*) serve "$@" ;;
+esac
+case $name in
+    *entrypoint* | tini)
+        while :; do
+            case ${1-} in -- | -g) shift ;; *) break ;; esac
         done
-        trap 'echo bye; exit 0' TERM INT QUIT
-        while :; do sleep 1000 & wait; done ;;
-    *entrypoint* | *init*)
         case ${1-} in
-            '' | -*) echo "$name $*" ;;
+            '' | -* | /etc/*) ;;
             *) exec "$@" ;;
-        esac ;;
+        esac
+        serve "$@" ;;
     *)
+        case "$*" in current/* | -S*) serve "$@" ;; esac
         say "$@"
         for word in "$@"; do
             [ ! -f "$word" ] || cat "$word"
@@ -66,6 +75,7 @@ def _layer(busybox: Path, stand_ins: dict[str, dict[str, Any]]) -> bytes:
         sorted({name for one in stand_ins.values() for name in one.get("servers", [])})
     )
     programs = {path for one in stand_ins.values() for path in one.get("programs", [])}
+    programs |= {"/entrypoint.sh", "/bin/tini"}
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         made = set()

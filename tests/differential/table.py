@@ -5,6 +5,7 @@
     tests/differential/table.py take /tmp/found.xml                   # take in what was found
     tests/differential/table.py print [--verdict gap] [WORD]
     tests/differential/table.py count
+    tests/differential/table.py docs                                  # write docs/compatibility.md
 
 `take` keeps the verdict and the reason of a difference that is still there, takes out what no
 longer differs, and adds what is new as a gap.  Lines that were not run keep their entries.
@@ -26,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from differential import compare, listing
 from differential.compare import Entry
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/compatibility.md"
 
 
 def found_in(paths: list[Path]) -> Iterator[tuple[str, str, list[list[str]]]]:
@@ -85,6 +88,36 @@ def count() -> None:
         print(f"{number} differences of {of} lines: {verdict}")
 
 
+HEAD = """# Compatibility with podman and docker
+
+Command lines for podman and docker are command lines for `rootless`. Where the two exclude each
+other, it does what docker does.
+
+The lines below are from the table of the differential tests (`tests/differential`), in which the
+same command lines run through podman and `rootless`. What is not done yet is not here: for that see
+`tests/differential/table.py print --verdict gap`.
+"""
+TITLES = {"on purpose": "Differs on purpose", "impossible": "Impossible without root"}
+
+
+def document() -> str:
+    """The text of docs/compatibility.md."""
+    known = compare.reasons()
+    examples: dict[str, list[str]] = {}
+    for entry in compare.load():
+        line = entry.command.partition(": ")[2]
+        if line not in examples.setdefault(entry.reason, []):
+            examples[entry.reason].append(line)
+    text = HEAD
+    for verdict in compare.TOLD:
+        text += f"\n## {TITLES[verdict]}\n\n"
+        for reason in known.values():
+            if reason.verdict == verdict and reason.name in examples:
+                shown = sorted(examples[reason.name], key=len)[:2]
+                text += f"- {reason.says.strip()}\n" + "".join(f"  `{one}`\n" for one in shown)
+    return text
+
+
 def main() -> None:
     """Do what the words say."""
     parser = argparse.ArgumentParser(
@@ -96,12 +129,15 @@ def main() -> None:
     shown.add_argument("--verdict", default="", choices=["", *compare.VERDICTS])
     shown.add_argument("word", nargs="?", default="")
     verbs.add_parser("count")
+    verbs.add_parser("docs")
     given = parser.parse_args()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if given.verb == "take":
         take(given.report)
     elif given.verb == "print":
         show(given.verdict, given.word)
+    elif given.verb == "docs":
+        DOCUMENT.write_text(document())
     else:
         count()
 

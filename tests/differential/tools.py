@@ -10,10 +10,11 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,28 @@ class Tool:
         self.bin = place.base / "bin"
         self.bin.mkdir()
         self.world: str | None = None
+        # what was there when the world began, and in a store that is new
         self.start: State = {}
-        self.base: State = {}
+        self.starts: dict[str, State] = {}
+        self.broken: dict[str, str] = {}
+        self.base: dict[str, str] = {}
+        # whether there may be pods, secrets or networks
+        self.rare = True
         self.env = {**place.env, "PATH": f"{self.bin}:{place.env['PATH']}", "IMAGES": str(images),
                     "REGISTRY": registry}  # fmt: skip
-        self._configure()
+        self._install()
+
+    def _install(self) -> None:
+        """Make `podman` and `docker` of the search path this tool."""
+        raise NotImplementedError
 
     def _configure(self) -> None:
+        # a line may have changed it, or logged in somewhere
+        (self.place.runtime / "containers/auth.json").unlink(missing_ok=True)
+        for left in (".config", ".docker"):
+            shutil.rmtree(self.place.home / left, ignore_errors=True)
         directory = self.place.home / ".config/containers"
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         # nothing is fetched from outside: docker.io is the registry on the loopback
         (directory / "registries.conf").write_text(
             'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "permissive"\n'
@@ -65,9 +79,9 @@ class Tool:
         )
         (directory / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
 
-    def sh(self, line: str) -> dict[str, Any]:
+    def sh(self, line: str, terminal: bool = False) -> dict[str, Any]:
         """Run a line in the working directory."""
-        return run_line(line, self.env, str(self.place.work), SECONDS)
+        return run_line(line, self.env, str(self.place.work), SECONDS, terminal)
 
     def must(self, line: str) -> str:
         """Run a line that must not fail; what it printed."""
@@ -80,28 +94,19 @@ class Tool:
 
     def observe(self) -> State:
         """Containers, images and volumes."""
-        out = self.must(
-            "podman ps -a --format '{{.Names}}\t{{.Status}}' && echo -- && "
-            "podman images --format '{{.Repository}}:{{.Tag}}\t{{.ID}}' && echo -- && "
-            "podman volume ls --format '{{.Name}}\t{{.Driver}}'"
-        )
-        containers, images, volumes = (
-            [line.split("\t") for line in part.splitlines() if line] for part in out.split("--\n")
-        )
-        return {
-            "containers": {one[0]: _state(one[1]) for one in containers},
-            "images": {one[0] if "<none>" not in one[0] else one[1]: one[1] for one in images},
-            "volumes": {one[0]: one[1] for one in volumes},
-        }
+        raise NotImplementedError
 
     def files(self) -> dict[str, str]:
         """What is in the working directory: kind, mode, owner and, of short text, the content."""
         found = {}
         for directory, names, files in os.walk(self.place.work):
+            if len(Path(directory).relative_to(self.place.work).parts) > 1:
+                names.clear()  # a store that somebody made here
+                continue
             for name in [*names, *files]:
                 path = Path(directory, name)
                 status = path.lstat()
-                kind = {0o10: "fifo", 0o04: "directory", 0o12: "link", 0o14: "socket"}.get(
+                kind = {0o01: "fifo", 0o04: "directory", 0o12: "link", 0o14: "socket"}.get(
                     status.st_mode >> 12, "file"
                 )
                 owner = "me" if status.st_uid == os.getuid() else "not me"
@@ -116,8 +121,11 @@ class Tool:
 
     def prepare(self, world: str) -> None:
         """Make a world, unless it is there."""
+        if world in self.broken:
+            raise BrokenWorld(self.broken[world])
         shutil.rmtree(self.place.work, ignore_errors=True)
         self.place.work.mkdir(exist_ok=True)
+        self._configure()
         for name, text in FILES.items():
             path = self.place.work / name
             path.parent.mkdir(exist_ok=True)
@@ -125,30 +133,48 @@ class Tool:
         if self.world == world:
             return
         self.reset()
-        for line in WORLDS[world]:
-            self.must(line)
+        self.rare |= world in ("pod", "secret", "network")
+        try:
+            for line in WORLDS[world]:
+                self.must(line)
+        except BrokenWorld as error:
+            self.broken[world] = str(error)
+            raise
         self.start = self.observe()
+        first = self.starts.setdefault(world, self.start)
+        changed = {kind: _changes(first[kind], self.start[kind], str) for kind in first}
+        if any(changed.values()):
+            raise BrokenWorld(f"{self.name}: the world {world} is not what it was: {changed}")
         self.world = world
 
     def reset(self) -> None:
         """Take away all but the images."""
         self.world = None
-        self.sh(self.empty)
+        self._empty()
         now = self.observe()
         if now["containers"] or now["volumes"]:
-            raise BrokenWorld(f"{self.name}: cannot be taken away: {now}")
+            left = [*now["containers"].items(), *now["volumes"]]
+            raise BrokenWorld(f"{self.name}: cannot be taken away: {left}")
         if not self.base:
             self.must(f"podman load -q -i {self.images}")
             self.base = self.observe()["images"]
         elif now["images"] != self.base:
-            more = [name for name in now["images"] if name not in self.base]
-            if more:
-                self.sh(f"podman rmi -f {' '.join(more)}")
+            self._mend({**now, "images": self.base}, now)
             if self.observe()["images"] != self.base:
                 self.sh("podman rmi -f -a")
                 self.must(f"podman load -q -i {self.images}")
 
-    empty = "podman rm -f -t 0 -a; podman volume rm -f -a; true"
+    def _mend(self, wanted: State, now: State) -> None:
+        """Take away what there is too much."""
+        more = {kind: [name for name in now[kind] if name not in wanted[kind]] for kind in now}
+        for kind, verb in (("containers", "rm -f -t 0"), ("volumes", "volume rm -f"),
+                           ("images", "rmi -f")):  # fmt: skip
+            if more[kind]:
+                self.sh(f"podman {verb} {shlex.join(more[kind])}")
+
+    def _empty(self) -> None:
+        # what others depend on goes with the second
+        self.sh("podman rm -f -t 0 -a || podman rm -f -t 0 -a; podman volume rm -f -a")
 
     # ------------------------------------------------- answers
 
@@ -156,23 +182,41 @@ class Tool:
         """Run a line in its world."""
         self.prepare(line.world)
         before = self.files()
-        raw = self.sh(line.text)
+        raw = self.sh(line.text, line.terminal)
         raw["err"] = "".join(
             f"{one}\n" for one in raw["err"].splitlines()
             if not any(re.search(pattern, one) for pattern in self.noise)
         )  # fmt: skip
         normal = Normal(self.paths, line.id + " ".join(WORLDS[line.world]))
         effects = {"files": _changes(before, self.files(), normal)}
-        verbs = [answers.verb_of(words) for words in answers.commands_of(line.text)]
+        verbs = line.verbs
+        text = line.text.replace("podman", "").replace("--network none", "")
+        self.rare |= re.search("pod|kube|secret|network", text) is not None
         if not set(verbs) <= answers.READING:
             now = self.observe()
             for kind in now:
                 effects[kind] = _changes(self.start[kind], now[kind], normal)
-            if now != self.start or set(verbs) & answers.HIDDEN:
+            effects["images"] = {
+                re.sub("^docker.io/(library/)?", "", name): what
+                for name, what in effects["images"].items()
+            }
+            if set(verbs) & answers.HIDDEN or self.rare:
                 self.world = None
-        return answers.answer(
+            elif now != self.start:
+                # what is new is easily taken away; else all is made anew
+                if any(now[kind].get(name) != what for kind, names in self.start.items()
+                       for name, what in names.items()):  # fmt: skip
+                    self.world = None
+                else:
+                    self._mend(self.start, now)
+        elif answers.writes(line.text):
+            self.world = None
+        kept = answers.answer(
             line.text, raw, normal, {kind: what for kind, what in effects.items() if what}
         )
+        if line.terminal:
+            kept.output = None  # also what a shell prints there for whoever types
+        return kept
 
     @property
     def paths(self) -> dict[str, str]:
@@ -183,16 +227,20 @@ class Tool:
 
     def close(self) -> None:
         """Take away everything that runs."""
-        self.sh(self.empty)
+        self._empty()
 
 
 def _state(status: str) -> str:
-    # "Up 3 seconds (healthy)", "Exited (3) Less than a second ago"
+    # "Up 3 seconds (healthy)", "Up 3 seconds (Paused)", "Exited (3) Less than a second ago"
+    if "Paused" in status:
+        return "Paused"
     match = re.match(r"Exited \(\d+\)|\w+", status)
     return match[0] if match else status
 
 
-def _changes(before: dict[str, str], after: dict[str, str], normal: Normal) -> dict[str, str]:
+def _changes(
+    before: dict[str, str], after: dict[str, str], normal: Callable[[str], str]
+) -> dict[str, str]:
     found = {normal(name): normal(what) for name, what in after.items() if before.get(name) != what}
     found.update({normal(name): "gone" for name in before if name not in after})
     return found
@@ -221,6 +269,8 @@ exec "$@"
             '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
         (directory / "storage.conf").write_text('[storage]\ndriver = "overlay"\n')
+
+    def _install(self) -> None:
         for name in ("podman", "docker"):
             (self.bin / name).symlink_to("/usr/bin/podman")
         user, group = str(os.getuid()), str(os.getgid())
@@ -234,9 +284,10 @@ exec "$@"
             env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def sh(self, line: str) -> dict[str, Any]:
+    def sh(self, line: str, terminal: bool = False) -> dict[str, Any]:
         """Run a line inside."""
-        request = {"line": line, "env": self.env, "cwd": str(self.place.work), "seconds": SECONDS}
+        request = {"line": line, "env": self.env, "cwd": str(self.place.work), "seconds": SECONDS,
+                   "terminal": terminal}  # fmt: skip
         assert self.holder.stdin and self.holder.stdout
         self.holder.stdin.write(json.dumps(request) + "\n")
         self.holder.stdin.flush()
@@ -246,8 +297,34 @@ exec "$@"
         answered: dict[str, Any] = json.loads(said)
         return answered
 
-    empty = ("podman pod rm -f -t 0 -a; podman rm -f -t 0 -a; podman volume rm -f -a; "
-             "podman secret rm -a; podman network prune -f; true")  # fmt: skip
+    def observe(self) -> State:
+        """Containers, images and volumes."""
+        rows = self.must("podman ps -a --format '{{.Names}}\t{{.Status}}'").splitlines()
+        containers = {name: _state(status) for name, status in (row.split("\t") for row in rows)}
+        return {"containers": containers, "images": self._images(), "volumes": self._volumes()}
+
+    # podman itself takes a second to list the images, because it adds up their sizes
+    def _images(self) -> dict[str, str]:
+        path = self.place.home / ".local/share/containers/storage/overlay-images/images.json"
+        found = {}
+        for one in json.loads(path.read_text()) if path.exists() else []:
+            for name in one.get("names") or [one["id"][:12]]:
+                found[name] = one["id"][:12]
+        return found
+
+    def _volumes(self) -> dict[str, str]:
+        path = self.place.home / ".local/share/containers/storage/volumes"
+        return {one.name: "local" for one in path.iterdir()} if path.exists() else {}
+
+    def _empty(self) -> None:
+        line = "podman rm -f -t 0 -a || podman rm -f -t 0 -a"
+        if self._volumes():
+            line += "; podman volume rm -f -a"
+        if self.rare:
+            # each of these takes as long as a container
+            line = f"podman pod rm -f -t 0 -a; {line}; podman secret rm -a; podman network prune -f"
+        self.rare = False
+        self.sh(line)
 
     def close(self) -> None:
         """Take away the store, some of which belongs to other ids, and the namespace."""
@@ -263,7 +340,7 @@ exec "$@"
 class Rootless(Tool):
     """rootless, under its own name or that of a tool that it is to behave as."""
 
-    noise = (r"cgroup",)
+    noise = (r"^(?!error).*cgroup",)
 
     def __init__(self, place: Place, images: Path, registry: str, entry: list[str], called: str
                  ) -> None:  # fmt: skip
@@ -271,8 +348,62 @@ class Rootless(Tool):
         self.name = called
         super().__init__(place, images, registry)
 
-    def _configure(self) -> None:
-        super()._configure()
+    # Looks by the command as well, without starting it anew each time: the next look is taken with
+    # what the last one imported.
+    OBSERVE = """
+import importlib, json, os
+for line in sys.stdin:
+    found = []
+    for words in json.loads(line):
+        out, modules = os.pipe(), os.pipe()
+        child = os.fork()
+        if not child:
+            os.dup2(out[1], 1)
+            sys.argv[1:] = words
+            try:
+                main()
+            finally:
+                sys.stdout.flush()
+                os.write(modules[1], " ".join(sys.modules).encode()[:60000])
+                os._exit(0)
+        os.close(out[1])
+        os.close(modules[1])
+        found.append(open(out[0]).read())
+        for name in open(modules[0]).read().split():
+            if name.startswith("rootless"):
+                importlib.import_module(name)
+        os.waitpid(child, 0)
+    print(json.dumps(found), flush=True)
+"""
+
+    def observe(self) -> State:
+        """Containers, images and volumes."""
+        words = [["ps", "-a", "--format", "{{.Names}}\t{{.Status}}"],
+                 ["images", "--format", "{{.Repository}}:{{.Tag}}\t{{.ID}}"],
+                 ["volume", "ls", "--format", "{{.Name}}\tlocal"]]  # fmt: skip
+        assert self.observer.stdin and self.observer.stdout
+        self.observer.stdin.write(json.dumps(words) + "\n")
+        self.observer.stdin.flush()
+        containers, images, volumes = (
+            dict(row.split("\t") for row in out.splitlines())
+            for out in json.loads(self.observer.stdout.readline())
+        )
+        return {
+            "containers": {name: _state(status) for name, status in containers.items()},
+            "images": {name if "<none>" not in name else short: short
+                       for name, short in images.items()},
+            "volumes": volumes,
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """Take away everything that runs."""
+        super().close()
+        assert self.observer.stdin and self.observer.stdout
+        self.observer.stdin.close()
+        self.observer.wait(60)
+        self.observer.stdout.close()
+
+    def _install(self) -> None:
         interpreter, *options, script = self.entry
         text = Path(script).read_text()
         # what it is called decides how it behaves: the first argument of all
@@ -281,6 +412,11 @@ class Rootless(Tool):
             path = self.bin / name
             path.write_text(f"#!{interpreter} {''.join(options)}\n{text}")
             path.chmod(0o755)
+        head = text.partition("sys.exit(")[0]
+        self.observer = subprocess.Popen(
+            [interpreter, *options, "-c", head + self.OBSERVE], env=self.env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
 
 class Recorded:

@@ -28,6 +28,13 @@ WORLDS: dict[str, list[str]] = {
         "podman run --name done --network none alpine sh -c 'echo out; exit 3' || test $? = 3",
         "podman create --name made --network none -l tier=back alpine echo made",
     ],
+    # what the examples of the man pages want
+    "pages": [
+        "podman run -d --name foobar --network none --stop-timeout 0 nginx",
+        "podman run -d --name container1 --network none --stop-timeout 0 alpine sleep 1000",
+        "podman create --name container2 --network none alpine echo two",
+        "podman volume create myvol",
+    ],
     # volumes, one in use
     "volumes": [
         "podman volume create data",
@@ -37,8 +44,8 @@ WORLDS: dict[str, list[str]] = {
     ],
     # one with a health check and limits to look at
     "healthy": [
-        "podman run -d --name box --network none --health-cmd 'test -e /etc/passwd' "
-        "--health-interval disable --health-retries 2 -e A=b -p 127.0.0.1:24999:80 "
+        "podman run -d --name box --network slirp4netns --health-cmd 'test -e /etc/passwd' "
+        "--health-interval disable --health-retries 2 -e A=b -p 127.0.0.1::80 "
         "-l color=red -v data:/data --restart on-failure:2 --stop-timeout 0 alpine sleep 1000"
     ],
     # an image that nobody else has a name for
@@ -62,8 +69,7 @@ FILES: dict[str, str] = {
     "page/index.html": "<h1>page</h1>\n",
     "conf/app.conf": "key = value\n",
     "script.py": "print('hi')\n",
-    "app/Dockerfile": "FROM alpine\nRUN echo built >/built\nCOPY file /file\n"
-                      'CMD ["cat", "/built"]\n',
+    "app/Dockerfile": 'FROM alpine\nCOPY file /file\nCMD ["cat", "/file"]\n',
     "app/file": "file\n",
     "app/Other": "FROM alpine AS one\nRUN echo one >/one\nFROM one AS two\nARG A=a\nENV A=$A\n"
                  "RUN echo $A >/two\n",
