@@ -112,6 +112,12 @@ def build(
         for warning in executor.checked(plan, options, contexts.main):
             plan.warnings.append(warning)
             progress.warning(warning)
+        unconsumed = plan.graph.stages.unconsumed()
+        if unconsumed:
+            text = f"no ARG declares what was given: {' '.join(unconsumed)}"
+            warning = WarningEvent("", text, contexts.main.dockerfile_name, 1)
+            plan.warnings.append(warning)
+            progress.warning(warning)
         bases = BaseImages(engine)
         outcome = executor.Executor(
             plan,

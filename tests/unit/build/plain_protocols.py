@@ -13,6 +13,9 @@ from typing import Any
 from rootless.build.protocols import BaseImage, Chain, Kept, Process, Sink, Snapshot
 from rootless.errors import ImageNotFound
 
+# Python knows filters since 3.11.4
+TRUSTED: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "data_filter") else {}
+
 
 class Directory:
     """A snapshot: a copy of what is below."""
@@ -35,7 +38,7 @@ def unpack(fd: int, copier: Any, destination: str) -> bool:
             return False
         with archive:
             target = copier.directory(destination)
-            archive.extractall(f"/proc/self/fd/{target}", filter="fully_trusted")
+            archive.extractall(f"/proc/self/fd/{target}", **TRUSTED)
             os.close(target)
     return True
 
