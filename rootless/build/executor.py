@@ -18,6 +18,7 @@ from rootless.build.contexts import Context
 from rootless.build.dockerfile import instructions, lint
 from rootless.build.dockerfile.parser import Dockerfile, Line, parse
 from rootless.build.dockerfile.platforms import Platform, parse_platform
+from rootless.build.dockerfile.source import DockerfileError, Warning_
 from rootless.build.dockerfile.stages import (
     ContextOrigin,
     ImageOrigin,
@@ -86,8 +87,10 @@ def read(context: Context, options: BuildOptions, here: Platform) -> Plan:
     return Plan(dockerfile, graphs.plan(found_stages), platform)
 
 
-def checked(plan: Plan, options: BuildOptions, context: Context) -> list[WarningEvent]:
-    """What the rules find.  Raises DockerfileError where the file says that it is an error."""
+def findings(
+    plan: Plan, options: BuildOptions, context: Context
+) -> tuple[tuple[Warning_, ...], DockerfileError | None]:
+    """What the rules find, and the error that this is where the file says so."""
     passed = options.build_args.get("BUILDKIT_DOCKERFILE_CHECK")
     checks = lint.read_checks(plan.dockerfile, passed)
     ignore = context.ignore
@@ -97,7 +100,12 @@ def checked(plan: Plan, options: BuildOptions, context: Context) -> list[Warning
         checks=checks,
         ignored=(lambda path: ignore.excludes(path, False)) if ignore is not None else None,
     )
-    refused = lint.refuse(found, checks)
+    return found, lint.refuse(found, checks)
+
+
+def checked(plan: Plan, options: BuildOptions, context: Context) -> list[WarningEvent]:
+    """What the rules find, to be told.  Raises DockerfileError where that is an error."""
+    found, refused = findings(plan, options, context)
     if refused is not None:
         raise refused
     return [

@@ -145,9 +145,10 @@ VERB = Verb(
                      complete="auto plain tty rawjson quiet"),
                 text("--logfile", "FILE", "Write the progress output to a file", complete="file"),
                 flag("--check", "Check the Dockerfile without building"),
-                text("--call", "METHOD", "What to do: build or check", complete="build check"),
+                text("--call", "METHOD[,format=json]", "What to do: build, check, outline or "
+                     "targets", complete="build check outline targets"),
                 text("--print", "WHAT", "Print the graph of the build without building",
-                     complete="graph"),
+                     complete="graph outline targets"),
                 *_hidden(),
             ),
         ),
@@ -175,10 +176,9 @@ def run(call: Call) -> int:
     engine.progress.quiet = bool(given["quiet"])  # type: ignore[attr-defined]
     try:
         request = _request(call)
-        if given["print"]:
-            return _print(engine, request, given["print"])
-        if given["check"] or given["call"] == "check":
-            return _check(engine, request)
+        call_for = given["print"] or given["call"] or "build"
+        if given["check"] or call_for != "build":
+            return _describe(engine, request, "check" if given["check"] else call_for)
         return _build(engine, request, given)
     except DockerfileError as error:
         # the sentence, and below it the line with a mark
@@ -193,8 +193,6 @@ def _refuse(given: dict[str, Json]) -> None:
     for name, why in _REFUSED.items():
         if given[name.lstrip("-").replace("-", "_")]:
             raise UsageError(f"{name} is not offered by build", hint=why)
-    if given["call"] not in (None, "build", "check"):
-        raise UsageError(f'--call "{given["call"]}" is not offered', hint="build or check")
 
 
 def _request(call: Call) -> Request:
@@ -366,27 +364,19 @@ def _write(path: str, content: str) -> None:
         raise StorageError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
 
 
-def _print(engine: Engine, request: Request, what: str) -> int:
-    from rootless import documents
+def _describe(engine: Engine, request: Request, what: str) -> int:
+    """--check, --call and --print."""
     from rootless.cli import output
     from rootless.engine.build import build
     from rootless.errors import UsageError
 
-    if what != "graph":
-        raise UsageError(f'--print "{what}" is not offered', hint="graph")
-    output.line(documents.dumps(build.graph(engine, request), indent=True))
-    return 0
-
-
-def _check(engine: Engine, request: Request) -> int:
-    from rootless.cli import output
-    from rootless.engine.build import build
-
-    found = build.check(engine, request)
-    for one in found:
-        output.line(f"{one.file}:{one.line}: {one.rule}: {one.text}")
-        if one.url:
-            output.line(f"  {one.url}")
-    if not found:
-        output.line("Check complete, no warnings found.")
-    return 1 if found else 0
+    name, _, rest = what.partition(",")
+    form = rest.removeprefix("format=") or "text"
+    if name not in ("graph", "check", "outline", "targets") or form not in ("text", "json"):
+        raise UsageError(
+            f'build has nothing to say of "{what}"',
+            hint="check, outline or targets, with ,format=json; graph",
+        )
+    told, status = build.describe(engine, request, name, form)
+    output.write(told)
+    return status

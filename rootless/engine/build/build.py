@@ -138,26 +138,39 @@ def build(
     return Built(image, outcome.warnings, outcome)
 
 
-def graph(engine: Collections, request: Request) -> Json:
-    """--print=graph: what would be done."""
-    plan, _ = _read(engine, request)
-    return plan.graph.as_json()
+def describe(engine: Collections, request: Request, what: str, form: str) -> tuple[str, int]:
+    """Say something of a Dockerfile without building: text, and the exit status.
 
+    `what`: graph, check, outline or targets; `form`: text or json.  Raises as `build`.
+    """
+    from rootless.build.dockerfile import outline, report
 
-def check(engine: Collections, request: Request) -> list[WarningEvent]:
-    """--check: what the rules find, without building."""
-    _, found = _read(engine, request)
-    return found
-
-
-def _read(engine: Collections, request: Request) -> tuple[executor.Plan, list[WarningEvent]]:
     with Workers(engine.context.maps) as workers:
         layers = BuildLayers(engine, workers)
         layers.prepare()
         with _Contexts(engine, layers, request) as contexts:
+            main = contexts.main
             options = replace(request.options, contexts=contexts.named)
-            plan = executor.read(contexts.main, options, here())
-            return plan, executor.checked(plan, options, contexts.main)
+            plan = executor.read(main, options, here())
+            stages = plan.graph.stages
+            if what == "graph":
+                return documents.dumps(plan.graph.as_json(), indent=True) + "\n", 0
+            if what == "outline":
+                made = outline.outline(stages)
+                return (_json(made) if form == "json" else outline.outline_text(made)), 0
+            if what == "targets":
+                listed = outline.targets(stages)
+                return (_json(listed) if form == "json" else outline.targets_text(listed)), 0
+            found, error = executor.findings(plan, options, main)
+            if form == "json":
+                told = _json(report.results(found, plan.dockerfile, main.dockerfile, error))
+            else:
+                told = report.text(found, plan.dockerfile, error)
+            return told, 1 if found or error else 0
+
+
+def _json(value: object) -> str:
+    return documents.dumps(value, indent=True) + "\n"
 
 
 def here() -> Platform:
