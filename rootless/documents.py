@@ -123,7 +123,7 @@ def _newer(path: str, version: int, newest: int) -> DamagedDocument:
     problem = f"it has the version {version}, and {newest} is the newest that is known here"
     return NewerDocument(
         f"the document {path} was written by a newer rootless: {problem}",
-        hint="use that one; this one changes nothing there",
+        hint="update rootless: the document is not damaged, and is not repaired",
         path=path,
         problem=problem,
     )

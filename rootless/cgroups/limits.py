@@ -12,7 +12,28 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypedDict
+
     from rootless.documents import Json
+
+    class ResourcesRecord(TypedDict, total=False):
+        """Limits as container.json keeps them: those that were asked for."""
+
+        memory: int | None
+        swap: int | None
+        reservation: int | None
+        cpu_quota: int | None
+        cpu_period: int | None
+        cpu_shares: int | None
+        pids: int | None
+        io_weight: int | None
+        cpuset: str
+        mems: str
+        io: dict[str, dict[str, int]]
+        weights: dict[str, int]
+        unified: dict[str, str]
+
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 PERIOD = 100000  # microseconds; the kernel's own default
@@ -70,25 +91,28 @@ class Resources:
             getattr(self, name) for name in (*self._TEXTS, *self._TABLES)
         )
 
-    def as_dict(self) -> Json:
+    def as_dict(self) -> ResourcesRecord:
         """Return what was asked for, as container.json keeps it."""
-        return {
+        found: Json = {
             name: getattr(self, name)
             for name in self.__slots__
             if getattr(self, name) not in (None, "", {})
         }
+        record: ResourcesRecord = found
+        return record
 
     @classmethod
-    def from_dict(cls, table: Json) -> Resources:
+    def from_dict(cls, table: ResourcesRecord) -> Resources:
         """Make limits from what `as_dict` returned."""
         made = cls()
+        given: Mapping[str, object] = table
         for name in cls.__slots__:
-            setattr(made, name, table.get(name, getattr(made, name)))
+            setattr(made, name, given.get(name, getattr(made, name)))
         return made
 
     def merged(self, newer: Resources) -> Resources:
         """Return these limits, where `newer` has nothing to say about them."""
-        table = {**self.as_dict(), **newer.as_dict()}
+        table: ResourcesRecord = {**self.as_dict(), **newer.as_dict()}
         table["io"] = {
             device: {**self.io.get(device, {}), **newer.io.get(device, {})}
             for device in {**self.io, **newer.io}

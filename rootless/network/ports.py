@@ -8,7 +8,17 @@ from rootless.errors import Conflict, HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from rootless.documents import Json
+
+    class PortRecord(TypedDict):
+        """A port as container.json keeps it."""
+
+        host_ip: str
+        host_port: int
+        container_port: int
+        protocol: str
 
 
 def taken(address: str, reason: str) -> Conflict:
@@ -30,12 +40,14 @@ class Port:
         self.container_port = container_port
         self.protocol = protocol
 
-    def as_dict(self) -> Json:
+    def as_dict(self) -> PortRecord:
         """As kept in container.json."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        found: Json = {name: getattr(self, name) for name in self.__slots__}
+        record: PortRecord = found
+        return record
 
     @classmethod
-    def from_dict(cls, table: Json) -> Port:
+    def from_dict(cls, table: PortRecord) -> Port:
         """The reverse of as_dict."""
         return cls(**table)
 

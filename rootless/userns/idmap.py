@@ -13,7 +13,17 @@ from rootless.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
+    from typing import TypedDict
+
+    class MapsRecord(TypedDict):
+        """A map as documents keep it."""
+
+        uids: list[list[int]]
+        gids: list[list[int]]
+        why: str
+        caller: list[int]
+        single: bool
+
 
 Extent = tuple[int, int, int]
 Extents = tuple[Extent, ...]
@@ -122,7 +132,7 @@ class IdMaps:
             value = (value ^ byte) * 0x1000000000000000000013B % (1 << 128)
         return f"mh{value:032x}"
 
-    def as_dict(self) -> Json:
+    def as_dict(self) -> MapsRecord:
         """Return the map as a JSON value."""
         return {
             "uids": [list(extent) for extent in self.uids],
@@ -133,11 +143,12 @@ class IdMaps:
         }
 
     @classmethod
-    def from_dict(cls, value: Json) -> IdMaps:
+    def from_dict(cls, value: MapsRecord) -> IdMaps:
         """Make a map from what `as_dict` returned."""
         uids = tuple((a, b, c) for a, b, c in value["uids"])
         gids = tuple((a, b, c) for a, b, c in value["gids"])
-        return cls(uids, gids, value["why"], caller=tuple(value["caller"]))
+        uid, gid = value["caller"]
+        return cls(uids, gids, value["why"], caller=(uid, gid))
 
 
 def _key(extents: Extents) -> str:

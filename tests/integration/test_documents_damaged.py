@@ -161,6 +161,38 @@ def test_a_damaged_container_hurts_nobody_else(
     assert rootless("ps", "-aq").stdout.split() == [_id(rootless, "good")[:12]]
 
 
+@pytest.mark.usefixtures("everyone")
+def test_a_container_of_a_newer_version_hurts_nobody_else(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    base = ["--network", "none", busybox_image, "sleep", "1000"]
+    for name in ("good", "new"):
+        rootless("run", "-d", "--name", name, *base)
+    path = place.data / "containers" / _id(rootless, "new") / "container.json"
+    text = json.dumps({**json.loads(path.read_text()), "version": 2, "ports": "another form"})
+    path.write_text(text)
+    listed = rootless("ps", "-a", "--format", "{{.Names}} {{.Status}}").stdout.splitlines()
+    assert "new Newer: container.json" in listed and len(listed) == 2
+    for verb in (["inspect", "new"], ["exec", "new", "true"], ["stop", "new"], ["start", "new"]):
+        said = rootless(*verb, code=125).stderr
+        assert said.startswith(f"error: the document {path} was written by a newer rootless: ")
+        assert "update rootless" in said
+    checked = rootless("system", "check", "--repair", code=125).stdout
+    assert "update rootless" in checked and "rootless rm -f new" in checked
+    assert path.read_text() == text
+    rootless("exec", "good", "true")
+    rootless("rm", "-f", "new")
+    assert rootless("ps", "-a", "--format", "{{.Names}}").stdout == "good\n"
+    # one without a version is of the version before there were any
+    path = place.data / "containers" / _id(rootless, "good") / "container.json"
+    older = json.loads(path.read_text())
+    assert older.pop("version") == 1
+    path.write_text(json.dumps(older))
+    rootless("exec", "good", "true")
+    rootless("rename", "good", "better")
+    assert json.loads(path.read_text())["version"] == 1
+
+
 def _id(rootless: Command, name: str) -> str:
     return rootless("inspect", "-f", "{{.Id}}", name).stdout.strip()
 

@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.record import ContainerRecord
     from rootless.network.backends.backend import Network
     from rootless.network.ports import Port
     from rootless.runtime.plan_format import Record
@@ -246,7 +247,7 @@ def write_bundle(draft: Draft) -> None:
     plan_format.write(draft.directory, "plan", plan, operations.NUMBERS)
 
 
-def write_orders(draft: Draft, record: Json) -> None:
+def write_orders(draft: Draft, record: ContainerRecord) -> None:
     """The monitor's orders, with what its events say about the container."""
     from rootless.engine.events import writer as event_writer
 

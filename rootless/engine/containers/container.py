@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents, paths
+from rootless import paths
 from rootless.engine.containers import names as container_names
+from rootless.engine.containers import record as container_record
 from rootless.engine.containers import state as container_state
 from rootless.engine.containers.ref import ContainerRef
 from rootless.errors import Conflict, ContainerNotFound
@@ -169,7 +170,7 @@ class Container(ContainerRef):
             old = self.name
             container_names.take(self.ctx.containers_dir, new, self.id)
             self.record["name"] = new
-            documents.write(os.path.join(self.directory, "container.json"), self.record)
+            container_record.write(self.directory, self.record)
             container_names.release(self.ctx.containers_dir, old, self.id)
             event_writer.renamed(self.directory, self.record)
         self.emit("rename", oldName="/" + old)

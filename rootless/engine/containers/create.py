@@ -15,6 +15,7 @@ from rootless.engine.common import signals
 from rootless.engine.containers import attach as container_attach
 from rootless.engine.containers import bundle as container_bundle
 from rootless.engine.containers import names as container_names
+from rootless.engine.containers import record as container_record
 from rootless.engine.containers import ref as container_ref
 from rootless.engine.containers import rootfs as container_rootfs
 from rootless.engine.containers.draft import Draft
@@ -28,9 +29,11 @@ from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
+    from rootless.engine.containers.record import ContainerRecord
     from rootless.engine.containers.stores import Stores
     from rootless.engine.context import Context
+    from rootless.engine.health.record import HealthRecord
+    from rootless.engine.spec.mounts import MountsRecord
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
 
@@ -311,9 +314,9 @@ def _fill(draft: Draft) -> None:
     container_bundle.write_bundle(draft)
 
 
-def _others(draft: Draft) -> list[tuple[Json, str]]:
+def _others(draft: Draft) -> list[tuple[MountsRecord, str]]:
     """The records of --volumes-from, each with its mode: ro, rw or "" for as they are."""
-    made = []
+    made: list[tuple[MountsRecord, str]] = []
     for word in draft.options.volumes_from:
         name, _, modes = word.partition(":")
         wanted = [one for one in modes.split(",") if one not in ("", "z", "Z")]
@@ -328,7 +331,14 @@ def _record(draft: Draft, starts: bool) -> None:
     options = draft.options
     image = draft.image
     entry = list(draft.image_config.get("Entrypoint") or ())
-    record: Json = {
+    health = _health(draft)
+    service = None
+    if options.sdnotify or options.preserve_fds or options.conmon_pidfile:
+        from rootless.engine.containers import sd_notify
+
+        service = sd_notify.record(options, health)
+    record: ContainerRecord = {
+        "version": container_record.VERSION,
         "id": draft.identifier,
         "name": draft.name,
         "created": time.time(),
@@ -375,17 +385,14 @@ def _record(draft: Draft, starts: bool) -> None:
         "createCommand": list(options.create_command),
         "exposed": _exposed(draft),
         "seccomp": oci_config.security(options).get("seccomp", ""),
-        "health": _health(draft),
+        "health": health,
         "timeout": options.timeout or 0,
+        "service": service,
     }
-    if options.sdnotify or options.preserve_fds or options.conmon_pidfile:
-        from rootless.engine.containers import sd_notify
-
-        record["service"] = sd_notify.record(options, record["health"])
     if options.cidfile:
         documents.write_bytes(options.cidfile, draft.identifier.encode())
     container_bundle.write_orders(draft, record)
-    documents.write(os.path.join(draft.directory, "container.json"), record)
+    container_record.write(draft.directory, record)
     from rootless.engine.events import writer as event_writer
 
     for name in draft.binds.made:
@@ -393,7 +400,7 @@ def _record(draft: Draft, starts: bool) -> None:
     event_writer.emit_container(draft.ctx, "create", record)
 
 
-def _health(draft: Draft) -> Json:
+def _health(draft: Draft) -> HealthRecord | None:
     options = draft.options
     if (
         "Healthcheck" not in draft.image_config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.cgroups.limits import ResourcesRecord
     from rootless.documents import DirectoryLock, Json
     from rootless.engine.containers.stores import Stores
     from rootless.engine.context import Context
@@ -74,6 +75,6 @@ class Draft:
     env: list[str]
     binds: Binds
     config: Json
-    limits: Json
+    limits: ResourcesRecord
     resources: Json
     lock: DirectoryLock

@@ -22,7 +22,9 @@ from rootless.userns.idmap import IdMaps
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.containers.record import ContainerRecord
     from rootless.engine.containers.ref import ContainerRef
+    from rootless.engine.spec.mounts import MountRecord
     from rootless.images.record import ImageRecord
     from rootless.network.backends.backend import Backend
 
@@ -39,7 +41,7 @@ def rebuild(one: ContainerRef, images: list[ImageRecord]) -> str:
     made = _record(one, images, config, orders, plan)
     if not documents.fits(made, record.SHAPE):
         raise StorageError(documents.fault(made, record.SHAPE))
-    documents.write(os.path.join(one.directory, "container.json"), made)
+    record.write(one.directory, made)
     return LOST
 
 
@@ -55,7 +57,7 @@ def _decoded(one: ContainerRef, name: str, numbers: dict[str, int]) -> Decoded:
 
 def _record(
     one: ContainerRef, images: list[ImageRecord], config: Json, orders: Decoded, plan: Decoded
-) -> Json:
+) -> ContainerRecord:
     order = dict(orders)
     image = _image(one, images)
     if image is None and record.layers(one.directory):
@@ -66,30 +68,34 @@ def _record(
     servers = _servers(orders, plan)
     network = _network(order, config)
     made.update(
-        created=os.stat(os.path.join(one.directory, "config.json")).st_mtime,
-        image=reference.parse(image.names[0]).familiar if image and image.names else "",
-        imageId=image.id if image else "",
-        layers=[layer.diff_id for layer in image.layers] if image else [],
-        command=config["process"]["args"],
-        hostname=config.get("hostname", ""),
-        labels=dict(image.config.get("Labels") or {}) if image else {},
-        annotations=config.get("annotations", {}),
-        maps=_maps(config).as_dict(),
-        driver=_driver(one, config, servers, plan),
-        servers=servers,
-        network=network.name,
-        ports=network.published([words[0] for name, words in orders if name == "sidecar-request"]),
-        mounts=mounts,
-        anonymous=[one["Name"] for one in mounts if len(one.get("Name", "")) == 64],
-        restart=policy if count == "0" else f"{policy}:{count}",
-        remove="remove" in order,
-        tty="tty" in order,
-        stdin=order.get("stdin", [""])[0] != "null",
-        stopSignal=order["stop"][0],
-        stopTimeout=int(order["stop"][1]),
-        logDriver=order["log"][0],
-        logPath=order["log"][1],
-        user="{uid}:{gid}".format(**config["process"]["user"]),
+        {
+            "created": os.stat(os.path.join(one.directory, "config.json")).st_mtime,
+            "image": reference.parse(image.names[0]).familiar if image and image.names else "",
+            "imageId": image.id if image else "",
+            "layers": [layer.diff_id for layer in image.layers] if image else [],
+            "command": config["process"]["args"],
+            "hostname": config.get("hostname", ""),
+            "labels": dict(image.config.get("Labels") or {}) if image else {},
+            "annotations": config.get("annotations", {}),
+            "maps": _maps(config).as_dict(),
+            "driver": _driver(one, config, servers, plan),
+            "servers": servers,
+            "network": network.name,
+            "ports": network.published(
+                [words[0] for name, words in orders if name == "sidecar-request"]
+            ),
+            "mounts": mounts,
+            "anonymous": [one["Name"] for one in mounts if len(one.get("Name", "")) == 64],
+            "restart": policy if count == "0" else f"{policy}:{count}",
+            "remove": "remove" in order,
+            "tty": "tty" in order,
+            "stdin": order.get("stdin", [""])[0] != "null",
+            "stopSignal": order["stop"][0],
+            "stopTimeout": int(order["stop"][1]),
+            "logDriver": order["log"][0],
+            "logPath": order["log"][1],
+            "user": "{uid}:{gid}".format(**config["process"]["user"]),
+        }
     )
     made["cgroup"]["resources"] = oci.resources(config["linux"].get("resources") or {}).as_dict()
     if "outer" in order:
@@ -141,9 +147,9 @@ def _network(order: dict[str, list[str]], config: Json) -> Backend:
     return networks.of_start(sidecar, own_namespace="network" in kinds)
 
 
-def _mounts(one: ContainerRef, config: Json) -> list[Json]:
+def _mounts(one: ContainerRef, config: Json) -> list[MountRecord]:
     volumes = os.path.join(one.ctx.data_dir, "volumes") + "/"
-    found = []
+    found: list[MountRecord] = []
     for mount in config["mounts"]:
         source = mount.get("source", "")
         if mount.get("type") != "bind" or source.startswith(
@@ -151,7 +157,7 @@ def _mounts(one: ContainerRef, config: Json) -> list[Json]:
         ):
             continue
         name = source.removeprefix(volumes).partition("/")[0] if source.startswith(volumes) else ""
-        made = {
+        made: MountRecord = {
             "Type": "volume" if name else "bind",
             "Source": source,
             "Destination": mount["destination"],
@@ -160,5 +166,7 @@ def _mounts(one: ContainerRef, config: Json) -> list[Json]:
             "RW": "ro" not in mount.get("options", ()),
             "Propagation": "rprivate",
         }
-        found.append({**made, "Name": name} if name else made)
+        if name:
+            made["Name"] = name
+        found.append(made)
     return found

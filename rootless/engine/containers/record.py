@@ -1,4 +1,4 @@
-"""`container.json`: its shape, and what stands for one that is damaged.
+"""`container.json`: its shape, read and written here; and what stands for one that is damaged.
 
 Hot: no imports that cost anything.
 """
@@ -14,8 +14,85 @@ from rootless.errors import ContainerNotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import NotRequired, TypedDict
 
+    from rootless.cgroups.limits import ResourcesRecord
     from rootless.documents import Json
+    from rootless.engine.health.record import HealthRecord
+    from rootless.engine.spec.mounts import MountRecord
+    from rootless.network.ports import PortRecord
+    from rootless.userns.idmap import MapsRecord
+
+    class CgroupRecord(TypedDict):
+        """The limits of a container, and where its cgroup is."""
+
+        resources: ResourcesRecord
+        parent: str
+        mode: NotRequired[str]
+
+    class ServiceRecord(TypedDict, total=False):
+        """What systemd has to do with a container."""
+
+        sdnotify: str
+        pidFile: str
+        preserve: int
+
+    class RootRecord(TypedDict, total=False):
+        """How the root file system of a container is put together."""
+
+        servers: list[list[str]]  # storage.drivers.driver.Server
+        lowers: list[str]
+        nested: bool
+
+    class ContainerRecord(RootRecord):
+        """What was asked for: the document as readers of this version have it."""
+
+        version: int
+        id: str
+        name: str
+        created: float
+        image: str
+        imageId: str
+        layers: list[str]
+        command: list[str]
+        entrypoint: list[str] | None
+        hostname: str
+        labels: dict[str, str]
+        annotations: dict[str, str]
+        maps: MapsRecord
+        driver: str
+        network: str
+        networkOptions: NotRequired[dict[str, str] | None]
+        networkTarget: str
+        ports: list[PortRecord]
+        mounts: list[MountRecord]
+        anonymous: list[str]
+        restart: str
+        remove: bool
+        starts: NotRequired[bool]
+        tty: bool
+        stdin: bool
+        stopSignal: str
+        stopTimeout: int
+        logDriver: str
+        logPath: str
+        logOptions: list[str]
+        privileged: bool
+        ownHome: NotRequired[bool]
+        runtime: str
+        cgroup: CgroupRecord
+        detachKeys: str
+        user: str
+        init: bool
+        createCommand: NotRequired[list[str]]
+        exposed: list[str]
+        seccomp: str
+        health: HealthRecord | None
+        timeout: NotRequired[float]
+        service: ServiceRecord | None
+
+
+VERSION = 1
 
 
 def moment(value: Json) -> bool:
@@ -115,6 +192,7 @@ _RESOURCES: Json = {
 }
 
 SHAPE: Json = {
+    "version?": int,
     "id": _identifier,
     "name": _name,
     "created": moment,
@@ -122,7 +200,7 @@ SHAPE: Json = {
     "imageId": lambda value: value == "" or _identifier(value),
     "layers": lambda value: type(value) is list and all([_digest(one) for one in value]),
     "command": _WORDS,
-    "entrypoint?": _WORDS,
+    "entrypoint?": (None, _WORDS),
     "hostname?": str,
     "labels": documents.texts,
     "annotations?": documents.texts,
@@ -228,15 +306,22 @@ def remedy(identifier: str) -> str:
     return f"rootless system check --repair; or remove the container: rootless rm -f {identifier}"
 
 
-def read(directory: str, identifier: str) -> Json:
-    """What was asked of a container.  Raises ContainerNotFound, DamagedDocument."""
+def read(directory: str, identifier: str) -> ContainerRecord:
+    """What was asked of a container.
+
+    Raises ContainerNotFound, DamagedDocument, NewerDocument.
+    """
     path = os.path.join(directory, "container.json")
     try:
-        found = documents.read_as(path, SHAPE, remedy(identifier[:12]))
+        found = documents.read_as(path, SHAPE, remedy(identifier[:12]), newest=VERSION)
     except (FileNotFoundError, NotADirectoryError):
         raise ContainerNotFound(f'no such container: "{identifier[:12]}"') from None
     if found["id"] != identifier:
         raise documents.damaged(path, "it is another container's", remedy(identifier[:12]))
+    return _migrated(found)
+
+
+def _migrated(found: Json) -> ContainerRecord:
     # what containers of earlier versions do not say; new values each time, as callers change them
     for key, value in (
         ("entrypoint", None), ("hostname", ""), ("annotations", {}), ("networkTarget", ""),
@@ -245,7 +330,14 @@ def read(directory: str, identifier: str) -> Json:
     ):  # fmt: skip
         found.setdefault(key, value)
     found["cgroup"].setdefault("parent", "")
-    return found
+    found["version"] = VERSION
+    record: ContainerRecord = found
+    return record
+
+
+def write(directory: str, record: ContainerRecord) -> None:
+    """Replace the document.  Raises OSError."""
+    documents.write(os.path.join(directory, "container.json"), record)
 
 
 def config(directory: str, identifier: str) -> Json:
@@ -292,7 +384,7 @@ def volumes(directory: str) -> set[str]:
     return found
 
 
-def stand_in(directory: str, identifier: str) -> Json:
+def stand_in(directory: str, identifier: str) -> ContainerRecord:
     """For lists and for removal: what can be known of a container without its document."""
     name = identifier[:12]
     links = os.path.join(os.path.dirname(directory), "names")
@@ -307,6 +399,7 @@ def stand_in(directory: str, identifier: str) -> Json:
     except OSError:
         made = 0.0
     return {
+        "version": VERSION,
         "id": identifier,
         "name": name,
         "created": made,
@@ -318,7 +411,7 @@ def stand_in(directory: str, identifier: str) -> Json:
         "hostname": "",
         "labels": {},
         "annotations": {},
-        "maps": None,
+        "maps": {"uids": [], "gids": [], "why": "", "caller": [], "single": False},
         "driver": "",
         "network": "",
         "networkOptions": {},
@@ -361,4 +454,5 @@ def stand_in(directory: str, identifier: str) -> Json:
         "seccomp": "",
         "health": None,
         "timeout": 0,
+        "service": None,
     }

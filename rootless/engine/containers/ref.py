@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
+    from rootless.engine.containers.record import ContainerRecord
     from rootless.engine.containers.state import State
     from rootless.engine.context import Context
     from rootless.userns.idmap import IdMaps
@@ -32,7 +33,7 @@ class ContainerRef:
 
     def reload(self) -> None:
         """Read again what was asked for (a rename changes it)."""
-        self.record: Json = record.read(self.directory, self.id)
+        self.record: ContainerRecord = record.read(self.directory, self.id)
 
     def __repr__(self) -> str:
         return f"<Container {self.short_id} {self.name}>"
@@ -45,17 +46,17 @@ class ContainerRef:
     @property
     def name(self) -> str:
         """Its unique name."""
-        return str(self.record["name"])
+        return self.record["name"]
 
     @property
     def image(self) -> str:
         """The image as it was named, without what docker leaves out."""
-        return str(self.record["image"])
+        return self.record["image"]
 
     @property
     def image_id(self) -> str:
         """64 hex digits; empty for --rootfs."""
-        return str(self.record["imageId"])
+        return self.record["imageId"]
 
     @property
     def labels(self) -> dict[str, str]:

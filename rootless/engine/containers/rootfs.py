@@ -12,8 +12,8 @@ from rootless.storage.rootfs import prepare as rootfs_prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.record import RootRecord
     from rootless.engine.containers.ref import ContainerRef
     from rootless.runtime.plan_format import Record
     from rootless.storage.drivers.driver import Driver, RootMount
@@ -221,12 +221,12 @@ def mount_operations(mount: RootMount) -> list[Record]:
     return made
 
 
-def root_record(draft: Draft) -> Json:
+def root_record(draft: Draft) -> RootRecord:
     """What `cp` and `diff` need to put the root file system together again."""
     mount = draft.root_mount
     if mount is None:
         return {}
-    made: Json = {"servers": [server.as_json() for server in mount.servers]}
+    made: RootRecord = {"servers": [server.as_json() for server in mount.servers]}
     if mount.served or draft.image is None:
         made["lowers"] = mount.lowers
     if draft.choice is not None and draft.choice.nested:

@@ -21,9 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-    from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.record import ServiceRecord
     from rootless.engine.containers.ref import ContainerRef
+    from rootless.engine.health.record import HealthRecord
     from rootless.engine.spec.options import ContainerOptions
     from rootless.runtime.plan_format import Record
 
@@ -75,13 +76,13 @@ def _is_given(fd: int) -> bool:
         return False
 
 
-def record(options: ContainerOptions, health: Json) -> Json:
+def record(options: ContainerOptions, health: HealthRecord | None) -> ServiceRecord | None:
     """What the container's document keeps of it; None for most containers.  Raises UsageError."""
     if options.sdnotify == "healthy" and not health:
         raise UsageError(
             "--sdnotify healthy has no health check to wait for", hint="give one by --health-cmd"
         )
-    found: dict[str, Json] = {}
+    found: ServiceRecord = {}
     if options.sdnotify not in (None, "ignore"):
         found["sdnotify"] = options.sdnotify
     if options.conmon_pidfile:
@@ -139,7 +140,7 @@ def preserve(plan: list[Record], count: int) -> None:
 # at the start
 
 
-def environment(kept: Json) -> dict[str, str]:
+def environment(kept: ServiceRecord) -> dict[str, str]:
     """Variables for the monitor."""
     if not kept.get("sdnotify"):
         return {}
@@ -149,7 +150,8 @@ def environment(kept: Json) -> dict[str, str]:
 
 def before(container: ContainerRef) -> None:
     """Make what the monitor and the launcher expect; after a reboot it is gone."""
-    if container.record["service"].get("sdnotify") == "container":
+    kept = container.record["service"]
+    if kept and kept.get("sdnotify") == "container":
         os.makedirs(_listens_at(container.id), 0o755, exist_ok=True)
 
 
@@ -190,6 +192,8 @@ def started(container: ContainerRef, channel: int, *, stays: bool) -> None:
 
 def _started(container: ContainerRef, stays: bool) -> None:
     kept, monitor = container.record["service"], container.state().monitor
+    if kept is None:
+        return
     if kept.get("pidFile"):
         documents.write_bytes(kept["pidFile"], f"{monitor}\n".encode())
     mode = kept.get("sdnotify")

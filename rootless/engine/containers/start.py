@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
 
-    from rootless.documents import Json
+    from rootless.engine.containers.record import ContainerRecord, ServiceRecord
     from rootless.network.backends.backend import Backend
     from rootless.runtime.failures import Report, Sentence
 
@@ -103,9 +103,9 @@ def spawn(
     name: str,
     *,
     place: Callable[[int], str] | None = None,
-    service: Json = None,
+    service: ServiceRecord | None = None,
     tty: bool = False,
-    record: Json = None,
+    record: ContainerRecord | None = None,
 ) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
@@ -236,7 +236,7 @@ def _helper_log(orders_path: str, noise: tuple[str, ...] = ()) -> str:
     return "; ".join([line for line in lines if line][-3:])
 
 
-def failure(payload: bytes, orders_path: str, record: Json) -> RootlessError:
+def failure(payload: bytes, orders_path: str, record: ContainerRecord | None) -> RootlessError:
     """The error that an F frame stands for.  `record`: the container's, None for `exec`."""
     from rootless.network.backends import registry as networks
     from rootless.runtime import failures

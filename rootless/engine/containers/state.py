@@ -13,7 +13,7 @@ import time
 
 from rootless import documents
 from rootless.engine.common import processes
-from rootless.errors import DamagedDocument
+from rootless.errors import DamagedDocument, NewerDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -251,7 +251,8 @@ def describe(state: State, health: str = "") -> str:
     if state.status == "created":
         return "Created"
     if state.damage is not None:
-        return "Damaged: " + state.damage.path.rpartition("/")[2]
+        what = "Newer" if isinstance(state.damage, NewerDocument) else "Damaged"
+        return f"{what}: " + state.damage.path.rpartition("/")[2]
     if state.status == "restarting":
         return f"Restarting ({state.exit_code}) {humanize.duration(now - state.finished / 1e9)} ago"
     if state.status == "exited":

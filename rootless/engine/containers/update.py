@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents
+from rootless.engine.containers import record as container_record
 from rootless.errors import HostError, ImageNotFound, UsageError
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ def update(
     if not newer.any() and restart is None and not checks:
         raise UsageError("there is nothing to update", hint="as in: rootless update -m 1g NAME")
     with container.lock():
-        record = dict(container.record)
+        record = container.record.copy()
         if checks:
             record["health"] = health_update.changed(
                 container, checks, lambda: _shell(container, stores)
@@ -59,7 +60,7 @@ def update(
                 os.path.join(container.directory, "restart"), "\n".join(policy).encode()
             )
         record["cgroup"] = {**record["cgroup"], "resources": merged.as_dict()}
-        documents.write(os.path.join(container.directory, "container.json"), record)
+        container_record.write(container.directory, record)
         before, container.record = container.record, record
         if checks and container.state().alive:
             health_update.drive(container, manager, before.get("health"))

@@ -16,8 +16,22 @@ from rootless.engine.common import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
+    from typing import TypedDict
+
     from rootless.engine.context import Context
+    from rootless.engine.spec.mounts import MountRecord
+
+    class SubjectRecord(TypedDict):
+        """What the record of a container says for its events."""
+
+        id: str
+        name: str
+        image: str
+        labels: dict[str, str]
+        mounts: list[MountRecord]
+        anonymous: list[str]
+        remove: bool
+
 
 LIMIT = 8 << 20  # bytes, then the file becomes NAME.1 and the older NAME.1 goes; as in events.c
 KEEP = 30 * 86400  # seconds that files of other boots are kept
@@ -28,12 +42,12 @@ def directory(data_dir: str) -> str:
     return os.path.join(data_dir, "events")
 
 
-def of_container(record: Json, **more: str) -> dict[str, str]:
+def of_container(record: SubjectRecord, **more: str) -> dict[str, str]:
     """Return the attributes of a container's events, as docker's: labels, image, name."""
     return {**record["labels"], "image": record["image"], "name": record["name"], **more}
 
 
-def emit_container(ctx: Context, action: str, record: Json, **more: str) -> None:
+def emit_container(ctx: Context, action: str, record: SubjectRecord, **more: str) -> None:
     """Write an event of the container of this record; `more`: attributes besides its own."""
     attributes = of_container(record, **more)
     ctx.emit("container", action, record["id"], record["name"], attributes)
@@ -46,7 +60,7 @@ def fields(kind: str, identifier: str, name: str, attributes: dict[str, str]) ->
     return documents.dumps(table)[1:-2]
 
 
-def orders(data_dir: str, record: Json) -> tuple[str, ...]:
+def orders(data_dir: str, record: SubjectRecord) -> tuple[str, ...]:
     """Return the monitor's order: the directory, the container's fields and those of its
     volumes."""
     base = directory(data_dir)
@@ -69,7 +83,7 @@ def orders(data_dir: str, record: Json) -> tuple[str, ...]:
     return tuple(made)
 
 
-def renamed(directory: str, record: Json) -> None:
+def renamed(directory: str, record: SubjectRecord) -> None:
     """Write the fields with the new name for the monitor, which looks for this file."""
     text = fields("container", record["id"], record["name"], of_container(record))
     documents.write_bytes(os.path.join(directory, "event"), text.encode())

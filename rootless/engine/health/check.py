@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.health.checked import CheckableContainer, Life
+    from rootless.engine.health.record import HealthRecord, StageRecord
 
 STILL_STARTING = (
     3  # exit status that the monitor understands; helpers/monitor/health_checks.c has the same
@@ -57,7 +58,8 @@ def check(container: CheckableContainer) -> Outcome:
             )
         known = health_config.read(container.directory, wanted, found)
         before = known["status"]
-        stage = wanted if known["startup"]["passed"] else wanted["startup"]
+        first = None if known["startup"]["passed"] else wanted["startup"]
+        stage: StageRecord = first or wanted
         began = time.time()
         code, output = container.execute(stage["command"], stage["timeout"])
         if container.state().started != found.started:
@@ -81,17 +83,17 @@ def check(container: CheckableContainer) -> Outcome:
     return Outcome(code == 0, now, _starting(known, wanted, time.time() - found.started / 1e9))
 
 
-def _note(known: Json, wanted: Json, good: bool, age: float) -> bool:
+def _note(known: Json, wanted: HealthRecord, good: bool, age: float) -> bool:
     """Put a result into what is known; whether the container has failed to start up."""
-    startup = known["startup"]
-    if not startup["passed"]:
+    startup, stage = known["startup"], wanted["startup"]
+    if stage and not startup["passed"]:
         if good:
             startup["successes"] += 1
-            startup["passed"] = startup["successes"] >= max(1, wanted["startup"]["success"])
+            startup["passed"] = startup["successes"] >= max(1, stage["success"])
             return False
         startup["successes"] = 0
         startup["failures"] += 1
-        most = wanted["startup"]["retries"]
+        most = stage["retries"]
         return bool(most and startup["failures"] >= most)
     if good:
         known["status"], known["failingStreak"] = health_config.HEALTHY, 0
@@ -103,7 +105,7 @@ def _note(known: Json, wanted: Json, good: bool, age: float) -> bool:
     return False
 
 
-def _starting(known: Json, wanted: Json, age: float) -> bool:
+def _starting(known: Json, wanted: HealthRecord, age: float) -> bool:
     """Whether the next check is one of those that come while the container starts."""
     if not known["startup"]["passed"]:
         return True
@@ -113,7 +115,12 @@ def _starting(known: Json, wanted: Json, age: float) -> bool:
 
 
 def _log(
-    container: CheckableContainer, known: Json, wanted: Json, began: float, code: int, output: str
+    container: CheckableContainer,
+    known: Json,
+    wanted: HealthRecord,
+    began: float,
+    code: int,
+    output: str,
 ) -> None:
     most = wanted["logSize"]
     entry = {
@@ -168,6 +175,6 @@ def scheduled(container: CheckableContainer, driver: str) -> int:
         # from now on at the longer intervals
         wanted = container.record["health"]
         manager, cgroup = container.manager(), container.cgroup()
-        if health_schedule.timer(container, manager, cgroup, "run", wanted["interval"]):
+        if wanted and health_schedule.timer(container, manager, cgroup, "run", wanted["interval"]):
             manager.repeat_no_more(cgroup, driver.partition(":")[2])
     return 0

@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from rootless.cgroups.managers import Manager
-    from rootless.documents import Json
     from rootless.engine.context import Context
+    from rootless.engine.health.record import CheckedRecord
 
     class Life(Protocol):
         """One look at the life of a container."""
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
         ctx: Context
         id: str
         directory: str
-        record: Json
 
+        @property
+        def record(self) -> CheckedRecord: ...
         @property
         def name(self) -> str: ...
         @property

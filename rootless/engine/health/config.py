@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.health.checked import Life
+    from rootless.engine.health.record import HealthRecord, StartupRecord, WithHealth
     from rootless.engine.spec.options import ContainerOptions
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
@@ -22,7 +23,7 @@ ACTIONS = ("none", "kill", "restart", "stop")
 NANO = 1000000000
 
 
-def parse(options: ContainerOptions, image: Json) -> Json:
+def parse(options: ContainerOptions, image: Json) -> HealthRecord | None:
     """Return the check of a new container as container.json keeps it, None without one; times in
     seconds.
 
@@ -52,7 +53,7 @@ def parse(options: ContainerOptions, image: Json) -> Json:
         raise UsageError(f'unknown --health-on-failure "{action}"', hint=", ".join(ACTIONS))
     if action == "restart" and options.rm:
         raise UsageError("--rm and --health-on-failure restart contradict each other")
-    made: Json = {
+    made: HealthRecord = {
         "test": test,
         "command": _command(test, image),
         # podman's value for checks by hand alone
@@ -75,7 +76,7 @@ def parse(options: ContainerOptions, image: Json) -> Json:
     return made
 
 
-def _startup(options: ContainerOptions, image: Json) -> Json:
+def _startup(options: ContainerOptions, image: Json) -> StartupRecord | None:
     if not options.health_startup_cmd:
         for name in options.HEALTH:
             if name.startswith("health_startup") and getattr(options, name) is not None:
@@ -188,7 +189,7 @@ def logged(path: str) -> list[Json]:
     return list(found["log"]) if documents.fits(found, {"log": [_CHECKED]}) else []
 
 
-def read(directory: str, wanted: Json, found: Life) -> Json:
+def read(directory: str, wanted: HealthRecord, found: Life) -> Json:
     """Return what is known about the health of a container that runs or has run; fresh after each
     start.
 
@@ -211,13 +212,13 @@ def read(directory: str, wanted: Json, found: Life) -> Json:
     }
 
 
-def status(directory: str, record: Json, found: Life) -> str:
+def status(directory: str, record: WithHealth, found: Life) -> str:
     """Return healthy, unhealthy, starting, or none."""
     wanted = record.get("health")
     return str(read(directory, wanted, found)["status"]) if wanted else "none"
 
 
-def in_words(directory: str, record: Json, found: Life) -> str:
+def in_words(directory: str, record: WithHealth, found: Life) -> str:
     """Return what `ps` adds to `Up 3 minutes`, as docker says it."""
     word = status(directory, record, found)
     if word == "none" or found.status != "running":
@@ -225,7 +226,7 @@ def in_words(directory: str, record: Json, found: Life) -> str:
     return " (health: starting)" if word == STARTING else f" ({word})"
 
 
-def shown(directory: str, record: Json, found: Life) -> Json:
+def shown(directory: str, record: WithHealth, found: Life) -> Json:
     """Return `State.Health` of inspect, None without a check."""
     wanted = record.get("health")
     if not wanted:
@@ -238,7 +239,7 @@ def shown(directory: str, record: Json, found: Life) -> Json:
     }
 
 
-def configured(record: Json) -> Json:
+def configured(record: WithHealth) -> Json:
     """Return the keys of inspect's `Config` that say what is checked, in docker's and podman's
     names."""
     wanted = record.get("health")

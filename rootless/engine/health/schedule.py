@@ -13,11 +13,11 @@ from rootless.engine.common import reexec
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cgroups.managers import Manager
-    from rootless.documents import Json
     from rootless.engine.health.checked import CheckedContainer
+    from rootless.engine.health.record import HealthRecord
 
 
-def _intervals(wanted: Json) -> tuple[float, float]:
+def _intervals(wanted: HealthRecord) -> tuple[float, float]:
     """Seconds to a check while the container starts, and to later ones."""
     regular = wanted["interval"]
     if wanted["startup"]:

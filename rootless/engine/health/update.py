@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rootless.cgroups.managers import Manager
     from rootless.documents import Json
     from rootless.engine.health.checked import CheckedContainer
+    from rootless.engine.health.record import HealthRecord
 
 NAMES = (*ContainerOptions.HEALTH, "no_healthcheck")
 
@@ -30,7 +31,9 @@ def take(words: dict[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in found.items() if value not in (None, False)}
 
 
-def changed(container: CheckedContainer, given: dict[str, Json], shell: Callable[[], Json]) -> Json:
+def changed(
+    container: CheckedContainer, given: dict[str, Json], shell: Callable[[], Json]
+) -> HealthRecord | None:
     """Return the check as container.json is to have it; None for none.  Raises UsageError.
 
     `shell` answers with the SHELL of the image, which commands given as texts are for.
@@ -48,14 +51,16 @@ def changed(container: CheckedContainer, given: dict[str, Json], shell: Callable
             hint='give it one, as in --health-cmd "wget -qO- http://localhost/"',
         )
     made = health_config.parse(options, image)
-    for stage, flag in ((made, "health_cmd"), (made and made["startup"], "health_startup_cmd")):
-        before = older if stage is made else older and older["startup"]
-        if stage and before and flag not in given:
-            stage["command"] = before["command"]
+    if made and older:
+        if "health_cmd" not in given:
+            made["command"] = older["command"]
+        startup, before = made["startup"], older["startup"]
+        if startup and before and "health_startup_cmd" not in given:
+            startup["command"] = before["command"]
     return made
 
 
-def _keep(older: Json, options: ContainerOptions, image: Json) -> None:
+def _keep(older: HealthRecord, options: ContainerOptions, image: Json) -> None:
     """What was before takes the place of defaults."""
     table = health_config.configured({"health": older})
     image["Healthcheck"] = table["Healthcheck"]
@@ -81,7 +86,7 @@ def _keep(older: Json, options: ContainerOptions, image: Json) -> None:
             setattr(options, name, value)
 
 
-def drive(container: CheckedContainer, manager: Manager, older: Json) -> None:
+def drive(container: CheckedContainer, manager: Manager, older: HealthRecord | None) -> None:
     """Have the checks of a running container made at their new times."""
     cgroup = container.cgroup()
     if manager.kind == "systemd" and cgroup:

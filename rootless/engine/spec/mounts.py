@@ -9,10 +9,30 @@ from rootless.runtime import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NotRequired, TypedDict
+
     from rootless.documents import Json
     from rootless.engine.spec.options import ContainerOptions
     from rootless.runtime.plan_format import Record
     from rootless.storage.volumes.store import Volumes
+
+    class MountRecord(TypedDict):
+        """A mount as container.json keeps it and inspect shows it."""
+
+        Type: str
+        Name: NotRequired[str]
+        Source: str
+        Destination: str
+        Driver: NotRequired[str]
+        Mode: str
+        RW: bool
+        Propagation: str
+
+    class MountsRecord(TypedDict):
+        """What the record of a container says of its mounts."""
+
+        mounts: list[MountRecord]
+
 
 _FLAGS = {
     "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "private", "rprivate", "shared",
@@ -45,7 +65,7 @@ class Binds:
         self.owner = owner
         self.mounts: list[Json] = []
         self.preparations: list[Record] = []
-        self.described: list[Json] = []
+        self.described: list[MountRecord] = []
         self.anonymous: list[str] = []
         self.made: list[str] = []
 
@@ -109,18 +129,19 @@ class Binds:
                     "options": ["rbind", *flags],
                 }
             )
-        self.described.append(
-            {
-                "Type": kind,
-                **({"Name": name} if name else {}),
-                "Source": path,
-                "Destination": target,
-                "Driver": "local" if name else "",
-                "Mode": ",".join(options),
-                "RW": "ro" not in flags,
-                "Propagation": "rprivate",
-            }
-        )
+        described: MountRecord = {
+            "Type": kind,
+            "Name": name,
+            "Source": path,
+            "Destination": target,
+            "Driver": "local" if name else "",
+            "Mode": ",".join(options),
+            "RW": "ro" not in flags,
+            "Propagation": "rprivate",
+        }
+        if not name:
+            del described["Name"]
+        self.described.append(described)
 
     def _overlay(self, lower: str, target: str) -> None:
         base = os.path.join(self.directory, "overlays", str(len(self.mounts)))
@@ -193,7 +214,7 @@ def _sort(options: list[str]) -> tuple[list[str], bool, bool, bool]:
 
 
 def collect(
-    options: ContainerOptions, image: Json, binds: Binds, others: list[tuple[Json, str]]
+    options: ContainerOptions, image: Json, binds: Binds, others: list[tuple[MountsRecord, str]]
 ) -> None:
     """Fill `binds` from the options, the image and the mounts of `others` (--volumes-from: a
     container's record and the mode that was asked for), shallow targets first."""

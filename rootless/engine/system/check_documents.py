@@ -25,7 +25,9 @@ def containers(engine: Collections, *, repair: bool) -> Iterator[Damage]:
         for path, error in _faults(one):
             found = Damage("container", one.id, error.message, [one.name])
             found.remedy = f"rootless rm -f {one.name} removes it; its files are in {one.directory}"
-            if one.look().monitor or one.listener():
+            if isinstance(error, NewerDocument):
+                found.remedy = f"{error.hint}; {found.remedy}"
+            elif one.look().monitor or one.listener():
                 found.remedy = f"it runs: stop it, and check again; or rootless rm -f {one.name}"
             elif repair:
                 _mend(one, engine, path, found)

@@ -11,8 +11,14 @@ from rootless.network.backends.backend import Backend, Network
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import NotRequired, TypedDict
 
-    from rootless.documents import Json
+    class NetworkRecord(TypedDict):
+        """What the record of a container says of its network."""
+
+        network: str
+        networkOptions: NotRequired[dict[str, str] | None]
+
 
 # The module of each has its name, with _ for -.
 NAMES = (
@@ -74,7 +80,7 @@ def of_host() -> Network:
     return Network(get(_HOST))
 
 
-def recorded(record: Json) -> Network:
+def recorded(record: NetworkRecord) -> Network:
     """The network that a container was made with, by its record.
 
     One that this version does not know does what most do, as where the record is damaged.
