@@ -190,7 +190,7 @@ def _sweep(above: str) -> None:
 
 
 def delegated() -> tuple[str, str]:
-    """The directory of a tree that is ours to divide, or empty and why there is none."""
+    """Return the directory of a delegated tree, or empty and why there is none."""
     own = tree.of_process()
     if not own:
         return "", "there is no cgroup v2 hierarchy with controllers"

@@ -282,7 +282,7 @@ def result(answer: bytes, status: int, function: str) -> Json:
 
 
 def error_of(value: Json) -> RootlessError:
-    """The error that an answer of a worker describes."""
+    """Return the error that an answer of a worker describes."""
     kind = getattr(errors, value["class"], RootlessError)
     if not (isinstance(kind, type) and issubclass(kind, RootlessError)):
         kind = RootlessError

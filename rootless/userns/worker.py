@@ -92,7 +92,7 @@ def _make_room() -> None:
 
 
 def described(error: BaseException, function: str) -> Json:
-    """The error of a function as an answer has it."""
+    """Return the error of a function as an answer has it."""
     from rootless import errors
 
     if isinstance(error, errors.RootlessError):
