@@ -191,7 +191,7 @@ class Engine:
         )
 
     def dry_run(self, options: ContainerOptions) -> str:
-        """What `run` would do: the launch plan and the monitor's orders, for a person to read."""
+        """Return what `run` would do: the launch plan and the monitor's orders, as text."""
         from rootless.engine.containers import dry_run as container_dry_run
 
         return container_dry_run.describe(self.containers, options)

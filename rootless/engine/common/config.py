@@ -1,4 +1,4 @@
-"""The person's settings: $XDG_CONFIG_HOME/rootless/config.toml.
+"""The user's settings: $XDG_CONFIG_HOME/rootless/config.toml.
 
     [engine]                      # storage-driver, storage-opt, cgroup-manager, runtime
     storage-driver = "overlay"

@@ -71,5 +71,5 @@ def ago(seconds: float) -> str:
 
 
 def local(seconds: float) -> str:
-    """A moment in the person's own time zone: `2024-05-01 10:00:00 +0200 CEST`."""
+    """Return a moment in the user's own time zone: `2024-05-01 10:00:00 +0200 CEST`."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))

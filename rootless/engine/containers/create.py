@@ -261,7 +261,7 @@ def _choose_ids(draft: Draft) -> None:
             if key not in ("uid", "gid") or not value.isdigit():
                 raise UsageError(f'invalid --userns "{text}"', hint="keep-id[:uid=N,gid=N]")
             wanted[key] = int(value)
-        # with a single id root must stay mapped, or nothing could be mounted; the person's own id
+        # with a single id root must stay mapped, or nothing could be mounted; the user's own id
         # is then given by a namespace inside, as every other USER is (runtime.compile, "nest")
         kept = idmap.keep_id(base, wanted.get("uid"), wanted.get("gid"))
         draft.maps = base if base.single else kept

@@ -39,7 +39,7 @@ class Damaged(Container):
         return found
 
     def maps(self) -> IdMaps:
-        """Not known; all that is the person's can be handled with these."""
+        """Return the user's own map: the container's is not known, and all files fit this one."""
         return self.ctx.maps
 
     def rename(self, new: str) -> None:

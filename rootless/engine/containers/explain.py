@@ -207,7 +207,7 @@ def _rights(pid: int) -> Json:
 
 
 def render(picture: Json) -> str:
-    """The picture for a person."""
+    """Return the picture as text."""
     parts = [
         f"{picture['Name']} ({picture['Id'][:12]}), image {picture['Image']}",
         "",

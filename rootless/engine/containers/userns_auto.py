@@ -104,7 +104,7 @@ def _is_range(value: Json) -> bool:
 
 
 def _free(uids: Extents, gids: Extents, size: int, taken: list[tuple[int, int]]) -> int:
-    """The lowest id of the base map from which `size` ids belong to nobody.  0 is the person."""
+    """Return the lowest id of the base map from which `size` ids are free; 0 is the user."""
     last = min(max(i + n for i, _, n in extents) for extents in (uids, gids))
     at = 1
     for first, count in sorted(taken):

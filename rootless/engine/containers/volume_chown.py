@@ -1,6 +1,6 @@
 """Volumes of a container that lacks its owner's own id (`--userns auto`, `nomap`).
 
-The person owns volumes, so root of such a container may neither write to them nor give them away.
+The user owns volumes, so root of such a container may neither write to them nor give them away.
 What is asked for by `:U`, and what an empty volume needs to receive the image's files, is done
 here before the start, by a process that has both ids.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def needed(draft: Draft) -> bool:
-    """Whether the container's map lacks the person's id."""
+    """Return whether the container's map lacks the user's id."""
     maps = draft.maps
     return not maps.single and maps.from_host_uid(os.getuid()) is None
 

@@ -125,7 +125,7 @@ class Images(LocalImages):
         return self.hand(self.store.resolve(name))
 
     def hand(self, record: ImageRecord) -> Image:
-        """An image for the person, with what can be done with it."""
+        """Return an image with what can be done with it."""
         from rootless.engine.images.image import Image
 
         return Image(record, self)

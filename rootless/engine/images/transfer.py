@@ -1,6 +1,6 @@
 """Images on their way: push, copy, and what registries are asked without taking an image.
 
-Scope: introducing the local store, the places of images and the person's settings to each other.
+Scope: the local store, the transports and the user's settings, introduced to each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which images the person trusts: policy.json, config.toml and words of the command line."""
+"""Which images are trusted: policy.json, config.toml and options of the command line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rules(ctx: Context) -> Trust:
 
 
 def of_file(ctx: Context, transport: str, path: str) -> None:
-    """Whether the person lets a file be used that is an image, or becomes one.
+    """Refuse a file that is an image, or becomes one, where the policy does not accept it.
 
     Raises RegistryError, UsageError, HostError.  Loads nothing where everything is accepted.
     """
