@@ -343,3 +343,84 @@ def test_removing_the_image_leaves_the_cache(build: Build, rootless: Command) ->
     told = build(text, "-t", "made")
     assert told.count("CACHED") == 2
     rootless("run", "--rm", "--network", "none", "made", "cat", "/x")
+
+
+def test_contexts_with_names(build: Build, place: Place) -> None:
+    build.write("f")
+    other = place.work / "other"
+    other.mkdir()
+    (other / "g").write_text("of another place")
+    (other / ".dockerignore").write_text("h\n")
+    (other / "h").write_text("left out")
+    text = """FROM base
+COPY --from=more . /m/
+RUN --mount=from=more,target=/t ls /t >/listed
+"""
+    words = ("--build-context", f"more={other}")
+    files = build.image(text, *words, "--build-context", "base=docker-image://busybox:test").files
+    assert files["/m/g"].content == b"of another place"
+    assert "/m/h" not in files
+    assert b"h\n" not in files["/listed"].content
+
+
+def test_what_is_said_without_building(build: Build, rootless: Command) -> None:
+    text = "ARG v=1\nFROM busybox:test as one\nFROM one AS two\nMAINTAINER me\n"
+    (build.context / "Dockerfile").write_text(text)
+    checked = rootless("build", "--check", build.context, code=1).stdout
+    assert "FromAsCasing" in checked and "MaintainerDeprecated" in checked
+    found = rootless("build", "--call", "check,format=json", build.context, code=1).json()
+    assert {one["ruleName"] for one in found["warnings"]} >= {"FromAsCasing"}
+    assert "two (default)" in rootless("build", "--call=targets", build.context).stdout
+    graph = rootless("build", "--print", "graph", build.context).json()
+    assert [stage["needs"] for stage in graph["stages"]] == [[], [0]]
+    assert rootless("images", "-q").stdout.count("\n") == 1
+
+
+def test_stages_run_side_by_side(build: Build, place: Place) -> None:
+    """Each waits for the other by a cache mount: one after the other would never end."""
+    stage = """FROM busybox:test AS {0}
+RUN --mount=type=cache,id=meet,target=/m touch /m/{0}; \\
+    while ! test -e /m/{1}; do sleep 0.05; done; echo {0} >/{0}
+"""
+    text = stage.format("a", "b") + stage.format("b", "a")
+    text += "FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+    assert set(build.image(text).files) == {"/a", "/b"}
+
+
+def test_two_builds_share_a_cache(build: Build, rootless: Command) -> None:
+    text = "FROM busybox:test\nRUN echo 1 >/1\nCOPY Dockerfile /d\nRUN cat /d /1 >/2\n"
+    (build.context / "Dockerfile").write_text(text)
+    running = [
+        rootless.start("build", "-q", "-t", f"n{number}", build.context, stdout=subprocess.PIPE)
+        for number in range(3)
+    ]
+    assert [one.wait(120) for one in running] == [0, 0, 0]
+    for number in range(3):
+        shown = rootless("run", "--rm", "--network", "none", f"n{number}", "cat", "/2").stdout
+        assert shown == text + "1\n"
+
+
+def test_pruning_the_cache(build: Build, rootless: Command) -> None:
+    text = "FROM busybox:test AS a\nRUN echo unused >/x\nFROM busybox:test\nCOPY --from=a /x /y\n"
+    build(text, "-q", "-t", "made")
+    assert len(rootless("builder", "du").stdout.splitlines()) == 3
+    gone = rootless("builder", "prune", "-f").stdout.splitlines()
+    assert len(gone) == 2 and gone[-1].startswith("Total:")
+    rootless("builder", "prune", "-af")
+    assert len(rootless("builder", "du").stdout.splitlines()) == 1
+    # the image keeps its layer
+    rootless("run", "--rm", "--network", "none", "made", "cat", "/y")
+    assert "CACHED" in build(text, "-t", "made")
+    rootless("run", "--rm", "--network", "none", "made", "cat", "/y")
+
+
+def test_a_file_of_another_user_in_a_layer(build: Build) -> None:
+    """What a step wrote for nobody else to read is read by the steps after it, and packed."""
+    text = """FROM busybox:test
+RUN echo hidden >/s && chmod 600 /s && mkdir -m 700 /p && echo x >/p/x
+RUN cat /s /p/x >/seen && chmod 700 /
+COPY --chown=1000 --chmod=700 Dockerfile /q/r
+"""
+    image = build.image(text)
+    assert image.files["/seen"].content == b"hidden\nx\n"
+    assert image.files["/q/r"].owner == (1000, 1000)
