@@ -27,16 +27,13 @@ def lend(draft: Draft) -> None:
     from rootless.userns import calls
 
     base, maps = draft.ctx.maps, draft.maps
-    for kind, words in draft.binds.preparations:
-        if kind == "chown":
-            given, uid, gid = [str(words[0])], int(words[1]), int(words[2])
-        elif kind == "copy-up":
-            # with the record, in which the launcher notes that the volume was used
-            given, uid, gid = [str(words[2])], 0, 0
-            if volume_store.is_empty(str(words[1])):
-                given.append(str(words[1]))
-        else:
-            continue
+    wanted: list[tuple[list[str], tuple[int, int], bool]] = []
+    for path, record in draft.binds.filled:
+        # with the record, in which the launcher notes that the volume was used
+        given = [record, path] if volume_store.is_empty(path) else [record]
+        wanted.append((given, (0, 0), False))
+    wanted += [([path], draft.binds.owner, True) for path in draft.binds.given]
+    for given, (uid, gid), recursive in wanted:
         host_uid, host_gid = maps.to_host_uid(uid), maps.to_host_gid(gid)
         if host_uid is None or host_gid is None:
             continue  # the launcher's own attempt has the sentence
@@ -44,6 +41,6 @@ def lend(draft: Draft) -> None:
             "paths": [(path, path) for path in given],
             "uid": base.from_host_uid(host_uid),
             "gid": base.from_host_gid(host_gid),
-            "recursive": kind == "chown",
+            "recursive": recursive,
         }
         calls.call("rootless.storage.trees.chown:chown_worker", request, maps=base)

@@ -44,14 +44,18 @@ _IGNORED = {"z", "Z", "cached", "delegated", "consistent", "copy", "relabel"}
 class Binds:
     """What the mounts of a container come to.
 
-    `mounts`: OCI mounts; `preparations`: plan operations before them; `described`: what `inspect`
-    shows; `anonymous`: volumes that go with the container; `made`: volumes that were made for it.
+    `mounts`: OCI mounts; `preparations`: plan operations before them, which copy up to `filled`
+    (directory and record of volumes) and give `given` to the container's user; `described`: what
+    `inspect` shows; `anonymous`: volumes that go with the container; `made`: volumes that were made
+    for it.
     """
 
     __slots__ = (
         "anonymous",
         "described",
         "directory",
+        "filled",
+        "given",
         "made",
         "mounts",
         "preparations",
@@ -65,6 +69,8 @@ class Binds:
         self.owner = owner
         self.mounts: list[Json] = []
         self.preparations: list[Record] = []
+        self.filled: list[tuple[str, str]] = []
+        self.given: list[str] = []
         self.described: list[MountRecord] = []
         self.anonymous: list[str] = []
         self.made: list[str] = []
@@ -106,11 +112,13 @@ class Binds:
                 record = self.volumes.fills(name, path)
                 if record:
                     keeps = bool(asked.owner)
+                    self.filled.append((path, record))
                     self.preparations.append(
                         operations.copy_up(target, path, record, keep_owner=keeps)
                     )
         if own and in_memory is None:
             uid, gid = self.owner
+            self.given.append(path)
             self.preparations.append(operations.chown(path, uid, gid))
         if in_memory is not None:
             if own and not any(one.startswith(("uid=", "gid=")) for one in in_memory):
