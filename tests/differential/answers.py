@@ -209,6 +209,7 @@ CHANGING = [
     (r"(?:Less than|About)?\s*\b(?:a|an|\d+)\s(?:second|minute|hour|day|week|month|year)s?\b",
      " <span>"),
     (r"\b\d+(?:\.\d+)? ?(?:[kKMGT]i?)?B\b", "<size>"),
+    (r"(?<=--> )[0-9a-f]{11}\b", "<short>"),
     # a port that the tool chose
     (r"(?<=[:\"])[3-6]\d{4}\b", "<port>"),
     # what script(1) lets through of the end of its own input
