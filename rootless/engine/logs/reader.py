@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
+    from rootless.documents import Json
+
     Entry = tuple[str, bytes]
     Parse = Callable[[bytes], tuple[str, str, bytes]]
 
@@ -297,31 +299,47 @@ def _journal(
     timestamps: bool,
     alive: Callable[[], bool],
 ) -> Iterator[Entry]:
-    import subprocess
-
     words = ["journalctl", "--user", "-q", "-o", "json", f"CONTAINER_ID_FULL={identifier}"]
-    words += ["-f"] if follow else []
-    words += ["-n", "all" if tail is None else str(tail)]
     words += [f"--since=@{since}"] if since is not None else []
     words += [f"--until=@{until}"] if until is not None else []
+    last = ["-n", "all" if tail is None else str(tail)]
+    cursor = ""
+    if follow and alive():
+        for found in _journal_entries([*words, "-f", *last], alive):
+            cursor = found.get("__CURSOR") or ""
+            yield _journal_entry(found, timestamps)
+        # journalctl may have taken longer to begin than the container had left to live
+        last = [f"--after-cursor={cursor}"] if cursor else last
+    for found in _journal_entries([*words, *last], None):
+        yield _journal_entry(found, timestamps)
+
+
+def _journal_entry(found: Json, timestamps: bool) -> Entry:
+    """Return the stream and the bytes of an entry of the journal."""
+    text = found.get("MESSAGE") or ""
+    data = bytes(text) if isinstance(text, list) else str(text).encode()
+    if found.get("CONTAINER_PARTIAL_MESSAGE") != "true":
+        data += b"\n"
+    if timestamps:
+        from rootless.engine.common import humanize
+
+        moment = int(found["__REALTIME_TIMESTAMP"]) / 1e6
+        data = humanize.rfc3339(moment).encode() + b" " + data
+    return ("stderr" if found.get("PRIORITY") == "3" else "stdout"), data
+
+
+def _journal_entries(words: list[str], alive: Callable[[], bool] | None) -> Iterator[Json]:
+    """Run journalctl; with `alive` until the container has ended and nothing comes any more."""
+    import subprocess
+
     try:
         process = subprocess.Popen(words, stdout=subprocess.PIPE)
     except FileNotFoundError:
         raise HostError("journalctl is not installed, so the log cannot be read") from None
     assert process.stdout is not None
     try:
-        for line in _until_dead(process.stdout.fileno(), alive if follow else None):
-            found = documents.loads(line.decode())
-            text = found.get("MESSAGE") or ""
-            data = bytes(text) if isinstance(text, list) else str(text).encode()
-            if found.get("CONTAINER_PARTIAL_MESSAGE") != "true":
-                data += b"\n"
-            if timestamps:
-                from rootless.engine.common import humanize
-
-                moment = int(found["__REALTIME_TIMESTAMP"]) / 1e6
-                data = humanize.rfc3339(moment).encode() + b" " + data
-            yield ("stderr" if found.get("PRIORITY") == "3" else "stdout"), data
+        for line in _until_dead(process.stdout.fileno(), alive):
+            yield documents.loads(line.decode())
     finally:
         process.terminate()
         process.wait()
