@@ -108,20 +108,22 @@ def read_as(path: str, shape: Json, remedy: str, *, newest: int | None = None) -
         found = read(path)
     except ValueError:
         raise damaged(path, _not_json(path), remedy) from None
-    if newest is not None and type(found) is dict:
-        version = found.get("version", 0)
-        if type(version) is int and version > newest:
-            raise _newer(path, version, newest)
+    if newest is not None:
+        refuse_newer(path, found, newest)
     if not fits(found, shape):
         raise damaged(path, fault(found, shape), remedy)
     return found
 
 
-def _newer(path: str, version: int, newest: int) -> DamagedDocument:
+def refuse_newer(path: str, found: Json, newest: int) -> None:
+    """Raise NewerDocument for a document of a version above `newest`."""
+    version = found.get("version", 0) if type(found) is dict else 0
+    if type(version) is not int or version <= newest:
+        return
     from rootless.errors import NewerDocument
 
     problem = f"it has the version {version}, and {newest} is the newest that is known here"
-    return NewerDocument(
+    raise NewerDocument(
         f"the document {path} was written by a newer rootless: {problem}",
         hint="update rootless: the document is not damaged, and is not repaired",
         path=path,

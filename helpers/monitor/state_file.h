@@ -3,7 +3,7 @@
 #define ROOTLESS_STATE_FILE_H
 #include <stddef.h>
 
-enum { STATE_SIZE = 4096 };
+enum { STATE_SIZE = 4096, STATE_VERSION = 1 /* of the document; engine/containers/state.py has the same */ };
 
 /* 0, or -1 with errno: there is no room */
 int state_reserve(const char *directory, const char *name);

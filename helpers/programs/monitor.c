@@ -72,10 +72,10 @@ static void write_state(const char *status)
         at += snprintf(pids + at, sizeof pids - (size_t)at, "%s%d", i ? "," : "", container.servers.pid[i]);
     snprintf(pids + at, sizeof pids - (size_t)at, "]");
     int length = snprintf(text, sizeof text,
-        "\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
+        "\"version\":%d,\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
         "\"sidecar\":%d,\"sidecarStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}",
-        status, container.pid, container.pid > 0 && !gone ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
+        STATE_VERSION, status, container.pid, container.pid > 0 && !gone ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
         container.sidecar, container.sidecar > 0 ? start_time(container.sidecar) : 0, pids, failure.index, failure.op, failure.error,
         record.lost ? "true" : "false", record.failed ? "true" : "false");

@@ -8,7 +8,59 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NotRequired, TypedDict
+
     from rootless.documents import Json
+
+    class LayerDocument(TypedDict):
+        """A layer as the record of an image keeps it."""
+
+        digest: str
+        diff_id: str
+        media_type: str
+        size: int
+
+    class ImageDocument(TypedDict):
+        """The record of an image as this version writes it."""
+
+        version: int
+        id: str
+        names: list[str]
+        digests: list[str]
+        manifest_digest: str
+        config_digest: NotRequired[str]  # made anew when read, as is the size
+        size: NotRequired[int]
+        created: str
+        architecture: str
+        os: str
+        variant: str
+        layers: list[LayerDocument]
+        config: dict[str, Json]
+        history: list[dict[str, Json]]
+        author: str
+
+    class MemberDocument(TypedDict):
+        """An image of a manifest list: its descriptor, and where it is."""
+
+        digest: str
+        size: int
+        mediaType: NotRequired[str]
+        source: str
+        blobs: NotRequired[list[str]]
+        platform: NotRequired[dict[str, Json] | None]
+        annotations: NotRequired[dict[str, str] | None]
+
+    class ListDocument(TypedDict):
+        """A manifest list as this version writes it."""
+
+        version: int
+        name: str
+        manifests: list[MemberDocument]
+        annotations: NotRequired[dict[str, str] | None]
+
+
+VERSION = 1
+LIST_VERSION = 1
 
 
 def _hex(value: Json) -> bool:
@@ -54,6 +106,7 @@ CONFIG: Json = {
     },
 }
 SHAPE: Json = {
+    "version?": int,
     "id": _hex,
     "names": _WORDS,
     "digests": _WORDS,
@@ -71,6 +124,7 @@ SHAPE: Json = {
 
 # a manifest list put together here, `images/lists/QUOTED`
 LIST: Json = {
+    "version?": int,
     "name": str,
     "manifests": [
         {
@@ -98,12 +152,17 @@ class Layer:
         self.media_type = media_type
         self.size = size
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> LayerDocument:
         """Return the JSON form."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {
+            "diff_id": self.diff_id,
+            "digest": self.digest,
+            "media_type": self.media_type,
+            "size": self.size,
+        }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Json]) -> Layer:
+    def from_dict(cls, value: LayerDocument) -> Layer:
         """Return the inverse of `to_dict`.  Raises KeyError."""
         return cls(value["digest"], value["diff_id"], value["media_type"], value["size"])
 
@@ -189,14 +248,28 @@ class ImageRecord:
         found = [layer.digest for layer in self.layers]
         return [self.manifest_digest, self.config_digest, *found]
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> ImageDocument:
         """Return the JSON form."""
-        value: dict[str, Json] = {name: getattr(self, name) for name in ImageRecord.__slots__}
-        value["layers"] = [layer.to_dict() for layer in self.layers]
-        return value
+        return {
+            "version": VERSION,
+            "id": self.id,
+            "names": self.names,
+            "digests": self.digests,
+            "manifest_digest": self.manifest_digest,
+            "config_digest": self.config_digest,
+            "size": self.size,
+            "created": self.created,
+            "architecture": self.architecture,
+            "os": self.os,
+            "variant": self.variant,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "config": self.config,
+            "history": self.history,
+            "author": self.author,
+        }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Json]) -> ImageRecord:
+    def from_dict(cls, value: ImageDocument) -> ImageRecord:
         """Return the inverse of `to_dict`.  Raises KeyError."""
         return cls(
             id=value["id"],

@@ -193,6 +193,43 @@ def test_a_container_of_a_newer_version_hurts_nobody_else(
     assert json.loads(path.read_text())["version"] == 1
 
 
+@pytest.mark.usefixtures("everyone")
+def test_a_state_and_an_image_of_a_newer_version_hurt_nobody_else(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    base = ["--network", "none", busybox_image, "sleep", "1000"]
+    rootless("run", "-d", "--name", "good", *base)
+    rootless("run", "-d", "--name", "new", *base)
+    state = place.data / "containers" / _id(rootless, "new") / "state"
+    assert json.loads(state.read_text())["version"] == 1
+    mutating.replace(state, b'{"version":2,"life":"in another form"}')
+    listed = rootless("ps", "-a", "--format", "{{.Names}} {{.Status}}").stdout.splitlines()
+    assert "new Newer: state" in listed and len(listed) == 2
+    for verb in ("start", "stop", "inspect"):
+        said = rootless(verb, "new", code=125).stderr
+        assert said.startswith(f"error: the document {state} was written by a newer rootless: ")
+    assert "update rootless" in rootless("system", "check", "--repair", code=125).stdout
+    assert state.exists()
+    monitors = set(_monitors(place))
+    rootless("rm", "-f", "new")
+    assert len(monitors) == 2 and len(set(_monitors(place))) == 1 and not state.parent.exists()
+    (place.base / "second.tar").write_bytes(b"\0" * 10240)
+    rootless("import", place.base / "second.tar", "second")
+    image = rootless("image", "inspect", "-f", "{{.Id}}", "second").stdout.strip()[7:]
+    path = place.data / "images/records" / f"{image}.json"
+    text = json.dumps({**json.loads(path.read_text()), "version": 2, "layers": 7})
+    mutating.replace(path, text.encode())
+    listed = rootless("images", "--format", "{{.Repository}}").stdout.splitlines()
+    assert sorted(listed) == ["busybox", "second"]
+    said = rootless("create", "second", "true", code=125).stderr
+    assert said.startswith(f"error: the document {path} was written by a newer rootless: ")
+    assert "update rootless" in rootless("system", "check", "--repair", code=125).stdout
+    assert path.read_text() == text
+    rootless("exec", "good", "true")
+    assert f"Deleted: sha256:{image}" in rootless("rmi", "second").stdout
+    assert rootless("system", "check").stdout.endswith("all is well\n")
+
+
 def _id(rootless: Command, name: str) -> str:
     return rootless("inspect", "-f", "{{.Id}}", name).stdout.strip()
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rootless.engine.containers import record as container_record
+from rootless.engine.containers import state as container_state
 from rootless.errors import DamagedDocument, NewerDocument
+from rootless.images import record as image_record
+from rootless.images.record import ImageRecord, Layer
+from rootless.images.store import fsck, ingest
+from rootless.images.store import index as image_index
+from rootless.images.store.store import ImageStore
+from rootless.images.transfer.manifest_lists import Lists
 
+TREE = Path(__file__).resolve().parents[2]
 ID = "0123456789abcdef" * 4
 # what the first version that could be installed wrote, which had no number
 OLD: dict[str, Any] = {
@@ -65,3 +74,97 @@ def test_a_version_that_is_none(tmp_path: Path, version: object) -> None:
     with pytest.raises(DamagedDocument, match='its "version" is not what belongs there') as caught:
         container_record.read(str(tmp_path), ID)
     assert not isinstance(caught.value, NewerDocument)
+
+
+def state_text(**changes: object) -> str:
+    """What the monitor of a container that has ended wrote."""
+    return json.dumps({
+        "status": "exited", "pid": 0, "pidStart": 0, "monitor": 5, "monitorStart": 1, "boot": "x",
+        "startedAt": 5, "finishedAt": 6, "exitCode": 3, "oomKilled": False, "restarts": 0,
+        "servers": [], "failed": False, **changes,
+    })  # fmt: skip
+
+
+def test_a_state_without_a_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text(state_text(slirp=7))
+    found = container_state.read(str(tmp_path))
+    assert (found.status, found.exit_code, found.damage) == ("exited", 3, None)
+
+
+def test_a_newer_state_is_dead_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text(state_text(version=container_state.VERSION + 1, pid="1.5"))
+    found = container_state.read(str(tmp_path))
+    assert found.status == "dead" and isinstance(found.damage, NewerDocument)
+    assert container_state.describe(found) == "Newer: state"
+
+
+def test_the_monitor_writes_the_version_that_is_read() -> None:
+    text = (TREE / "helpers/monitor/state_file.h").read_text()
+    assert re.findall(r"STATE_VERSION = (\d+)", text) == [str(container_state.VERSION)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ImageStore:
+    """A store with an image, and the same with a document that can be changed."""
+    made = ImageStore(str(tmp_path))
+    made.prepare()
+    digests = [ingest.ingest_bytes(made, b'{"part":%d}' % part) for part in range(3)]
+    layer = Layer(digests[2], "sha256:" + "1" * 64, "application/x", 1)
+    made.put(ImageRecord(id=digests[0][7:], manifest_digest=digests[1], layers=[layer]), ["one"])
+    return made
+
+
+def changed(path: str, **changes: object) -> str:
+    """Change a document, None taking a key out; the new text."""
+    value = {**json.loads(Path(path).read_text()), **changes}
+    text = json.dumps({key: value[key] for key in value if value[key] is not None})
+    Path(path).write_text(text)
+    return text
+
+
+def test_a_newer_image_is_refused_kept_and_forgotten_on_request(store: ImageStore) -> None:
+    record = store.resolve("one")
+    path = store.record_path(record.id)
+    assert json.loads(Path(path).read_text())["version"] == image_record.VERSION
+    changed(path, version=None)
+    assert store.resolve("one").to_dict() == record.to_dict()
+    text = changed(path, version=image_record.VERSION + 1, layers="in another form")
+    with pytest.raises(NewerDocument, match="was written by a newer rootless"):
+        store.resolve("one")
+    with pytest.raises(NewerDocument):
+        store.put(record, ["two"])
+    assert store.list() == []
+    found, (damage,) = fsck.records(store, repair=True)
+    assert found == [] and not damage.repaired and "update rootless" in damage.remedy
+    assert [one.id for one in store.summaries()] == [record.id]
+    assert Path(path).read_text() == text
+    store.delete(record.id)
+    assert not Path(path).exists()
+
+
+def test_a_newer_manifest_list_is_refused_and_removed(store: ImageStore) -> None:
+    lists = Lists(store.data_dir)
+    lists.create("all")
+    (path,) = Path(lists.directory).iterdir()
+    assert json.loads(path.read_text())["version"] == image_record.LIST_VERSION
+    changed(str(path), version=None)
+    lists.add("all", "one")
+    assert json.loads(path.read_text())["version"] == image_record.LIST_VERSION
+    text = changed(str(path), version=image_record.LIST_VERSION + 1, manifests={})
+    for refused in (lambda: lists.index("all"), lambda: lists.add("all", "one"), lists.blobs):
+        with pytest.raises(NewerDocument, match="was written by a newer rootless"):
+            refused()
+    assert path.read_text() == text
+    lists.remove("all")
+    assert lists.names() == []
+
+
+def test_an_index_of_another_version_is_made_anew(store: ImageStore) -> None:
+    (shown,) = store.summaries()
+    document = json.loads(Path(store.index.path).read_text())
+    assert document["version"] == image_index.VERSION
+    for version in (image_index.VERSION + 1, None, "x"):
+        changed(store.index.path, version=version)
+        assert store.index.read() is None
+        assert [one.row() for one in store.summaries()] == [shown.row()]
+        assert json.loads(Path(store.index.path).read_text()) == document

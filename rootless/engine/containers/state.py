@@ -17,7 +17,33 @@ from rootless.errors import DamagedDocument, NewerDocument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypedDict
+
     from rootless.documents import Json
+
+    class StateDocument(TypedDict):
+        """What the monitor wrote, in the names of this version."""
+
+        version: int
+        status: Literal["running", "restarting", "exited"]
+        pid: int
+        pidStart: int
+        monitor: int
+        monitorStart: int
+        boot: str
+        startedAt: int
+        finishedAt: int
+        exitCode: int
+        oomKilled: bool
+        filesLost: bool
+        failed: bool
+        restarts: int
+        sidecar: int
+        sidecarStart: int
+        servers: list[int]
+
+
+VERSION = 1  # helpers/monitor/state_file.h has the same
 
 
 def _pid(value: Json) -> bool:
@@ -41,6 +67,7 @@ def _time(value: Json) -> bool:
 
 
 SHAPE: Json = {
+    "version?": int,
     "status": frozenset(("running", "restarting", "exited")),
     "pid": _pid,
     "pidStart": _ticks,
@@ -137,7 +164,7 @@ def _read(directory: str, name: str) -> State:
     state.exit_code = told["exitCode"]
     state.restarts = told["restarts"]
     state.oom_killed = told["oomKilled"]
-    state.files_lost = told.get("filesLost", False)
+    state.files_lost = told["filesLost"]
     state.failed = told["failed"]
     if state.status == "exited":
         return state
@@ -147,10 +174,9 @@ def _read(directory: str, name: str) -> State:
     if same_boot and told["pid"] and processes.start_time(told["pid"]) == told["pidStart"] != 0:
         state.pid = told["pid"]
         state.pid_start = told["pidStart"]
-        sidecar = told.get("sidecar", told.get("slirp", 0))
-        state.sidecar = max(0, sidecar)
-        state.sidecar_start = told.get("sidecarStart", told.get("slirpStart", 0))
-        state.network_lost = sidecar < 0
+        state.sidecar = max(0, told["sidecar"])
+        state.sidecar_start = told["sidecarStart"]
+        state.network_lost = told["sidecar"] < 0
         state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
         state.status = "ending" if not state.finished else state.status
@@ -163,8 +189,8 @@ _HEAD = b'{"sum":"'
 _MODULUS = 1073741789  # helpers/monitor/state_file.c has the same
 
 
-def _told(path: str) -> Json:
-    """Raises OSError, DamagedDocument."""
+def _told(path: str) -> StateDocument:
+    """Raises OSError, DamagedDocument, NewerDocument."""
     for attempt in range(20):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -184,9 +210,20 @@ def _told(path: str) -> Json:
         found = documents.loads(text.decode())
     except ValueError:
         raise documents.damaged(path, "it is not JSON", _remedy(path)) from None
+    documents.refuse_newer(path, found, VERSION)
     if not documents.fits(found, SHAPE):
         raise documents.damaged(path, documents.fault(found, SHAPE), _remedy(path))
-    return found
+    return _migrated(found)
+
+
+def _migrated(found: Json) -> StateDocument:
+    """A monitor of an earlier version, which goes on after an update, has other names."""
+    found.setdefault("sidecar", found.get("slirp", 0))
+    found.setdefault("sidecarStart", found.get("slirpStart", 0))
+    found.setdefault("filesLost", False)
+    found["version"] = VERSION
+    document: StateDocument = found
+    return document
 
 
 def _remedy(path: str) -> str:

@@ -10,7 +10,7 @@ import os
 
 from rootless import documents
 from rootless.chunked import places
-from rootless.errors import RootlessError, StorageError
+from rootless.errors import NewerDocument, RootlessError, StorageError
 from rootless.images.formats import manifests
 from rootless.images.names import reference, registries
 from rootless.images.record import ImageRecord
@@ -73,7 +73,9 @@ def records(store: ImageStore, *, repair: bool) -> tuple[list[ImageRecord], list
         except StorageError as error:
             damage = Damage("record", identity, error.message, store.names_of(identity))
             damaged.append(damage)
-            if repair:
+            if isinstance(error, NewerDocument):
+                damage.remedy = f"{error.hint}; rootless rmi {identity[:12]} removes the image"
+            elif repair:
                 record = _rebuilt(store, identity, damage)
                 if record is not None:
                     found.append(record)

@@ -17,13 +17,22 @@ from rootless.images.names import filenames, reference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypedDict
 
     from rootless.documents import Json
     from rootless.images.record import ImageRecord
 
     Rows = dict[str, "Summary"]
 
-_FORM = 2
+    class IndexDocument(TypedDict):
+        """The document; one of another version is made anew."""
+
+        version: int
+        stamp: list[int]
+        images: list[list[Json]]
+
+
+VERSION = 3
 
 
 class Summary:
@@ -99,7 +108,7 @@ class Index:
 
     def stamp(self) -> list[int]:
         """Return what changes with every change to the directories."""
-        found = [_FORM]
+        found: list[int] = []
         for directory in self._directories:
             try:
                 status = os.stat(directory)
@@ -112,7 +121,7 @@ class Index:
         """Return summaries by id, None if the document is missing, stale or damaged."""
         try:
             document = documents.read(self.path)
-            if document["stamp"] != self.stamp():
+            if document["version"] != VERSION or document["stamp"] != self.stamp():
                 return None
             rows = document["images"]
             if not all([_is_row(row) for row in rows]):
@@ -132,9 +141,13 @@ class Index:
 
     def write(self, rows: Rows, stamp: list[int] | None = None) -> None:
         """Keep it; a disk that is full or read-only only means that there is none."""
-        listed = [rows[identity].row() for identity in rows]
+        document: IndexDocument = {
+            "version": VERSION,
+            "stamp": stamp or self.stamp(),
+            "images": [rows[identity].row() for identity in rows],
+        }
         try:
-            documents.write(self.path, {"stamp": stamp or self.stamp(), "images": listed})
+            documents.write(self.path, document)
         except OSError:
             pass
 

@@ -13,12 +13,14 @@ import os
 from rootless import documents
 from rootless.errors import DamagedDocument, HostError, ImageNotFound, StorageError, UsageError
 from rootless.images.names import filenames, reference
-from rootless.images.record import SHAPE, ImageRecord
+from rootless.images.record import SHAPE, VERSION, ImageRecord
 from rootless.images.store.index import Index, Summary, newest_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rootless.images.record import ImageDocument
 
 # Inside the class, `list` is the method.
 Names = list[str]
@@ -222,7 +224,7 @@ class Looking:
         path = self._record_path(identity)
         remedy = f"rootless system check --repair; or rootless rmi {identity[:12]}"
         try:
-            found = documents.read_as(path, SHAPE, remedy)
+            found: ImageDocument = documents.read_as(path, SHAPE, remedy, newest=VERSION)
         except FileNotFoundError:
             return None
         if found["id"] != identity:

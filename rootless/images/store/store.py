@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents, paths
-from rootless.errors import DamagedDocument, StorageError
+from rootless.errors import DamagedDocument, NewerDocument, StorageError
 from rootless.images.names import filenames, reference
 from rootless.images.record import ImageRecord, Layer
 from rootless.images.store.index import Change
@@ -93,6 +93,8 @@ class ImageStore(Looking):
             self._sweep()
             try:
                 old = self._record(record.id)
+            except NewerDocument:
+                raise
             except DamagedDocument:
                 old = None  # it is written anew
             if old is not None:

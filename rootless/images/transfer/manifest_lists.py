@@ -16,7 +16,7 @@ from rootless.errors import DamagedDocument, ImageNotFound, NotFound, RegistryEr
 from rootless.images.formats import manifests, platforms
 from rootless.images.formats.manifests import Descriptor
 from rootless.images.names import filenames, reference
-from rootless.images.record import LIST
+from rootless.images.record import LIST, LIST_VERSION
 from rootless.images.registry.http import Settings
 from rootless.images.store.store import ImageStore
 from rootless.images.transfer import copy as transfer_copy
@@ -27,6 +27,7 @@ from rootless.images.transports.registry import RegistrySource
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.images.record import ListDocument, MemberDocument
     from rootless.images.trust.verify import Trust
 
 STORE = "store"
@@ -51,19 +52,23 @@ class Lists:
         except UsageError:
             return False
 
-    def get(self, name: str) -> dict[str, Json]:
+    def get(self, name: str) -> ListDocument:
         """Return {"name", "manifests", "annotations"}; members have their `source` beside the
-        descriptor.  Raises ImageNotFound."""
+        descriptor.  Raises ImageNotFound, DamagedDocument, NewerDocument."""
         path = self._path(name)
         try:
-            found: dict[str, Json] = documents.read_as(
-                path, LIST, f"remove it and make it again: rootless manifest rm {name}"
+            found: ListDocument = documents.read_as(
+                path,
+                LIST,
+                f"remove it and make it again: rootless manifest rm {name}",
+                newest=LIST_VERSION,
             )
         except FileNotFoundError:
             raise ImageNotFound(
                 f"there is no manifest list {name}",
                 hint=f"rootless manifest create {name}",
             ) from None
+        found["version"] = LIST_VERSION
         return found
 
     def create(self, name: str, *, amend: bool = False) -> str:
@@ -75,10 +80,10 @@ class Lists:
             raise UsageError(
                 f"the manifest list {name} exists already", hint="--amend goes on with it"
             )
-        self.put({"name": canonical, "manifests": [], "annotations": {}})
+        self.put({"version": LIST_VERSION, "name": canonical, "manifests": [], "annotations": {}})
         return canonical
 
-    def put(self, value: dict[str, Json]) -> None:
+    def put(self, value: ListDocument) -> None:
         """Write a list."""
         paths.ensure(self.directory)
         documents.write(self._path(value["name"]), value)
@@ -162,14 +167,13 @@ class Lists:
             document["annotations"] = value["annotations"]
         return documents.dumps(document).encode()
 
-    def _member(self, value: dict[str, Json], image: str) -> dict[str, Json]:
+    def _member(self, value: ListDocument, image: str) -> MemberDocument:
         digest = image if image.startswith("sha256:") else image.rpartition("@")[2]
         if not reference.is_digest(digest):
             digest = self.store.resolve(image).manifest_digest
         for member in value["manifests"]:
             if member["digest"] == digest:
-                found: dict[str, Json] = member
-                return found
+                return member
         raise NotFound(
             f"the manifest list {value['name']} has no image {image}",
             hint=f"rootless manifest inspect {value['name']} shows what it has",
@@ -177,7 +181,7 @@ class Lists:
 
     def _members(
         self, image: str, all: bool, tls_verify: bool | None, settings: Settings | None
-    ) -> list[dict[str, Json]]:
+    ) -> list[MemberDocument]:
         if not image.startswith("docker://"):
             try:
                 record = self.store.resolve(image)
@@ -186,9 +190,10 @@ class Lists:
             else:
                 self.store.rely(*record.blobs())
                 data = self.store.read_blob(record.manifest_digest)
-                made = _descriptor(data, record.manifest_digest)
+                made = _descriptor(data, record.manifest_digest, STORE)
                 made["platform"] = _platform(record.os, record.architecture, record.variant)
-                return [{**made, "source": STORE, "blobs": record.blobs()}]
+                made["blobs"] = record.blobs()
+                return [made]
         source = RegistrySource(image.removeprefix("docker://"), tls_verify, settings)
         try:
             return _remote(source, all)
@@ -292,20 +297,21 @@ class ListSource(Source):
             one.close()
 
 
-def _remote(source: RegistrySource, all: bool) -> list[dict[str, Json]]:
+def _remote(source: RegistrySource, all: bool) -> list[MemberDocument]:
     data, media_type = source.top()
     listed = manifests.entries(manifests.parse(data), media_type)
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     if listed is None:
-        made = _descriptor(data, digest, media_type)
+        made = _descriptor(data, digest, f"{source.reference.name}@{digest}", media_type)
         made["platform"] = _platform_of(source, data)
-        return [{**made, "source": f"{source.reference.name}@{digest}"}]
+        return [made]
     if not all:
         listed = [platforms.choose(listed, platforms.host(), source.name)]
-    found = []
+    found: list[MemberDocument] = []
     for entry in listed:
         one = Descriptor.read(entry)
-        found.append({**entry, "source": f"{source.reference.name}@{one.digest}"})
+        member: Json = {**entry, "source": f"{source.reference.name}@{one.digest}"}
+        found.append(member)
     return found
 
 
@@ -328,12 +334,12 @@ def _platform(os: str, architecture: str, variant: str) -> dict[str, Json]:
     return made
 
 
-def _descriptor(data: bytes, digest: str, media_type: str = "") -> dict[str, Json]:
+def _descriptor(data: bytes, digest: str, source: str, media_type: str = "") -> MemberDocument:
     kind = media_type or manifests.media_type_of(manifests.parse(data))
-    return {"mediaType": kind, "digest": digest, "size": len(data)}
+    return {"mediaType": kind, "digest": digest, "size": len(data), "source": source}
 
 
-def _change(member: dict[str, Json], changes: dict[str, Json]) -> None:
+def _change(member: MemberDocument, changes: dict[str, Json]) -> None:
     """`changes`: `os`, `architecture`, `variant`, `os.version`, `os.features`, `features`, and
     `annotations`, which are added to those there are."""
     platform = dict(member.get("platform") or {})
