@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from rootless.build import graph as graphs
@@ -113,6 +112,30 @@ def checked(plan: Plan, options: BuildOptions, context: Context) -> list[Warning
     ]
 
 
+class _Result:
+    """What a stage came to, for those that wait for it (concurrent.futures loads logging)."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self._state: State | None = None
+        self._done = threading.Event()
+
+    def succeed(self, state: State) -> None:
+        self._state = state
+        self._done.set()
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self._done.set()
+
+    def wait(self) -> State:
+        self._done.wait()
+        if self.error is not None:
+            raise self.error
+        assert self._state is not None
+        return self._state
+
+
 class Executor:
     """One build."""
 
@@ -138,7 +161,7 @@ class Executor:
         self.layers = layers
         self.progress = progress or Progress()
         self.cancel = cancel or threading.Event()
-        self._results: dict[int, Future[State]] = {}
+        self._results: dict[int, _Result] = {}
         self._found: dict[ImageOrigin, BaseImage] = {}
         self._image_steps: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -161,25 +184,29 @@ class Executor:
     def run(self) -> Outcome:
         """Everything that the target needs.  Raises the first failure; nothing runs on then."""
         nodes = self.graph.nodes
-        pool = ThreadPoolExecutor(len(nodes), thread_name_prefix="stage")
+        for node in nodes:
+            self._results[node.stage.index] = _Result()
+        threads = [
+            threading.Thread(target=self._guarded, args=(node,), name=f"stage {node.stage.label}")
+            for node in nodes
+        ]
         try:
-            for node in nodes:
-                self._results[node.stage.index] = Future()
-            for node in nodes:
-                pool.submit(self._guarded, node)
-            futures = list(self._results.values())
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except BaseException:
-                # ^C arrives in this thread
-                self.cancel.set()
-                raise
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            # ^C arrives in this thread
+            self.cancel.set()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+            raise
         finally:
-            pool.shutdown(wait=True)
             for memory in self._memories.values():
                 memory.save()
-        self._raise_first(futures)
-        state = self._results[nodes[-1].stage.index].result()
+        self._raise_first()
+        state = self._results[nodes[-1].stage.index].wait()
         return Outcome(
             self._with_options(state.config),
             state.chain,
@@ -189,24 +216,23 @@ class Executor:
             tuple(self.plan.warnings),
         )
 
-    def _raise_first(self, futures: list[Future[State]]) -> None:
-        failures = [one.exception() for one in futures]
-        real = [one for one in failures if one is not None and not isinstance(one, Interrupted)]
-        ended = [one for one in failures if one is not None]
-        if real or ended:
-            raise (real or ended)[0]
+    def _raise_first(self) -> None:
+        failures = [one.error for one in self._results.values() if one.error is not None]
+        real = [one for one in failures if not isinstance(one, Interrupted)]
+        if failures:
+            raise (real or failures)[0]
 
     def _guarded(self, node: graphs.Node) -> None:
-        future = self._results[node.stage.index]
+        result = self._results[node.stage.index]
         try:
             for number in node.needs:
-                self._results[number].result()
+                self._results[number].wait()
             if self.cancel.is_set():
                 raise Interrupted("the build was ended")
-            future.set_result(self._stage(node))
+            result.succeed(self._stage(node))
         except BaseException as error:
             self.cancel.set()
-            future.set_exception(error)
+            result.fail(error)
 
     # ------------------------------------------------------------ stages
 
@@ -223,7 +249,7 @@ class Executor:
         """What a stage begins with, and the triggers that its image has for it."""
         origin = stage.origin
         if isinstance(origin, StageOrigin):
-            base = self._results[origin.index].result()
+            base = self._results[origin.index].wait()
             made = State(base.config.child(), base.chain, base.key, base.created, base.step)
             assert base.variables is not None
             made.variables = self.stages.variables(stage, {}, base.variables)
@@ -318,7 +344,7 @@ class Executor:
         """What COPY --from and a mount's from= name.  Their stages have been built by now."""
         origin = self.stages.resolve(name, stage)
         if isinstance(origin, StageOrigin):
-            state = self._results[origin.index].result()
+            state = self._results[origin.index].wait()
             return Tree(state.chain, state.key, step=state.step)
         if isinstance(origin, Scratch):
             return Tree((), keys.of_base(""))

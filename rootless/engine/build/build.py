@@ -19,6 +19,7 @@ from rootless.build.contexts import Context, Givers, open_context, open_named
 from rootless.build.dockerfile.platforms import Platform
 from rootless.build.options import BuildOptions, NamedContext
 from rootless.build.progress import Event, Progress, WarningEvent
+from rootless.build.protocols import Process, Sink, Snapshot
 from rootless.engine.build.images import BaseImages, Storing
 from rootless.engine.build.layers import BuildLayers
 from rootless.engine.build.workers import Workers
@@ -28,6 +29,7 @@ from rootless.errors import Conflict, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
+    from rootless.engine.build.steps import RunSteps
     from rootless.engine.collections import Collections
     from rootless.images.record import ImageRecord
 
@@ -90,8 +92,6 @@ def build(
 
     Raises DockerfileError, StepFailed, UsageError, NotFound and what images and storage raise.
     """
-    from rootless.engine.build.steps import RunSteps, forget_secrets
-
     for tag in request.tags:
         _check_tag(tag)
     engine.context.prepare()
@@ -104,7 +104,6 @@ def build(
         return made
     layers = BuildLayers(engine, workers)
     layers.prepare()
-    forget_secrets()
     with closing(layers), _in_use(engine), _Contexts(engine, layers, request) as contexts:
         options = replace(request.options, contexts=contexts.named)
         plan = executor.read(contexts.main, options, here())
@@ -125,7 +124,7 @@ def build(
             options,
             images=bases,
             layers=layers,
-            steps=RunSteps(layers, request.step),
+            steps=_Steps(layers, request.step),
             scratch=layers.scratch,
             progress=progress,
             cancel=cancel,
@@ -192,6 +191,26 @@ def _in_use(engine: Collections) -> documents.Lock:
     """Held while a build runs: layers that it stands on are not swept away."""
     directory = os.path.join(engine.context.data_dir, "build")
     return documents.Lock(os.path.join(directory, "lock"), shared=True)
+
+
+class _Steps:
+    """Runs steps with what a build that finds all of them in the cache need not load."""
+
+    def __init__(self, layers: BuildLayers, options: ContainerOptions) -> None:
+        self._layers = layers
+        self._options = options
+        self._made: RunSteps | None = None
+        self._lock = threading.Lock()
+
+    def run(self, snapshot: Snapshot, process: Process, log: Sink, cancel: threading.Event) -> int:
+        """See `steps.RunSteps`."""
+        with self._lock:
+            if self._made is None:
+                from rootless.engine.build.steps import RunSteps, forget_secrets
+
+                forget_secrets()
+                self._made = RunSteps(self._layers, self._options)
+        return self._made.run(snapshot, process, log, cancel)
 
 
 class _Contexts:

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from rootless import documents
 from rootless.build import config as configuration
@@ -130,14 +129,22 @@ class Storing:
         if self.squash:
             return self._squashed_layers(outcome, store)
         # who packs opens directories that nobody may exchange for a link meanwhile
-        with (
-            self.layers.moving(shared=True),
-            ThreadPoolExecutor(_PACKERS, thread_name_prefix="pack") as pool,
-        ):
-            waiting = [
-                pool.submit(self._layer, number, outcome, store) for number in range(len(chain))
-            ]
-            made = [one.result() for one in waiting]
+        with self.layers.moving(shared=True):
+            known = [self._known(name, store) for name in chain]
+            if None not in known:
+                return [one for one in known if one is not None]
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(_PACKERS, thread_name_prefix="pack") as pool:
+                waiting = {
+                    number: pool.submit(self._packed, number, outcome, store)
+                    for number, one in enumerate(known)
+                    if one is None
+                }
+                made = [
+                    waiting[number].result() if one is None else one
+                    for number, one in enumerate(known)
+                ]
         if self._as_made:
             with self.layers.moving(shared=False):
                 for name in dict.fromkeys(chain):
@@ -145,8 +152,8 @@ class Storing:
                         self.layers.hand_over(name)
         return made
 
-    def _layer(self, number: int, outcome: Outcome, store: ImageStore) -> Layer:
-        name = outcome.layers[number]
+    def _known(self, name: str, store: ImageStore) -> Layer | None:
+        """A layer whose blob is here."""
         base = self.bases.layers.get(name)
         if base is not None:
             self._whole(name)
@@ -159,7 +166,10 @@ class Storing:
             store.rely(facts["digest"])
             if store.has_blob(facts["digest"]):
                 return Layer(facts["digest"], facts["diff_id"], facts["media_type"], facts["bytes"])
-        below = outcome.layers[:number]
+        return None
+
+    def _packed(self, number: int, outcome: Outcome, store: ImageStore) -> Layer:
+        name, below = outcome.layers[number], outcome.layers[:number]
         stamp, clamp = self.stamp, self.clamp if self.rewrite else None
         request = self.layers.pack_request(name, below, clamp, stamp)
         packed = self._pack("rootless.storage.rootfs.layer_export:layer_worker", request, store)
