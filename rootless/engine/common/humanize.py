@@ -6,7 +6,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
+    from rootless.network.ports import PortRecord
 
 
 def duration(seconds: float) -> str:
@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
     return f"{days // 365} years"
 
 
-def ports(table: list[Json]) -> str:
+def ports(table: list[PortRecord]) -> str:
     """The PORTS column of `ps`."""
     return ", ".join(
         f"{one['host_ip']}:{one['host_port']}->{one['container_port']}/{one['protocol']}"
@@ -46,7 +46,7 @@ def ports(table: list[Json]) -> str:
     )
 
 
-def port_table(table: list[Json]) -> dict[str, list[dict[str, str]]]:
+def port_table(table: list[PortRecord]) -> dict[str, list[dict[str, str]]]:
     """{"80/tcp": [{"HostIp": …, "HostPort": …}]}, docker's way to name published ports."""
     found: dict[str, list[dict[str, str]]] = {}
     for one in table:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.record import ContainerRecord
     from rootless.engine.containers.state import State
     from rootless.engine.context import Context
+    from rootless.network.ports import PortRecord
     from rootless.userns.idmap import IdMaps
 
 
@@ -70,7 +71,7 @@ class ContainerRef:
 
         return humanize.port_table(self._published())
 
-    def _published(self) -> Json:
+    def _published(self) -> list[PortRecord]:
         """As recorded, while there is somebody who publishes them."""
         found = self.record["ports"]
         return [] if found and container_state.read(self.directory).network_lost else found
