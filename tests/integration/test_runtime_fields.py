@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Place
-from test_runtime_further import Agent
+from test_runtime_container_actions import Agent
 from test_runtime_probe import (  # noqa: F401  (fixtures)
     X86_64,
     Seen,

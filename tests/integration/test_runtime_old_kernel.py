@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Command, Place
 from test_runtime import Runtime
-from test_runtime_further import Agent
+from test_runtime_container_actions import Agent
 from test_runtime_probe import Seen, mounted, probe  # noqa: F401  (a fixture)
 
 from rootless.runtime import seccomp

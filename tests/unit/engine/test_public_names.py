@@ -1,7 +1,7 @@
 """What `import rootless` offers: names and signatures that programs of others rely on.
 
 `public_names.txt` has one line for each; a change there is a change of the interface and belongs
-into CHANGELOG.md.  `python tests/unit/test_public_names.py` prints what the package offers now.
+into CHANGELOG.md.  `python tests/unit/engine/test_public_names.py` prints what is offered now.
 """
 
 from __future__ import annotations

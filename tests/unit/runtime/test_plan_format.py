@@ -17,7 +17,7 @@ from rootless.runtime import operations, orders, plan_format
 if TYPE_CHECKING:
     from rootless.runtime.plan_format import Record
 
-TREE = Path(__file__).parents[2]
+TREE = Path(__file__).parents[3]
 
 
 def test_header_and_document_are_made_from_the_tables() -> None:

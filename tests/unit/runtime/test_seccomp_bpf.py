@@ -542,7 +542,7 @@ def test_the_front_loads_nothing_heavy(cache: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
         env={"XDG_CACHE_HOME": str(cache.parent.parent), "HOME": "/"},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=True,

@@ -24,7 +24,7 @@ from rootless.quadlet import (
 )
 from rootless.quadlet.generate import Made
 
-TREE = Path(__file__).resolve().parents[2]
+TREE = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import copy
 from typing import Any
 
 import pytest
-from test_runtime_property import FULL, replaced
+from test_launch_plan_properties import FULL, replaced
 
 from rootless.errors import UsageError
 from rootless.runtime import schema

@@ -16,7 +16,7 @@ from rootless.images.store import ingest
 from rootless.images.store.index import moment
 from rootless.images.store.store import ImageRecord, ImageStore, Layer
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
+TREE = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
