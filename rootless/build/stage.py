@@ -8,8 +8,6 @@ history, no event.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 
@@ -275,9 +273,13 @@ class StageRun:
             raise _placed(error, instruction.line) from None
         finally:
             for path in found.temporary:
+                import shutil
+
                 shutil.rmtree(path, ignore_errors=True)
 
     def _repository(self, found: sources.Sources, instruction: instructions.Add, word: str) -> None:
+        import tempfile
+
         temporary = tempfile.mkdtemp(prefix="git-", dir=self.room.scratch)
         found.temporary.append(temporary)
         fetched = git.checkout(

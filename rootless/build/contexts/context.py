@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -62,7 +60,7 @@ class Context:
     def close(self) -> None:
         """Remove what was made."""
         if self.temporary:
-            shutil.rmtree(self.temporary, ignore_errors=True)
+            _remove(self.temporary)
             self.temporary = ""
 
 
@@ -117,7 +115,7 @@ def _place(name: str, givers: Givers, stdin: BinaryIO | None) -> Context:
         try:
             found = git.checkout(name, temporary, secret=givers.secret)
         except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
             raise
         return Context(found.path, temporary=temporary, shown=found.shown, commit=found.commit)
     if name.startswith(("http://", "https://")):
@@ -127,7 +125,7 @@ def _place(name: str, givers: Givers, stdin: BinaryIO | None) -> Context:
             with open(fetched, "rb") as file:
                 context = _from_stream(file, givers, name)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
         return context
     path = os.path.abspath(os.path.expanduser(name))
     if os.path.isdir(path):
@@ -145,7 +143,16 @@ def _place(name: str, givers: Givers, stdin: BinaryIO | None) -> Context:
     raise UsageError(f"the context {name} does not exist", hint="a directory, as in: build -t x .")
 
 
+def _remove(path: str) -> None:
+    # brings compressors along, which most builds do without
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def _temporary(givers: Givers) -> str:
+    import tempfile
+
     os.makedirs(givers.scratch, 0o700, exist_ok=True)
     return tempfile.mkdtemp(prefix="context-", dir=givers.scratch)
 

@@ -9,9 +9,7 @@ and addresses are shown without them.
 
 from __future__ import annotations
 
-import base64
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -235,6 +233,8 @@ def _header(address: Address, secret: Callable[[str], bytes | None]) -> str:
             return "Authorization: " + value.decode("utf-8", "replace").strip()
     for name in (f"GIT_AUTH_TOKEN.{host}", "GIT_AUTH_TOKEN"):
         if value := secret(name):
+            import base64
+
             pair = b"x-access-token:" + value.strip()
             return "Authorization: basic " + base64.b64encode(pair).decode()
     return ""
@@ -247,6 +247,8 @@ class _Runner:
         self._address = address
 
     def __call__(self, *words: str) -> str:
+        import subprocess
+
         argv = ["git", "-C", self._tree, *words]
         try:
             done = subprocess.run(
