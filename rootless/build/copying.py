@@ -46,8 +46,10 @@ def copy_worker(request: Json) -> Json:
     destination is meant as one (it ends with a slash).  "unpack" of a source names the function
     that unpacks archives: `function(file descriptor, copier, destination)`, which returns whether
     it was one.
-    Returns {"files", "owners"}: of paths that could not be given to their owners, because a single
-    id is mapped, whose they are.  Raises NotFound, UsageError, StorageError.
+    Returns {"files", "owners", "unsure"}: of paths that could not be given to their owners, because
+    a single id is mapped, whose they are; whether a file of a context was changed after it had been
+    selected, so that its digest may be of something else.  Raises NotFound, UsageError,
+    StorageError.
     """
     os.umask(0)
     root = resolve.open_root(request["root"])
@@ -61,7 +63,7 @@ def copy_worker(request: Json) -> Json:
         for source in request["sources"]:
             _one_source(copier, source, request["destination"], bool(request.get("directory")))
         copier.finish()
-        return {"files": copier.files, "owners": copier.owners}
+        return {"files": copier.files, "owners": copier.owners, "unsure": copier.unsure}
     except OSError as error:
         raise _failed(error, request["destination"]) from None
     finally:
@@ -114,7 +116,10 @@ def _unpacked(
         return False
     fd = resolve.open_at(top, selected.entries[0].source, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        return stat.S_ISREG(os.fstat(fd).st_mode) and unpack(fd, copier, destination)
+        if not stat.S_ISREG(os.fstat(fd).st_mode) or not unpack(fd, copier, destination):
+            return False
+        copier.compare(selected.entries[0], os.fstat(fd))
+        return True
     finally:
         os.close(fd)
 
@@ -181,6 +186,7 @@ class Copier:
         self.single = single
         self.files = 0
         self.made = 0
+        self.unsure = False
         self.owners: dict[str, list[int]] = {}
         # of a source's files, where a single id could not give them away
         self.whose: dict[str, list[int]] = {}
@@ -240,6 +246,11 @@ class Copier:
         """Whose a path is that cannot be given away."""
         if owner != (0, 0):
             self.owners[path] = [*owner]
+
+    def compare(self, entry: Entry, now: os.stat_result | None) -> None:
+        """Note when something of a context is no longer what was selected, and hashed."""
+        if now is None or (now.st_ctime_ns, now.st_size) != (entry.changed, entry.size):
+            self.unsure = True
 
     def _is_directory(self, path: str) -> bool:
         found = resolve.lookup(self.root, resolve.canonical(self.root, path))
@@ -385,6 +396,8 @@ class Copier:
         self._clear(parent, name)
         if entry.kind == "l":
             os.symlink(hashing.link_target(top, entry), name, dir_fd=parent)
+            if not own:
+                self.compare(entry, resolve.lookup(top, entry.source))
         else:
             os.mkfifo(name, 0o600, dir_fd=parent)
         owner = self._owner(top, entry, own)
@@ -424,11 +437,15 @@ class Copier:
             plain = not own or not os.listxattr(fd)
             if plain and found.st_size <= _SMALL:
                 self._small(fd, entry, parent, name, path, owner, mode)
+                if not own:
+                    self.compare(entry, os.fstat(fd))
                 return
             self._clear(parent, name)
             out = os.open(name, _NEW, 0o600, dir_fd=parent)
             try:
                 self._content(fd, out, found.st_size)
+                if not own:
+                    self.compare(entry, os.fstat(fd))
                 self._give(out, path, owner, mode)
                 if not plain:
                     _attributes(fd, out)

@@ -36,14 +36,17 @@ def in_snapshot(
     request: dict[str, Json],
     trees: Mapping[int, Chain] | None = None,
 ) -> tuple[str, dict[str, Json]]:
-    """Run a worker of `copying` in a snapshot; the layer that it came to, and no facts."""
+    """Run a worker of `copying` in a snapshot; the layer that it came to, and as a fact "unsure",
+    where files were changed meanwhile: then the key may speak of others, and is not for the cache.
+    """
     snapshot = layers.begin(parent)
     try:
         told = layers.work(_COPYING + worker, request, snapshot=snapshot, trees=trees)
     except BaseException:
         layers.abandon(snapshot)
         raise
-    return layers.finish(snapshot, told.get("owners")), {}
+    unsure: dict[str, Json] = {"unsure": True} if told.get("unsure") else {}
+    return layers.finish(snapshot, told.get("owners")), unsure
 
 
 class RunMounts:
@@ -57,6 +60,7 @@ class RunMounts:
         self.described: list[Json] = []
         self.secrets: dict[str, bytes] = {}
         self.parents: list[int] = []
+        self.unsure = False
         self._waiting: list[Callable[[], None]] = []
 
     def take(self, instruction: instructions.Run) -> None:
@@ -127,7 +131,10 @@ class RunMounts:
                 "single": False,
             }
             kept = Kept(*in_snapshot(layers, (), "copy_worker", request))
-            layers.remember(key, kept)
+            if kept.facts.get("unsure"):
+                self.unsure = True
+            else:
+                layers.remember(key, kept)
         return (kept.layer,) if kept.layer else (), destination.strip("/")
 
     def _cache(self, mount: instructions.Mount, target: str) -> Json:

@@ -181,10 +181,20 @@ class StageRun:
                     number, "canceled" if canceled else "failed", error=str(error), digest=key
                 )
                 raise _placed(error, instruction.line) from None
+            unsure = facts.pop("unsure", False)
             kept = Kept(layer, {"created": time.time(), **facts})
-            room.layers.remember(key, kept)
-            if other:
-                room.layers.remember(other, kept)
+            if unsure:
+                # neither it nor what follows may be found by a key of other files
+                key = keys.of_step(key, "unsure", os.urandom(16).hex())
+                room.warn(
+                    instruction.line,
+                    "files of the context were changed while they were copied: "
+                    "this step and those after it are not found in the cache again",
+                )
+            else:
+                room.layers.remember(key, kept)
+                if other:
+                    room.layers.remember(other, kept)
             room.progress.state(number, "done", digest=key)
         state.created = float(kept.facts.get("created") or state.created)
         state.config.record(state.created, text, empty=not kept.layer)
@@ -382,7 +392,8 @@ class StageRun:
 
         def work(number: int) -> tuple[str, dict[str, Json]]:
             wanted.prepare()
-            return self._executed(instruction, process, number)
+            layer, facts = self._executed(instruction, process, number)
+            return layer, {**facts, "unsure": wanted.unsure}
 
         declared = [
             f"{name}={value}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-UNFILTERED = ("run, no filter", "run --privileged", "exec, lurker has all capabilities",
+UNFILTERED = ("run, no filter", "run --privileged", "build RUN --security=insecure",
+              "exec, lurker has all capabilities",
               "rootless-runtime *", "startContainer hook")  # fmt: skip
-ADMIN = ("*--privileged", "run --cap-add ALL", "exec, lurker has all capabilities",
-         "rootless-runtime exec", "rootless-runtime run, joins user and pid",
-         "startContainer hook")  # fmt: skip
+ADMIN = ("*--privileged", "build RUN --security=insecure", "run --cap-add ALL",
+         "exec, lurker has all capabilities", "rootless-runtime exec",
+         "rootless-runtime run, joins user and pid", "startContainer hook")  # fmt: skip
 
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     (
@@ -32,7 +33,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     ),
     (
         ("masked-read", "key-listed", "device-open"),
-        ("run --privileged",),
+        ("run --privileged", "build RUN --security=insecure"),
         "--privileged masks nothing and gives the devices that the user may open",
     ),
     (
@@ -44,7 +45,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
             "descriptor-received",
             "descriptor-kept",
         ),
-        ("run --network host",),
+        ("run --network host", "build RUN --network=host"),
         "--network host is the host's network",
     ),
     (

@@ -168,6 +168,10 @@ def like(way: str) -> tuple[str, ...]:
         return ("crun run", "runc run")
     if way.startswith("run, beside a cloud"):
         return ("podman run, beside a cloud",)
+    if way.startswith("build RUN"):
+        # a step is held against a container with what its flag gives
+        way = {"build RUN --network=host": "run --network host",
+               "build RUN --security=insecure": "run --privileged"}.get(way, "run -i")  # fmt: skip
     if f"podman {way}" in PEERS:
         return (f"podman {way}",)
     entering = way.startswith(("exec", "health")) or way.endswith(" exec")

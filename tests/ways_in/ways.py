@@ -18,6 +18,8 @@ from typing import Any
 from conftest import TREE, Command, Place
 from ways_in.stage import DEFAULT_CAPABILITIES, Column, Stage, Told
 
+from rootless.build import keys
+
 NET = ("--network", "none")
 
 
@@ -360,6 +362,51 @@ def _library_exec(house: House) -> Told:
     house.box(*NET)
     words = house.stage.attack(caps=DEFAULT_CAPABILITIES)
     return house.python(f"rootless.Engine().containers.get('box').exec({words!r})")
+
+
+# ------------------------------------------------- build
+
+
+def build(house: House, *flags: str, run: str = "", stdin: str = "conf",
+          caps: int = DEFAULT_CAPABILITIES) -> Told:  # fmt: skip
+    """`build` whose only step is the program.  A step has nothing of the host's, so two caches are
+    made in which it finds the directories of the stage."""
+    shown = " ".join(
+        f"--mount=type=cache,id=ways-{one.name},target=/{one.name}{options}"
+        for one, options in ((house.stage.results, ""), (house.stage.readonly, ",readonly"))
+    )
+    context = house.place.work / "context"
+    context.mkdir(exist_ok=True)
+    dockerfile = context / "Dockerfile"
+    dockerfile.write_text(f"FROM {house.image}\nRUN {shown} true\n")
+    house.command("build", "-q", "--network", "none", context)
+    for one in (house.stage.results, house.stage.readonly):
+        (cache,) = house.place.data.glob(f"build/*/caches/{keys.of_cache(f'ways-{one.name}')}/fs")
+        cache.rmdir()
+        cache.symlink_to(one)
+    words = json.dumps(house.stage.attack(caps=caps))
+    dockerfile.write_text(f"FROM {house.image}\nRUN {shown} {run} {words}\n")
+    return house.lead("build", "-q", "--no-cache", *flags, str(context), stdin=stdin)
+
+
+@way("build RUN", sample=True, single=True)
+def _build(house: House) -> Told:
+    return build(house, *NET)
+
+
+@way("build RUN, on a terminal")
+def _build_on_terminal(house: House) -> Told:
+    return build(house, stdin="tty")
+
+
+@way("build RUN --network=host")
+def _build_host_network(house: House) -> Told:
+    return build(house, "--allow", "network.host", run="--network=host")
+
+
+@way("build RUN --security=insecure", single=True)
+def _build_insecure(house: House) -> Told:
+    return build(house, *NET, "--allow", "security.insecure", run="--security=insecure", caps=-1)
 
 
 # ------------------------------------------------- the runtime

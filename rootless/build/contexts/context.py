@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -173,7 +174,7 @@ def _from_stream(stream: BinaryIO, givers: Givers, shown: str) -> Context:
         if _is_archive(head):
             givers.unpack(_Again(head, stream), context.path)  # type: ignore[arg-type]
             return context
-        data = head + stream.read(_MOST_DOCKERFILE)
+        data = _small(head + stream.read(_MOST_DOCKERFILE + 1 - len(head)), "the Dockerfile")
         if not data.strip():
             raise UsageError("the Dockerfile on standard input is empty" if shown == "-" else
                              f"{shown} is empty")  # fmt: skip
@@ -210,7 +211,7 @@ def _find_dockerfile(
     if file == "-":
         if stdin is None:
             raise UsageError("there is no standard input to read the Dockerfile from")
-        context.dockerfile = stdin.read(_MOST_DOCKERFILE)
+        context.dockerfile = _small(stdin.read(_MOST_DOCKERFILE + 1), "the Dockerfile")
         return
     if file is None:
         names = ["Dockerfile"] if as_docker else ["Containerfile", "Dockerfile"]
@@ -227,16 +228,14 @@ def _find_dockerfile(
     path = os.path.abspath(os.path.expanduser(file))
     if not context.temporary:
         for candidate in (path, os.path.join(context.path, file)):
-            if os.path.isfile(candidate):
-                with open(candidate, "rb") as opened:
-                    context.dockerfile = opened.read(_MOST_DOCKERFILE)
-                context.dockerfile_name = file
+            data = _of_host(candidate, f"the Dockerfile {file}")
+            if data is not None:
+                context.dockerfile, context.dockerfile_name = data, file
                 return
     else:
         data = _inside(context, file)
-        if data is None and os.path.isfile(path):
-            with open(path, "rb") as opened:
-                data = opened.read(_MOST_DOCKERFILE)
+        if data is None:
+            data = _of_host(path, f"the Dockerfile {file}")
         if data is not None:
             context.dockerfile, context.dockerfile_name = data, file
             return
@@ -247,7 +246,7 @@ def _inside(context: Context, name: str) -> bytes | None:
     """A file of the context, whose links may not lead out of it."""
     root = context.open()
     try:
-        found = resolve.read_file(root, name, _MOST_DOCKERFILE)
+        found = _read_small(root, name)
         if found is None and resolve.lookup(root, resolve.canonical(root, name)) is not None:
             raise UsageError(f"{name} of the context is not a file that can be read")
         return found
@@ -255,11 +254,37 @@ def _inside(context: Context, name: str) -> bytes | None:
         os.close(root)
 
 
+def _read_small(root: int, name: str) -> bytes | None:
+    found = resolve.read_file(root, name, _MOST_DOCKERFILE + 1)
+    return None if found is None else _small(found, name)
+
+
+def _of_host(path: str, shown: str) -> bytes | None:
+    """A regular file at a path that the user has named, None for none.  What lies there may be of
+    a stranger's tree: nobody writes to a pipe in it, so none is waited for."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(fd, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return _small(opened.read(_MOST_DOCKERFILE + 1), shown)
+
+
+def _small(data: bytes, shown: str) -> bytes:
+    """Refuse what is too large: a part of an ignore file would let through what the rest excludes,
+    and a part of a Dockerfile is another Dockerfile."""
+    if len(data) > _MOST_DOCKERFILE:
+        raise UsageError(f"{shown} is larger than {_MOST_DOCKERFILE >> 20} MiB")
+    return data
+
+
 def _find_ignore(context: Context, file: str | None, given: str | None) -> None:
     if given is not None:
         try:
             with open(os.path.expanduser(given), "rb") as opened:
-                data = opened.read(_MOST_DOCKERFILE)
+                data = _small(opened.read(_MOST_DOCKERFILE + 1), f"--ignorefile {given}")
         except OSError as error:
             raise UsageError(f"--ignorefile {given}: {(error.strerror or '').lower()}") from None
         _take(context, data, given)
@@ -267,17 +292,15 @@ def _find_ignore(context: Context, file: str | None, given: str | None) -> None:
     if file not in (None, "-") and not context.temporary:
         path = os.path.abspath(os.path.expanduser(str(file)))
         beside = path if os.path.isfile(path) else os.path.join(context.path, str(file))
-        try:
-            with open(beside + ".dockerignore", "rb") as opened:
-                _take(context, opened.read(_MOST_DOCKERFILE), f"{file}.dockerignore")
+        found = _of_host(beside + ".dockerignore", f"{file}.dockerignore")
+        if found is not None:
+            _take(context, found, f"{file}.dockerignore")
             return
-        except OSError:
-            pass
     root = context.open()
     try:
         names = [f"{context.dockerfile_name}.dockerignore", *_IGNORE_FILES]
         for name in names:
-            found = resolve.read_file(root, name, _MOST_DOCKERFILE)
+            found = _read_small(root, name)
             if found is not None:
                 _take(context, found, name)
                 return

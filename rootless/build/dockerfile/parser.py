@@ -401,6 +401,9 @@ def _split(
                 written,
                 "write numbers and words of a JSON array in double quotes",
             )
+        if "\0" in item:
+            # it can be written as \u0000, and no argument, path or variable can hold it
+            raise error(f"{keyword}: there is a NUL in a string of the array", "\\u0000", "")
         # half a surrogate pair is nothing that can be written anywhere
         strings.append(item.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     return keyword, tuple(flags), rest, tuple(strings)

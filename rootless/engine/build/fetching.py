@@ -78,18 +78,21 @@ def fetch(
 
 def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, str, int | None]:
     """A file from an http address into a directory: (path, sha256, time in ns or None)."""
+    import http.client
     import urllib.error
-    import urllib.request
     from email.utils import parsedate_to_datetime
 
-    request = urllib.request.Request(address, headers={"User-Agent": "rootless"})
+    from rootless.engine.build import strangers
+
     path = os.path.join(directory, "file")
     hasher = hashlib.sha256()
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer, open(path, "wb") as out:
+        with strangers.opened(address, _SECONDS) as answer, open(path, "wb") as out:
             total = 0
-            while data := answer.read(_PIECE):
+            pace = strangers.Pace(_shown(address))
+            while data := answer.read1(_PIECE):
                 total += len(data)
+                pace.add(len(data))
                 if total > _MOST:
                     raise StorageError(f"{_shown(address)} is larger than {_MOST >> 30} GiB")
                 hasher.update(data)
@@ -97,7 +100,7 @@ def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, st
             modified = answer.headers.get("Last-Modified")
     except urllib.error.HTTPError as error:
         raise UsageError(f"{_shown(address)} answers {error.code} {error.reason}") from None
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UsageError(f"{_shown(address)} cannot be fetched: {reason}") from None
     when = None

@@ -51,7 +51,10 @@ def _receive(channel: socket.socket) -> tuple[Json, list[int]]:
     wanted = 8
     data = head
     while len(data) < wanted:
-        data += channel.recv(wanted - len(data))
+        part = channel.recv(wanted - len(data))
+        if not part:
+            return None, list(descriptors)
+        data += part
     size = int.from_bytes(data, "little")
     parts = []
     while size:

@@ -135,6 +135,20 @@ class BuildLayers:
             if time.time() - os.lstat(path).st_mtime > 60:
                 doomed.append(path)
         self._remove(doomed)
+        self._sweep_contexts()
+
+    def _sweep_contexts(self) -> None:
+        """Unless somebody builds: what was unpacked or fetched for builds that were killed, and
+        what their ends could not remove, because an archive has directories that are read-only."""
+        left = [os.path.join(self.scratch, name) for name in documents.names_in(self.scratch)]
+        if not left:
+            return
+        lock = os.path.join(self.engine.context.data_dir, "build", "lock")
+        try:
+            with documents.Lock(lock, blocking=False):
+                self._remove(left)
+        except BlockingIOError:
+            return
 
     def _remove(self, doomed: list[str]) -> None:
         from rootless.engine.build import workers
@@ -152,7 +166,17 @@ class BuildLayers:
         except (OSError, DamagedDocument):
             return None  # it is made again
         layer = found["layer"]
-        if layer and not os.path.isdir(self.path(layer)):
+        if not _is_time(found["facts"].get("created", 0)):
+            return None
+        if layer.startswith(_OURS):
+            # without its record nobody knows whose its files are
+            name = layer.removeprefix(_OURS)
+            if not (name.isalnum() and name.isascii()) or not self.facts(layer):
+                return None
+        try:
+            if layer and not os.path.isdir(self.path(layer)):
+                return None
+        except (OSError, ValueError):
             return None
         return Kept(layer, found["facts"])
 
@@ -472,6 +496,10 @@ def _same_top(draft: Draft) -> bool:
         lower.st_uid, lower.st_gid,
     )  # fmt: skip
     return same_owner and (upper.st_mode == lower.st_mode or not draft.parent)
+
+
+def _is_time(value: Json) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1 << 40
 
 
 def _plainly(path: str) -> bool:

@@ -139,7 +139,9 @@ class _Step:
         )
         if not found["kind"]:
             raise UsageError(f'RUN --mount: "/{mount.source}" was not found')
-        if len(directories) == 1 and mount.read_only:
+        # who may mount could take "read-only" away again, and write to a layer that others have
+        strong = self.process.security == "insecure" or bool(self.steps.options.cap_add)
+        if len(directories) == 1 and mount.read_only and not strong:
             top = directories[0]
         else:
             draft = self.layers.draft(mount.chain)

@@ -109,6 +109,32 @@ def test_the_same_size_and_time_is_not_the_same_content(world: World) -> None:
     assert world.files(world.build(text)) == {"/o": "two"}
 
 
+def test_what_changes_while_it_is_copied_is_not_found_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the content of a moment would be given to whoever has the other one."""
+    file = world.context / "f"
+    file.write_text("first")
+    work, ran = world.layers.work, len(world.steps.ran)
+
+    def changing(function: str, *words: object, **more: object) -> object:
+        if function.endswith(":copy_worker"):
+            file.write_text("other")
+        return work(function, *words, **more)  # type: ignore[arg-type]
+
+    text = "FROM base\nCOPY f /f\nRUN of f\n"
+    with monkeypatch.context() as patched:
+        patched.setattr(world.layers, "work", changing)
+        world.build(text)
+    assert any("were changed" in getattr(one, "text", "") for one in world.events)
+    for content in ("first", "other"):
+        file.write_text(content)
+        world.build(text)
+        cached = [one for one in world.events if getattr(one, "state", "") == "cached"]
+        assert [getattr(one, "name", "") for one in cached] == ["FROM base"]
+    assert len(world.steps.ran) == ran + 3
+
+
 def test_instructions_about_the_configuration_make_no_layer(world: World) -> None:
     outcome = world.build('FROM base\nENV A=1\nLABEL l=$A\nCMD ["x"]\nUSER u\nEXPOSE 80\n')
     assert outcome.layers == ()

@@ -1,0 +1,122 @@
+"""`build` with contexts, steps and caches that mean harm, or that somebody has damaged."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Command, Place
+
+LARGE = 17 << 20
+
+
+@pytest.fixture
+def context(place: Place) -> Path:
+    made = place.work / "context"
+    made.mkdir()
+    return made
+
+
+def test_a_pipe_in_the_place_of_an_ignore_file(rootless: Command, context: Path) -> None:
+    """Nobody writes to it, so nobody may wait for it."""
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    os.mkfifo(context / "Dockerfile.dockerignore")
+    rootless("build", "-q", "-f", context / "Dockerfile", context, timeout=20)
+
+
+def test_nothing_of_an_archive_stays(rootless: Command, place: Place, context: Path) -> None:
+    """Neither of a build that was killed, nor because directories in it are read-only."""
+    made = place.work / "context.tar"
+    with tarfile.open(made, "w") as archive:
+        for name, kind in (("closed/f", tarfile.REGTYPE), ("closed", tarfile.DIRTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = kind, 0o555
+            archive.addfile(member)
+        text = b"FROM scratch\nCOPY . /\n"
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    killed = place.data / "build/contexts/context-killed"
+    killed.mkdir(parents=True)
+    rootless("build", "-q", made)
+    rootless("build", "-q", context, code=125)
+    assert list(killed.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore", "Dockerfile.dockerignore"])
+def test_a_part_of_a_file_is_not_taken_for_all_of_it(
+    rootless: Command, context: Path, name: str
+) -> None:
+    """The end of an ignore file may be what keeps a key out of the image."""
+    (context / "key").write_text("secret")
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    with open(context / name, "a") as file:
+        file.write("#" * LARGE + "\nkey\n")
+    told = rootless("build", "-q", context, code=125)
+    assert f"{name} is larger than 16 MiB" in told.stderr
+
+
+def test_an_insecure_step_writes_to_no_layer(
+    rootless: Command, context: Path, busybox_image: str
+) -> None:
+    """It may mount, so it could make a read-only mount writable again."""
+    (context / "f").write_text("good\n")
+    below = "FROM scratch AS one\nCOPY f /f\nFROM busybox:test\n"
+    step = (
+        "RUN --security=insecure --mount=type=bind,from=one,target=/m "
+        "mount -o remount,rw,bind /m; echo evil >/m/f; true\n"
+    )
+    (context / "Dockerfile").write_text(below + step)
+    rootless("build", "-q", "--allow", "security.insecure", context)
+    (context / "Dockerfile").write_text(below + "COPY --from=one /f /f\n")
+    rootless("build", "-q", "-t", "made", context)
+    assert rootless("run", "--rm", "--network", "none", "made", "cat", "/f").stdout == "good\n"
+
+
+def _numbers(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"created":', b'"created":"x","y":'))
+
+
+def _elsewhere(path: Path) -> None:
+    value = json.loads(path.read_text())
+    if "layer" in value:
+        value["layer"] = "build:../../../../" + "x" * 300
+    path.write_text(json.dumps(value))
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    ("keys/*.json", _half),
+    ("keys/*.json", _numbers),
+    ("keys/*.json", _elsewhere),
+    ("keys/*.json", lambda path: path.write_text("[]")),
+    ("layers/*/layer.json", _half),
+    ("layers/*/layer.json", Path.unlink),
+)
+
+
+@pytest.mark.usefixtures("everyone")
+def test_documents_of_the_cache_that_are_damaged(
+    rootless: Command, place: Place, context: Path, busybox_image: str
+) -> None:
+    """A step is made again, whatever is wrong, and its files keep their owners."""
+    (context / "f").write_text("content\n")
+    (context / "Dockerfile").write_text("FROM busybox:test\nRUN id >/id\nCOPY --chown=5:6 f /f\n")
+    rootless("build", "-q", "-t", "made", context)
+    for number, (kind, damage) in enumerate(DAMAGES):
+        for path in list(place.data.glob(f"build/*/{kind}")):
+            damage(path)
+        told = rootless("build", "-q", "-t", "made", context, code=None)
+        assert told.code == 0, (number, told.stderr)
+        shown = rootless("run", "--rm", "--network", "none", "made", "stat", "-c", "%u", "/f")
+        assert shown.stdout == "5\n", number
+    rootless("builder", "du")
+    rootless("builder", "prune", "-af")
