@@ -128,7 +128,10 @@ def name_of(address: str) -> str:
     """What a file at an address is called.  Raises NotFound."""
     from urllib.parse import unquote
 
-    name = unquote(urlsplit(address).path.rpartition("/")[2])
+    try:
+        name = unquote(urlsplit(address).path.rpartition("/")[2])
+    except ValueError:
+        raise NotFound(f"{shown(address)} is no address") from None
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise NotFound(
             f"{address} has no file name in it", hint="name the destination, without a slash"

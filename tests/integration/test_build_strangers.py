@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +29,31 @@ def test_a_pipe_in_the_place_of_an_ignore_file(rootless: Command, context: Path)
     (context / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     os.mkfifo(context / "Dockerfile.dockerignore")
     rootless("build", "-q", "-f", context / "Dockerfile", context, timeout=20)
+
+
+def test_a_file_that_comes_to_an_early_end(rootless: Command, context: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            other, _ = server.accept()
+            with other:
+                other.recv(4096)
+                other.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        (context / "Dockerfile").write_text(f"FROM scratch\nADD {address} /x\n")
+        told = rootless("build", "-q", context, code=125)
+        thread.join()
+    assert f"{address} ended 95 bytes too early" in told.stderr
+
+
+def test_an_address_that_is_none(rootless: Command, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nADD http://[::1/x /x\n")
+    for words in ((context,), ("http://[::1/x",)):
+        told = rootless("build", "-q", *words, code=125)
+        assert "http://[::1/x cannot be fetched" in told.stderr
 
 
 def test_nothing_of_an_archive_stays(rootless: Command, place: Place, context: Path) -> None:

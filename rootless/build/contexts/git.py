@@ -45,7 +45,10 @@ def is_repository(text: str) -> bool:
     if text.startswith(("git://", "ssh://", "git@")):
         return True
     if text.startswith(("http://", "https://")):
-        return urlsplit(text).path.endswith(".git")
+        try:
+            return urlsplit(text).path.endswith(".git")
+        except ValueError:
+            return False  # who fetches it says what is wrong
     if text.startswith("github.com/"):
         return True
     # scp-like, as in user@host:path.git
@@ -95,7 +98,12 @@ def shown(remote: str) -> str:
     """The address without what may be a password."""
     if "://" not in remote:
         return remote
-    parts = urlsplit(remote)
+    try:
+        parts = urlsplit(remote)
+    except ValueError:
+        # any text may be asked about, as that of a RUN
+        scheme, _, rest = remote.partition("://")
+        return f"{scheme}://***@{rest.rpartition('@')[2]}" if "@" in rest else remote
     if "@" not in parts.netloc:
         return remote
     return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))

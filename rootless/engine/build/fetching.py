@@ -97,6 +97,8 @@ def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, st
                     raise StorageError(f"{_shown(address)} is larger than {_MOST >> 30} GiB")
                 hasher.update(data)
                 out.write(data)
+            if answer.length:
+                raise StorageError(f"{_shown(address)} ended {answer.length} bytes too early")
             modified = answer.headers.get("Last-Modified")
     except urllib.error.HTTPError as error:
         raise UsageError(f"{_shown(address)} answers {error.code} {error.reason}") from None

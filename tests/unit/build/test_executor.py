@@ -202,6 +202,13 @@ def test_a_failing_step_has_its_place_and_is_not_kept(world: World) -> None:
     assert world.layers.known == {}
 
 
+def test_what_looks_like_an_address_and_is_none(world: World) -> None:
+    world.build("FROM base\nRUN of http://[x http://u:secret@[x\n")
+    names = [getattr(one, "name", "") for one in world.events]
+    assert any("http://[x" in name for name in names)
+    assert not any("secret" in name for name in names)
+
+
 def test_a_missing_source_is_pointed_at(world: World) -> None:
     with pytest.raises(DockerfileError, match='Dockerfile:2: COPY: "/nope" was not found'):
         world.build("FROM scratch\nCOPY nope /o\n")
