@@ -65,7 +65,7 @@ def copy_worker(request: Json) -> Json:
         copier.finish()
         return {"files": copier.files, "owners": copier.owners, "unsure": copier.unsure}
     except OSError as error:
-        raise _failed(error, request["destination"]) from None
+        raise _failed(error, request["destination"], request["root"]) from None
     finally:
         os.close(root)
 
@@ -136,7 +136,7 @@ def workdir_worker(request: Json) -> Json:
         copier.finish()
         return {"made": copier.made, "owners": copier.owners}
     except OSError as error:
-        raise _failed(error, request["path"]) from None
+        raise _failed(error, request["path"], request["root"]) from None
     finally:
         os.close(root)
 
@@ -157,9 +157,11 @@ def select_worker(request: Json) -> Json:
         os.close(top)
 
 
-def _failed(error: OSError, destination: str) -> StorageError:
+def _failed(error: OSError, destination: str, root: str) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return disks.refused(destination, error, what="cannot copy to")
+        # the destination is a path of the image; its room is that of the root's file system
+        place = os.path.dirname(root)
+        return disks.refused(place, error, what=f"cannot copy to {destination}, which is in")
     name = f" ({error.filename})" if error.filename else ""
     return StorageError(
         f"cannot copy to {destination}: {(error.strerror or str(error)).lower()}{name}"

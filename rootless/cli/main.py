@@ -51,6 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
         _tell(_of_system(error))
         return 125
     except Exception as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # before Python 3.12 the making of a class hides it in a RuntimeError
+            from rootless.cli import output
+
+            output.still()
+            return 130
         _trace(words)
         kind = type(error).__name__
         _tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from rootless.build import copying, hashing, resolve, selecting
 from rootless.build.modes import Mode
-from rootless.errors import NotFound, RootlessError, UsageError
+from rootless.errors import NotFound, RootlessError, StorageError, UsageError
 
 
 @pytest.fixture
@@ -137,3 +138,18 @@ def test_what_was_hashed_is_remembered_only_when_it_was_old(tmp_path: Path) -> N
         assert memory.recall(fresh.entries[0]) == ""
     finally:
         os.close(root)
+
+
+def test_a_full_disk_is_that_of_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The destination is a path of the image, and tells nothing of this host's file systems."""
+    root, top = tmp_path / "snapshot/root", tmp_path / "top"
+    root.mkdir(parents=True)
+    top.mkdir()
+    (top / "f").write_text("new")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(copying, "_one_source", full)
+    with pytest.raises(StorageError, match=f"cannot copy to /g, which is in {root.parent}: "):
+        copy(root, top, "f", "/g")
