@@ -41,6 +41,7 @@ class BaseImages:
         engine = self.engine
         with self._lock:
             record = engine.images.for_run(reference, pull, platform or None)
+            _not_by_chance(reference, record)
             engine.images.unpack(record, engine.context.maps)
             data = engine.images.store.read_blob(record.config_digest)
             self.records[record.id] = record
@@ -258,3 +259,15 @@ def source_date() -> int | None:
     from rootless.images.store import commit
 
     return commit.source_date()
+
+
+def _not_by_chance(name: str, record: ImageRecord) -> None:
+    """`FROM 0` is a mistake, and not the image whose id happens to begin so."""
+    from rootless.errors import ImageNotFound
+    from rootless.images.names import reference
+
+    chance = len(name) < 12 and record.id.startswith(name)
+    if chance and reference.parse(name).canonical not in record.names:
+        raise ImageNotFound(
+            f"there is no image {name}", hint="give 12 digits of an id, or a stage a name"
+        )
