@@ -8,7 +8,9 @@ from __future__ import annotations
 
 
 class Progress:
-    """A watcher that does not watch."""
+    """A watcher that does not watch.  `quiet`: messages alone, no bars and no lines of parts."""
+
+    quiet = False
 
     def start(self, key: str, label: str, total: int | None) -> None:
         """The part `key` begins; `total` is its size in bytes, or None where nobody knows it."""

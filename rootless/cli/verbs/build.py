@@ -173,7 +173,7 @@ def run(call: Call) -> int:
     given = call.options
     _refuse(given)
     engine = call.engine()
-    engine.progress.quiet = bool(given["quiet"])  # type: ignore[attr-defined]
+    engine.progress.quiet = bool(given["quiet"])
     try:
         request = _request(call)
         call_for = given["print"] or given["call"] or "build"

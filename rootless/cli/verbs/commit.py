@@ -50,7 +50,7 @@ def run(call: Call) -> None:
 
     given = call.options
     engine = call.engine()
-    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = given["quiet"]
     record = engine.containers.get(call.words[0]).commit(
         call.words[1] if len(call.words) > 1 else "",
         changes=given["change"],

@@ -54,7 +54,7 @@ def run(call: Call) -> int:
 
     given = call.options
     engine = call.engine()
-    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = given["quiet"]
     engine.demands = registry.demands(given)
     words = {key: given[key] for key in
              ("all", "platform", "preserve_digests", "format", "compression_format",

@@ -41,7 +41,7 @@ def run(call: Call) -> None:
 
     source = call.words[0]
     engine = call.engine()
-    engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = call.options["quiet"]
     engine.demands = registry.demands(call.options)
     record = engine.images.import_image(
         sys.stdin.buffer if source == "-" else source,

@@ -42,7 +42,7 @@ def run(call: Call) -> None:
             "standard input is a terminal, not an archive", hint="use -i FILE, or a pipe"
         )
     engine = call.engine()
-    engine.progress.quiet = call.options["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = call.options["quiet"]
     engine.demands = registry.demands(call.options)
     for record in engine.images.load(path or sys.stdin.buffer):
         for name in record.names:

@@ -45,7 +45,7 @@ def run(call: Call) -> None:
 
     given = call.options
     engine = call.engine()
-    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = given["quiet"]
     engine.demands = registry.demands(given)
     done = engine.manifests.push(
         call.words[0],

@@ -39,7 +39,7 @@ def run(call: Call) -> int:
 
     given = call.options
     engine = call.engine()
-    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = given["quiet"]
     engine.demands = registry.demands(given)
     settings, verify = registry.settings(given), registry.verify(given)
     words = call.words

@@ -49,7 +49,7 @@ def run(call: Call) -> int:
 
     given = call.options
     engine = call.engine()
-    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = given["quiet"]
     target = call.words[1] if len(call.words) > 1 else ""
     if given["all_tags"] and target:
         raise UsageError("--all-tags takes no TARGET", hint="leave one of them out")

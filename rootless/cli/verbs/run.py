@@ -48,7 +48,7 @@ def run(call: Call) -> int:
         raise UsageError("standard input is not a terminal", hint="leave out -t")
     engine = call.engine()
     if own["quiet"]:
-        engine.progress.quiet = True  # type: ignore[attr-defined]
+        engine.progress.quiet = True
     if own["dry_run"]:
         from rootless.cli import output
 

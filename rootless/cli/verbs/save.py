@@ -55,7 +55,7 @@ def run(call: Call) -> None:
             hint="use -o FILE, or a pipe",
         )
     engine = call.engine()
-    engine.progress.quiet = given["quiet"]  # type: ignore[attr-defined]
+    engine.progress.quiet = given["quiet"]
     engine.images.save(
         call.words,
         output or sys.stdout.buffer,
