@@ -224,7 +224,10 @@ def _environment(
     header = _header(address, secret)
     if header:
         parts = urlsplit(address.remote)
-        settings.append((f"http.{parts.scheme}://{parts.hostname}/.extraHeader", header))
+        server = f"http.{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+        settings.append((f"{server}.extraHeader", header))
+        # curl sends the header again to wherever the server redirects, another host included
+        settings.append((f"{server}.followRedirects", "false"))
     for number, (name, value) in enumerate(settings):
         made[f"GIT_CONFIG_KEY_{number}"] = name
         made[f"GIT_CONFIG_VALUE_{number}"] = value

@@ -82,14 +82,14 @@ def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, st
     import urllib.error
     from email.utils import parsedate_to_datetime
 
-    from rootless.engine.build import strangers
+    from rootless.engine.build import downloads
 
     path = os.path.join(directory, "file")
     hasher = hashlib.sha256()
     try:
-        with strangers.opened(address, _SECONDS) as answer, open(path, "wb") as out:
+        with downloads.opened(address, _SECONDS) as answer, open(path, "wb") as out:
             total = 0
-            pace = strangers.Pace(_shown(address))
+            pace = downloads.Pace(_shown(address))
             while data := answer.read1(_PIECE):
                 total += len(data)
                 pace.add(len(data))

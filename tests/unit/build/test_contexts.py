@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import os
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,50 @@ def test_a_repository_of_this_host_is_not_fetched(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="not allowed"):
         git.checkout(git.Address(f"ext::sh -c 'touch {tmp_path}/ran'"), str(other))
     assert not (tmp_path / "ran").exists()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """Notes what it is asked with; redirects to `elsewhere`, or has nothing."""
+
+    def __init__(self, elsewhere: str = "") -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.elsewhere = elsewhere
+        self.asked: list[str] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.headers.get("Authorization") or "nobody")
+        self.send_response(302 if self.server.elsewhere else 404)
+        self.send_header("Location", self.server.elsewhere + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_token_stays_with_the_server_that_it_is_for(tmp_path: Path) -> None:
+    """curl would send it again to wherever the server redirects."""
+    with _Server() as other, _Server(other.address) as server:
+        for name, secret in (("with", b"hidden"), ("without", None)):
+            target = tmp_path / name
+            target.mkdir()
+            with pytest.raises(StorageError):
+                git.checkout(
+                    f"{server.address}/r.git",
+                    str(target),
+                    secret=lambda word, value=secret: value if word == "GIT_AUTH_TOKEN" else None,
+                )
+            if secret:
+                assert server.asked[0].startswith("basic ") and other.asked == []
+        assert other.asked and set(other.asked) == {"nobody"}
+        server.shutdown()
+        other.shutdown()

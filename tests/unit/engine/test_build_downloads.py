@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from rootless.engine.build import strangers
+from rootless.engine.build import downloads
 from rootless.errors import StorageError, UsageError
 
 
@@ -59,27 +59,27 @@ def test_where_nobody_is_asked(
     server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, kinds: list[str], refused: str
 ) -> None:
     left = list(kinds)
-    monkeypatch.setattr(strangers.peers, "kind", lambda _: left.pop(0))
+    monkeypatch.setattr(downloads.peers, "kind", lambda _: left.pop(0))
     base = f"http://127.0.0.1:{server.server_address[1]}"
     if not refused:
-        with strangers.opened(f"{base}/to?{base}/file", 5) as answer:
+        with downloads.opened(f"{base}/to?{base}/file", 5) as answer:
             assert answer.read() == b"file"
         return
     with pytest.raises(UsageError, match=refused):
-        strangers.opened(f"{base}/to?{base}/file", 5)
+        downloads.opened(f"{base}/to?{base}/file", 5)
     assert len(server.asked) == len(kinds) - 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd", "data:,x"])
 def test_redirects_lead_to_http_alone(server: ThreadingHTTPServer, target: str) -> None:
     with pytest.raises(OSError):
-        strangers.opened(f"http://127.0.0.1:{server.server_address[1]}/to?{target}", 5)
+        downloads.opened(f"http://127.0.0.1:{server.server_address[1]}/to?{target}", 5)
 
 
 def test_a_server_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(strangers.time, "monotonic", lambda: now[0])
-    pace = strangers.Pace("http://slow/x")
+    monkeypatch.setattr(downloads.time, "monotonic", lambda: now[0])
+    pace = downloads.Pace("http://slow/x")
     for _ in range(200):
         now[0] += 1
         pace.add(200)
