@@ -16,14 +16,11 @@ MODES = ("auto", "plain", "tty", "rawjson", "quiet")
 _KEPT = 1 << 16  # bytes of a step's output that are shown when it fails
 
 
-class Plain:
-    """A line for each thing that happens."""
+class _Display:
+    """Shows steps and what they print as it comes, and warnings at the end."""
 
     def __init__(self) -> None:
-        self._started: dict[int, float] = {}
-        self._partial: dict[int, bytes] = {}
         self._warnings: list[WarningEvent] = []
-        self._named: set[int] = set()
 
     def take(self, event: Event) -> None:
         """Show an event."""
@@ -33,6 +30,22 @@ class Plain:
             self._log(event)
         elif isinstance(event, WarningEvent):
             self._warnings.append(event)
+
+    def _step(self, event: StepEvent) -> None:
+        raise NotImplementedError
+
+    def _log(self, event: LogEvent) -> None:
+        raise NotImplementedError
+
+
+class Plain(_Display):
+    """A line for each thing that happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: dict[int, float] = {}
+        self._partial: dict[int, bytes] = {}
+        self._named: set[int] = set()
 
     def _step(self, event: StepEvent) -> None:
         number = event.number
@@ -148,29 +161,19 @@ def _vertex(number: int) -> str:
     return "sha256:" + hashlib.sha256(str(number).encode()).hexdigest()
 
 
-class Live:
+class Live(_Display):
     """A display that moves: what runs now with its last lines, and a line for what has ended."""
 
     _LINES = 4
 
     def __init__(self) -> None:
-        self._begin = time.time()
+        super().__init__()
         self._running: dict[int, StepEvent] = {}
         self._tail: dict[int, list[str]] = {}
         self._partial: dict[int, bytes] = {}
         self._logs: dict[int, bytes] = {}
         self._shown = 0
         self._drawn = 0.0
-        self._warnings: list[WarningEvent] = []
-
-    def take(self, event: Event) -> None:
-        """Show an event."""
-        if isinstance(event, StepEvent):
-            self._step(event)
-        elif isinstance(event, LogEvent):
-            self._log(event)
-        elif isinstance(event, WarningEvent):
-            self._warnings.append(event)
 
     def _step(self, event: StepEvent) -> None:
         if event.state == "started":
