@@ -33,8 +33,10 @@ RECORDED = Recorded("docker")
 
 
 def parameters() -> list[object]:
+    """The lines that there is an answer to: what docker says without podman must be recorded."""
     return [pytest.param(line, id=line.id, marks=() if line.daily else (pytest.mark.long,))
-            for line in LINES]  # fmt: skip
+            for line in LINES
+            if line.against != "docker" or RECORDED.answer(line)]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", parameters())
@@ -45,8 +47,6 @@ def test_every_difference_is_known(
     request: pytest.FixtureRequest,
 ) -> None:
     recorded = RECORDED.answer(line) if line.against == "docker" else None
-    if line.against == "docker" and recorded is None:
-        pytest.skip("no answer of docker was recorded")
     ports = lines_with_ports(line.text)
     lock = Path(os.environ.get("ROOTLESS_TEST_SCRATCH", "/var/tmp"), "differential.ports")
     with alone(lock if ports else Path(os.devnull)):

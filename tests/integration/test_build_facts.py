@@ -99,14 +99,14 @@ def _context(top: Path) -> None:
     for name, target in {"ln": "f", "dl": "d", "dang": "/nowhere", "d/up": "../f"}.items():
         (top / name).symlink_to(target)
     plain = _tar({"t1": ("one", 7), "td/t2": ("two", 8)})
-    zstd = pytest.importorskip("backports.zstd")
+    zstd = subprocess.run(["zstd", "-q"], input=plain, capture_output=True, check=True).stdout
     for name, data in {
         "t.tar": plain,
         "noext": plain,
         "t.tgz": gzip.compress(plain),
         "t.tbz": bz2.compress(plain),
         "t.txz": lzma.compress(plain),
-        "t.zst": zstd.compress(plain),
+        "t.zst": zstd,
         "gz.gz": gzip.compress(b"no archive"),
         "bad.tar.gz": b"this is no archive",
     }.items():

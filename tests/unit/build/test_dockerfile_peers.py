@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+import e2b_dockerfile_utils
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -25,8 +25,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=9).map("".join)
 
 def peer(escape: str, **options: bool) -> Any:
     """The other implementation, with the same variables."""
-    module = pytest.importorskip("e2b_dockerfile_utils")
-    return module.ShellLex(escape, env=KNOWN, skip_unset_env=False, **options)
+    return e2b_dockerfile_utils.ShellLex(escape, env=KNOWN, skip_unset_env=False, **options)
 
 
 def outcome(call: Callable[[], Any]) -> Any:
@@ -60,9 +59,7 @@ def test_words_split_alike(text: str) -> None:
     theirs = outcome(lambda: peer("\\").process_words(text))
     # a word that is nothing but empty quotes is none in what BuildKit ships
     assert mine == (theirs if theirs == "refused" else [word for word in theirs if word])
-    assert parser.split_words(text) == pytest.importorskip("e2b_dockerfile_utils").parse_words(
-        text, "\\"
-    )
+    assert parser.split_words(text) == e2b_dockerfile_utils.parse_words(text, "\\")
 
 
 LINES = (
@@ -117,11 +114,10 @@ ${u:-E}
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=8), st.sampled_from(["\n", "\r\n"]))
 @example(["FROM a", "RUN x \\"], "\n")
 def test_files_are_cut_alike(lines: list[str], end: str) -> None:
-    module = pytest.importorskip("e2b_dockerfile_utils")
     text = end.join(lines)
     try:
-        theirs = module.parse_dockerfile_ast(text)
-    except module.DockerfileSyntaxError:
+        theirs = e2b_dockerfile_utils.parse_dockerfile_ast(text)
+    except e2b_dockerfile_utils.DockerfileSyntaxError:
         theirs = None
     if theirs is not None and not theirs.instructions:
         # a file without instructions is refused, as by BuildKit

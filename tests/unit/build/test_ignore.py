@@ -7,7 +7,9 @@ import posixpath
 import time
 
 import dockerfile_tables as tables
+import e2b_dockerfile_utils
 import pytest
+from docker.utils import build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,7 +178,6 @@ ANY = st.builds(lambda sign, words: sign + words, st.sampled_from(["", "", "!"])
 @settings(max_examples=300, deadline=None)
 @given(WORDS, PATHS)
 def test_docker_py_agrees_on_a_pattern(pattern: str, path: str) -> None:
-    build = pytest.importorskip("docker.utils.build")
     [mine] = Patterns.of([pattern]).patterns
     assert mine.matches(path) == build.Pattern(pattern).match(path)
 
@@ -185,14 +186,13 @@ def test_docker_py_agrees_on_a_pattern(pattern: str, path: str) -> None:
 @given(st.lists(SIMPLE, min_size=1, max_size=4), PATHS)
 def test_docker_py_agrees_on_a_list(patterns: list[str], path: str) -> None:
     # without ** and !, where it looks at parents differently from BuildKit
-    build = pytest.importorskip("docker.utils.build")
     assert Patterns.of(patterns).excludes(path) == build.PatternMatcher(patterns).matches(path)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(ANY, min_size=1, max_size=5), PATHS)
 def test_a_port_of_the_original_agrees(patterns: list[str], path: str) -> None:
-    peer = pytest.importorskip("e2b_dockerfile_utils").PatternMatcher(patterns)
+    peer = e2b_dockerfile_utils.PatternMatcher(patterns)
     mine = Patterns.of(patterns)
     assert mine.excludes(path) == peer.matches(path)
     if not mine.may_include_below(path):
