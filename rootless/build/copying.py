@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from rootless import disks, kernel
 from rootless.build import hashing, resolve, selecting, users
+from rootless.build.dockerfile import modes
 from rootless.build.ignore import Patterns
-from rootless.build.modes import Mode
 from rootless.build.selecting import Entry, Selected
 from rootless.errors import NotFound, StorageError, UsageError
 
@@ -51,13 +51,13 @@ def copy_worker(request: Json) -> Json:
     selected, so that its digest may be of something else.  Raises NotFound, UsageError,
     StorageError.
     """
-    os.umask(0)
     root = resolve.open_root(request["root"])
+    umask = os.umask(0)
     try:
         copier = Copier(
             root,
             owner=users.owner(root, request["chown"]) if request.get("chown") else None,
-            mode=Mode(request["chmod"]) if request.get("chmod") else None,
+            mode=_mode(request.get("chmod") or ""),
             single=bool(request.get("single")),
         )
         for source in request["sources"]:
@@ -67,7 +67,16 @@ def copy_worker(request: Json) -> Json:
     except OSError as error:
         raise _failed(error, request["destination"], request["root"]) from None
     finally:
+        os.umask(umask)
         os.close(root)
+
+
+def _mode(text: str) -> modes.Mode | None:
+    """Read `--chmod`; None where there is none.  Raises UsageError."""
+    mode = modes.parse(text) if text else None
+    if text and mode is None:
+        raise UsageError(f'invalid --chmod "{text}"', hint="as in 755, 0644 or u=rwX,go=rX")
+    return mode
 
 
 def _one_source(copier: Copier, source: Json, destination: str, directory: bool) -> None:
@@ -127,8 +136,8 @@ def _unpacked(
 def workdir_worker(request: Json) -> Json:
     """{"root", "path", "user", "single"}: a directory and what is missing of its parents, which
     belong to the user (by name or number).  Returns {"made": how many, "owners"}."""
-    os.umask(0)
     root = resolve.open_root(request["root"])
+    umask = os.umask(0)
     try:
         owner = users.user(root, request["user"]) if request.get("user") else (0, 0)
         copier = Copier(root, owner=owner, mode=None, single=bool(request.get("single")))
@@ -138,6 +147,7 @@ def workdir_worker(request: Json) -> Json:
     except OSError as error:
         raise _failed(error, request["path"], request["root"]) from None
     finally:
+        os.umask(umask)
         os.close(root)
 
 
@@ -180,7 +190,7 @@ class Copier:
     """Copies into one root.  `owner` and `mode`: what --chown and --chmod say."""
 
     def __init__(
-        self, root: int, *, owner: tuple[int, int] | None, mode: Mode | None, single: bool
+        self, root: int, *, owner: tuple[int, int] | None, mode: modes.Mode | None, single: bool
     ) -> None:
         self.root = root
         self.owner = owner
@@ -231,7 +241,7 @@ class Copier:
                 if made:
                     self.made += 1
                     mode = 0o755
-                    if moded and self.mode is not None and self.mode.octal:
+                    if moded and self.mode is not None and self.mode.number is not None:
                         # as BuildKit: what the sticky and set-id bits of a number are for is files
                         mode = self.mode.number & 0o777
                     self._give(fd, at, self.owner or (0, 0), mode)

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rootless.build import copying, hashing, resolve, selecting
-from rootless.build.modes import Mode
-from rootless.errors import NotFound, RootlessError, StorageError, UsageError
+from rootless.errors import NotFound, RootlessError, StorageError
 
 
 @pytest.fixture
@@ -76,31 +75,6 @@ def test_a_loop_of_links_ends(places: tuple[Path, Path]) -> None:
         copy(root, top, "f", "/a")
 
 
-@pytest.mark.parametrize(
-    ("text", "mode", "directory", "expected"),
-    [
-        ("755", 0o600, False, 0o755),
-        ("4711", 0o600, False, 0o4711),
-        ("u+x", 0o644, False, 0o744),
-        ("go-rwx", 0o755, True, 0o700),
-        ("a=rX,u+w", 0o600, False, 0o644),
-        ("a=rX,u+w", 0o700, True, 0o755),
-        ("g=u,o=", 0o640, False, 0o660),
-        ("+x", 0o644, False, 0o755),
-        ("u+s", 0o755, False, 0o4755),
-        ("+t", 0o777, True, 0o1777),
-    ],
-)
-def test_modes(text: str, mode: int, directory: bool, expected: int) -> None:
-    assert Mode(text).apply(mode, directory=directory) == expected
-
-
-@pytest.mark.parametrize("text", ["", "8", "u", "rwx", "u+q", "77777", "u+x,"])
-def test_modes_that_mean_nothing(text: str) -> None:
-    with pytest.raises(UsageError):
-        Mode(text)
-
-
 @settings(max_examples=200)
 @given(st.text("ab/.*?[]^-\\", max_size=12))
 def test_any_word_selects_or_is_refused(
@@ -153,3 +127,15 @@ def test_a_full_disk_is_that_of_the_root(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(copying, "_one_source", full)
     with pytest.raises(StorageError, match=f"cannot copy to /g, which is in {root.parent}: "):
         copy(root, top, "f", "/g")
+
+
+def test_the_umask_of_the_process_stays(places: tuple[Path, Path]) -> None:
+    root, top = places
+    before = os.umask(0o027)
+    try:
+        copy(root, top, "f", "/o")
+        with pytest.raises(NotFound):
+            copy(root, top, "nothing", "/o")
+    finally:
+        after = os.umask(before)
+    assert after == 0o027
