@@ -6,6 +6,7 @@ import os
 import stat
 
 from rootless.build import copying, resolve, selecting
+from rootless.storage.trees.remove import remove_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ def targets_worker(request: Json) -> Json:
 
 
 def cache_worker(request: Json) -> Json:
-    """{"directory", "mode", "uid", "gid", "single"[, "top", "path"]}: make the directory of a cache
-    mount, with files of a stage to begin with.  Whoever is first makes it."""
-    final = os.path.join(request["directory"], "fs")
-    os.makedirs(request["directory"], 0o711, exist_ok=True)
-    making = f"{final}.{os.getpid()}"
+    """{"directory", "making", "mode", "uid", "gid", "single"[, "top", "path"]}: make the directory
+    of a cache mount, with files of a stage to begin with.  Whoever is first makes it."""
+    final = request["directory"]
+    making = request["making"]
     umask = os.umask(0)
     try:
-        os.mkdir(making, 0o755)
-        root = resolve.open_root(making)
+        os.mkdir(making, 0o711)
+        os.mkdir(os.path.join(making, "fs"), 0o755)
+        root = resolve.open_root(os.path.join(making, "fs"))
         try:
             owner = (request["uid"], request["gid"])
             if "top" in request:
@@ -54,10 +55,13 @@ def cache_worker(request: Json) -> Json:
         finally:
             os.close(root)
         try:
+            # "fs" is in it, so that it never takes the place of another step's, which may be
+            # mounted already: rename(2) replaces a directory that is empty, as a new cache is
             os.rename(making, final)
         except OSError:
-            if not os.path.isdir(final):
+            if not os.path.isdir(os.path.join(final, "fs")):
                 raise
+            remove_worker({"path": making})
     finally:
         os.umask(umask)
     return {}

@@ -162,7 +162,8 @@ class _Step:
             name = self._own_cache(name, mount.sharing)
         directory = os.path.join(self.layers.top, "caches", name)
         request: dict[str, Json] = {
-            "directory": directory, "mode": mount.mode, "uid": mount.uid, "gid": mount.gid,
+            "directory": directory, "making": os.path.join(self.directory, f"m{len(self.mounts)}"),
+            "mode": mount.mode, "uid": mount.uid, "gid": mount.gid,
             "path": path, "single": False,
         }  # fmt: skip
         if not os.path.isdir(os.path.join(directory, "fs")):
