@@ -9,7 +9,7 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.build.build import Output
+    from rootless.engine.build.request import Output
 
 Secrets = dict[str, Callable[[], bytes]]
 _MOST_SECRET = 500 << 10  # bytes, as BuildKit
@@ -141,7 +141,8 @@ def arguments_of_file(path: str) -> dict[str, str]:
 
 def outputs(texts: Sequence[str]) -> list[Output]:
     """--output DIRECTORY, or type=…,dest=….  Raises UsageError."""
-    from rootless.engine.build.build import Output
+    from rootless.cli.options import truth
+    from rootless.engine.build.request import Output
 
     made = []
     kinds = ("local", "tar", "oci", "docker", "image", "registry")
@@ -168,5 +169,7 @@ def outputs(texts: Sequence[str]) -> list[Output]:
             kind, target = ("image", "") if kind == "docker" else (kind, "-")
         if kind == "registry":
             kind, given = "image", {**given, "push": "true"}
+        elif "push" in given:
+            given["push"] = "true" if truth("--output push", given["push"]) else "false"
         made.append(Output(kind, target, given))
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import flag, number, several, text
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ TLS = text(
     complete="true false",
 )
 REGISTRY = (AUTHFILE, CERT_DIR, CREDS, TLS)
+RETRY = (
+    number("--retry", "COUNT", "How often to ask a registry again that fails (default 4)"),
+    text("--retry-delay", "DURATION", "Time before the first of them, as in 2s; it doubles"),
+)
 POLICY = text(
     "--signature-policy",
     "FILE",
@@ -67,15 +72,30 @@ ALL_OF_INDEX = flag("--all", "Add all images of the index in the registry")
 def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
     """What these options say, None where none was given."""
     names = [prefix + "creds", prefix + "authfile", "authfile", prefix + "cert_dir"]
-    if not any(given.get(name) for name in names):
+    retries, delay = given.get("retry"), given.get("retry_delay")
+    if not any(given.get(name) for name in names) and retries is None and not delay:
         return None
     from rootless.engine.images import transfer as image_transfer
+
+    if retries is not None and not 0 <= retries <= 100:
+        raise UsageError(f"--retry {retries} is no count", hint="0 to 100")
 
     return image_transfer.settings(
         image_transfer.creds(given.get(f"{prefix}creds")),
         given.get(f"{prefix}authfile") or given.get("authfile") or "",
         given.get(f"{prefix}cert_dir") or "",
+        retries=retries,
+        delay=_seconds(delay) if delay else None,
     )
+
+
+def _seconds(text: str) -> float:
+    from rootless.engine.common import times
+
+    found = float(text) if text.isdigit() else times.duration(text)
+    if found is None:
+        raise UsageError(f'--retry-delay "{text}" is no duration', hint="as in 2s")
+    return found
 
 
 def demands(given: dict[str, Json]) -> Demands:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from rootless.cli.options import Option, Verb, flag, number, several, text
-from rootless.cli.verbs._registry_options import AUTHFILE, CERT_DIR, CREDS, TLS
+from rootless.cli.verbs._registry_options import AUTHFILE, CERT_DIR, CREDS, RETRY, TLS
 from rootless.cli.verbs._shared_options import IIDFILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import Call
     from rootless.documents import Json
-    from rootless.engine.build.build import Built, Request
+    from rootless.engine.build.delivery import Built
+    from rootless.engine.build.request import Request
     from rootless.engine.engine import Engine
 
 # what docker and podman have, and why it is not here: refused by name, never passed over
@@ -33,7 +34,6 @@ _REFUSED = {
     "--memory": "steps run in the caller's own cgroup",
     "--memory-swap": "steps run in the caller's own cgroup",
     "--provenance": "attestations are not made yet",
-    "--retry": "what failed is done again by building again",
     "--sbom": "attestations are not made yet",
     "--squash": "--squash-all makes one layer of everything",
     "--userns": "steps have the ids of the layers",
@@ -93,7 +93,7 @@ VERB = Verb(
                 text("--pull", "POLICY", "Pull base images: always, missing, newer or never "
                      "(default missing; always without =POLICY)",
                      complete="always missing newer never", bare="always"),
-                AUTHFILE, CERT_DIR, CREDS, TLS,
+                AUTHFILE, CERT_DIR, CREDS, TLS, *RETRY,
             ),
         ),
         (
@@ -200,8 +200,9 @@ def _request(call: Call) -> Request:
 
     from rootless.build.options import BuildOptions
     from rootless.cli import build_options as values
-    from rootless.engine.build.build import Output, Request
+    from rootless.cli.verbs import _registry_options as registry
     from rootless.engine.build.images import source_date
+    from rootless.engine.build.request import Output, RegistryAccess, Request
     from rootless.engine.spec.options import ContainerOptions
     from rootless.errors import UsageError
 
@@ -272,7 +273,13 @@ def _request(call: Call) -> Request:
     form = given["format"] or "oci"
     if form not in ("oci", "docker"):
         raise UsageError(f'unknown image format "{form}"', hint="oci or docker")
-    outputs = values.outputs(given["output"]) or [Output("image")]
+    outputs = values.outputs(given["output"])
+    if given["load"] or not outputs:
+        outputs.append(Output("image"))
+    if given["push"]:
+        # as docker: what is pushed is an image, and one that is made anyway is made once
+        outputs = [one for one in outputs if one.kind != "image" or one.values]
+        outputs.append(Output("image", "", {"push": "true"}))
     step = ContainerOptions(
         "", add_host=given["add_host"], dns=given["dns"], dns_search=given["dns_search"],
         dns_option=given["dns_option"], cap_add=given["cap_add"], cap_drop=given["cap_drop"],
@@ -292,6 +299,7 @@ def _request(call: Call) -> Request:
         rewrite=bool(given["rewrite_timestamp"]),
         squash="all" if given["squash_all"] else "",
         step=step,
+        registry=RegistryAccess(registry.verify(given), registry.settings(given)),
     )
 
 
@@ -310,47 +318,37 @@ def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
     mode = "quiet" if given["quiet"] else given["progress"] or "auto"
     if mode not in build_progress.MODES:
         raise UsageError(f'unknown --progress "{mode}"', hint=", ".join(build_progress.MODES))
-    if given["push"] and not request.tags:
-        raise UsageError("--push needs a name", hint="-t REGISTRY/NAME:TAG")
     display = build_progress.choose(mode)
     try:
         made = build.build(engine, request, display.take)
     finally:
         display.close()
     image = made.image
+    if given["metadata_file"]:
+        _metadata(given["metadata_file"], made)
     if image is None:
         return 0
     identity = f"sha256:{image.id}"
-    if given["push"] or any(one.values.get("push") == "true" for one in request.outputs):
-        _push(engine, request, given)
     if given["iidfile"]:
         _write(given["iidfile"], identity)
-    if given["metadata_file"]:
-        _metadata(given["metadata_file"], made, request)
     if given["quiet"]:
         output.line(identity)
     return 0
 
 
-def _push(engine: Engine, request: Request, given: dict[str, Json]) -> None:
-    from rootless.cli.verbs import _registry_options as registry
-
-    for tag in request.tags:
-        engine.images.push(
-            tag, tls_verify=registry.verify(given), settings=registry.settings(given)
-        )
-
-
-def _metadata(path: str, made: Built, request: Request) -> None:
+def _metadata(path: str, made: Built) -> None:
+    """--metadata-file: what buildx writes there, of the image that was made."""
     from rootless import documents
 
     image = made.image
-    assert image is not None
-    value = {
-        "containerimage.config.digest": image.config_digest,
-        "containerimage.digest": image.manifest_digest,
-        "image.name": ",".join(image.names),
-    }
+    value: dict[str, Json] = {}
+    if image is not None:
+        value = {
+            "containerimage.config.digest": image.config_digest,
+            "containerimage.digest": made.digest,
+        }
+        if image.names:
+            value["image.name"] = ",".join(image.names)
     _write(path, documents.dumps(value, indent=True) + "\n")
 
 

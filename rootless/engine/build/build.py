@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from dataclasses import replace
 
 from rootless import documents
 from rootless.build import executor
@@ -20,65 +19,20 @@ from rootless.build.dockerfile.platforms import Platform
 from rootless.build.options import BuildOptions, NamedContext
 from rootless.build.progress import Event, Progress, WarningEvent
 from rootless.build.protocols import Process, Sink, Snapshot
+from rootless.engine.build.delivery import Built as Built
+from rootless.engine.build.delivery import Delivery, names
 from rootless.engine.build.images import BaseImages, Storing
 from rootless.engine.build.layers import BuildLayers
+from rootless.engine.build.request import Output as Output
+from rootless.engine.build.request import Request as Request
 from rootless.engine.build.workers import Workers
 from rootless.engine.spec.options import ContainerOptions
-from rootless.errors import Conflict, UsageError
+from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
     from rootless.engine.build.steps import RunSteps
     from rootless.engine.collections import Collections
-    from rootless.images.record import ImageRecord
-
-
-_UNION = "rootless.storage.rootfs.layer_export:union_worker"
-
-
-@dataclass(frozen=True)
-class Output:
-    """--output: `kind` is image, local, tar, oci or docker; `target` a path, or - for a stream."""
-
-    kind: str
-    target: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Request:
-    """What a build is asked for.
-
-    `context`: a directory, an archive, an address, a repository, or - for `stdin`; `file`: the
-    Dockerfile (None: the usual names); `options`: of the build room; `contexts`: --build-context,
-    by name; `step`: what holds for every RUN.
-    """
-
-    context: str
-    file: str | None = None
-    tags: Sequence[str] = ()
-    options: BuildOptions = field(default_factory=BuildOptions)
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    stdin: BinaryIO | None = None
-    stdout: BinaryIO | None = None
-    ignore_file: str | None = None
-    as_docker: bool = False
-    outputs: Sequence[Output] = (Output("image"),)
-    form: str = "oci"
-    rewrite: bool = False
-    squash: str = ""
-    step: ContainerOptions = field(default_factory=lambda: ContainerOptions(""))
-    dockerfile: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Built:
-    """What came of it: the image, where one was kept, and what the Dockerfile could do without."""
-
-    image: ImageRecord | None
-    warnings: tuple[WarningEvent, ...]
-    outcome: executor.Outcome
 
 
 def build(
@@ -92,8 +46,11 @@ def build(
 
     Raises DockerfileError, StepFailed, UsageError, NotFound and what images and storage raise.
     """
-    for tag in request.tags:
+    tags = names(request)
+    for tag in tags:
         _check_tag(tag)
+    if any(output.pushes for output in request.outputs) and not tags:
+        raise UsageError("nothing can be pushed without a name", hint="-t REGISTRY/NAME:TAG")
     engine.context.prepare()
     if workers is None:
         with Workers(engine.context.maps) as own:
@@ -117,7 +74,7 @@ def build(
             warning = WarningEvent("", text, contexts.main.dockerfile_name, 1)
             plan.warnings.append(warning)
             progress.warning(warning)
-        bases = BaseImages(engine)
+        bases = BaseImages(engine, request.registry)
         outcome = executor.Executor(
             plan,
             contexts.main,
@@ -133,8 +90,7 @@ def build(
             layers, bases, stamp=options.timestamp, clamp=options.epoch,
             rewrite=request.rewrite, form=request.form, squash=request.squash,
         )  # fmt: skip
-        image = _deliver(engine, request, outcome, storing, layers, progress)
-    return Built(image, outcome.warnings, outcome)
+        return Delivery(engine, request, storing, layers, progress).deliver(outcome)
 
 
 def describe(engine: Collections, request: Request, what: str, form: str) -> tuple[str, int]:
@@ -274,111 +230,3 @@ class _Contexts:
 def _secret(options: BuildOptions, name: str) -> bytes | None:
     given = options.secrets.get(name)
     return given() if given is not None else None
-
-
-# ------------------------------------------------------------ what becomes of it
-
-
-def _deliver(
-    engine: Collections,
-    request: Request,
-    outcome: executor.Outcome,
-    storing: Storing,
-    layers: BuildLayers,
-    progress: Progress,
-) -> ImageRecord | None:
-    image: ImageRecord | None = None
-    number = progress.step("exporting")
-    progress.state(number, "started")
-    try:
-        for output in request.outputs:
-            if output.kind in ("image", "oci", "docker"):
-                if image is None:
-                    image = storing.store(outcome, request.tags)
-                if output.kind != "image":
-                    _archive(engine, image, output, request)
-            elif output.kind == "tar":
-                _tar(outcome, output, layers, request)
-            elif output.kind == "local":
-                _local(outcome, output, layers)
-    except BaseException as error:
-        progress.state(number, "failed", error=str(error))
-        raise
-    progress.state(number, "done", digest=f"sha256:{image.id}" if image is not None else "")
-    if image is not None:
-        for name in request.tags:
-            engine.images.event("tag", image, name)
-        engine.images.event("build", image)
-    return image
-
-
-def _archive(engine: Collections, image: ImageRecord, output: Output, request: Request) -> None:
-    form = "oci-archive" if output.kind == "oci" else "docker-archive"
-    names = list(image.names) or [image.id]
-    wanted = [name for name in names if _is_among(name, request.tags)] or names[:1]
-    if output.target == "-":
-        assert request.stdout is not None
-        engine.images.save(wanted, request.stdout, format=form)
-    else:
-        engine.images.save(wanted, output.target, format=form)
-
-
-def _is_among(name: str, tags: Sequence[str]) -> bool:
-    from rootless.images.names import reference
-
-    return name in [reference.parse(tag).canonical for tag in tags]
-
-
-def _stack(outcome: executor.Outcome, layers: BuildLayers) -> Json:
-    return {"stack": layers.directories(outcome.layers), "root": False, "skip": []}
-
-
-def _tar(outcome: executor.Outcome, output: Output, layers: BuildLayers, request: Request) -> None:
-    head = {
-        "function": _UNION, "request": _stack(outcome, layers),
-    }  # fmt: skip
-    if output.target == "-":
-        assert request.stdout is not None
-        layers.workers.call(head, request.stdout.fileno())
-        return
-    temporary = f"{output.target}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as file:
-        try:
-            layers.workers.call(head, file.fileno())
-            os.rename(temporary, output.target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-
-
-def _local(outcome: executor.Outcome, output: Output, layers: BuildLayers) -> None:
-    """The files, into a directory, as the user's own."""
-    from rootless.engine.build import fetching
-
-    if os.path.exists(output.target) and not os.path.isdir(output.target):
-        raise Conflict(f"--output {output.target} is no directory")
-    os.makedirs(output.target, exist_ok=True)
-    reading, writing = os.pipe()
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        head = {
-            "function": _UNION,
-            "request": _stack(outcome, layers),
-        }
-        try:
-            layers.workers.call(head, writing)
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            os.close(writing)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        with open(reading, "rb") as source:
-            fetching.unpack(source, output.target)
-    finally:
-        thread.join()
-    if failed:
-        raise failed[0]

@@ -13,6 +13,7 @@ from rootless.build import keys
 from rootless.build.executor import Outcome
 from rootless.build.protocols import BaseImage, Kept
 from rootless.engine.build.layers import BuildLayers
+from rootless.engine.build.request import RegistryAccess
 from rootless.errors import StorageError
 
 TYPE_CHECKING = False
@@ -30,8 +31,9 @@ _PACKERS = 2
 class BaseImages:
     """`rootless.build.protocols.Images` with the engine's images."""
 
-    def __init__(self, engine: Collections) -> None:
+    def __init__(self, engine: Collections, access: RegistryAccess | None = None) -> None:
         self.engine = engine
+        self.access = access or RegistryAccess()
         self.records: dict[str, ImageRecord] = {}
         self.layers: dict[str, Layer] = {}
         self._lock = threading.Lock()
@@ -40,7 +42,10 @@ class BaseImages:
         """The image, here and unpacked."""
         engine = self.engine
         with self._lock:
-            record = engine.images.for_run(reference, pull, platform or None)
+            record = engine.images.for_run(
+                reference, pull, platform or None, tls_verify=self.access.tls_verify,
+                settings=self.access.settings,
+            )  # fmt: skip
             _not_by_chance(reference, record)
             engine.images.unpack(record, engine.context.maps)
             data = engine.images.store.read_blob(record.config_digest)

@@ -32,7 +32,14 @@ class Images(LocalImages):
     """Who builds: it stands above this room."""
 
     def for_run(
-        self, name: str, policy: str | None, platform: str | None = None, *, lazy: bool = False
+        self,
+        name: str,
+        policy: str | None,
+        platform: str | None = None,
+        *,
+        lazy: bool = False,
+        tls_verify: bool | None = None,
+        settings: Settings | None = None,
     ) -> ImageRecord:
         """The image for a new container, by docker's pull policies.  Raises ImageNotFound."""
         policy = policy or "missing"
@@ -42,14 +49,17 @@ class Images(LocalImages):
             raise UsageError(f'unknown --pull "{policy}"', hint="missing, always, never or newer")
         store = self.store
         if policy in ("always", "newer") and not names_hello(name):
-            return self.pull(name, platform, lazy=lazy)
+            return self.pull(name, platform, tls_verify, settings, lazy=lazy)
         try:
             record = store.resolve(name)
             if not platform:
                 return record
             from rootless.engine.images import platform as image_platform
 
-            return image_platform.fit(record, name, platform, policy, self.pull)
+            return image_platform.fit(
+                record, name, platform, policy,
+                lambda name, platform: self.pull(name, platform, tls_verify, settings),
+            )  # fmt: skip
         except ImageNotFound:
             if names_hello(name):
                 from rootless.images.store import builtin
@@ -58,7 +68,7 @@ class Images(LocalImages):
                 return builtin.ensure_hello(store)
             if policy == "never" or is_id(name):
                 raise
-        return self.pull(name, platform, lazy=lazy)
+        return self.pull(name, platform, tls_verify, settings, lazy=lazy)
 
     def pull(
         self,

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 
 def settings(
-    auth_config: dict[str, str] | None = None, authfile: str = "", cert_dir: str = ""
+    auth_config: dict[str, str] | None = None,
+    authfile: str = "",
+    cert_dir: str = "",
+    *,
+    retries: int | None = None,
+    delay: float | None = None,
 ) -> Settings:
-    """Who we are to registries; `auth_config` as docker's library has it: username, password."""
+    """Who we are to registries, and how often we ask again after how many seconds (by default as
+    always); `auth_config` as docker's library has it: username, password."""
     from rootless.images.registry.credentials import Credentials
     from rootless.images.registry.http import Settings
 
@@ -29,7 +35,10 @@ def settings(
             auth_config.get("password", ""),
             auth_config.get("identitytoken", ""),
         )
-    return Settings(authfile=authfile, cert_dir=cert_dir, credentials=given)
+    made = Settings(authfile=authfile, cert_dir=cert_dir, credentials=given, backoff=delay)
+    if retries is not None:
+        made.attempts = retries + 1
+    return made
 
 
 def creds(text: str | None) -> dict[str, str] | None:

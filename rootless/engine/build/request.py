@@ -1,0 +1,63 @@
+"""What a build is asked for: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from rootless.build.options import BuildOptions
+from rootless.engine.spec.options import ContainerOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.images.registry.http import Settings
+
+
+@dataclass(frozen=True)
+class Output:
+    """--output: `kind` is image, local, tar, oci or docker; `target` a path, or - for a stream."""
+
+    kind: str
+    target: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pushes(self) -> bool:
+        """Whether the image goes to its registry."""
+        return self.kind == "image" and self.values.get("push") == "true"
+
+
+@dataclass(frozen=True)
+class RegistryAccess:
+    """How registries are talked to: None and None as always."""
+
+    tls_verify: bool | None = None
+    settings: Settings | None = None
+
+
+@dataclass
+class Request:
+    """What a build is asked for.
+
+    `context`: a directory, an archive, an address, a repository, or - for `stdin`; `file`: the
+    Dockerfile (None: the usual names); `options`: of the build room; `contexts`: --build-context,
+    by name; `step`: what holds for every RUN.
+    """
+
+    context: str
+    file: str | None = None
+    tags: Sequence[str] = ()
+    options: BuildOptions = field(default_factory=BuildOptions)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    stdin: BinaryIO | None = None
+    stdout: BinaryIO | None = None
+    ignore_file: str | None = None
+    as_docker: bool = False
+    outputs: Sequence[Output] = (Output("image"),)
+    form: str = "oci"
+    rewrite: bool = False
+    squash: str = ""
+    step: ContainerOptions = field(default_factory=lambda: ContainerOptions(""))
+    dockerfile: bytes | None = None
+    registry: RegistryAccess = RegistryAccess()
