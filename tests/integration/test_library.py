@@ -121,3 +121,23 @@ def test_an_unexpected_end_of_the_program_loses_nothing(
     python(place, file)
     assert rootless("ps", "--format", "{{.Names}} {{.State}}").stdout == "stays running\n"
     assert os.listdir(place.work)
+
+
+def test_options_are_used_again(rootless: Command, place: Place, busybox_image: str) -> None:
+    """What one container makes of its options is not in them when the next one is made."""
+    file = place.work / "again.py"
+    file.write_text(
+        "import rootless\n"
+        "from rootless.engine.spec.options import ContainerOptions\n"
+        "engine = rootless.Engine()\n"
+        f"image = {busybox_image!r}\n"
+        "first = engine.containers.run(\n"
+        "    image, ['sleep', '1000'], detach=True, network='none', uts='host', name='first')\n"
+        "options = ContainerOptions(\n"
+        "    image, command=['true'], userns='keep-id', uts='container:first', network='none')\n"
+        "before = {name: repr(getattr(options, name)) for name in vars(options)}\n"
+        "one = engine.containers.create(options)\n"
+        "print({n for n in vars(options) if before.get(n) != repr(getattr(options, n))})\n"
+        "for each in (one, first): each.remove(force=True)\n"
+    )
+    assert python(place, file) == "set()\n"

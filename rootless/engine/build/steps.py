@@ -290,7 +290,9 @@ class _Step:
             root=mount.merged,
             hostname=_HOSTNAME,
             mounts=self.mounts,
-            spaces=oci_config.namespaces(chosen, {}, network.backend.shares_host),
+            spaces=oci_config.namespaces(
+                oci_config.namespace_modes(chosen), {}, network.backend.shares_host
+            ),
             maps=maps,
             shm_size=limits.size(chosen.shm_size) if chosen.shm_size else 64 << 20,
             read_only_sysctls=covered,

@@ -9,6 +9,7 @@ from rootless.cgroups import limits as cgroup_limits
 from rootless.engine.common import signals
 from rootless.engine.containers import ref as container_ref
 from rootless.engine.containers import rootfs
+from rootless.engine.containers.draft import ContainerSpec, Namespaces
 from rootless.engine.logs import options as log_options
 from rootless.engine.spec import oci_config
 from rootless.engine.spec import seccomp as spec_seccomp
@@ -22,8 +23,18 @@ from rootless.userns import helpers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.draft import (
+        Draft,
+        Ids,
+        NetworkPlan,
+        Place,
+        Process,
+        Request,
+        Root,
+        Source,
+    )
     from rootless.engine.containers.record import ContainerRecord
+    from rootless.engine.spec.mounts import Binds
     from rootless.network.backends.backend import Network
     from rootless.network.ports import Port
     from rootless.runtime.plan_format import Record
@@ -33,35 +44,29 @@ _JOINABLE = ("pid", "ipc", "uts", "cgroup", "network")
 _PROC_NAMES = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "network": "net"}
 
 
-def hostname(draft: Draft) -> str:
+def hostname(request: Request, place: Place, spaces: Namespaces) -> str:
     """--hostname, or the short id; the host's own where that name space is shared."""
-    if draft.options.uts == "host":
+    if spaces.modes["uts"] == "host":
         return os.uname().nodename
-    return draft.options.hostname or draft.identifier[:12]
+    return request.options.hostname or place.identifier[:12]
 
 
-def join_others(draft: Draft) -> None:
+def join_others(request: Request, ids: Ids, network: Network) -> Namespaces:
     """`container:NAME` of --network, --pid, --ipc and --uts: whose namespaces are shared.
 
     They belong to that container's user namespace, so this one lives in it as well.
     """
-    options = draft.options
-    draft.joined = {}
-    draft.target = ""
-    wanted = {
-        "pid": options.pid,
-        "ipc": options.ipc,
-        "uts": options.uts,
-        "cgroup": options.cgroupns,
-    }
-    if draft.network.target:
-        wanted["network"] = "container:" + draft.network.target
+    modes = oci_config.namespace_modes(request.options)
+    wanted = dict(modes)
+    wanted["network"] = "container:" + network.target if network.target else None
+    joined: dict[str, str] = {}
+    target, maps = "", ids.maps
     for kind in _JOINABLE:
-        text = wanted.get(kind) or ""
+        text = wanted[kind] or ""
         if not text.startswith("container:"):
             continue
-        other = container_ref.get(draft.ctx, text[len("container:") :])
-        if draft.target and other.id != draft.target:
+        other = container_ref.get(request.ctx, text[len("container:") :])
+        if target and other.id != target:
             raise UsageError("namespaces of two different containers cannot be shared at once")
         if not other.state().pid:
             raise UsageError(
@@ -71,9 +76,9 @@ def join_others(draft: Draft) -> None:
         if kind not in {one["type"] for one in other.config()["linux"]["namespaces"]}:
             # what that container shares with the host is shared with the host by this one as well
             if kind == "network":
-                draft.network = networks.of_host()
+                network = networks.of_host()
             else:
-                setattr(options, "cgroupns" if kind == "cgroup" else kind, "host")
+                modes[kind] = "host"
             continue
         covered = host.current().covered_proc
         if covered:
@@ -84,39 +89,49 @@ def join_others(draft: Draft) -> None:
                 "covered, so containers see each other in the /proc around them",
                 hint=host.WHOLE_PROC,
             )
-        draft.target = other.id
-        draft.maps = other.maps()
+        target = other.id
+        maps = other.maps()
         # replaced by the pid of that moment whenever this container is started
-        draft.joined[kind] = f"/proc/@TARGET@/ns/{_PROC_NAMES[kind]}"
+        joined[kind] = f"/proc/@TARGET@/ns/{_PROC_NAMES[kind]}"
+    return Namespaces(modes, joined, target, maps, network)
 
 
-def hello_facts(draft: Draft) -> list[str]:
+def hello_facts(request: Request, spaces: Namespaces, plan: NetworkPlan, root: Root) -> list[str]:
     """What the image rootless/hello prints about the choices made for it."""
-    choice = draft.choice
-    network = draft.network
-    manager = draft.ctx.cgroups()
+    choice = root.choice
+    network = plan.network
+    manager = request.ctx.cgroups()
     return [
         f"ROOTLESS_HELLO_DRIVER={choice.driver.name}: {choice.why}"
         if choice
         else "ROOTLESS_HELLO_DRIVER=",
         f"ROOTLESS_HELLO_NETWORK={network.name}" + (f": {network.why}" if network.why else ""),
         f"ROOTLESS_HELLO_CGROUP={manager.kind}: {manager.why}",
-        f"ROOTLESS_HELLO_RUNTIME={draft.options.runtime or draft.ctx.runtime or 'rootless'}",
-        f"ROOTLESS_HELLO_IDS={draft.maps.why}",
+        f"ROOTLESS_HELLO_RUNTIME={request.runtime}",
+        f"ROOTLESS_HELLO_IDS={spaces.maps.why}",
     ]
 
 
-def write_files(draft: Draft) -> None:
-    """resolv.conf, hosts and hostname, bound over those of the image."""
-    options, directory = draft.options, draft.directory
-    if draft.image is None and draft.network.backend.shares_host:
-        return
+def write_files(
+    request: Request,
+    source: Source,
+    place: Place,
+    spaces: Namespaces,
+    plan: NetworkPlan,
+    process: Process,
+    binds: Binds,
+) -> list[Json]:
+    """Write resolv.conf, hosts and hostname; returns the mounts that put them over the image's."""
+    options, directory = request.options, place.directory
+    made: list[Json] = []
+    if source.image is None and plan.network.backend.shares_host:
+        return made
     try:
         with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
             host_text = file.read()
     except OSError:
         host_text = ""
-    network = _network(draft)
+    network = _network(request, spaces, plan)
     texts: dict[str, str | bytes] = {
         "resolv.conf": resolv_hosts.resolv_conf(
             host_text,
@@ -125,10 +140,10 @@ def write_files(draft: Draft) -> None:
             list(options.dns_search),
             list(options.dns_option),
         ),
-        "hosts": resolv_hosts.hosts(draft.hostname, draft.name, network, list(options.add_host)),
-        "hostname": draft.hostname + "\n",
+        "hosts": resolv_hosts.hosts(process.hostname, place.name, network, list(options.add_host)),
+        "hostname": process.hostname + "\n",
     }
-    taken = {mount["destination"] for mount in draft.binds.mounts}
+    taken = {mount["destination"] for mount in binds.mounts}
     if options.tz:
         from rootless.engine.spec import timezone
 
@@ -137,12 +152,12 @@ def write_files(draft: Draft) -> None:
         path = os.path.join(directory, name)
         with open(path, "wb") as file:
             file.write(text.encode() if isinstance(text, str) else text)
-        if "/etc/" + name not in taken and not _has_no_place(draft, name):
-            draft.binds.mounts.append(
+        if "/etc/" + name not in taken and not _has_no_place(request, binds, name):
+            made.append(
                 {"type": "bind", "source": path, "destination": "/etc/" + name, "options": ["bind"]}
             )
     if options.init:
-        draft.binds.mounts.append(
+        made.append(
             {
                 "type": "bind",
                 "source": paths.helper("init"),
@@ -150,93 +165,106 @@ def write_files(draft: Draft) -> None:
                 "options": ["bind", "ro"],
             }
         )
+    return made
 
 
-def _network(draft: Draft) -> Network:
+def _network(request: Request, spaces: Namespaces, plan: NetworkPlan) -> Network:
     """The network the container is in, also where another one made it."""
-    network, target = draft.network, draft.target
+    network, target = plan.network, spaces.target
     while network.backend.joins:
-        record = container_ref.get(draft.ctx, target).record
+        record = container_ref.get(request.ctx, target).record
         network = networks.recorded(record)
         target = record["networkTarget"]
     return network
 
 
-def _has_no_place(draft: Draft, name: str) -> bool:
+def _has_no_place(request: Request, binds: Binds, name: str) -> bool:
     """Whether a read-only mount at /etc lacks this file, so that nothing can be bound there."""
-    over = [one for one in draft.binds.mounts if one["destination"] in ("/", "/etc")]
+    over = [one for one in binds.mounts if one["destination"] in ("/", "/etc")]
     if not over or "ro" not in over[-1]["options"]:
         return False
     path = name if over[-1]["destination"] == "/etc" else "etc/" + name
     if over[-1]["type"] == "bind" and os.path.lexists(os.path.join(over[-1]["source"], path)):
         return False
-    draft.ctx.notice(
+    request.ctx.notice(
         name, f"no /etc/{name} in the container: what is mounted there is read-only and has none",
         always=True,
     )  # fmt: skip
     return True
 
 
-def _resources(draft: Draft) -> Json:
-    options = draft.options
+def _resources(request: Request) -> cgroup_limits.Resources:
+    options = request.options
     resources = cgroup_limits.parse(**{name: getattr(options, name) for name in options.LIMITS})
     for name, why in options.REFUSED.items():
         if getattr(options, name) not in (None, False, "", []):
             raise UsageError(
                 f"--{name.replace('_', '-')} cannot be had with cgroup version 2", hint=why
             )
-    manager = draft.ctx.cgroups(options.cgroups or "")
+    manager = request.ctx.cgroups(options.cgroups or "")
     manager.check(resources, options.cgroup_parent or "")
-    draft.limits = resources.as_dict()
-    return resources.oci()
+    return resources
+
+
+def spec(
+    request: Request,
+    source: Source,
+    spaces: Namespaces,
+    plan: NetworkPlan,
+    root: Root,
+    process: Process,
+    mounts: list[Json],
+) -> ContainerSpec:
+    """Make the OCI configuration; `mounts` are those beside the default ones."""
+    options = request.options
+    resources = _resources(request)
+    config = oci_config.config(
+        options,
+        account=process.account,
+        arguments=process.arguments,
+        env=process.env,
+        image=source.config,
+        root=root.path,
+        hostname=process.hostname,
+        mounts=mounts,
+        spaces=oci_config.namespaces(spaces.modes, spaces.joined, plan.network.backend.shares_host),
+        maps=spaces.maps,
+        shm_size=cgroup_limits.size(options.shm_size) if options.shm_size else 64 << 20,
+        read_only_sysctls=bool(host.current().covered_proc),
+        resources=resources.oci(),
+    )
+    return ContainerSpec(config, resources.as_dict())
 
 
 def write_bundle(draft: Draft) -> None:
     """config.json and the launch plan."""
-    options = draft.options
-    resources = _resources(draft)
-    covered = bool(host.current().covered_proc)
-    spaces = oci_config.namespaces(options, draft.joined, draft.network.backend.shares_host)
-    draft.config = oci_config.config(
-        options,
-        account=draft.account,
-        arguments=draft.arguments,
-        env=draft.env,
-        image=draft.image_config,
-        root=draft.root,
-        hostname=draft.hostname,
-        mounts=draft.binds.mounts,
-        spaces=spaces,
-        maps=draft.maps,
-        shm_size=cgroup_limits.size(options.shm_size) if options.shm_size else 64 << 20,
-        read_only_sysctls=covered,
-        resources=resources,
-    )
-    documents.write(os.path.join(draft.directory, "config.json"), draft.config)
-    runtime = options.runtime or draft.ctx.runtime
-    if runtime and runtime != "rootless":
+    options, root, config = draft.request.options, draft.root, draft.spec.config
+    single = draft.spaces.maps.single
+    documents.write(os.path.join(draft.place.directory, "config.json"), config)
+    runtime = draft.request.runtime
+    if runtime != "rootless":
         from rootless.engine.containers import external_runtime
 
-        plan = external_runtime.plan(draft, runtime, rootfs.root_operations(draft))
+        plan = external_runtime.plan(draft, runtime, rootfs.root_operations(root))
     else:
         preparations = draft.binds.preparations
         # a directory of --rootfs is the user's own: nothing is put there
-        if draft.maps.single and draft.root_mount is not None:
+        if single and root.mount is not None:
             from rootless.engine.spec import single_id
 
             # after what is copied up: it does not go into volumes
             preparations = [*preparations, *single_id.operations()]
         plan = launch_plan.plan(
-            draft.config,
-            rootfs.root_operations(draft),
+            config,
+            rootfs.root_operations(root),
             filter_program=_filter(draft),
             keyring=spec_seccomp.keyring(
-                oci_config.security(draft.options).get("seccomp", ""), draft.options.privileged
+                oci_config.security(options).get("seccomp", ""), options.privileged
             ),
-            single=draft.maps.single,
-            wait_for_network=draft.network.backend.waits,
+            single=single,
+            wait_for_network=draft.network.network.backend.waits,
             preparations=preparations,
-            covered_proc=covered,
+            covered_proc=bool(host.current().covered_proc),
             # otherwise it is a default, which the filter of a container around may refuse
             own_name=bool(options.hostname),
         )
@@ -244,31 +272,32 @@ def write_bundle(draft: Draft) -> None:
         from rootless.engine.containers import sd_notify
 
         sd_notify.preserve(plan, options.preserve_fds)
-    plan_format.write(draft.directory, "plan", plan, operations.NUMBERS)
+    plan_format.write(draft.place.directory, "plan", plan, operations.NUMBERS)
 
 
 def write_orders(draft: Draft, record: ContainerRecord) -> None:
     """The monitor's orders, with what its events say about the container."""
     from rootless.engine.events import writer as event_writer
 
-    told = to_monitor.events(*event_writer.orders(draft.ctx.data_dir, record))
-    plan_format.write(draft.directory, "orders", [*orders(draft), told], to_monitor.NUMBERS)
+    told = to_monitor.events(*event_writer.orders(draft.request.ctx.data_dir, record))
+    plan_format.write(draft.place.directory, "orders", [*orders(draft), told], to_monitor.NUMBERS)
 
 
 def _filter(draft: Draft) -> bytes:
-    choice = oci_config.security(draft.options).get("seccomp", "")
-    bounding = draft.config["process"]["capabilities"]["bounding"]
-    return spec_seccomp.program(choice, bounding, draft.maps.single, draft.options.privileged)
+    options = draft.request.options
+    choice = oci_config.security(options).get("seccomp", "")
+    bounding = draft.spec.config["process"]["capabilities"]["bounding"]
+    return spec_seccomp.program(choice, bounding, draft.spaces.maps.single, options.privileged)
 
 
 def orders(draft: Draft) -> list[Record]:
     """What the monitor is told."""
 
-    options, directory = draft.options, draft.directory
-    sockets = paths.socket_directory(draft.identifier)
+    options, place, mount = draft.request.options, draft.place, draft.root.mount
+    directory, sockets = place.directory, paths.socket_directory(place.identifier)
     policy, count = restart_policy(options.restart)
     made: list[Record] = [
-        to_monitor.id_(draft.identifier, draft.name),
+        to_monitor.id_(place.identifier, place.name),
         to_monitor.directory(directory, "state"),
         to_monitor.socket(sockets),
         to_monitor.executor(paths.helper("launch"), os.path.join(directory, "plan")),
@@ -280,13 +309,13 @@ def orders(draft: Draft) -> list[Record]:
     if options.tty:
         made.append(to_monitor.tty())
     made += log_options.orders(options, directory, lambda: _journal_fields(draft))
-    made += network_orders(draft.network, draft.ports, sockets)
-    if draft.root_mount is not None:
-        made += [to_monitor.fuse(server.late, server.argv) for server in draft.root_mount.servers]
+    made += network_orders(draft.network.network, draft.network.ports, sockets)
+    if mount is not None:
+        made += [to_monitor.fuse(server.late, server.argv) for server in mount.servers]
     # who applies limits is decided anew at each start
     made.append(to_monitor.go())
     seconds = 10 if options.stop_timeout is None else options.stop_timeout
-    stop = options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM"
+    stop = options.stop_signal or draft.source.config.get("StopSignal") or "SIGTERM"
     made.append(to_monitor.stop(signals.number(stop), seconds))
     if options.sdnotify or options.preserve_fds:
         from rootless.engine.containers import sd_notify
@@ -297,10 +326,11 @@ def orders(draft: Draft) -> list[Record]:
     if options.pid_file:
         made.append(to_monitor.pid_file(os.path.abspath(options.pid_file)))
     if options.rm:
-        trees = [directory] if draft.maps.root_is_caller else _pieces(draft)
-        trees += [draft.stores.volumes.store.directory(name) for name in draft.binds.anonymous]
+        trees = [directory] if draft.spaces.maps.root_is_caller else _pieces(draft)
+        volumes = draft.request.stores.volumes.store
+        trees += [volumes.directory(name) for name in draft.binds.anonymous]
         made.append(to_monitor.remove(trees))
-        name = os.path.join(draft.ctx.containers_dir, "names", draft.name)
+        name = os.path.join(draft.request.ctx.containers_dir, "names", place.name)
         made.append(to_monitor.unlink([name]))
     return made
 
@@ -322,30 +352,31 @@ def network_orders(network: Network, ports: list[Port], sockets: str) -> list[Re
 def _journal_fields(draft: Draft) -> tuple[str, ...]:
     from rootless.engine.logs import journald
 
+    options, source = draft.request.options, draft.source
     return journald.fields(
-        log_options.table(draft.options),
-        identifier=draft.identifier,
-        name=draft.name,
-        image=draft.options.image,
-        image_id=draft.image.id if draft.image is not None else "",
-        labels=oci_config.labels(draft.options, draft.image_config),
-        env=draft.env,
+        log_options.table(options),
+        identifier=draft.place.identifier,
+        name=draft.place.name,
+        image=options.image,
+        image_id=source.image.id if source.image is not None else "",
+        labels=oci_config.labels(options, source.config),
+        env=draft.process.env,
     )
 
 
 def _pieces(draft: Draft) -> list[str]:
     """Root of a map without our own id can empty its directories, but not ours around them."""
-    mount = draft.root_mount
-    if mount is None or (draft.choice is not None and draft.choice.nested):
-        return [draft.directory]
-    return [*mount.writable(), draft.directory]
+    root, directory = draft.root, draft.place.directory
+    if root.mount is None or (root.choice is not None and root.choice.nested):
+        return [directory]
+    return [*root.mount.writable(), directory]
 
 
 def namespace_orders(draft: Draft) -> list[Record]:
     """Clone flags, id maps, and namespaces of another container to join."""
-    flags = launch_plan.clone_flags(draft.config)
-    runtime = draft.options.runtime or draft.ctx.runtime
-    if runtime and runtime != "rootless":
+    flags = launch_plan.clone_flags(draft.spec.config)
+    spaces, choice = draft.spaces, draft.root.choice
+    if draft.request.runtime != "rootless":
         # the other runtime makes the rest; these are what the root file system and network need
         flags &= (
             launch_plan.CLONE["user"]
@@ -354,24 +385,24 @@ def namespace_orders(draft: Draft) -> list[Record]:
             | launch_plan.CLONE["pid"]
             | launch_plan.CLONE["cgroup"]
         )
-    if draft.target:
+    if spaces.target:
         joins: list[Record] = [to_monitor.join(launch_plan.CLONE["user"], "/proc/@TARGET@/ns/user")]
         joins += [
-            to_monitor.join(launch_plan.CLONE[kind], path) for kind, path in draft.joined.items()
+            to_monitor.join(launch_plan.CLONE[kind], path) for kind, path in spaces.joined.items()
         ]
         return [to_monitor.clone(flags & ~launch_plan.CLONE["user"]), *joins]
-    if draft.choice is not None and draft.choice.nested:
+    if choice is not None and choice.nested:
         from rootless.engine.containers import userns_nested
 
-        outer = draft.ctx.maps
+        outer = draft.request.ctx.maps
         return [
             to_monitor.clone(flags),
             to_monitor.outer(*map_arguments(outer), drop_groups=not outer.single),
-            userns_nested.map_order(draft.maps, outer),
+            userns_nested.map_order(spaces.maps, outer),
         ]
     return [
         to_monitor.clone(flags),
-        to_monitor.map_(*map_arguments(draft.maps), drop_groups=not draft.maps.single),
+        to_monitor.map_(*map_arguments(spaces.maps), drop_groups=not spaces.maps.single),
     ]
 
 

@@ -18,7 +18,15 @@ from rootless.engine.containers import names as container_names
 from rootless.engine.containers import record as container_record
 from rootless.engine.containers import ref as container_ref
 from rootless.engine.containers import rootfs as container_rootfs
-from rootless.engine.containers.draft import Draft
+from rootless.engine.containers.draft import (
+    Draft,
+    Ids,
+    NetworkPlan,
+    Place,
+    Process,
+    Request,
+    Source,
+)
 from rootless.engine.logs import options as log_options
 from rootless.engine.spec import mounts as spec_mounts
 from rootless.engine.spec import oci_config
@@ -29,6 +37,8 @@ from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.draft import Namespaces, Root
     from rootless.engine.containers.record import ContainerRecord
     from rootless.engine.containers.stores import Stores
     from rootless.engine.context import Context
@@ -36,6 +46,8 @@ if TYPE_CHECKING:
     from rootless.engine.spec.mounts import MountsRecord
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
+    from rootless.network.backends.backend import Network
+    from rootless.userns.idmap import IdMaps
 
 
 def create(
@@ -46,60 +58,61 @@ def create(
     `starts`: the caller starts it at once and keeps the lock until then; if it is killed before,
     a container of --rm is rubbish.  Raises what is wrong; nothing is left behind then.
     """
-    draft = Draft()
-    draft.ctx = ctx
-    draft.stores = stores
-    draft.options = options
     _check(options)
-    draft.network = networks.parse(options.network)
-    draft.ports = ports.parse_publish(list(options.publish), [])
-    _find_image(draft)
+    request = Request(ctx, stores, options)
+    network = networks.parse(options.network)
+    published = ports.parse_publish(list(options.publish), [])
+    source = _find_source(request)
     if options.publish_all:
-        exposed = _exposed(draft)
-        draft.ports = ports.parse_publish(list(options.publish), exposed)
-    if draft.ports and not draft.network.backend.publishes:
-        _discard_ports(draft)
-    _choose_ids(draft)
+        published = ports.parse_publish(list(options.publish), _exposed(request, source))
+    if published and not network.backend.publishes:
+        _discard_ports(request, network)
+        published = []
+    ids = _choose_ids(request, source)
     if options.name and options.replace:
         _replace(ctx, stores, options.name)
-    draft.identifier = container_names.new_id()
-    draft.directory = os.path.join(ctx.containers_dir, draft.identifier)
-    _make_directory(ctx, draft)
-    draft.name = ""
+    identifier = container_names.new_id()
+    directory = os.path.join(ctx.containers_dir, identifier)
+    lock = _make_directory(ctx, directory)
+    name, maps = "", ids.maps
     try:
-        draft.name = _take_name(ctx, options.name or "", draft.identifier)
+        name = _take_name(ctx, options.name or "", identifier)
+        place = Place(identifier, directory, lock, name)
         if (options.userns or "").partition(":")[0] == "auto":
             from rootless.engine.containers import userns_auto
 
-            userns_auto.give(draft, (options.userns or "").partition(":")[2])
-        _fill(draft)
+            rest = (options.userns or "").partition(":")[2]
+            ids = Ids(userns_auto.give(request, source, place, rest), ids.user)
+        # before anything is built on it: whose user namespace is shared says which ids there are
+        spaces = container_bundle.join_others(request, ids, network)
+        maps = spaces.maps
+        plan = NetworkPlan(spaces.network, published)
+        draft = _fill(request, source, ids, place, spaces, plan)
         _record(draft, starts)
-        _tell(draft)
+        _notice_defaults(draft)
     except BaseException:
-        draft.lock.close()
-        _abandon(draft)
+        lock.close()
+        _abandon(ctx, identifier, directory, name, maps)
         raise
-    return draft.identifier, draft.lock
+    return identifier, lock
 
 
-def _discard_ports(draft: Draft) -> None:
+def _discard_ports(request: Request, network: Network) -> None:
     """docker and podman start the container all the same, with a warning; so scripts rely on it.
 
     Where nothing could be reached at all it is an error, but for the image's own ports (-P).
     """
-    network = draft.network
     backend = network.backend
     why = f"there is no network here: {network.why}" if network.why else backend.unpublished
-    if backend.isolated and draft.options.publish:
+    if backend.isolated and request.options.publish:
         raise UsageError(f"ports cannot be published: {why}", hint="leave -p out")
-    draft.ctx.notice("ports", f"published ports are discarded: {why}", always=True)
-    draft.ports = []
+    request.ctx.notice("ports", f"published ports are discarded: {why}", always=True)
 
 
-def _exposed(draft: Draft) -> list[str]:
+def _exposed(request: Request, source: Source) -> list[str]:
     """Ports of the image and of --expose, as 80/tcp.  Raises UsageError."""
-    found = {str(port) for port in draft.image_config.get("ExposedPorts") or ()}
-    for word in draft.options.expose:
+    found = {str(port) for port in source.config.get("ExposedPorts") or ()}
+    for word in request.options.expose:
         # one parser for both: what can be exposed is what can be published
         found |= {f"{one.container_port}/{one.protocol}" for one in ports.parse_exposed(word)}
     return sorted(found)
@@ -133,20 +146,21 @@ def _check(options: ContainerOptions) -> None:
         )
 
 
-def _tell(draft: Draft) -> None:
-    """What defaults could not do here, and what would mend it."""
-    ctx, options = draft.ctx, draft.options
-    if draft.image is not None:
+def _notice_defaults(draft: Draft) -> None:
+    """Warn about defaults that this host cannot provide."""
+    ctx, options, image = draft.request.ctx, draft.request.options, draft.source.image
+    maps, network = draft.spaces.maps, draft.network.network
+    if image is not None:
         machine = os.uname().machine
         usual = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
-        if draft.image.architecture not in ("", usual):
+        if image.architecture not in ("", usual):
             from rootless.engine.images import platform as image_platform
 
-            image_platform.report_foreign(ctx, draft.image)
-    if draft.maps.single and not options.userns:
-        ctx.notice("single", f"containers have a single id here: {draft.maps.why}")
-    if draft.network.backend.isolated and draft.network.why:
-        ctx.notice("network", f"containers have no network here: {draft.network.why}")
+            image_platform.report_foreign(ctx, image)
+    if maps.single and not options.userns:
+        ctx.notice("single", f"containers have a single id here: {maps.why}")
+    if network.backend.isolated and network.why:
+        ctx.notice("network", f"containers have no network here: {network.why}")
     covered = host.current().covered_proc
     if covered and options.pid is None:
         ctx.notice(
@@ -194,66 +208,64 @@ def _replace(ctx: Context, stores: Stores, name: str) -> None:
         pass
 
 
-def _make_directory(ctx: Context, draft: Draft) -> None:
+def _make_directory(ctx: Context, directory: str) -> documents.DirectoryLock:
     # others' mapped ids must be able to walk through, to the root file system; never to list
     try:
-        paths.directory(draft.directory, 0o711)
+        paths.directory(directory, 0o711)
     except FileNotFoundError:
         ctx.prepare()
-        paths.directory(draft.directory, 0o711)
-    draft.lock = documents.DirectoryLock(draft.directory)
+        paths.directory(directory, 0o711)
+    return documents.DirectoryLock(directory)
 
 
-def _abandon(draft: Draft) -> None:
+def _abandon(ctx: Context, identifier: str, directory: str, name: str, maps: IdMaps) -> None:
     from rootless.storage.trees import remove as trees_remove
 
-    if draft.name:
-        container_names.release(draft.ctx.containers_dir, draft.name, draft.identifier)
+    if name:
+        container_names.release(ctx.containers_dir, name, identifier)
     else:
         from rootless.engine.containers import gc as container_gc
 
         # an interrupt may come when the name is taken and nobody knows yet which it is
-        container_gc.release_names(draft.ctx.containers_dir, draft.identifier)
-    trees_remove.remove(draft.directory, draft.maps if draft.maps.single else draft.ctx.maps)
+        container_gc.release_names(ctx.containers_dir, identifier)
+    trees_remove.remove(directory, maps if maps.single else ctx.maps)
 
 
-def _find_image(draft: Draft) -> None:
-    options = draft.options
-    draft.file = None
+def _find_source(request: Request) -> Source:
+    options = request.options
     if options.rootfs:
         path = os.path.abspath(os.path.expanduser(options.image.removesuffix(":O")))
         if not os.path.isdir(path):
             raise UsageError(f"--rootfs: {path} is not a directory")
-        draft.image, draft.image_config = None, {}
-        return
+        return Source(None, {})
     if options.image.startswith(("/", "./", "../", "~/")):
         from rootless.engine.images import squashfs
 
         path = os.path.abspath(os.path.expanduser(options.image))
-        draft.file, draft.image_config = squashfs.find(draft.ctx, path)
-        draft.image = None
-        return
-    draft.image = draft.stores.images.for_run(
+        file, config = squashfs.find(request.ctx, path)
+        return Source(None, config, file)
+    image = request.stores.images.for_run(
         options.image, options.pull, options.platform, lazy=options.lazy
     )
-    draft.image_config = draft.image.config
+    return Source(image, image.config)
 
 
-def _choose_ids(draft: Draft) -> None:
+def _choose_ids(request: Request, source: Source) -> Ids:
     from rootless.userns import idmap
 
-    base = draft.ctx.maps
-    options = draft.options
+    base = request.ctx.maps
+    options = request.options
+    user = options.user
     text = options.userns or "private"
     kind, _, rest = text.partition(":")
     if options.uidmap or options.gidmap:
-        draft.maps = idmap.custom(list(options.uidmap), list(options.gidmap), base)
+        maps = idmap.custom(list(options.uidmap), list(options.gidmap), base)
     elif kind in ("auto", "host", "private", ""):
-        draft.maps = base
+        maps = base
     elif kind == "single":
-        draft.maps = idmap.single_maps(os.getuid(), os.getgid(), "asked for by --userns single")
+        maps = idmap.single_maps(os.getuid(), os.getgid(), "asked for by --userns single")
     elif kind == "nomap":
-        draft.maps = idmap.no_map(base)
+        maps = idmap.no_map(base)
     elif kind == "keep-id":
         wanted: dict[str, int] = {}
         for part in filter(None, rest.split(",")):
@@ -264,74 +276,103 @@ def _choose_ids(draft: Draft) -> None:
         # with a single id root must stay mapped, or nothing could be mounted; the user's own id
         # is then given by a namespace inside, as every other USER is (runtime.compile, "nest")
         kept = idmap.keep_id(base, wanted.get("uid"), wanted.get("gid"))
-        draft.maps = base if base.single else kept
-        if options.user is None:
+        maps = base if base.single else kept
+        if user is None:
             # podman's rule: who asks to keep the id wants to be that id
             uid, gid = wanted.get("uid", os.getuid()), wanted.get("gid", os.getgid())
-            draft.options.user = f"{uid}:{gid}"
+            user = f"{uid}:{gid}"
     elif kind == "container":
-        draft.maps = base
+        maps = base
     else:
         raise UsageError(
             f'unknown --userns "{text}"', hint="auto, keep-id[:uid=,gid=], host, nomap or single"
         )
+    return Ids(maps, user if user is not None else source.config.get("User") or "")
 
 
-def _fill(draft: Draft) -> None:
-    """Everything in the container's directory but `container.json`."""
-    options = draft.options
-    # joins, host name and limits are checked before anything is built on them; whose user namespace
-    # is shared says which ids there are
-    container_bundle.join_others(draft)
-    container_rootfs.prepare_root(draft)
-    draft.arguments = oci_config.command(options, draft.image_config)
-    draft.hostname = container_bundle.hostname(draft)
-    user = options.user if options.user is not None else draft.image_config.get("User") or ""
-    draft.account = spec_user.account(
-        user, list(options.group_add), lambda path: container_rootfs.read_file(draft, path)
+def _fill(
+    request: Request,
+    source: Source,
+    ids: Ids,
+    place: Place,
+    spaces: Namespaces,
+    network: NetworkPlan,
+) -> Draft:
+    """Write everything in the container's directory but the orders and `container.json`."""
+    options = request.options
+    root = container_rootfs.prepare_root(request, source, place, spaces)
+    process = _process(request, source, ids, place, spaces, network, root)
+    account = process.account
+    binds = spec_mounts.Binds(
+        request.stores.volumes.store, place.directory, (account.uid, account.gid)
     )
-    draft.env = oci_config.environment(
-        options, draft.image_config, draft.hostname, draft.account.home
-    )
-    if draft.image is not None and "docker.io/rootless/hello:latest" in draft.image.names:
-        draft.env += container_bundle.hello_facts(draft)
-    if options.init:
-        draft.arguments = ["/run/.rootless-init", "--", *draft.arguments]
-    draft.binds = spec_mounts.Binds(
-        draft.stores.volumes.store, draft.directory, (draft.account.uid, draft.account.gid)
-    )
-    spec_mounts.collect(options, draft.image_config, draft.binds, _others(draft))
-    if draft.binds.preparations and not draft.maps.root_is_caller:
+    spec_mounts.collect(options, source.config, binds, _others(request))
+    if binds.preparations and not spaces.maps.root_is_caller:
         from rootless.engine.containers import volume_chown
 
-        if volume_chown.needed(draft):
-            volume_chown.lend(draft)
-    container_bundle.write_files(draft)
-    if options.sdnotify:
+        if volume_chown.needed(spaces.maps):
+            volume_chown.lend(binds, base=request.ctx.maps, maps=spaces.maps)
+    mounts = container_bundle.write_files(request, source, place, spaces, network, process, binds)
+    if options.sdnotify == "container":
         from rootless.engine.containers import sd_notify
 
-        sd_notify.prepare(draft)
+        mounts.append(sd_notify.mount(place.identifier))
+    spec = container_bundle.spec(
+        request, source, spaces, network, root, process, [*binds.mounts, *mounts]
+    )
+    draft = Draft(request, source, ids, place, spaces, network, root, process, binds, spec)
     container_bundle.write_bundle(draft)
+    return draft
 
 
-def _others(draft: Draft) -> list[tuple[MountsRecord, str]]:
+def _process(
+    request: Request,
+    source: Source,
+    ids: Ids,
+    place: Place,
+    spaces: Namespaces,
+    network: NetworkPlan,
+    root: Root,
+) -> Process:
+    options, image = request.options, source.image
+    arguments = oci_config.command(options, source.config)
+    if options.init:
+        arguments = ["/run/.rootless-init", "--", *arguments]
+    hostname = container_bundle.hostname(request, place, spaces)
+    account = spec_user.account(
+        ids.user,
+        list(options.group_add),
+        lambda path: container_rootfs.read_file(root, spaces.maps, path),
+    )
+    env = oci_config.environment(options, source.config, hostname, account.home)
+    if image is not None and "docker.io/rootless/hello:latest" in image.names:
+        env += container_bundle.hello_facts(request, spaces, network, root)
+    if options.sdnotify == "container":
+        from rootless.engine.containers import sd_notify
+
+        env += sd_notify.variables()
+    return Process(arguments, env, account, hostname)
+
+
+def _others(request: Request) -> list[tuple[MountsRecord, str]]:
     """The records of --volumes-from, each with its mode: ro, rw or "" for as they are."""
     made: list[tuple[MountsRecord, str]] = []
-    for word in draft.options.volumes_from:
+    for word in request.options.volumes_from:
         name, _, modes = word.partition(":")
         wanted = [one for one in modes.split(",") if one not in ("", "z", "Z")]
         if len(wanted) > 1 or not set(wanted) <= {"ro", "rw"}:
             raise UsageError(f'invalid --volumes-from "{word}"', hint="CONTAINER[:ro]")
-        record = container_ref.get(draft.ctx, name).record
+        record = container_ref.get(request.ctx, name).record
         made.append((record, wanted[0] if wanted else ""))
     return made
 
 
 def _record(draft: Draft, starts: bool) -> None:
-    options = draft.options
-    image = draft.image
-    entry = list(draft.image_config.get("Entrypoint") or ())
-    health = _health(draft)
+    request, source, place, spaces = draft.request, draft.source, draft.place, draft.spaces
+    options, ctx, image = request.options, request.ctx, source.image
+    network, choice, config = draft.network.network, draft.root.choice, draft.spec.config
+    entry = list(source.config.get("Entrypoint") or ())
+    health = _health(options, source.config)
     service = None
     if options.sdnotify or options.preserve_fds or options.conmon_pidfile:
         from rootless.engine.containers import sd_notify
@@ -339,26 +380,26 @@ def _record(draft: Draft, starts: bool) -> None:
         service = sd_notify.record(options, health)
     record: ContainerRecord = {
         "version": container_record.VERSION,
-        "id": draft.identifier,
-        "name": draft.name,
+        "id": place.identifier,
+        "name": place.name,
         "created": time.time(),
         "image": options.image
         if options.rootfs or image is None
         else _image_name(options.image, image),
         "imageId": image.id if image is not None else "",
         "layers": [layer.diff_id for layer in image.layers] if image is not None else [],
-        "command": draft.arguments,
+        "command": draft.process.arguments,
         "entrypoint": entry,
-        "hostname": draft.hostname,
-        "labels": oci_config.labels(options, draft.image_config),
-        "annotations": draft.config["annotations"],
-        "maps": draft.maps.as_dict(),
-        "driver": draft.choice.driver.name if draft.choice else container_rootfs.DIRECTORY,
-        **container_rootfs.root_record(draft),
-        "network": draft.network.name,
-        "networkOptions": draft.network.options,
-        "networkTarget": draft.target,
-        "ports": [port.as_dict() for port in draft.ports],
+        "hostname": draft.process.hostname,
+        "labels": oci_config.labels(options, source.config),
+        "annotations": config["annotations"],
+        "maps": spaces.maps.as_dict(),
+        "driver": choice.driver.name if choice else container_rootfs.DIRECTORY,
+        **container_rootfs.root_record(source, draft.root),
+        "network": network.name,
+        "networkOptions": network.options,
+        "networkTarget": spaces.target,
+        "ports": [port.as_dict() for port in draft.network.ports],
         "mounts": draft.binds.described,
         "anonymous": draft.binds.anonymous,
         "restart": options.restart or "no",
@@ -366,51 +407,50 @@ def _record(draft: Draft, starts: bool) -> None:
         "starts": starts,
         "tty": bool(options.tty),
         "stdin": bool(options.interactive),
-        "stopSignal": options.stop_signal or draft.image_config.get("StopSignal") or "SIGTERM",
+        "stopSignal": options.stop_signal or source.config.get("StopSignal") or "SIGTERM",
         "stopTimeout": 10 if options.stop_timeout is None else options.stop_timeout,
         "logDriver": log_options.driver(options),
-        "logPath": log_options.path(options, draft.directory),
+        "logPath": log_options.path(options, place.directory),
         "logOptions": list(options.log_opt),
         "privileged": bool(options.privileged),
-        "ownHome": f"HOME={draft.account.home}" not in draft.config["process"]["env"],
-        "runtime": options.runtime or draft.ctx.runtime or "rootless",
+        "ownHome": f"HOME={draft.process.account.home}" not in config["process"]["env"],
+        "runtime": request.runtime,
         "cgroup": {
-            "resources": draft.limits,
+            "resources": draft.spec.limits,
             "parent": options.cgroup_parent or "",
             "mode": options.cgroups or "",
         },
         "detachKeys": options.detach_keys or "",
-        "user": options.user if options.user is not None else draft.image_config.get("User") or "",
+        "user": draft.ids.user,
         "init": bool(options.init),
         "createCommand": list(options.create_command),
-        "exposed": _exposed(draft),
+        "exposed": _exposed(request, source),
         "seccomp": oci_config.security(options).get("seccomp", ""),
         "health": health,
         "timeout": options.timeout or 0,
         "service": service,
     }
     if options.cidfile:
-        documents.write_bytes(options.cidfile, draft.identifier.encode())
+        documents.write_bytes(options.cidfile, place.identifier.encode())
     container_bundle.write_orders(draft, record)
-    container_record.write(draft.directory, record)
+    container_record.write(place.directory, record)
     from rootless.engine.events import writer as event_writer
 
     for name in draft.binds.made:
-        draft.stores.volumes.event("create", name)
-    event_writer.emit_container(draft.ctx, "create", record)
+        request.stores.volumes.event("create", name)
+    event_writer.emit_container(ctx, "create", record)
 
 
-def _health(draft: Draft) -> HealthRecord | None:
-    options = draft.options
+def _health(options: ContainerOptions, image: Json) -> HealthRecord | None:
     if (
-        "Healthcheck" not in draft.image_config
+        "Healthcheck" not in image
         and not options.no_healthcheck
         and all(getattr(options, name) is None for name in options.HEALTH)
     ):
         return None
     from rootless.engine.health import config as health_config
 
-    return health_config.parse(options, draft.image_config)
+    return health_config.parse(options, image)
 
 
 def _image_name(given: str, image: ImageRecord) -> str:

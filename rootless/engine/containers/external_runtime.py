@@ -27,14 +27,14 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     """Operations that end in executing the runtime.  Raises HostError when it is not installed,
     UsageError for what it cannot do."""
     program = _find(runtime)
-    for kind in draft.joined:
+    for kind in draft.spaces.joined:
         if kind != "network":
             # in that pid namespace the other runtime could be traced while it has the host's files
             raise UsageError(
                 f"the runtime {runtime} cannot join the {kind} namespace of another container",
                 hint="leave --runtime out to use the built-in one",
             )
-    config = dict(draft.config)
+    config = dict(draft.spec.config)
     # what we use of it is in version 1.0 too, and older releases of crun refuse newer numbers
     config["ociVersion"] = "1.0.2"
     config["linux"] = dict(config["linux"])
@@ -49,17 +49,17 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     # an array of devices means nodes to be made, which nobody may in a user namespace
     config["linux"].pop("devices")
     seccomp = spec_seccomp.document(
-        oci_config.security(draft.options).get("seccomp", ""),
+        oci_config.security(draft.request.options).get("seccomp", ""),
         config["process"]["capabilities"]["bounding"],
-        draft.options.privileged,
+        draft.request.options.privileged,
     )
     if seccomp:
         config["linux"]["seccomp"] = seccomp
     # for the other runtime the network namespace is the one it finds itself in
     own = {k: v for k, v in config["linux"]["sysctl"].items() if k.startswith("net.")}
     config["linux"]["sysctl"] = {k: v for k, v in config["linux"]["sysctl"].items() if k not in own}
-    bundle = os.path.join(draft.directory, "foreign")
-    state = os.path.join(draft.directory, "foreign-state")
+    bundle = os.path.join(draft.place.directory, "foreign")
+    state = os.path.join(draft.place.directory, "foreign-state")
     for path in (bundle, state):
         os.makedirs(path, 0o700, exist_ok=True)
     documents.write(os.path.join(bundle, "config.json"), config)
@@ -67,13 +67,13 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     arguments = [program, "--root", state]
     if name.startswith("crun"):
         arguments += ["--cgroup-manager", "disabled"]
-    count = draft.options.preserve_fds
+    count = draft.request.options.preserve_fds
     arguments += ["run", *(["--preserve-fds", str(count)] if count else [])]
-    arguments += ["--bundle", bundle, draft.identifier]
+    arguments += ["--bundle", bundle, draft.place.identifier]
     ops: list[Record] = [operations.propagation("/", mounts.MS_REC | mounts.MS_PRIVATE)]
     ops += rootfs
     if draft.binds.preparations:
-        ops.append(operations.root(draft.root))
+        ops.append(operations.root(draft.root.path))
         ops += draft.binds.preparations
     # crun and runc refuse a host with both versions of cgroups; in a cgroup namespace of its own
     # the container may look at version 2 alone
@@ -83,7 +83,7 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     ops.append(operations.mount("proc", "/proc", "proc", flags=14))
     ops.append(operations.loopback())
     ops += [operations.sysctl(key.replace(".", "/"), str(value)) for key, value in own.items()]
-    if draft.network.backend.waits:
+    if draft.network.network.backend.waits:
         ops.append(operations.wait_network())
     ops.append(operations.pdeathsig(9))
     ops.append(

@@ -19,10 +19,11 @@ from rootless.storage.drivers.driver import Server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.draft import Place, Request
     from rootless.engine.containers.ref import ContainerRef
     from rootless.images.record import ImageRecord, Layer
     from rootless.images.registry.client import Registry
+    from rootless.storage.drivers.registry import Choice
     from rootless.userns.idmap import IdMaps
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lazy_server.py")
@@ -36,17 +37,18 @@ _VARIABLES = (
 )  # fmt: skip
 
 
-def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None:
+def provide(
+    request: Request, record: ImageRecord, place: Place, choice: Choice, own: IdMaps, maps: IdMaps
+) -> tuple[list[str], list[Server]] | None:
     """Layer directories (topmost first) and the server of those that have not arrived.
 
-    None where all layers are here, or must be: then they are fetched and unpacked as ever.
+    `own` is the container's map, `maps` the one that layers are stored with.  None where all layers
+    are here, or must be: then they are fetched and unpacked as ever.
     """
     from rootless.storage.layers.store import LayerStore
 
-    record, images = draft.image, draft.stores.images
-    if record is None:
-        return None
-    layers, store = LayerStore(draft.ctx.data_dir, maps), images.store
+    ctx, store = request.ctx, request.stores.images.store
+    layers = LayerStore(ctx.data_dir, maps)
     away = [
         one
         for one in record.layers
@@ -54,16 +56,16 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
     ]
     if not away:
         return None
-    obstacle = _obstacle(draft, maps, record)
+    obstacle = _obstacle(choice, own, maps, record)
     if not obstacle:
-        draft.ctx.prepare()
+        ctx.prepare()
         try:
-            described = _Described(draft, record, away)
+            described = _Described(request, record, place, away, single=own.single)
         except RootlessError as error:
             obstacle = error.message
     if obstacle:
-        if draft.options.lazy:
-            draft.ctx.notice(
+        if request.options.lazy:
+            ctx.notice(
                 "lazy", f"the image is fetched before it is started: {obstacle}", always=True
             )
         return None
@@ -73,7 +75,7 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
         if one not in away and not os.path.isdir(layers.path(one.diff_id))
     ]
     if here:
-        layers.ensure(here, progress=draft.ctx.progress)
+        layers.ensure(here, progress=ctx.progress)
     described.write(layers.directory)
     places = {one.digest: str(number) for number, one in enumerate(away)}
     directories = [
@@ -87,12 +89,12 @@ def provide(draft: Draft, maps: IdMaps) -> tuple[list[str], list[Server]] | None
     return list(dict.fromkeys(directories)), [Server(argv, described.mount_point)]
 
 
-def _obstacle(draft: Draft, maps: IdMaps, record: ImageRecord) -> str:
+def _obstacle(choice: Choice, own: IdMaps, maps: IdMaps, record: ImageRecord) -> str:
     from importlib.util import find_spec
 
-    if draft.choice is not None and not draft.choice.driver.layered:
+    if not choice.driver.layered:
         return "the storage driver copies all files"
-    if draft.maps.uids != maps.uids or draft.maps.gids != maps.gids or not maps.root_is_caller:
+    if own.uids != maps.uids or own.gids != maps.gids or not maps.root_is_caller:
         return "this id map differs from the one that layers are stored with"
     if find_spec("fuse") is None:
         return "fuse-python is not installed"
@@ -106,19 +108,27 @@ def _obstacle(draft: Draft, maps: IdMaps, record: ImageRecord) -> str:
 class _Described:
     """What the server is told, and the tables of contents, fetched and looked at."""
 
-    def __init__(self, draft: Draft, record: ImageRecord, away: list[Layer]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        record: ImageRecord,
+        place: Place,
+        away: list[Layer],
+        *,
+        single: bool,
+    ) -> None:
         """Raises RootlessError: a layer has no table that can be used, the registry is gone."""
         from rootless.images.formats import manifests
         from rootless.images.names import reference, registries
 
-        self.directory = draft.directory
-        self.mount_point = os.path.join(draft.directory, "lazy")
-        self.path = os.path.join(draft.directory, ORDERS)
-        store = draft.stores.images.store
+        self.directory = place.directory
+        self.mount_point = os.path.join(place.directory, "lazy")
+        self.path = os.path.join(place.directory, ORDERS)
+        store = request.stores.images.store
         manifest = manifests.read_manifest(manifests.parse(store.read_blob(record.manifest_digest)))
         notes = {one.digest: one.annotations for one in manifest.layers}
         self._tails: list[bytes] = []
-        self._single = draft.maps.single
+        self._single = single
         name = reference.parse(record.digests[0])
         endpoints = list(registries.endpoints(name))
         for number, endpoint in enumerate(endpoints):
@@ -133,7 +143,7 @@ class _Described:
         self._orders: Json = {
             "path": sys.path,
             "environment": {key: os.environ[key] for key in _VARIABLES if key in os.environ},
-            "data": draft.ctx.data_dir,
+            "data": request.ctx.data_dir,
             "reference": record.digests[0],
             "endpoint": number,
             "single": self._single,

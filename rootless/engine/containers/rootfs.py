@@ -12,155 +12,157 @@ from rootless.storage.rootfs import prepare as rootfs_prepare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.draft import Namespaces, Place, Request, Root, Source
     from rootless.engine.containers.record import RootRecord
     from rootless.engine.containers.ref import ContainerRef
+    from rootless.engine.spec.options import ContainerOptions
+    from rootless.images.record import ImageRecord
     from rootless.runtime.plan_format import Record
     from rootless.storage.drivers.driver import Driver, RootMount
     from rootless.storage.drivers.squashfs import SingleFile
+    from rootless.userns.idmap import IdMaps
+
+    Parts = tuple[str, driver_registry.Choice | None, RootMount | None]
 
 DIRECTORY = driver_registry.DIRECTORY
 
 
-def prepare_root(draft: Draft) -> None:
-    """Layers unpacked, driver chosen, directories made; sets choice, root_mount and root."""
-    options = draft.options
-    if draft.file is not None:
-        _file_root(draft, draft.file)
-        return
-    if draft.image is None:
-        _directory_root(draft)
-        return
-    ctx, images = draft.ctx, draft.stores.images
-    storage_maps = draft.maps if draft.maps.single else ctx.maps
-    draft.choice = driver_registry.choose(
+def prepare_root(request: Request, source: Source, place: Place, spaces: Namespaces) -> Root:
+    """Unpack the layers, choose the driver, make the directories."""
+    from rootless.engine.containers.draft import Root
+
+    maps = spaces.maps
+    if source.file is not None:
+        return Root(*_file_root(request, source.file, place, maps))
+    if source.image is None:
+        return Root(*_directory_root(request, place, maps))
+    return Root(*_image_root(request, source.image, place, spaces))
+
+
+def _image_root(request: Request, image: ImageRecord, place: Place, spaces: Namespaces) -> Parts:
+    options, maps = request.options, spaces.maps
+    ctx, images = request.ctx, request.stores.images
+    storage_maps = maps if maps.single else ctx.maps
+    choice = driver_registry.choose(
         options.storage_driver or ctx.storage_driver,
-        draft.maps,
+        maps,
         storage_maps,
         [*ctx.storage_options, *options.storage_opt],
-        nest=not _joins(draft),
+        # not where the user namespace is another container's
+        nest=not spaces.target,
         data=ctx.data_dir,
     )
-    driver = draft.choice.driver
-    if options.writable_tmpfs and (draft.choice.nested or not driver.layered):
+    driver = choice.driver
+    if options.writable_tmpfs and (choice.nested or not driver.layered):
         # a tmpfs belongs to the container's namespace, and takes no file of the ids around it
-        who = "--userns auto" if draft.choice.nested else f"the storage driver {driver.name}"
+        who = "--userns auto" if choice.nested else f"the storage driver {driver.name}"
         raise UsageError(
             f"--writable-tmpfs and {who} do not go together",
             hint="--read-only, and --tmpfs for the directories that are written to",
         )
     served = None
-    if options.lazy or not images.arrived(draft.image, storage_maps):
+    if options.lazy or not images.arrived(image, storage_maps):
         from rootless.engine.containers import lazy_start
 
-        served = lazy_start.provide(draft, storage_maps)
-    layer_dirs, servers = served or (images.unpack(draft.image, storage_maps), [])
+        served = lazy_start.provide(request, image, place, choice, maps, storage_maps)
+    layer_dirs, servers = served or (images.unpack(image, storage_maps), [])
     rootfs_prepare.check_owners(layer_dirs, driver)
-    draft.root_mount = rootfs_prepare.prepare(
-        draft.directory,
+    mount = rootfs_prepare.prepare(
+        place.directory,
         layer_dirs,
-        draft.choice,
+        choice,
         volatile=bool(options.rm),
         servers=servers,
-        maps=draft.maps,
+        maps=maps,
         memory=options.writable_tmpfs,
     )
-    draft.root = draft.root_mount.merged
-    _check_volatile(draft, draft.choice)
-    _notice(draft, draft.choice)
-    if not draft.maps.root_is_caller:
-        _hand_over(draft)
-    driver.fill(draft.root_mount, draft.maps, storage_maps)
+    _check_volatile(options, choice)
+    _notice(request, choice)
+    if not maps.root_is_caller:
+        _hand_over(place, choice, mount, base=ctx.maps, maps=maps)
+    driver.fill(mount, maps, storage_maps)
+    return mount.merged, choice, mount
 
 
-def _joins(draft: Draft) -> bool:
-    """Whether the user namespace is going to be another container's."""
-    options = draft.options
-    words = (options.pid, options.ipc, options.uts, options.cgroupns)
-    return bool(draft.network.target) or any(
-        (word or "").startswith("container:") for word in words
-    )
-
-
-def _check_volatile(draft: Draft, choice: driver_registry.Choice) -> None:
+def _check_volatile(options: ContainerOptions, choice: driver_registry.Choice) -> None:
     """The kernel refuses to mount a second time what was mounted so."""
-    if "volatile" in choice.options and choice.driver.volatile_once and not draft.options.rm:
+    if "volatile" in choice.options and choice.driver.volatile_once and not options.rm:
         raise UsageError(
             "--storage-opt volatile is for containers that are started once",
             hint="--rm has it by itself",
         )
 
 
-def _notice(draft: Draft, choice: driver_registry.Choice) -> None:
+def _notice(request: Request, choice: driver_registry.Choice) -> None:
     notice = choice.notice()
     if notice is not None:
         topic, text, always = notice
-        draft.ctx.notice(topic, text, always=always)
+        request.ctx.notice(topic, text, always=always)
 
 
-def _directory_root(draft: Draft) -> None:
+def _directory_root(request: Request, place: Place, maps: IdMaps) -> Parts:
     """--rootfs: a directory of the host as it is, or with `:O` below an overlay of its own."""
-    options, ctx = draft.options, draft.ctx
+    options, ctx = request.options, request.ctx
     path = options.image.removesuffix(":O")
     layered = path != options.image
-    draft.root = os.path.abspath(os.path.expanduser(path))
-    draft.choice, draft.root_mount = None, None
+    lower = os.path.abspath(os.path.expanduser(path))
     if not layered:
-        return
-    draft.choice = driver_registry.choose(
+        return lower, None, None
+    choice = driver_registry.choose(
         options.storage_driver or ctx.storage_driver,
-        draft.maps,
-        draft.maps,
+        maps,
+        maps,
         [*ctx.storage_options, *options.storage_opt],
         data=ctx.data_dir,
     )
-    _notice(draft, draft.choice)
-    lower = draft.root
-    draft.root_mount = rootfs_prepare.prepare(
-        draft.directory, [lower], draft.choice, volatile=bool(options.rm), maps=draft.maps
+    _notice(request, choice)
+    mount = rootfs_prepare.prepare(
+        place.directory, [lower], choice, volatile=bool(options.rm), maps=maps
     )
-    draft.root = draft.root_mount.merged
-    draft.choice.driver.fill(draft.root_mount, draft.maps, draft.maps)
+    choice.driver.fill(mount, maps, maps)
+    return mount.merged, choice, mount
 
 
-def _file_root(draft: Draft, image: SingleFile) -> None:
+def _file_root(request: Request, image: SingleFile, place: Place, maps: IdMaps) -> Parts:
     """Mount an image that is one file by a server, below an overlay."""
     from rootless.storage.drivers import squashfs
 
     # the ids in the file mean the container's own, whatever its map is
-    requested = draft.options.storage_driver or draft.ctx.storage_driver
-    if not requested and draft.maps.single and image.ids > 1:
+    options, ctx = request.options, request.ctx
+    requested = options.storage_driver or ctx.storage_driver
+    if not requested and maps.single and image.ids > 1:
         # the kernel's overlay cannot copy files of other owners up
-        requested = driver_registry.squashing(draft.maps)
-    draft.choice = driver_registry.choose(
+        requested = driver_registry.squashing(maps)
+    choice = driver_registry.choose(
         requested,
-        draft.maps,
-        draft.maps,
-        [*draft.ctx.storage_options, *draft.options.storage_opt],
-        data=draft.ctx.data_dir,
+        maps,
+        maps,
+        [*ctx.storage_options, *options.storage_opt],
+        data=ctx.data_dir,
     )
-    if not draft.choice.driver.layered:
+    if not choice.driver.layered:
         raise HostError(
-            f"the files of {image.path} are not unpacked, and cannot be copied: {draft.choice.why}",
+            f"the files of {image.path} are not unpacked, and cannot be copied: {choice.why}",
             hint="use --storage-driver overlay or fuse-overlayfs",
         )
-    lower = os.path.join(draft.directory, "lower")
+    lower = os.path.join(place.directory, "lower")
     os.mkdir(lower, 0o755)
-    server = squashfs.server(image, lower, single=draft.maps.single)
-    draft.root_mount = rootfs_prepare.prepare(
-        draft.directory, [lower], draft.choice, volatile=bool(draft.options.rm), servers=[server],
-        maps=draft.maps, memory=draft.options.writable_tmpfs,
+    server = squashfs.server(image, lower, single=maps.single)
+    mount = rootfs_prepare.prepare(
+        place.directory, [lower], choice, volatile=bool(options.rm), servers=[server],
+        maps=maps, memory=options.writable_tmpfs,
     )  # fmt: skip
-    draft.root = draft.root_mount.merged
+    return mount.merged, choice, mount
 
 
-def _hand_over(draft: Draft) -> None:
+def _hand_over(
+    place: Place, choice: driver_registry.Choice, mount: RootMount, *, base: IdMaps, maps: IdMaps
+) -> None:
     """Where root of the container is another id than ours, the writable directories must be its."""
-    base, maps, mount = draft.ctx.maps, draft.maps, draft.root_mount
     uid, gid = maps.to_host_uid(0), maps.to_host_gid(0)
-    if mount is None or uid is None or gid is None:
+    if uid is None or gid is None:
         return
-    path = draft.directory
+    path = place.directory
     while path != "/":
         path = os.path.dirname(path)
         found = os.stat(path)
@@ -172,30 +174,30 @@ def _hand_over(draft: Draft) -> None:
                 hint=f"chmod o+x {path}, or set ROOTLESS_DATA_DIR to another place; other users of "
                 "this host can then start setuid programs of your images",
             )
-    if draft.choice is not None and draft.choice.nested:
+    if choice.nested:
         return  # the server that writes there has our own id
     from rootless.storage.trees.chown import give
 
     give(mount.writable(), base.from_host_uid(uid) or 0, base.from_host_gid(gid) or 0, base)
 
 
-def read_file(draft: Draft, path: str) -> bytes | None:
-    """A small file of the image, without mounting it."""
-    if draft.root_mount is not None:
+def read_file(root: Root, maps: IdMaps, path: str) -> bytes | None:
+    """Read a small file of the image, without mounting it."""
+    if root.mount is not None:
         from rootless.storage.rootfs.read_file import read_file
 
-        return read_file(draft.root_mount, path, maps=draft.maps)
+        return read_file(root.mount, path, maps=maps)
     from rootless.storage.trees.read import read_below
 
     try:
-        return read_below(draft.root, path)
+        return read_below(root.path, path)
     except OSError:
         return None
 
 
-def root_operations(draft: Draft) -> list[Record]:
+def root_operations(root: Root) -> list[Record]:
     """Plan operations that make the root file system appear at `root.path`."""
-    return [] if draft.root_mount is None else root_operations_of(draft.root_mount)
+    return [] if root.mount is None else root_operations_of(root.mount)
 
 
 def root_operations_of(mount: RootMount) -> list[Record]:
@@ -221,15 +223,15 @@ def mount_operations(mount: RootMount) -> list[Record]:
     return made
 
 
-def root_record(draft: Draft) -> RootRecord:
+def root_record(source: Source, root: Root) -> RootRecord:
     """What `cp` and `diff` need to put the root file system together again."""
-    mount = draft.root_mount
+    mount = root.mount
     if mount is None:
         return {}
     made: RootRecord = {"servers": [server.as_json() for server in mount.servers]}
-    if mount.served or draft.image is None:
+    if mount.served or source.image is None:
         made["lowers"] = mount.lowers
-    if draft.choice is not None and draft.choice.nested:
+    if root.choice is not None and root.choice.nested:
         made["nested"] = True
     return made
 

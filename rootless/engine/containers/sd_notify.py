@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
+    from rootless.documents import Json
     from rootless.engine.containers.draft import Draft
     from rootless.engine.containers.record import ServiceRecord
     from rootless.engine.containers.ref import ContainerRef
@@ -96,34 +97,34 @@ def _listens_at(identifier: str) -> str:
     return os.path.join(paths.socket_directory(identifier), "notify")
 
 
-def prepare(draft: Draft) -> None:
-    """Mounts and variables of the container.  Nothing for most."""
-    options = draft.options
-    if options.sdnotify != "container":
-        return
-    draft.binds.mounts.append(
-        {
-            "type": "bind",
-            "source": _listens_at(draft.identifier),
-            "destination": INSIDE,
-            # one may write to a socket there, but not fill the host's runtime directory
-            "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
-        }
-    )
-    draft.env.append(f"NOTIFY_SOCKET={INSIDE}/{SOCKET}")
+def variables() -> list[str]:
+    """Return the variables of a container that notifies systemd itself."""
+    made = [f"NOTIFY_SOCKET={INSIDE}/{SOCKET}"]
     if os.environ.get("WATCHDOG_USEC"):
         # without WATCHDOG_PID it is meant for whoever reads it, sd_watchdog_enabled(3)
-        draft.env.append(f"WATCHDOG_USEC={os.environ['WATCHDOG_USEC']}")
+        made.append(f"WATCHDOG_USEC={os.environ['WATCHDOG_USEC']}")
+    return made
+
+
+def mount(identifier: str) -> Json:
+    """Make the directory of the socket that such a container writes to; returns its mount."""
     # the source must be there when the configuration is read, by another runtime as well
-    os.makedirs(_listens_at(draft.identifier), 0o755, exist_ok=True)
+    os.makedirs(_listens_at(identifier), 0o755, exist_ok=True)
+    return {
+        "type": "bind",
+        "source": _listens_at(identifier),
+        "destination": INSIDE,
+        # one may write to a socket there, but not fill the host's runtime directory
+        "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
+    }
 
 
 def orders(draft: Draft) -> list[Record]:
     """What the monitor is told."""
-    options = draft.options
+    options = draft.request.options
     made: list[Record] = []
     if options.sdnotify not in (None, "ignore"):
-        path = os.path.join(_listens_at(draft.identifier), SOCKET)
+        path = os.path.join(_listens_at(draft.place.identifier), SOCKET)
         made.append(to_monitor.notify(path if options.sdnotify == "container" else ""))
     if options.preserve_fds:
         made.append(to_monitor.preserve(options.preserve_fds))

@@ -15,7 +15,7 @@ from rootless.errors import DamagedDocument, HostError, RootlessError, UsageErro
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.draft import Draft
+    from rootless.engine.containers.draft import Place, Request, Source
     from rootless.userns import idmap
     from rootless.userns.idmap import Extents
 
@@ -45,27 +45,27 @@ class Wanted:
                 raise UsageError(f'invalid --userns "auto:{text}"', hint=_FORM)
 
 
-def give(draft: Draft, text: str) -> None:
-    """Choose the range for a container whose directory exists; sets `draft.maps`.
+def give(request: Request, source: Source, place: Place, text: str) -> idmap.IdMaps:
+    """Choose the range for a container whose directory exists; returns its map.
 
     Raises UsageError, HostError when the ids do not suffice.
     """
     from rootless.userns import idmap
 
     wanted = Wanted(text)
-    base = draft.ctx.maps
+    base = request.ctx.maps
     if base.single:
         raise HostError("--userns auto needs subordinate ids", hint=base.why)
-    size = wanted.size or _size(draft)
-    directory = draft.ctx.containers_dir
-    with documents.Lock(os.path.join(draft.ctx.data_dir, "auto.lock")):
+    size = wanted.size or _size(request, source)
+    directory = request.ctx.containers_dir
+    with documents.Lock(os.path.join(request.ctx.data_dir, "auto.lock")):
         taken = _taken(directory, base)
         start = _free(base.uids, base.gids, size, taken)
-        documents.write(os.path.join(draft.directory, "auto"), [start, size])
+        documents.write(os.path.join(place.directory, "auto"), [start, size])
     forced = idmap.custom(wanted.uids, wanted.gids, base) if wanted.uids or wanted.gids else None
     uids = _filled(forced.uids if forced else (), base.uids, start, size)
     gids = _filled(forced.gids if forced else (), base.gids, start, size)
-    draft.maps = idmap.IdMaps(
+    return idmap.IdMaps(
         uids, gids, f"auto: {size} ids of this container alone; {base.why}", caller=base.caller
     )
 
@@ -134,16 +134,16 @@ def _filled(forced: Extents, base: Extents, start: int, size: int) -> Extents:
     return tuple(sorted(pieces))
 
 
-def _size(draft: Draft) -> int:
+def _size(request: Request, source: Source) -> int:
     """As many ids as the image's accounts need, a thousand at least."""
     highest = 0
-    user = (draft.options.user or draft.image_config.get("User") or "").partition(":")
+    user = (request.options.user or source.config.get("User") or "").partition(":")
     numbers = [one for one in (user[0], user[2]) if one.isdigit()]
-    if draft.image is not None:
+    if source.image is not None:
         from rootless.storage.rootfs.read_file import read_lowers
 
         try:
-            lowers = draft.stores.images.unpack(draft.image, draft.ctx.maps)
+            lowers = request.stores.images.unpack(source.image, request.ctx.maps)
             for path in ("/etc/passwd", "/etc/group"):
                 text = read_lowers(lowers, path) or b""
                 for line in text.decode("utf-8", "replace").splitlines():

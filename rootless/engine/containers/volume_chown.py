@@ -12,27 +12,26 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
-    from rootless.engine.containers.draft import Draft
+    from rootless.engine.spec.mounts import Binds
+    from rootless.userns.idmap import IdMaps
 
 
-def needed(draft: Draft) -> bool:
+def needed(maps: IdMaps) -> bool:
     """Return whether the container's map lacks the user's id."""
-    maps = draft.maps
     return not maps.single and maps.from_host_uid(os.getuid()) is None
 
 
-def lend(draft: Draft) -> None:
+def lend(binds: Binds, *, base: IdMaps, maps: IdMaps) -> None:
     """Give directories to ids of the container.  Raises StorageError."""
     from rootless.storage.volumes import store as volume_store
     from rootless.userns import calls
 
-    base, maps = draft.ctx.maps, draft.maps
     wanted: list[tuple[list[str], tuple[int, int], bool]] = []
-    for path, record in draft.binds.filled:
+    for path, record in binds.filled:
         # with the record, in which the launcher notes that the volume was used
         given = [record, path] if volume_store.is_empty(path) else [record]
         wanted.append((given, (0, 0), False))
-    wanted += [([path], draft.binds.owner, True) for path in draft.binds.given]
+    wanted += [([path], binds.owner, True) for path in binds.given]
     for given, (uid, gid), recursive in wanted:
         host_uid, host_gid = maps.to_host_uid(uid), maps.to_host_gid(gid)
         if host_uid is None or host_gid is None:

@@ -112,16 +112,22 @@ def capability_sets(options: ContainerOptions, uid: int) -> Json:
     }
 
 
-def namespaces(options: ContainerOptions, joined: dict[str, str], host_network: bool) -> list[Json]:
-    """OCI namespaces: which are made, which joined by path, which left as the host's."""
-    made: list[Json] = [{"type": "user"}, {"type": "mount"}]
-    wanted = {
+def namespace_modes(options: ContainerOptions) -> dict[str, str | None]:
+    """What was asked for of each namespace but that of the network."""
+    return {
         "pid": options.pid,
         "ipc": options.ipc,
         "uts": options.uts,
         "cgroup": options.cgroupns,
     }
-    for kind, value in wanted.items():
+
+
+def namespaces(
+    modes: dict[str, str | None], joined: dict[str, str], host_network: bool
+) -> list[Json]:
+    """OCI namespaces: which are made, which joined by path, which left as the host's."""
+    made: list[Json] = [{"type": "user"}, {"type": "mount"}]
+    for kind, value in modes.items():
         if kind in joined:
             made.append({"type": kind, "path": joined[kind]})
         elif value != "host":
