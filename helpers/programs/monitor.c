@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -453,10 +454,27 @@ static void run(void)
     }
 }
 
+/* A service with many connections may open more files than the container it starts should: the soft limit
+ * it had itself is ours again, and everybody's that we start. */
+static void lower_limit(void)
+{
+    const char *text = getenv("ROOTLESS_NOFILE");
+    struct rlimit limit;
+    if (!text || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    unsigned long long wanted = strtoull(text, NULL, 10);
+    if (wanted && wanted < limit.rlim_cur) {
+        limit.rlim_cur = (rlim_t)wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    unsetenv("ROOTLESS_NOFILE");
+}
+
 int main(int argc, char **argv)
 {
     sigset_t mask;
     char **checks = NULL;
+    lower_limit();
     if ((argc != 2 && argc != 4) || orders_read(&orders, argv[1]) < 0)
         return 125;
     if (argc == 4) {

@@ -173,7 +173,8 @@ def perform(
     from rootless.cli.options import Call
 
     _defaults(module, options)
-    return module.run(Call(options, words, engine_maker(shared))) or 0
+    make = engine_maker(shared)
+    return module.run(Call(options, words, make, make)) or 0
 
 
 def _defaults(module: ModuleType, options: dict[str, Json]) -> None:
@@ -212,10 +213,10 @@ def _told() -> Progress:
     return Told()
 
 
-def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:
-    """Makes the engine when a verb asks for it."""
+def engine_maker(shared: dict[str, Json]) -> Callable[..., Engine]:
+    """Makes the engine when a verb asks for it; what it is given is told of long operations."""
 
-    def make() -> Engine:
+    def make(progress: Progress | Callable[[], Progress] = _told) -> Engine:
         from rootless.engine.engine import Engine
 
         return Engine(
@@ -224,7 +225,7 @@ def engine_maker(shared: dict[str, Json]) -> Callable[[], Engine]:
             storage_options=shared.get("storage_opt"),
             cgroup_manager=shared["cgroup_manager"],
             runtime=shared["runtime"],
-            progress=_told,
+            progress=progress,
         )
 
     return make

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.engine.engine import Engine
+    from rootless.progress import Progress
 
 FLAG, TEXT, LIST, NUMBER = "flag", "text", "list", "number"
 
@@ -172,14 +173,21 @@ class NoSuchOption(UsageError):
 class Call:
     """One use of a verb: `options` by destination name, `words` that are not options."""
 
-    __slots__ = ("engine", "options", "words")
+    __slots__ = ("engine", "engine_with", "options", "words")
 
     def __init__(
-        self, options: dict[str, Json], words: list[str], engine: Callable[[], Engine]
+        self,
+        options: dict[str, Json],
+        words: list[str],
+        engine: Callable[[], Engine],
+        engine_with: Callable[[Progress], Engine],
     ) -> None:
+        """`engine` makes one that reports to the terminal, `engine_with` one that reports to a
+        watcher."""
         self.options = options
         self.words = words
         self.engine = engine
+        self.engine_with = engine_with
 
 
 CGROUP_MANAGER = text(

@@ -116,6 +116,7 @@ VERBS = {
     "system check": ("system_check", "Check images, blobs and layers for damage, and repair it"),
     "system df": ("system_df", "Show disk usage"),
     "system reset": ("system_reset", "Remove all containers, images and volumes"),
+    "system service": ("system_service", "Serve the Docker API on a socket of your own"),
     "chown": ("chown", "Change the owner of files, by the IDs of a container"),
     "volume create": ("volume_create", "Create a volume"),
     "volume exists": ("volume_exists", "Check whether a volume exists"),

@@ -177,6 +177,7 @@ class Engine:
         until: float | None = None,
         filters: Mapping[str, str | list[str]] | None = None,
         stream: bool = True,
+        stop: Callable[[], bool] | None = None,
     ) -> Iterator[Event]:
         """What happens, as it happens; see rootless.engine.events.reader.read."""
         from rootless.engine.common import arguments
@@ -188,6 +189,7 @@ class Engine:
             until=until,
             filters=arguments.filters(filters),
             stream=stream,
+            stop=stop,
         )
 
     def dry_run(self, options: ContainerOptions) -> str:
@@ -251,6 +253,12 @@ class Engine:
             username, password, registry, authfile=authfile, tls_verify=tls_verify,
             cert_dir=cert_dir,
         )  # fmt: skip
+
+    def check_login(self, username: str, password: str, registry: str = "docker.io") -> None:
+        """Try a password at a registry and keep nothing.  Raises RegistryError, UsageError."""
+        from rootless.engine.images import login as image_login
+
+        image_login.check(username, password, registry)
 
     def logged_in(self, registry: str, *, authfile: str = "") -> str:
         """The name that is stored for a registry, "" if none is."""

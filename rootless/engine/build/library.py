@@ -7,7 +7,7 @@ Scope: from words to a request; progress comes as the dictionaries that the clie
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 from rootless.build.options import BuildOptions, Secret
@@ -48,6 +48,7 @@ def build(
     secrets: Mapping[str, bytes] | None = None,
     contexts: Mapping[str, str] | None = None,
     quiet: bool = False,
+    on_line: Callable[[Json], None] | None = None,
     **words: Json,
 ) -> tuple[Image, Iterator[Json]]:
     """See `Images.build`."""
@@ -88,10 +89,17 @@ def build(
     elif path is None:
         raise UsageError("build needs a path or a fileobj")
     told: list[Json] = []
-    made = building.build(engine, request, lambda event: _tell(told, event, quiet))
+
+    def line(value: Json) -> None:
+        told.append(value)
+        if on_line is not None:
+            on_line(value)
+
+    made = building.build(engine, request, lambda event: _tell(line, event, quiet))
     assert made.image is not None
-    told.append({"stream": f"Successfully built {made.image.id[:12]}\n"})
-    told.append({"aux": {"ID": f"sha256:{made.image.id}"}})
+    line({"aux": {"ID": f"sha256:{made.image.id}"}})
+    if not quiet:
+        line({"stream": f"Successfully built {made.image.id[:12]}\n"})
     return engine.images.get(made.image.id), iter(told)
 
 
@@ -99,13 +107,13 @@ def _given(data: bytes) -> Secret:
     return lambda: data
 
 
-def _tell(told: list[Json], event: Event, quiet: bool) -> None:
+def _tell(line: Callable[[Json], None], event: Event, quiet: bool) -> None:
     if quiet:
         return
     if isinstance(event, StepEvent) and event.state in ("started", "cached"):
         cached = " ---> Using cache\n" if event.state == "cached" else ""
-        told.append({"stream": f"Step {event.number} : {event.name}\n{cached}"})
+        line({"stream": f"Step {event.number} : {event.name}\n{cached}"})
     elif isinstance(event, LogEvent):
-        told.append({"stream": event.data.decode("utf-8", "replace")})
+        line({"stream": event.data.decode("utf-8", "replace")})
     elif isinstance(event, WarningEvent):
-        told.append({"stream": f"{event.rule}: {event.text} (line {event.line})\n"})
+        line({"stream": f"{event.rule}: {event.text} (line {event.line})\n"})

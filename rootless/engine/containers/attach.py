@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.channel import Channel
     from rootless.engine.containers.ref import ContainerRef
 
-_DEFAULT_DETACH = "ctrl-p,ctrl-q"
+DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
 class Session:
@@ -48,7 +48,7 @@ class Session:
             arguments.append("--stdin")
         if tty:
             arguments.append("--tty")
-        keys = parse_keys(detach_keys or _DEFAULT_DETACH)
+        keys = parse_keys(detach_keys or DETACH_KEYS)
         arguments += ["--detach-keys", keys.hex()]
         if not sig_proxy:
             arguments.append("--no-sig-proxy")

@@ -43,6 +43,13 @@ class Channel:
         """Leave; the container goes on."""
         self._socket.close()
 
+    def shut(self) -> None:
+        """Leave, and wake a thread that reads; `close` follows."""
+        try:
+            self._socket.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            pass
+
     def _send(self, kind: bytes, payload: bytes = b"") -> None:
         self._socket.sendall(frames.pack(kind, payload))
 

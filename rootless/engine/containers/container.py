@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.attach import Session
     from rootless.engine.containers.exec_result import ExecResult
     from rootless.engine.containers.stores import Stores
+    from rootless.engine.containers.wait import Waiter
     from rootless.engine.context import Context
     from rootless.engine.health.check import Outcome
     from rootless.engine.images.image import Image
@@ -48,10 +49,13 @@ class Container(ContainerRef):
 
     # its life
 
-    def start(self, *, attach: bool = False) -> Session | None:
+    def start(
+        self, *, attach: bool = False, window: tuple[int, int] | None = None
+    ) -> Session | None:
         """Start it; with `attach` the session that talks to it is returned.
 
-        A running container is left as it is.  Raises what the failing step of the launch means.
+        A running container is left as it is.  `window`: rows and columns of its terminal, by
+        default those of ours.  Raises what the failing step of the launch means.
         """
         from rootless.engine.containers import start as container_start
 
@@ -69,7 +73,7 @@ class Container(ContainerRef):
                     f"the container {self.name} runs, although its state does not say so",
                     hint=f"rootless rm -f {self.name} ends and removes it",
                 )
-            started = container_start.launch(self)
+            started = container_start.launch(self, window)
         if self.record.get("service"):
             from rootless.engine.containers import sd_notify
 
@@ -187,6 +191,12 @@ class Container(ContainerRef):
         conditions = [condition] if isinstance(condition, str) else list(condition)
         return {"StatusCode": container_wait.wait(self, conditions, interval)}
 
+    def waiter(self, condition: str = "stopped") -> Waiter:
+        """Begin to wait, without waiting: whatever happens from now on counts."""
+        from rootless.engine.containers import wait as container_wait
+
+        return container_wait.Waiter(self, [condition])
+
     # what happens in it
 
     def exec(self, command: list[str] | str, **options: object) -> ExecResult:
@@ -214,11 +224,19 @@ class Container(ContainerRef):
         until: float | None = None,
         tail: int | None = None,
         timestamps: bool = False,
+        stop: Callable[[], bool] | None = None,
     ) -> Iterator[tuple[str, bytes]]:
-        """("stdout" | "stderr", bytes) pairs, oldest first."""
+        """("stdout" | "stderr", bytes) pairs, oldest first.
+
+        `stop` is asked now and then whether whoever follows has gone.
+        """
         from rootless.engine.logs import reader as log_reader
 
-        alive: Callable[[], bool] = lambda: bool(container_state.read(self.directory).monitor)  # noqa: E731
+        def alive() -> bool:
+            if stop is not None and stop():
+                return False
+            return bool(container_state.read(self.directory).monitor)
+
         path = self.record["logPath"]
         if self.record["logDriver"] == "journald":
             path = self.id

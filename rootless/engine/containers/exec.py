@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.containers.exec_result import ExecResult
     from rootless.engine.containers.ref import ContainerRef
+    from rootless.engine.containers.start import Started
     from rootless.engine.spec.option_values import ExecOptions
     from rootless.runtime.plan_format import Record
 
@@ -171,7 +172,7 @@ def become(container: ContainerRef, options: ExecOptions) -> str:
         )
     items = plan(container, options)
     identifier = os.urandom(32).hex()
-    told = _tell(container, identifier)
+    told = tell(container, identifier)
     directory = os.path.join(container.directory, "exec")
     try:
         os.mkdir(directory, 0o700)
@@ -198,7 +199,7 @@ def become(container: ContainerRef, options: ExecOptions) -> str:
         ) from None
 
 
-def _tell(container: ContainerRef, identifier: str) -> Record:
+def tell(container: ContainerRef, identifier: str) -> Record:
     """Tell that a command is entered; what tells, as well, how it ends."""
     from rootless.engine.events import writer as event_writer
 
@@ -217,6 +218,35 @@ def _with_monitor(
     plan_path: str,
     told: Record,
 ) -> str:
+    started = monitored(container, options, identifier, directory, plan_path, told)
+    if options.detach:
+        os.close(started.channel)
+        return identifier
+    from rootless.engine.containers.attach import Session
+
+    Session(None, fd=started.channel).become_client(
+        stdin=bool(options.interactive),
+        tty=bool(options.tty),
+        detach_keys=options.detach_keys or "",
+    )
+    return identifier
+
+
+def monitored(
+    container: ContainerRef,
+    options: ExecOptions,
+    identifier: str,
+    directory: str,
+    plan_path: str,
+    told: Record,
+    *,
+    keep_state: bool = False,
+    window: tuple[int, int] | None = None,
+) -> Started:
+    """Start the command under a monitor of its own; the caller owns the channel.
+
+    `keep_state`: the state stays when it has ended, for somebody who asks how.
+    """
     from rootless.runtime import orders as to_monitor
 
     short = identifier[:12]
@@ -231,10 +261,8 @@ def _with_monitor(
     ]
     if options.tty:
         orders.append(to_monitor.tty())
-    names = [
-        plan_path,
-        *(os.path.join(directory, short + end) for end in (".state", ".log", ".orders")),
-    ]
+    ends = [".log", ".orders"] if keep_state else [".state", ".log", ".orders"]
+    names = [plan_path, *(os.path.join(directory, short + end) for end in ends)]
     orders.append(to_monitor.unlink(names))
     admit = admission(container)
     if admit is not None:
@@ -242,18 +270,9 @@ def _with_monitor(
     orders_path = plan_format.write(directory, short + ".orders", orders, to_monitor.NUMBERS)
     from rootless.engine.containers import start as container_start
 
-    started = container_start.spawn(orders_path, container.name, place=admit, tty=bool(options.tty))
-    if options.detach:
-        os.close(started.channel)
-        return identifier
-    from rootless.engine.containers.attach import Session
-
-    Session(None, fd=started.channel).become_client(
-        stdin=bool(options.interactive),
-        tty=bool(options.tty),
-        detach_keys=options.detach_keys or "",
+    return container_start.spawn(
+        orders_path, container.name, place=admit, tty=bool(options.tty), window=window
     )
-    return identifier
 
 
 def run(container: ContainerRef, command: list[str] | str, **words: object) -> ExecResult:
@@ -270,7 +289,7 @@ def run(container: ContainerRef, command: list[str] | str, **words: object) -> E
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
     identifier = os.urandom(32).hex()
-    items.insert(0, _tell(container, identifier))
+    items.insert(0, tell(container, identifier))
     path = plan_format.write(directory, identifier[:12] + ".plan", items, operations.NUMBERS)
     arguments = [paths.helper("launch"), "-", path]
     admit = admission(container)

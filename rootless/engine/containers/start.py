@@ -36,7 +36,7 @@ class Started:
         self.channel = channel
 
 
-def launch(container: ContainerRef) -> Started:
+def launch(container: ContainerRef, window: tuple[int, int] | None = None) -> Started:
     """Start a container of which nothing runs, under its lock; raises what `spawn` raises."""
     container_state.settle(container.directory)
     ran = False
@@ -72,6 +72,7 @@ def launch(container: ContainerRef) -> Started:
         place=lambda pid: _in_cgroup(container, pid),
         service=container.record.get("service"),
         tty=container.record["tty"],
+        window=window,
         record=container.record,
     )
 
@@ -105,14 +106,15 @@ def spawn(
     place: Callable[[int], str] | None = None,
     service: ServiceRecord | None = None,
     tty: bool = False,
+    window: tuple[int, int] | None = None,
     record: ContainerRecord | None = None,
 ) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
     for the container ("" for none).  `service`: see sd_notify.  `tty`: it gets a terminal,
-    which has the size of ours from its beginning.  `record`: the container's, which says whose
-    network it has.  The caller owns the channel's descriptor.
+    which has the size of `window` or of ours from its beginning.  `record`: the container's,
+    which says whose network it has.  The caller owns the channel's descriptor.
     Raises what the failing operation means; the container is not running then.
     """
     import _socket
@@ -143,7 +145,7 @@ def spawn(
         try:
             pid = os.posix_spawn(
                 program,
-                ["rootless-monitor", orders_path, *(_window() if tty else ())],
+                ["rootless-monitor", orders_path, *(_window(window) if tty else ())],
                 environment,
                 file_actions=actions,
             )
@@ -170,8 +172,10 @@ def spawn(
         theirs.close()
 
 
-def _window() -> list[str]:
-    """Rows and columns of the terminal that we are at, in words; nothing without one."""
+def _window(given: tuple[int, int] | None) -> list[str]:
+    """Rows and columns in words: those given, or of the terminal that we are at, if any."""
+    if given is not None:
+        return [str(one) for one in given]
     for fd in (1, 0):
         try:
             size = os.get_terminal_size(fd)
@@ -210,10 +214,15 @@ def aim(container: ContainerRef, orders: str) -> str:
 
 def _environment() -> dict[str, str]:
     # programs beside the container inherit this; they need nothing of the user's own
-    return {
+    made = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
     }
+    if "ROOTLESS_NOFILE" in os.environ:
+        # a service of many connections raised its limit; the monitor takes it back, for itself and
+        # for the container
+        made["ROOTLESS_NOFILE"] = os.environ["ROOTLESS_NOFILE"]
+    return made
 
 
 def _place(channel: _socket.socket, place: Callable[[int], str]) -> None:

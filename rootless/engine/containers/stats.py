@@ -66,9 +66,15 @@ def _try(container: ContainerRef) -> Figures | None:
         return None
 
 
+def network(container: ContainerRef) -> tuple[int, int] | None:
+    """Bytes received and sent by its own network; None where it has none of its own."""
+    if not networks.recorded(container.record).backend.counts:
+        return None
+    return statistics.network(container.state().pid)
+
+
 def _row(container: ContainerRef, found: Figures, share: float) -> Json:
-    own = networks.recorded(container.record).backend.counts
-    received, sent = statistics.network(container.state().pid) if own else (0, 0)
+    received, sent = network(container) or (0, 0)
     return {
         "ID": container.id,
         "Name": container.name,

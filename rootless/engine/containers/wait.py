@@ -9,6 +9,8 @@ from rootless.errors import Conflict, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.containers.state import State
 
@@ -23,22 +25,52 @@ _HEALTH = ("healthy", "unhealthy")
 CONDITIONS = (*_ENDED, *_STATUS, "stopping", *_GONE, *_HEALTH)
 
 
-def wait(container: ContainerRef, conditions: list[str], interval: float | None) -> int:
-    """Wait until one of the conditions holds; the exit status if it has ended, otherwise -1.
+class Waiter:
+    """Somebody who waits for a container: what counts is what happens after it was made."""
 
-    `interval`: seconds between two looks; without, they begin close together.  Raises UsageError
-    for an unknown condition, Conflict when a state of health cannot come any more.
-    """
-    check(conditions)
+    def __init__(self, container: ContainerRef, conditions: list[str]) -> None:
+        """Raises UsageError for an unknown condition, Conflict for a health that is not checked."""
+        check(conditions)
+        health = [one for one in conditions if one in _HEALTH]
+        if health and not container.record.get("health"):
+            raise Conflict(
+                f"the container {container.name} has no health check, so it never becomes "
+                f"{health[0]}",
+                hint="it is given with run --health-cmd, or by the image",
+            )
+        self._container = container
+        self._conditions = conditions
+        self._first = container.state()
+
+    def wait(
+        self, interval: float | None = None, stop: Callable[[], bool] | None = None
+    ) -> int | None:
+        """The exit status if it has ended, otherwise -1; None when `stop` said so.
+
+        `interval`: seconds between two looks; without, they begin close together, and the end of a
+        process is seen at once.  Raises Conflict when a state of health cannot come any more.
+        """
+        return _wait(self._container, self._conditions, self._first, interval, stop)
+
+
+def wait(container: ContainerRef, conditions: list[str], interval: float | None) -> int:
+    """Wait until one of the conditions holds; see Waiter."""
+    found = Waiter(container, conditions).wait(interval)
+    return -1 if found is None else found
+
+
+def _wait(
+    container: ContainerRef,
+    conditions: list[str],
+    first: State,
+    interval: float | None,
+    stop: Callable[[], bool] | None,
+) -> int | None:
     health = [one for one in conditions if one in _HEALTH]
-    if health and not container.record.get("health"):
-        raise Conflict(
-            f"the container {container.name} has no health check, so it never becomes {health[0]}",
-            hint="it is given with run --health-cmd, or by the image",
-        )
-    first = container.state()
     pause = interval or 0.002
     while True:
+        if stop is not None and stop():
+            return None
         try:
             found = container.state()
             gone = not os.path.isdir(container.directory)

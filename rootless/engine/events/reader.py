@@ -116,11 +116,13 @@ def read(
     until: float | None = None,
     filters: Filters | None = None,
     stream: bool = True,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Event]:
     """Yield events from `since` to `until` (seconds since the epoch), oldest first.
 
     With `stream` it goes on with what happens until `until`, or for ever; without `since` it begins
     now.  Without `stream` it ends with what has happened, and begins with the oldest that is kept.
+    `stop` is asked between two looks whether nobody reads any more.
     Raises UsageError for a filter that does not exist.
     """
     passes = _test(filters or {})
@@ -136,7 +138,7 @@ def read(
             while True:
                 found.sort(key=lambda one: one.time)
                 yield from (one for one in found if first <= one.time <= last and passes(one))
-                if not stream or time.time_ns() > last:
+                if not stream or time.time_ns() > last or (stop is not None and stop()):
                     return
                 time.sleep(min(_PAUSE, max(0.0, (last - time.time_ns()) / 1e9)))
                 found = tails.more()

@@ -358,6 +358,15 @@ class Images(LocalImages):
             for tag in self.tags(name, **words)
         ]
 
+    def distribution(self, name: str, auth_config: dict[str, str] | None = None) -> Json:
+        """What a registry has under a name: {"Descriptor", "Platforms"}, docker's shape.
+
+        Raises RegistryError, UsageError.
+        """
+        from rootless.engine.images import transfer as image_transfer
+
+        return image_transfer.distribution(name, auth_config)
+
     def referrers(self, name: str, artifact_type: str = "", **words: Json) -> Tables:
         """Descriptors of what a registry has that refers to an image: signatures, attestations.
 

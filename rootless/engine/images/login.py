@@ -35,6 +35,13 @@ def login(
     return {"Status": "Login Succeeded", "Kept": credentials.where(host, namespace, authfile)[0]}
 
 
+def check(username: str, password: str, registry: str) -> None:
+    """See Engine.check_login."""
+    host, _ = registry_login.split(registry)
+    given = credentials.Credentials(username, password)
+    registry_login.try_out(host, given, tls_verify=None, cert_dir="")
+
+
 def logged_in(registry: str, authfile: str) -> str:
     """The name that is stored for a registry, "" if none is."""
     host, namespace = registry_login.split(registry)

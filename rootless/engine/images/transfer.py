@@ -137,3 +137,26 @@ def copy(ctx: Context, source: str, target: str, words: dict[str, Json]) -> Json
     finally:
         reading.close()
     return {"Target": there.name, "Digest": copied.digest, "Size": copied.size}
+
+
+def distribution(name: str, auth_config: dict[str, str] | None = None) -> Json:
+    """What a registry has under a name, in the shape of docker's API; see Images.distribution."""
+    from rootless import documents
+    from rootless.images.registry import client as registry_client
+
+    server = registry_client.connect(name, settings=settings(auth_config) if auth_config else None)
+    try:
+        data, kind, digest = server.manifest(server.reference.digest or server.reference.tag)
+        found = documents.loads(data.decode())
+        platforms = [one.get("platform") or {} for one in found.get("manifests") or ()]
+        if not platforms and "config" in found:
+            described = found["config"]
+            blob = server.blob(described["digest"], described["size"])
+            config = documents.loads(b"".join(blob).decode())
+            platforms = [{key: config.get(key, "") for key in ("architecture", "os")}]
+    finally:
+        server.close()
+    return {
+        "Descriptor": {"mediaType": kind, "digest": digest, "size": len(data)},
+        "Platforms": platforms,
+    }
