@@ -29,7 +29,7 @@ from rootless.build.dockerfile.stages import (
 )
 from rootless.build.options import BuildOptions
 from rootless.build.progress import Progress, WarningEvent
-from rootless.build.protocols import BaseImage, Chain, Images, Kept, Layers, Steps
+from rootless.build.protocols import BaseImage, Chain, Images, Kept, Layers, Settled, Steps
 from rootless.build.stage import StageRun
 from rootless.build.state import Room, State, Tree
 from rootless.errors import Interrupted, UsageError
@@ -151,8 +151,11 @@ class Executor:
         scratch: str,
         progress: Progress | None = None,
         cancel: threading.Event | None = None,
+        settled: Settled | None = None,
     ) -> None:
+        """`settled` is given each layer of the result as soon as it is there."""
         self.plan = plan
+        self._settled = settled
         self.graph = plan.graph
         self.stages: Stages = plan.graph.stages
         self.context = context
@@ -241,9 +244,20 @@ class Executor:
         state, instructions = self._begin(stage)
         instructions += node.steps
         total = sum(isinstance(one, graphs.CHANGES_FILES) for one in instructions)
-        run = StageRun(self.room, stage, state, 0, total)
+        settled = self._settled if stage.index in self._final() else None
+        run = StageRun(self.room, stage, state, 0, total, settled=settled)
         run.run(instructions)
         return state
+
+    def _final(self) -> set[int]:
+        """The target and the stages that it begins with, whose layers it has."""
+        by_index = {node.stage.index: node.stage for node in self.graph.nodes}
+        stage = self.graph.nodes[-1].stage
+        found = {stage.index}
+        while isinstance(stage.origin, StageOrigin):
+            stage = by_index[stage.origin.index]
+            found.add(stage.index)
+        return found
 
     def _begin(self, stage: Stage) -> tuple[State, list[instructions.Instruction]]:
         """What a stage begins with, and the triggers that its image has for it."""

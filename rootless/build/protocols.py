@@ -150,6 +150,9 @@ class Process:
 
 Sink = Callable[[int, bytes], None]
 
+Settled = Callable[[str, Chain], None]
+"""Gets a layer that the image will have, as soon as it is there, and those below it."""
+
 
 class Steps(Protocol):
     """Runs steps.  Safe from several threads."""

@@ -18,7 +18,7 @@ from rootless.build.dockerfile import instructions
 from rootless.build.dockerfile.parser import Line
 from rootless.build.dockerfile.source import DockerfileError
 from rootless.build.dockerfile.stages import Stage
-from rootless.build.protocols import Kept, Process, StepMount
+from rootless.build.protocols import Kept, Process, Settled, StepMount
 from rootless.build.run_mounts import in_snapshot
 from rootless.build.state import Room, State, Tree
 from rootless.errors import Interrupted, NotFound, RootlessError, UsageError
@@ -41,8 +41,19 @@ class StepFailed(RootlessError):
 class StageRun:
     """Carries out one stage."""
 
-    def __init__(self, room: Room, stage: Stage, state: State, count: int, total: int) -> None:
+    def __init__(
+        self,
+        room: Room,
+        stage: Stage,
+        state: State,
+        count: int,
+        total: int,
+        *,
+        settled: Settled | None = None,
+    ) -> None:
+        """`settled` is given the layers of a stage whose files the image will have."""
         self.room = room
+        self.settled = settled
         self.stage = stage
         self.state = state
         self.count = count
@@ -199,6 +210,8 @@ class StageRun:
         state.created = float(kept.facts.get("created") or state.created)
         state.config.record(state.created, text, empty=not kept.layer)
         if kept.layer:
+            if self.settled is not None:
+                self.settled(kept.layer, state.chain)
             state.chain = (*state.chain, kept.layer)
         state.key = keys.of_step(state.key, "apart", key) if apart else key
         state.step = number

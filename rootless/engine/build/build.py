@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 from rootless import documents
@@ -23,6 +23,7 @@ from rootless.engine.build.delivery import Built as Built
 from rootless.engine.build.delivery import Delivery, names
 from rootless.engine.build.images import BaseImages, Storing
 from rootless.engine.build.layers import BuildLayers
+from rootless.engine.build.packing import Packing
 from rootless.engine.build.request import Output as Output
 from rootless.engine.build.request import Request as Request
 from rootless.engine.build.workers import Workers
@@ -75,7 +76,12 @@ def build(
             plan.warnings.append(warning)
             progress.warning(warning)
         bases = BaseImages(engine, request.registry)
-        outcome = executor.Executor(
+        storing = Storing(
+            layers, bases, stamp=options.timestamp, clamp=options.epoch,
+            rewrite=request.rewrite, form=request.form, squash=request.squash,
+        )  # fmt: skip
+        ahead = _ahead(request, storing)
+        run = executor.Executor(
             plan,
             contexts.main,
             options,
@@ -85,11 +91,10 @@ def build(
             scratch=layers.scratch,
             progress=progress,
             cancel=cancel,
-        ).run()
-        storing = Storing(
-            layers, bases, stamp=options.timestamp, clamp=options.epoch,
-            rewrite=request.rewrite, form=request.form, squash=request.squash,
-        )  # fmt: skip
+            settled=ahead.settled if ahead is not None else None,
+        )
+        with ahead or nullcontext():
+            outcome = run.run()
         return Delivery(engine, request, storing, layers, progress).deliver(outcome)
 
 
@@ -126,6 +131,15 @@ def describe(engine: Collections, request: Request, what: str, form: str) -> tup
 
 def _json(value: object) -> str:
     return documents.dumps(value, indent=True) + "\n"
+
+
+def _ahead(request: Request, storing: Storing) -> Packing | None:
+    """What packs layers while steps run, where layers are kept as they are made."""
+    if request.squash or not storing.as_made:
+        return None
+    if not any(output.kind in ("image", "oci", "docker") for output in request.outputs):
+        return None
+    return Packing(storing)
 
 
 def here() -> Platform:

@@ -11,7 +11,7 @@ from rootless import documents
 from rootless.build import config as configuration
 from rootless.build import keys
 from rootless.build.executor import Outcome
-from rootless.build.protocols import BaseImage, Kept
+from rootless.build.protocols import BaseImage, Chain, Kept
 from rootless.engine.build.layers import BuildLayers
 from rootless.engine.build.request import RegistryAccess
 from rootless.errors import StorageError
@@ -83,7 +83,7 @@ class Storing:
         self._sizes: dict[str, int] = {}
 
     @property
-    def _as_made(self) -> bool:
+    def as_made(self) -> bool:
         """Whether the files in the image have the times that they have here."""
         return self.stamp is None and not (self.rewrite and self.clamp is not None)
 
@@ -130,6 +130,13 @@ class Storing:
 
     # ------------------------------------------------------------ layers
 
+    def ahead(self, name: str, below: Chain) -> None:
+        """Pack a layer that the image is going to have, unless its blob is here.  Raises
+        StorageError; the caller holds the store's guard."""
+        with self.layers.moving(shared=True):
+            if self._known(name, self.engine.images.store) is None:
+                self._packed(name, below, self.engine.images.store)
+
     def _layers(self, outcome: Outcome, store: ImageStore) -> list[Layer]:
         chain = outcome.layers
         if self.squash:
@@ -143,7 +150,7 @@ class Storing:
 
             with ThreadPoolExecutor(_PACKERS, thread_name_prefix="pack") as pool:
                 waiting = {
-                    number: pool.submit(self._packed, number, outcome, store)
+                    number: pool.submit(self._packed, chain[number], chain[:number], store)
                     for number, one in enumerate(known)
                     if one is None
                 }
@@ -151,7 +158,7 @@ class Storing:
                     waiting[number].result() if one is None else one
                     for number, one in enumerate(known)
                 ]
-        if self._as_made:
+        if self.as_made:
             with self.layers.moving(shared=False):
                 for name in dict.fromkeys(chain):
                     if name not in self.bases.layers:
@@ -168,18 +175,17 @@ class Storing:
         from rootless.images.record import Layer
 
         facts = self.layers.facts(name)
-        if self._as_made and "digest" in facts:
+        if self.as_made and "digest" in facts:
             store.rely(facts["digest"])
             if store.has_blob(facts["digest"]):
                 return Layer(facts["digest"], facts["diff_id"], facts["media_type"], facts["bytes"])
         return None
 
-    def _packed(self, number: int, outcome: Outcome, store: ImageStore) -> Layer:
-        name, below = outcome.layers[number], outcome.layers[:number]
+    def _packed(self, name: str, below: Chain, store: ImageStore) -> Layer:
         stamp, clamp = self.stamp, self.clamp if self.rewrite else None
         request = self.layers.pack_request(name, below, clamp, stamp)
         packed = self._pack("rootless.storage.rootfs.layer_export:layer_worker", request, store)
-        if self._as_made:
+        if self.as_made:
             self.layers.note(
                 name, diff_id=packed.diff_id, digest=packed.digest, media_type=packed.media_type,
                 bytes=packed.size, size=self._sizes.get(packed.digest, -1),

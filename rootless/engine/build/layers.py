@@ -15,6 +15,7 @@ finished step, and what is half made has no name that anybody looks for.
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from rootless import documents, paths
 from rootless.build.protocols import Chain, Kept, Snapshot
 from rootless.engine.containers import rootfs as container_rootfs
-from rootless.errors import DamagedDocument
+from rootless.errors import DamagedDocument, RootlessError
 from rootless.storage.drivers import registry as driver_registry
 from rootless.storage.layers.store import LayerStore
 from rootless.storage.rootfs import prepare as rootfs_prepare
@@ -95,6 +96,8 @@ class BuildLayers:
         # of the driver copy: trees that are ready for the next step, by what they hold
         self._ready: dict[Chain, Draft] = {}
         self._guard = threading.Lock()
+        self._doomed: queue.Queue[str] = queue.Queue()
+        self._remover: threading.Thread | None = None
 
     @property
     def single(self) -> bool:
@@ -432,12 +435,28 @@ class BuildLayers:
             left, self._ready = list(self._ready.values()), {}
         for draft in left:
             self.abandon(draft)
+        with self._guard:
+            remover, self._remover = self._remover, None
+        if remover is not None:
+            self._doomed.put("")
+            remover.join()
 
     def abandon(self, snapshot: Snapshot) -> None:
-        """Remove it."""
+        """Remove it: meanwhile the next step may begin."""
         assert isinstance(snapshot, Draft)
+        with self._guard:
+            if self._remover is None:
+                self._remover = threading.Thread(target=self._remove_all, name="remove")
+                self._remover.start()
+            self._doomed.put(snapshot.directory)
         snapshot.release()
-        self._remove([snapshot.directory])
+
+    def _remove_all(self) -> None:
+        while path := self._doomed.get():
+            try:
+                self._remove([path])
+            except (OSError, RootlessError):
+                continue  # it is left to the next build's sweep
 
     def fetch(self, address: str, checksum: str) -> tuple[str, str, str, int | None]:
         """A file at an http address."""
@@ -506,6 +525,13 @@ def _plainly(path: str) -> bool:
     """Remove a tree as ourselves, without a worker; whether that went."""
     import shutil
 
+    # what the kernel keeps in the work directory of an overlay has mode 0, and is ours: no
+    # process of a step ever sees that directory
+    for name in ("work/work", "work/work/incompat", "work/work/incompat/volatile"):
+        try:
+            os.chmod(os.path.join(path, name), 0o700)
+        except OSError:
+            break
     try:
         shutil.rmtree(path)
     except FileNotFoundError:
