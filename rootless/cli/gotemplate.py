@@ -16,6 +16,8 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rootless.documents import Json
 
     # (kind, what it needs): see _Parser
@@ -41,6 +43,49 @@ class Template:
         parts: list[str] = []
         _Run(self.text, data).nodes(self.nodes, data, {"$": data}, parts)
         return "".join(parts)
+
+    def names(self) -> set[str] | None:
+        """The fields of the object that it shows, in any branch; None if it wants the whole."""
+        found: set[str] = set()
+        return found if _named(self.nodes, True, found) else None
+
+
+def _named(nodes: list[Node], top: bool, found: set[str]) -> bool:
+    """Collect the fields of the object; False where all of it is wanted.
+
+    `top`: the dot is the object itself, as it is outside of range and with.
+    """
+    for kind, what in nodes:
+        if kind == "text":
+            continue
+        if kind == "if":
+            parts = [(condition or [], body, top) for condition, body in what]
+        elif kind == "with":
+            parts = [(what[0], what[1], False), ([], what[2], top)]
+        elif kind == "range":
+            parts = [(what[2], what[3], False), ([], what[4], top)]
+        else:
+            parts = [(what[1] if kind == "set" else what, [], top)]
+        for pipe, body, still in parts:
+            operands = [operand for command in pipe for operand in command]
+            if not all([_used(operand, top, found) for operand in operands]):
+                return False
+            if not _named(body, still, found):
+                return False
+    return True
+
+
+def _used(operand: Json, top: bool, found: set[str]) -> bool:
+    kind, what = operand
+    if kind == "field":
+        (base, _), name = what
+        if base == "dot" and top or what[0] == ("variable", "$"):
+            found.add(name)
+            return True
+        return _used(what[0], top, found) if base != "dot" else True
+    if kind == "pipe":
+        return all([_used(one, top, found) for command in what for one in command])
+    return not (kind == "dot" and top or operand == ("variable", "$"))
 
 
 # ------------------------------------------------------------ parsing
@@ -355,7 +400,7 @@ class _Run:
             raise UsageError(f'there is no field "{name}" in {shown(value)!r}')
         if name in _OPTIONAL and value is not self.top:
             return MISSING
-        raise UsageError(f'there is no field "{name}"', hint=_near(name, value))
+        raise UsageError(f'there is no field "{name}"', hint=near(name, value))
 
 
 # docker's fields whose keys are data
@@ -374,11 +419,11 @@ _OPTIONAL = frozenset(
 )
 
 
-def _near(name: str, value: dict[str, Json]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
     """Which field may have been meant, and all there are."""
     import difflib
 
-    low = {one.lower(): one for one in value}
-    near = [low[one] for one in difflib.get_close_matches(name.lower(), low, 1)]
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"{meant}there are " + ", ".join(sorted(value))
+    low = {one.lower(): one for one in known}
+    close = [low[one] for one in difflib.get_close_matches(name.lower(), low, 1)]
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"{meant}there are " + ", ".join(sorted(known))

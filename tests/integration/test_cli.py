@@ -85,7 +85,7 @@ def test_the_version(rootless: Command) -> None:
         (["tag", "one"], "rootless tag needs", "--help"),
         # -D before the verb is --debug, after it nothing; a mistake is no internal error
         (["ps", "-D"], "no such option: -D", "rootless ps --help"),
-        (["-D", "ps", "--nmae"], "no such option: --nmae", "rootless ps --help"),
+        (["-D", "ps", "--colour"], "no such option: --colour", "rootless ps --help"),
         (["rename", "a", "b", "c"], 'does not take "c"', "--help"),
         (["ps", "--all=perhaps"], 'true or false, not "perhaps"', ""),
         (["stop", "-t", "soon", "x"], 'whole number, not "soon"', ""),
@@ -154,10 +154,8 @@ def test_lists_for_scripts(rootless: Command, busybox_image: str) -> None:
     first = rootless("create", "--name", "first", "--label", "team=a", busybox_image, "true")
     rootless("create", "--name", "second", "--label", "team=b", busybox_image, "echo", "x" * 40)
     assert rootless("ps").stdout.count("\n") == 1
-    rows = [
-        json.loads(line) for line in rootless("ps", "-a", "--format", "json").stdout.splitlines()
-    ]
-    assert [row["Names"] for row in rows] == ["second", "first"]
+    rows = rootless("ps", "-a", "--format", "json").json()
+    assert [row["Names"] for row in rows] == [["second"], ["first"]]
     identifier = first.stdout.strip()
     assert rootless("ps", "-aq", "--no-trunc", "-f", "name=first").stdout == identifier + "\n"
     assert rootless("ps", "-aq", "-f", "name=first").stdout == identifier[:12] + "\n"

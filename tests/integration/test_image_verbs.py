@@ -38,7 +38,7 @@ def test_history(rootless: Command, stack: str) -> None:
     assert all(line.startswith("<missing>") for line in found[2:])
     assert found[2].split()[-3:] == ["5kB", "step", "1"]
     assert "ago" in found[1]
-    rows = rootless("history", "--format", "json", "--no-trunc", "-H=false", stack).stdout
+    rows = rootless("history", "--format", "{{json .}}", "--no-trunc", "-H=false", stack).stdout
     assert rows.count("\n") == 4 and identity in rows and '"Size":"5000"' in rows
     assert rootless("history", "-q", "--no-trunc", stack).stdout.split()[0] == identity
     template = rootless("history", "--format", "{{.Comment}}|{{.Size}}", stack).stdout

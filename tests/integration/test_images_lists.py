@@ -142,7 +142,7 @@ def test_tags_and_search(rootless: Command, registry: Registry, layout: Layout) 
     assert f"{registry.host} has no repository" in told.stderr
     told = rootless("search", "--format", "{{.Name}}", f"{registry.host}/sted/to")
     assert told.stdout.split() == [f"{registry.host}/listed/tool"]
-    assert rootless("search", "--format", "json", f"{registry.host}/nothing-such").stdout == ""
+    assert rootless("search", "--format", "json", f"{registry.host}/nothing-such").json() == []
     told = rootless("search", "--limit", "0", f"{registry.host}/x", code=125)
     assert "cannot search for 0 images" in told.stderr
 

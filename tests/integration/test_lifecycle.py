@@ -43,8 +43,8 @@ def test_from_created_to_removed(rootless: Command, busybox_image: str) -> None:
 
 def test_a_container_in_the_background(rootless: Command, busybox_image: str) -> None:
     rootless("run", "-d", "--name", "bg", busybox_image, *SLEEP)
-    row = json.loads(rootless("ps", "--format", "json").stdout)
-    assert row["Names"] == "bg"
+    (row,) = rootless("ps", "--format", "json").json()
+    assert row["Names"] == ["bg"]
     assert row["State"] == "running"
     assert row["Status"].startswith("Up ")
     rootless("rm", "bg", code=125)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, output_format, several
+from rootless.cli.options import Verb, flag, output_format, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import Call
-    from rootless.documents import Json
     from rootless.engine.images.collection import Summary
 
 VERB = Verb(
@@ -19,6 +18,9 @@ VERB = Verb(
         flag("-q --quiet", "Print only image IDs"),
         flag("--no-trunc", "Do not truncate output"),
         flag("--digests", "Show digests"),
+        flag("--history", "Show the names that images have had"),
+        text("--sort", "KEY", "Sort by created, id, repository, size or tag",
+             complete="created id repository size tag"),
         several(
             "-f --filter",
             "KEY=VALUE",
@@ -30,17 +32,15 @@ VERB = Verb(
     maximum=1,
     complete=("image",),
     examples="rootless images --format '{{.Repository}}:{{.Tag}} {{.Size}}'",
-)
+)  # fmt: skip
 
 _TITLES = {
     "Repository": "REPOSITORY",
     "Tag": "TAG",
     "Digest": "DIGEST",
     "ID": "IMAGE ID",
-    "CreatedAt": "CREATED AT",
     "CreatedSince": "CREATED",
     "Size": "SIZE",
-    "Containers": "CONTAINERS",
 }
 
 
@@ -53,22 +53,43 @@ def run(call: Call) -> None:
     if call.words:
         name = call.words[0]
         filters.setdefault("reference", []).append(name)
-    found = call.engine().images.summaries(filters)
+    images = call.engine().images
+    found = images.summaries(filters)
     full = bool(given["no_trunc"])
-    if given["quiet"]:
-        ids = dict.fromkeys(f"sha256:{one.id}" if full else one.id[:12] for one in found)
-        output.write("".join(one + "\n" for one in ids))
-        return
     columns = ["Repository", "Tag", "ID", "CreatedSince", "Size"]
     if given["digests"]:
         columns.insert(2, "Digest")
+    if given["history"]:
+        columns.append("History")
     heading = not given["noheading"]
-    if given["format"] in (None, "table"):
+    if given["format"] in (None, "table") and not (given["sort"] or given["history"]):
+        if given["quiet"]:
+            ids = dict.fromkeys(f"sha256:{one.id}" if full else one.id[:12] for one in found)
+            output.write("".join(one + "\n" for one in ids))
+            return
         body = _body(found, full, bool(given["digests"]))
         output.write(output.table([_TITLES[name] for name in columns], body, heading=heading))
         return
-    rows = [row for one in found for row in _rows(one, full)]
-    output.write(output.rows(rows, given["format"], columns, _TITLES, heading=heading))
+    from rootless.cli import listing
+    from rootless.cli.verbs import _images_fields as fields
+
+    rows = fields.rows(found, full, images)
+    if given["sort"]:
+        fields.sort(rows, given["sort"])
+    if given["quiet"]:
+        output.write("".join(one + "\n" for one in dict.fromkeys(row.identifier() for row in rows)))
+        return
+    output.write(
+        listing.text(
+            rows,
+            given["format"] or "table",
+            fields.FIELDS,
+            columns=columns,
+            docker=fields.DOCKER,
+            array=lambda: fields.podman(rows, images),
+            heading=heading,
+        )
+    )
 
 
 def _body(found: list[Summary], full: bool, digests: bool) -> list[list[str]]:
@@ -88,21 +109,3 @@ def _body(found: list[Summary], full: bool, digests: bool) -> list[list[str]]:
         for name in one.shown or (("<none>", "<none>"),):
             body.append([*name, *rest])
     return body
-
-
-def _rows(one: Summary, full: bool) -> list[dict[str, Json]]:
-    from rootless.cli.output import human_size
-    from rootless.engine.common import humanize
-
-    base = {
-        "Digest": one.digest or "<none>",
-        "ID": f"sha256:{one.id}" if full else one.id[:12],
-        "CreatedAt": humanize.local(one.seconds) if one.seconds else "N/A",
-        "CreatedSince": humanize.ago(one.seconds) if one.seconds else "N/A",
-        "Size": human_size(one.size),
-        "Containers": "N/A",
-    }
-    return [
-        {"Repository": repository, "Tag": tag, **base}
-        for repository, tag in one.shown or [["<none>", "<none>"]]
-    ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, number, output_format, several
+from rootless.cli.options import Verb, flag, number, output_format, several, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import Call
-    from rootless.documents import Json
     from rootless.engine.containers.container import Container
 
 VERB = Verb(
@@ -21,6 +20,14 @@ VERB = Verb(
         flag("-l --latest", "Show the latest created container, in all states"),
         flag("-s --size", "Display total file sizes"),
         flag("--no-trunc", "Do not truncate output"),
+        text("--sort", "KEY", "Sort by command, created, id, image, names, runningfor, size or "
+             "status", complete="command created id image names runningfor size status"),
+        flag("--ns", "Display the namespaces of containers"),
+        flag("-p --pod", "Display the pods of containers"),
+        flag("--external", "Show containers of other programs in the storage as well (there are "
+             "none)"),
+        flag("--sync", "Synchronize the state of containers first (it is never out of date)"),
+        number("-w --watch", "SECONDS", "Print the list again and again"),
         several("-f --filter", "KEY=VALUE",
                 "Filter by id, name, label, status, health, ancestor, before, since, "
                 "exited, volume, network or until"),
@@ -32,28 +39,29 @@ VERB = Verb(
     "rootless ps --format '{{.Names}}: {{.Status}}'",
 )  # fmt: skip
 
-_TITLES = {
-    "ID": "CONTAINER ID",
-    "Image": "IMAGE",
-    "Command": "COMMAND",
-    "CreatedAt": "CREATED AT",
-    "RunningFor": "CREATED",
-    "Ports": "PORTS",
-    "State": "STATE",
-    "Status": "STATUS",
-    "Names": "NAMES",
-    "Labels": "LABELS",
-    "Size": "SIZE",
-    "Mounts": "MOUNTS",
-    "Networks": "NETWORKS",
-    "Pid": "PID",
-    "ExitCode": "EXIT CODE",
-    "ImageID": "IMAGE ID",
-}
+_TITLES = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
 
 
 def run(call: Call) -> None:
     """Print the list."""
+    given = call.options
+    seconds = given["watch"]
+    if seconds is None:
+        _print(call)
+        return
+    import os
+    import time
+
+    clear = "\x1b[H\x1b[J" if os.isatty(1) else ""
+    try:
+        while True:
+            _print(call, before=clear)
+            time.sleep(max(1, seconds))
+    except KeyboardInterrupt:
+        return
+
+
+def _print(call: Call, *, before: str = "") -> None:
     from rootless.cli import output
 
     given = call.options
@@ -62,86 +70,67 @@ def run(call: Call) -> None:
     found = call.engine().containers.list(everything, output.filters(given["filter"]))
     if wanted is not None and wanted >= 0:
         found = found[:wanted]
-    if given["quiet"]:
-        output.write(
-            "".join((one.id if given["no_trunc"] else one.short_id) + "\n" for one in found)
-        )
-        return
     full = bool(given["no_trunc"])
-    sizes = _sizes(call, found) if given["size"] else {}
-    if not given["format"] or given["format"] == "table":
+    plain = not given["format"] or given["format"] == "table"
+    if given["quiet"] and not given["sort"]:
+        ids = [(one.id if full else one.short_id) + "\n" for one in found]
+        output.write("".join(ids), before=before)
+    elif plain and not (given["sort"] or given["ns"] or given["pod"] or given["size"]):
         # what needs no more than this is made without the fields that nobody sees
-        titles = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
         cells = [_short(one, full) for one in found]
-        heading = [_TITLES[name] for name in titles]
-        if given["size"]:
-            heading.append(_TITLES["Size"])
-            for one, row in zip(found, cells, strict=True):
-                row.append(sizes[one.id])
-        output.write(output.table(heading, cells, heading=not given["noheading"]))
-        return
-    rows = [_row(one, full) for one in found]
-    if given["size"] or "Size" in given["format"]:
-        # a template that asks for it gets it
-        sizes = sizes or _sizes(call, found)
-        for one, fields in zip(found, rows, strict=True):
-            fields["Size"] = sizes[one.id]
-    output.write(output.rows(rows, given["format"], (), _TITLES, heading=not given["noheading"]))
+        output.write(output.table(_TITLES, cells, heading=not given["noheading"]), before=before)
+    else:
+        output.write(_chosen(call, found), before=before)
 
 
-def _sizes(call: Call, found: list[Container]) -> dict[str, str]:
-    """`12kB (virtual 1.2MB)` by id, as docker has it."""
-    from rootless.cli.output import human_size
-    from rootless.engine.containers import size as container_size
+def _chosen(call: Call, found: list[Container]) -> str:
+    """The list where more is asked for than the usual columns."""
+    from rootless.cli import listing
+    from rootless.cli.verbs import _ps_fields as fields
 
-    return {
-        identifier: f"{human_size(written)} (virtual {human_size(whole)})"
-        for identifier, (written, whole) in container_size.of(call.engine().context, found).items()
-    }
+    given = call.options
+    format = given["format"] or "table"
+    sizes: dict[str, tuple[int, int]] = {}
+    # a template that asks for it gets it
+    if given["size"] or given["sort"] == "size" or ".Size" in format:
+        from rootless.engine.containers import size as container_size
 
-
-def _command(one: Container, full: bool) -> str:
-    text = one.command_text()
-    return f'"{text}"' if full or len(text) <= 20 else f'"{text[:19]}…"'
+        sizes = container_size.of(call.engine().context, found)
+    full = bool(given["no_trunc"])
+    rows = [fields.Row(one, full, sizes.get(one.id)) for one in found]
+    if given["sort"]:
+        fields.sort(rows, given["sort"])
+    if given["quiet"]:
+        return "".join(row.identifier() + "\n" for row in rows)
+    namespaces = bool(given["ns"])
+    columns = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
+    if namespaces:
+        columns = list(fields.NS_COLUMNS)
+    if given["pod"]:
+        columns += ["Pod", "PodName"]
+    if given["size"]:
+        columns.append("Size")
+    return listing.text(
+        rows,
+        format,
+        fields.FIELDS,
+        columns=columns,
+        docker=fields.DOCKER,
+        array=lambda: fields.podman(rows, namespaces),
+        heading=not given["noheading"],
+    )
 
 
 def _short(one: Container, full: bool) -> list[str]:
     from rootless.engine.common import humanize
 
+    command = one.command_text()
     return [
         one.id if full else one.short_id,
         one.image,
-        _command(one, full),
+        f'"{command}"' if full or len(command) <= 20 else f'"{command[:19]}…"',
         humanize.ago(one.created),
         one.status_text(),
         one.ports_text(),
         one.name,
     ]
-
-
-def _row(one: Container, full: bool) -> dict[str, Json]:
-    from rootless.engine.common import humanize
-    from rootless.engine.containers import state as container_state
-
-    state = one.look()
-    return {
-        "ID": one.id if full else one.short_id,
-        "Image": one.image,
-        "ImageID": one.image_id,
-        "Command": _command(one, full),
-        "CreatedAt": humanize.local(one.created),
-        "RunningFor": humanize.ago(one.created),
-        "Ports": one.ports_text(),
-        "State": state.status,
-        "Status": container_state.describe(state, one.health_text(state)),
-        "Names": one.name,
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
-        "Mounts": ",".join(
-            mount.get("Name") or mount["Source"]
-            for mount in one.record["mounts"]
-            if mount["Type"] != "tmpfs"
-        ),
-        "Networks": one.record["network"],
-        "Pid": state.pid,
-        "ExitCode": state.exit_code,
-    }

@@ -8,6 +8,9 @@ from rootless.cli.verbs._shared_options import NO_TRUNC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rootless.cli.listing import Fields
     from rootless.cli.options import Call
     from rootless.documents import Json
 
@@ -34,56 +37,82 @@ VERB = Verb(
     "rootless search --list-tags quay.io/podman/stable",
 )
 
-_TITLES = {
-    "Index": "INDEX",
-    "Name": "NAME",
-    "Description": "DESCRIPTION",
-    "StarCount": "STARS",
-    "Stars": "STARS",
-    "IsOfficial": "OFFICIAL",
-    "Official": "OFFICIAL",
-    "IsAutomated": "AUTOMATED",
-    "Automated": "AUTOMATED",
-    "Tag": "TAG",
-}
+_DOCKER = ("Description", "IsAutomated", "IsOfficial", "Name", "StarCount")
 
 
 def run(call: Call) -> None:
     """Ask, and print a table."""
-    from rootless.cli import output
+    from rootless.cli import listing, output
     from rootless.cli.verbs import _registry_options as registry
 
     given = call.options
     images = call.engine().images
     term = call.words[0]
+    format = given["format"] or "table"
     words = {"tls_verify": registry.verify(given), "settings": registry.settings(given)}
     if given["list_tags"]:
-        rows: list[Json] = [{"Name": term, "Tag": tag} for tag in images.tags(term, **words)]
-        rows = rows[: given["limit"]] if given["limit"] else rows
-        output.write(output.rows(rows, given["format"], ["Name", "Tag"], _TITLES))
+        tags = images.tags(term, **words)
+        tags = tags[: given["limit"]] if given["limit"] else tags
+        fields: Fields = {"Name": ("NAME", lambda tag: term), "Tag": ("TAG", str)}
+        array = [{"Name": term, "Tags": tags}]
+        shown = listing.text(tags, format, fields, columns=fields, array=lambda: array)
+        output.write(shown)
         return
     wanted = _filters(given["filter"])
-    found = images.search(term, given["limit"], **words)
-    rows = [_row(one, bool(given["no_trunc"])) for one in found if _fits(one, wanted)]
-    columns = ["Name", "Description", "StarCount", "IsOfficial"]
-    output.write(output.rows(rows, given["format"], columns, _TITLES))
+    found = [one for one in images.search(term, given["limit"], **words) if _fits(one, wanted)]
+    full = bool(given["no_trunc"])
+    columns = ("Name", "Description", "StarCount", "IsOfficial")
+    shown = listing.text(
+        found,
+        format,
+        _fields(full, json=format == "json"),
+        columns=columns,
+        docker=_DOCKER,
+        array=lambda: [_podman(one) for one in found],
+    )
+    output.write(shown)
 
 
-def _row(one: Json, full: bool) -> Json:
-    text = " ".join(one["description"].split())
-    official = "[OK]" if one["is_official"] else ""
-    automated = "[OK]" if one["is_automated"] else ""
-    name = one["name"] if one["index"] == "docker.io" else f"{one['index']}/{one['name']}"
+def _fields(full: bool, *, json: bool) -> Fields:
+    """What a template can name; docker's JSON has true and false where a table has a mark."""
+
+    def name(one: Json) -> str:
+        return str(one["name"] if one["index"] == "docker.io" else f"{one['index']}/{one['name']}")
+
+    def description(one: Json) -> str:
+        text = " ".join(one["description"].split())
+        return text if full or len(text) <= 45 else text[:44] + "…"
+
+    def stars(one: Json) -> Json:
+        return str(one["star_count"]) if json else one["star_count"]
+
+    def mark(key: str) -> Callable[[Json], str]:
+        words = ("false", "true") if json else ("", "[OK]")
+        return lambda one: words[bool(one[key])]
+
+    return {
+        "Automated": ("AUTOMATED", mark("is_automated")),
+        "Description": ("DESCRIPTION", description),
+        "Index": ("INDEX", lambda one: one["index"]),
+        "IsAutomated": ("AUTOMATED", mark("is_automated")),
+        "IsOfficial": ("OFFICIAL", mark("is_official")),
+        "Name": ("NAME", name),
+        "Official": ("OFFICIAL", mark("is_official")),
+        "StarCount": ("STARS", stars),
+        "Stars": ("STARS", stars),
+        "Tag": ("TAG", lambda one: ""),
+    }
+
+
+def _podman(one: Json) -> Json:
+    """One result as podman's JSON has it."""
     return {
         "Index": one["index"],
-        "Name": name,
-        "Description": text if full or len(text) <= 45 else text[:44] + "…",
-        "StarCount": one["star_count"],
+        "Name": f"{one['index']}/{one['name']}",
+        "Description": one["description"],
         "Stars": one["star_count"],
-        "IsOfficial": official,
-        "Official": official,
-        "IsAutomated": automated,
-        "Automated": automated,
+        "Official": "[OK]" if one["is_official"] else "",
+        "Automated": "[OK]" if one["is_automated"] else "",
         "Tag": "",
     }
 

@@ -461,5 +461,5 @@ def _image_name(given: str, image: ImageRecord) -> str:
     except RootlessError:
         canonical = ""
     if canonical in image.names:
-        return reference.parse(canonical).familiar
+        return given  # as it was typed
     return reference.parse(image.names[0]).familiar if image.names else given

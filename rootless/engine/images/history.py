@@ -37,3 +37,19 @@ def history(images: LocalImages, name: str) -> list[Json]:
             }
         )
     return found
+
+
+def podman(steps: list[Json]) -> list[Json]:
+    """The same steps in the shape of `podman history --format json`."""
+    return [
+        {
+            "id": step["Id"].removeprefix("sha256:"),
+            "created": step["CreatedAt"] or "0001-01-01T00:00:00Z",
+            "CreatedBy": step["CreatedBy"],
+            **({"tags": step["Tags"]} if step["Tags"] else {}),
+            "size": step["Size"],
+            **({"comment": step["Comment"]} if step["Comment"] else {}),
+            "Created": step["CreatedAt"] or "0001-01-01T00:00:00Z",
+        }
+        for step in steps
+    ]

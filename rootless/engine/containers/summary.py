@@ -1,0 +1,138 @@
+"""A container in a list: the shapes of docker's API and of `podman ps --format json`.
+
+Scope: one element of the list.  Which of the two is wanted is for whoever asks.
+Sources: docker's API v1.45 (ContainerList), podman-ps(1).
+"""
+
+from __future__ import annotations
+
+import os
+
+from rootless.engine.common import humanize
+from rootless.engine.containers import state as container_state
+from rootless.network.backends import registry as networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rootless.documents import Json
+    from rootless.engine.containers.ref import ContainerRef
+    from rootless.engine.containers.state import State
+
+    Size = tuple[int, int]
+
+# Go's zero time in seconds since the epoch, which podman shows for "not yet"
+NEVER = -62135596800
+# the names of namespaces: podman's, and those of /proc/PID/ns
+NAMESPACES = {
+    "Mnt": "mnt", "Cgroup": "cgroup", "Ipc": "ipc", "Net": "net", "Pidns": "pid", "Uts": "uts",
+    "User": "user",
+}  # fmt: skip
+
+
+def docker(one: ContainerRef, size: Size | None = None) -> Json:
+    """An element of docker's list; `size`: what `engine.containers.size` says of it."""
+    state = one.look()
+    network = networks.recorded(one.record)
+    return {
+        "Id": one.id,
+        "Names": ["/" + one.name],
+        "Image": one.image,
+        "ImageID": f"sha256:{one.image_id}" if one.image_id else "",
+        "Command": one.command_text(),
+        "Created": int(one.created),
+        "Ports": [
+            {
+                "IP": port["host_ip"],
+                "PrivatePort": port["container_port"],
+                "PublicPort": port["host_port"],
+                "Type": port["protocol"],
+            }
+            for port in one.published()
+        ],
+        **({"SizeRw": size[0], "SizeRootFs": size[1]} if size else {}),
+        "Labels": one.labels,
+        "State": state.status,
+        "Status": container_state.describe(state, one.health_text(state)),
+        "HostConfig": {"NetworkMode": one.record["network"]},
+        "NetworkSettings": {
+            "Networks": {one.record["network"]: network.backend.settings(network.options)}
+        },
+        "Mounts": one.record["mounts"],
+    }
+
+
+def podman(one: ContainerRef, size: Size | None = None, *, namespaces: bool = False) -> Json:
+    """An element of podman's list."""
+    state = one.look()
+    ended = state.status == "exited"
+    return {
+        "AutoRemove": one.record["remove"],
+        "Command": one.record["command"],
+        "CreatedAt": humanize.ago(one.created),
+        "Exited": ended,
+        "ExitedAt": int(state.finished / 1e9) if ended else NEVER,
+        "ExitCode": state.exit_code,
+        "Id": one.id,
+        "Image": canonical(one),
+        "ImageID": one.image_id,
+        "IsInfra": False,
+        "Labels": one.labels or None,
+        "Mounts": mounts(one),
+        "Names": [one.name],
+        "Namespaces": namespaces_of(state) if namespaces else {},
+        "Networks": [],
+        "Pid": state.pid,
+        "Pod": "",
+        "PodName": "",
+        "Ports": ports(one),
+        "Restarts": state.restarts,
+        "Size": {"rootFsSize": size[1], "rwSize": size[0]} if size else None,
+        "StartedAt": int(state.started / 1e9) if state.started else NEVER,
+        "State": state.status,
+        "Status": container_state.describe(state, one.health_text(state)),
+        "Created": int(one.created),
+    }
+
+
+def ports(one: ContainerRef) -> list[Json] | None:
+    """Published ports as podman lists them, None without any."""
+    return [
+        {
+            "host_ip": port["host_ip"],
+            "container_port": port["container_port"],
+            "host_port": port["host_port"],
+            "range": 1,
+            "protocol": port["protocol"],
+        }
+        for port in one.published()
+    ] or None
+
+
+def mounts(one: ContainerRef) -> list[str]:
+    """Where something is mounted in it."""
+    return [mount["Destination"] for mount in one.record["mounts"] if mount["Type"] != "tmpfs"]
+
+
+def namespaces_of(state: State) -> dict[str, str]:
+    """The numbers of its namespaces by podman's names; nothing of what does not run."""
+    found = {}
+    for name, kind in NAMESPACES.items():
+        try:
+            link = os.readlink(f"/proc/{state.pid}/ns/{kind}") if state.pid else ""
+        except OSError:
+            link = ""
+        if link:
+            # "mnt:[4026532417]", namespaces(7)
+            found[name] = link.partition("[")[2].rstrip("]")
+    return found
+
+
+def canonical(one: ContainerRef) -> str:
+    """The whole name of its image, with registry and tag."""
+    from rootless.errors import RootlessError
+    from rootless.images.names import reference
+
+    try:
+        return reference.parse(one.image).canonical if one.image_id else one.image
+    except RootlessError:
+        return one.image
