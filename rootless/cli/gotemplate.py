@@ -396,11 +396,36 @@ class _Run:
             return found
         if value is MISSING or value is None or id(value) in self.maps:
             return MISSING
+        if isinstance(value, dict) and (other := as_kept(name, value)):
+            return self._field(value, other)
         if not isinstance(value, dict):
             raise UsageError(f'there is no field "{name}" in {shown(value)!r}')
         if name in _OPTIONAL and value is not self.top:
             return MISSING
         raise UsageError(f'there is no field "{name}"', hint=near(name, value))
+
+
+# podman's other names of its fields; where Go has another name than JSON
+_ALIASES = {
+    "ID": "Id", "ImageID": "Image", "Src": "Source", "Dst": "Destination", "Healthcheck": "Health",
+    "CgroupsVersion": "cgroupVersion", "DefaultCapabilities": "capabilities", "CPUs": "cpus",
+}  # fmt: skip
+
+
+def as_kept(name: str, value: dict[str, Json]) -> str:
+    """The key of a field that a template names in another way; "" if there is none.
+
+    podman's documents have `idMappings` or `created_by` where its templates say `IDMappings` and
+    `CreatedBy`.
+    """
+    if _ALIASES.get(name) in value:
+        return _ALIASES[name]
+    if name[:1].isupper():
+        plain = name.lower()
+        for key in value:
+            if key[:1].islower() and key.replace("_", "").lower() == plain:
+                return key
+    return ""
 
 
 # docker's fields whose keys are data

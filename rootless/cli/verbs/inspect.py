@@ -32,14 +32,18 @@ def run(call: Call) -> int:
     """Print an array of all that were found, or a line for each by the template."""
     from rootless import documents
     from rootless.cli import output
-    from rootless.errors import RootlessError
+    from rootless.errors import RootlessError, UsageError
 
     code = 0
     found = []
     engine = call.engine()
+    kind, size = call.options["type"], bool(call.options.get("size"))
+    if kind not in (None, "container", "image", "volume"):
+        raise UsageError(f'unknown --type "{kind}"', hint="container, image or volume")
+    wanted = _wanted(call.options["format"])
     for word in call.words:
         try:
-            found.append(_find(engine, word, call.options["type"], bool(call.options.get("size"))))
+            found.append(_find(engine, word, kind, size, wanted))
         except RootlessError as error:
             output.tell(error)
             code = error.exit_code
@@ -52,23 +56,30 @@ def run(call: Call) -> int:
     return code
 
 
-def _container(engine: Engine, word: str, size: bool) -> Json:
+def _container(engine: Engine, word: str, size: bool, wanted: set[str] | None) -> Json:
     one = engine.containers.get(word)
     if not size:
-        return one.attrs
+        return one.inspect(wanted)
     from rootless.engine.containers import size as container_size
 
     written, whole = container_size.of(engine.context, [one])[one.id]
     return {**one.attrs, "SizeRw": written, "SizeRootFs": whole}
 
 
-def _find(engine: Engine, word: str, kind: str | None, size: bool) -> Json:
+def _wanted(template: str | None) -> set[str] | None:
+    """The fields that a template names; None where everything is shown.  Raises UsageError."""
+    if not template or template == "json":
+        return None
+    from rootless.cli import gotemplate
+
+    return gotemplate.Template(template).names()
+
+
+def _find(engine: Engine, word: str, kind: str | None, size: bool, wanted: set[str] | None) -> Json:
     from rootless.errors import NotFound, UsageError
 
-    if kind not in (None, "container", "image", "volume"):
-        raise UsageError(f'unknown --type "{kind}"', hint="container, image or volume")
     ways: dict[str, Callable[[], Json]] = {
-        "container": lambda: _container(engine, word, size),
+        "container": lambda: _container(engine, word, size, wanted),
         "image": lambda: engine.images.attrs(engine.images.get(word)),
         "volume": lambda: engine.volumes.inspect(word),
     }

@@ -428,6 +428,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "seccomp": oci_config.security(options).get("seccomp", ""),
         "health": health,
         "timeout": options.timeout or 0,
+        "asked": draft.request.asked(),
         "service": service,
     }
     if options.cidfile:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rootless.cgroups.limits import ResourcesRecord
     from rootless.documents import DirectoryLock, Json
     from rootless.engine.containers.stores import Stores
@@ -38,6 +40,25 @@ class Request:
         self.stores = stores
         self.options = options
         self.runtime = options.runtime or ctx.runtime or "rootless"
+
+    def asked(self) -> dict[str, list[str]]:
+        """What inspect shows as it was asked for, because it cannot be seen in what came of it."""
+        options = self.options
+        given: dict[str, Sequence[str | None]] = {
+            "dns": options.dns,
+            "dnsOptions": options.dns_option,
+            "dnsSearch": options.dns_search,
+            "addHost": options.add_host,
+            "groupAdd": options.group_add,
+            "volumesFrom": options.volumes_from,
+            "devices": options.device,
+            "cidfile": [options.cidfile],
+            "pidFile": [options.pid_file],
+            "userns": [options.userns],
+            "publishAll": ["true"] if options.publish_all else [],
+        }
+        found = {name: [str(one) for one in value if one] for name, value in given.items()}
+        return {name: words for name, words in found.items() if words}
 
 
 class Source:

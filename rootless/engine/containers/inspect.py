@@ -1,165 +1,223 @@
-"""`inspect` of a container, in the shape that scripts written for docker expect."""
+"""`inspect` of a container, in the shape that scripts written for docker and podman expect.
+
+What docker and podman have under one name is docker's; what only one of them has is there as well.
+"""
 
 from __future__ import annotations
 
 import os
 
 from rootless.engine.common import humanize
+from rootless.engine.containers import inspect_host_config
 from rootless.engine.health import config as health_config
 from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.documents import Json
     from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.containers.state import State
 
+NEVER = "0001-01-01T00:00:00Z"
 
-def container(one: ContainerRef) -> Json:
-    """The shape of `docker container inspect`, with what is ours beside it."""
-    record = one.record
-    state = one.state()
-    config = one.config()
-    process = config["process"]
-    arguments = process["args"]
-    policy, _, count = record["restart"].partition(":")
-    checked = health_config.shown(one.directory, record, state)
-    network = networks.recorded(record)
-    addresses = network.backend.settings(network.options)
+
+class _Look:
+    """One look at a container: what several parts of the answer need, each read once."""
+
+    def __init__(self, one: ContainerRef) -> None:
+        self.one = one
+        self.record = one.record
+        self.state = one.state()
+        self.config = one.config()
+        self.process = self.config["process"]
+
+
+def container(one: ContainerRef, wanted: set[str] | None = None) -> Json:
+    """All of it, or the parts that are wanted.
+
+    Where something is wanted that there is not, all of it: who asks sees what there is.
+    """
+    look = _Look(one)
+    if wanted is not None and wanted <= set(_PARTS):
+        return {name: part(look) for name, part in _PARTS.items() if name in wanted}
+    return {name: part(look) for name, part in _PARTS.items()}
+
+
+def _state(look: _Look) -> Json:
+    one, state = look.one, look.state
+    checked = health_config.shown(one.directory, look.record, state)
     return {
-        "Id": one.id,
-        "Created": humanize.rfc3339(one.created),
-        "Path": arguments[0],
-        "Args": arguments[1:],
-        "State": {
-            "Status": state.status,
-            "Running": state.status in ("running", "paused"),
-            "Paused": state.status == "paused",
-            "Restarting": state.status == "restarting",
-            "OOMKilled": state.oom_killed,
-            "Dead": False,
-            "Pid": state.pid,
-            "MonitorPid": state.monitor,
-            "ExitCode": state.exit_code,
-            "Error": _complaint(one, state),
-            "StartedAt": humanize.rfc3339(state.started / 1e9),
-            "FinishedAt": humanize.rfc3339(state.finished / 1e9),
-            "CgroupPath": one.cgroup(),
-            "NetworkLost": state.network_lost,
-            **({"Health": checked} if checked else {}),
-        },
-        "Image": f"sha256:{one.image_id}" if one.image_id else "",
-        "ImageName": one.image,
-        "ResolvConfPath": os.path.join(one.directory, "resolv.conf"),
-        "HostnamePath": os.path.join(one.directory, "hostname"),
-        "HostsPath": os.path.join(one.directory, "hosts"),
-        "LogPath": record["logPath"] if record["logDriver"] in ("k8s-file", "json-file") else "",
-        "OCIConfigPath": os.path.join(one.directory, "config.json"),
-        "Name": "/" + one.name,
-        "RestartCount": state.restarts,
-        "Driver": record["driver"],
-        "Platform": "linux",
-        "HostConfig": {
-            "NetworkMode": record["network"],
-            "RestartPolicy": {"Name": policy, "MaximumRetryCount": int(count or 0)},
-            "AutoRemove": record["remove"],
-            "LogConfig": {
-                "Type": record["logDriver"],
-                "Config": dict(word.partition("=")[::2] for word in record["logOptions"]),
-            },
-            "Privileged": record["privileged"],
-            "ReadonlyRootfs": config["root"]["readonly"],
-            "Runtime": record["runtime"],
-            "Binds": [
-                ":".join(
-                    (
-                        mount.get("Name") or mount["Source"],
-                        mount["Destination"],
-                        mount["Mode"] or "rw",
-                    )
-                )
-                for mount in record["mounts"]
-                if mount["Type"] != "tmpfs"
-            ],
-            "PortBindings": one.ports,
-            "Memory": record["cgroup"]["resources"].get("memory") or 0,
-            "PidsLimit": record["cgroup"]["resources"].get("pids") or 0,
-            **_words(one, config),
-            "MaskedPaths": config["linux"]["maskedPaths"],
-            "ReadonlyPaths": config["linux"]["readonlyPaths"],
-        },
-        "IDMappings": record["maps"],
-        "EffectiveCaps": process["capabilities"]["effective"],
-        "BoundingCaps": process["capabilities"]["bounding"],
-        "GraphDriver": _graph(one),
-        "Mounts": record["mounts"],
-        "Config": {
-            "Hostname": record["hostname"],
-            "User": record["user"],
-            "Tty": record["tty"],
-            "OpenStdin": record["stdin"],
-            "Env": process["env"],
-            "Cmd": record["command"],
-            "CreateCommand": record.get("createCommand") or [],
-            "Image": one.image,
-            "WorkingDir": process["cwd"],
-            "Entrypoint": record["entrypoint"],
-            "Labels": record["labels"],
-            "Annotations": record["annotations"],
-            "StopSignal": record["stopSignal"],
-            "StopTimeout": record["stopTimeout"],
-            "ExposedPorts": {port: {} for port in record["exposed"]},
-            "Timeout": record.get("timeout") or 0,
-            **health_config.configured(record),
-        },
-        "NetworkSettings": {
-            "Ports": one.ports,
-            **addresses,
-            "SandboxKey": f"/proc/{state.pid}/ns/net" if state.pid else "",
-            "Networks": {record["network"]: addresses},
-        },
+        "OciVersion": look.config.get("ociVersion") or "",
+        "Status": state.status,
+        "Running": state.status in ("running", "paused"),
+        "Paused": state.status == "paused",
+        "Restarting": state.status == "restarting",
+        "OOMKilled": state.oom_killed,
+        "Dead": False,
+        "Pid": state.pid,
+        "ConmonPid": state.monitor,
+        "MonitorPid": state.monitor,
+        "ExitCode": state.exit_code,
+        "Error": _complaint(one, state),
+        "StartedAt": humanize.rfc3339(state.started / 1e9),
+        "FinishedAt": humanize.rfc3339(state.finished / 1e9),
+        "CgroupPath": one.cgroup(),
+        "NetworkLost": state.network_lost,
+        "StoppedByUser": os.path.exists(os.path.join(one.directory, "stopping")),
+        "Checkpointed": False,
+        "CheckpointedAt": NEVER,
+        "RestoredAt": NEVER,
+        **({"Health": checked} if checked else {}),
     }
 
 
-def _words(one: ContainerRef, config: Json) -> Json:
-    """What the flags of `run` came to, as docker's HostConfig tells it."""
-    from rootless.runtime import capabilities
+def _image_digest(look: _Look) -> str:
+    """Of its manifest; "" where the image has gone meanwhile."""
+    from rootless.errors import RootlessError
+    from rootless.images.store.store import ImageStore
 
-    record = one.record
-    limits = record["cgroup"]["resources"]
-    usual = set(capabilities.DEFAULT)
-    bounding = set(config["process"]["capabilities"]["bounding"])
-    kinds = {space["type"]: space.get("path") for space in config["linux"]["namespaces"]}
-    modes = {
-        name: "host" if kind not in kinds else "container" if kinds[kind] else "private"
-        for name, kind in (
-            ("PidMode", "pid"), ("IpcMode", "ipc"), ("UTSMode", "uts"), ("CgroupnsMode", "cgroup"),
-        )
-    }  # fmt: skip
+    if not look.one.image_id:
+        return ""
+    try:
+        return ImageStore(look.one.ctx.data_dir).resolve(look.one.image_id).manifest_digest
+    except RootlessError:
+        return ""
+
+
+def _image_name(look: _Look) -> str:
+    from rootless.errors import RootlessError
+    from rootless.images.names import reference
+
+    try:
+        return reference.parse(look.one.image).familiar if look.one.image_id else look.one.image
+    except RootlessError:
+        return look.one.image
+
+
+def _mounts(look: _Look) -> list[Json]:
+    options = {one["destination"]: one.get("options") or [] for one in look.config["mounts"]}
+    return [
+        {**mount, "Options": options.get(mount["Destination"], [])}
+        for mount in look.record["mounts"]
+    ]
+
+
+def _config(look: _Look) -> Json:
+    record, process = look.record, look.process
+    service = record["service"] or {}
     return {
-        **modes,
+        "Hostname": record["hostname"],
+        "Domainname": "",
+        "User": record["user"],
+        "AttachStdin": False,
+        "AttachStdout": False,
+        "AttachStderr": False,
+        "Tty": record["tty"],
+        "OpenStdin": record["stdin"],
+        "StdinOnce": False,
+        "Env": process["env"],
+        "Cmd": record["command"],
+        "CreateCommand": record.get("createCommand") or [],
+        "Image": look.one.image,
+        "Volumes": None,
+        "WorkingDir": process["cwd"],
+        "Entrypoint": record["entrypoint"],
+        "OnBuild": None,
+        "Labels": record["labels"],
         "Annotations": record["annotations"],
-        "CapAdd": sorted(bounding - usual),
-        "CapDrop": sorted(usual - bounding),
-        "CgroupParent": record["cgroup"]["parent"],
-        "CpuShares": limits.get("cpu_shares") or 0,
-        "CpuPeriod": limits.get("cpu_period") or 0,
-        "CpuQuota": limits.get("cpu_quota") or 0,
-        "CpusetCpus": limits.get("cpuset") or "",
-        "MemorySwap": limits.get("swap") or 0,
-        "Init": record["init"],
-        "SecurityOpt": [f"seccomp={record['seccomp']}"] if record["seccomp"] else [],
-        "Sysctls": config["linux"]["sysctl"],
-        "Tmpfs": {
-            mount["Destination"]: mount["Mode"]
-            for mount in record["mounts"]
-            if mount["Type"] == "tmpfs"
-        },
-        "Ulimits": [
-            {"Name": limit["type"], "Soft": limit["soft"], "Hard": limit["hard"]}
-            for limit in config["process"]["rlimits"]
-        ],
+        "StopSignal": record["stopSignal"],
+        "StopTimeout": record["stopTimeout"],
+        "ExposedPorts": {port: {} for port in record["exposed"]},
+        "Timeout": record.get("timeout") or 0,
+        "Umask": f"{process['user'].get('umask', 0o22):04o}",
+        "Passwd": True,
+        "sdNotifyMode": service.get("sdnotify") or "container",
+        **health_config.configured(record),
     }
+
+
+_NO_ADDRESSES: Json = {
+    "EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "",
+    "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "MacAddress": "",
+}  # fmt: skip
+
+
+def _network(look: _Look) -> Json:
+    network = networks.recorded(look.record)
+    addresses = {**_NO_ADDRESSES, **network.backend.settings(network.options)}
+    pid = look.state.pid
+    return {
+        "Bridge": "",
+        "SandboxID": "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "Ports": look.one.ports,
+        **addresses,
+        "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
+        "Networks": {
+            look.record["network"]: {
+                "IPAMConfig": None,
+                "Links": None,
+                "Aliases": None,
+                "DriverOpts": None,
+                "NetworkID": look.record["network"],
+                "DNSNames": None,
+                **addresses,
+            }
+        },
+    }
+
+
+def _path(name: str) -> Callable[[_Look], str]:
+    return lambda look: str(inspect_host_config.paths(look.one)[name])
+
+
+_PARTS: dict[str, Callable[[_Look], Json]] = {
+    "Id": lambda look: look.one.id,
+    "Created": lambda look: humanize.rfc3339(look.one.created),
+    "Path": lambda look: look.process["args"][0],
+    "Args": lambda look: look.process["args"][1:],
+    "State": _state,
+    "Image": lambda look: f"sha256:{look.one.image_id}" if look.one.image_id else "",
+    "ImageDigest": _image_digest,
+    "ImageName": _image_name,
+    "Rootfs": lambda look: "" if look.one.image_id else look.one.image,
+    "Pod": lambda look: "",
+    "ResolvConfPath": _path("ResolvConfPath"),
+    "HostnamePath": _path("HostnamePath"),
+    "HostsPath": _path("HostsPath"),
+    "LogPath": _path("LogPath"),
+    "OCIConfigPath": _path("OCIConfigPath"),
+    "StaticDir": _path("StaticDir"),
+    "OCIRuntime": lambda look: look.record["runtime"],
+    "ConmonPidFile": _path("ConmonPidFile"),
+    "PidFile": _path("PidFile"),
+    "Name": lambda look: "/" + look.one.name,
+    "RestartCount": lambda look: look.state.restarts,
+    "Driver": lambda look: look.record["driver"],
+    "Platform": lambda look: "linux",
+    "MountLabel": lambda look: "",
+    "ProcessLabel": lambda look: "",
+    "AppArmorProfile": lambda look: "",
+    "ExecIDs": lambda look: [],
+    "HostConfig": lambda look: inspect_host_config.host_config(look.one, look.config),
+    "IDMappings": lambda look: look.record["maps"],
+    "EffectiveCaps": lambda look: look.process["capabilities"]["effective"],
+    "BoundingCaps": lambda look: look.process["capabilities"]["bounding"],
+    "GraphDriver": lambda look: _graph(look.one),
+    "Mounts": _mounts,
+    "Dependencies": lambda look: [one for one in (look.record["networkTarget"],) if one],
+    "Namespace": lambda look: "",
+    "IsInfra": lambda look: False,
+    "IsService": lambda look: False,
+    "Config": _config,
+    "NetworkSettings": _network,
+}
 
 
 def _graph(one: ContainerRef) -> Json:

@@ -89,6 +89,7 @@ if TYPE_CHECKING:
         seccomp: str
         health: HealthRecord | None
         timeout: NotRequired[float]
+        asked: NotRequired[dict[str, list[str]]]
         service: ServiceRecord | None
 
 
@@ -257,6 +258,7 @@ SHAPE: Json = {
     "exposed?": _WORDS,
     "seccomp?": str,
     "timeout?": _seconds,
+    "asked?": {"*": _WORDS},
     "ownHome?": bool,
     "service?": (
         None,

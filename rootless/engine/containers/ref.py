@@ -28,7 +28,7 @@ class ContainerRef:
     def __init__(self, ctx: Context, identifier: str) -> None:
         """Raises ContainerNotFound, DamagedDocument."""
         self.ctx = ctx
-        self.id = identifier
+        self.id: str = identifier
         self.directory = os.path.join(ctx.containers_dir, identifier)
         self.reload()
 
