@@ -167,3 +167,112 @@ def test_other_lists(rootless: Command, busybox_image: str, registry: Registry) 
     found = rootless("search", "--tls-verify=false", "--list-tags", "--format", "json",
                      f"{registry.host}/team/tool")  # fmt: skip
     assert found.json() == [{"Name": f"{registry.host}/team/tool", "Tags": ["2"]}]
+
+
+PODMANS = (
+    "ImageDigest Rootfs Pod StaticDir OCIRuntime ConmonPidFile PidFile MountLabel ProcessLabel "
+    "AppArmorProfile ExecIDs Dependencies Namespace IsInfra IsService EffectiveCaps BoundingCaps "
+    "State.OciVersion State.ConmonPid State.CheckpointedAt State.RestoredAt State.StoppedByUser "
+    "HostConfig.LogConfig.Path HostConfig.LogConfig.Size HostConfig.LogConfig.Tag "
+    "HostConfig.CgroupManager HostConfig.CgroupMode HostConfig.Cgroups HostConfig.IDMappings "
+    "HostConfig.CgroupConf HostConfig.DiskQuota Config.Umask Config.Passwd Config.sdNotifyMode "
+    "Config.CreateCommand NetworkSettings.SandboxID ID Id ImageID"
+).split()
+DOCKERS = (
+    "HostConfig.Dns HostConfig.DnsOptions HostConfig.DnsSearch HostConfig.ExtraHosts "
+    "HostConfig.GroupAdd HostConfig.Devices HostConfig.NanoCpus HostConfig.ShmSize "
+    "HostConfig.OomScoreAdj HostConfig.UsernsMode HostConfig.VolumesFrom HostConfig.ConsoleSize "
+    "HostConfig.ContainerIDFile HostConfig.PublishAllPorts HostConfig.CpusetMems "
+    "HostConfig.MemoryReservation HostConfig.MemorySwappiness HostConfig.OomKillDisable "
+    "HostConfig.BlkioDeviceReadBps HostConfig.DeviceRequests HostConfig.VolumeDriver "
+    "Config.Domainname Config.AttachStdout Config.StdinOnce Config.OnBuild Config.Volumes "
+    "NetworkSettings.MacAddress NetworkSettings.GlobalIPv6Address NetworkSettings.Networks.none"
+).split()
+
+
+def test_inspect_has_the_fields_of_both(rootless: Command, busybox_image: str) -> None:
+    rootless("create", "--name", "c", "--network", "none", "--dns-search", "example.org",
+             "--add-host", "one:192.0.2.1", "--group-add", "5", "--cidfile", "id", "-v", "v:/v:ro",
+             busybox_image, *SLEEP)  # fmt: skip
+    (found,) = rootless("inspect", "c").json()
+
+    def at(path: str) -> object:
+        value: object = found
+        for part in path.split("."):
+            assert isinstance(value, dict) and part in value, path
+            value = value[part]
+        return value
+
+    for path in (*PODMANS, *DOCKERS):
+        if path not in ("ID", "ImageID"):
+            at(path)
+    # each can be named in a template as well
+    template = "|".join(f"{{{{.{path}}}}}" for path in (*PODMANS, *DOCKERS))
+    assert rootless("inspect", "-f", template, "c").stdout.count("|") == template.count("|")
+    assert at("HostConfig.ExtraHosts") == ["one:192.0.2.1"]
+    assert at("HostConfig.GroupAdd") == ["5"] and at("HostConfig.DnsSearch") == ["example.org"]
+    assert at("HostConfig.ContainerIDFile") == "id"
+    assert at("HostConfig.ShmSize") == 64 << 20
+    assert at("HostConfig.LogConfig.Path") == at("LogPath") != ""
+    assert at("Config.Umask") == "0022"
+    (image,) = rootless("image", "inspect", busybox_image).json()
+    assert at("ImageDigest") == image["Digest"]
+    (mount,) = found["Mounts"]
+    assert "ro" in mount["Options"]
+    told = rootless("inspect", "-f", "{{.ID}} {{.ImageID}} {{(index .Mounts 0).Dst}}", "c").stdout
+    assert told.split() == [found["Id"], found["Image"], "/v"]
+    told = rootless("inspect", "-f", "{{.State.Pdi}}", "c", code=125)
+    assert "did you mean Pid?" in told.stderr
+    told = rootless("inspect", "-f", "{{.Sttae}}", "c", code=125)
+    assert "did you mean State?" in told.stderr
+    told = rootless("inspect", "--type", "nothing", "c", code=125)
+    assert told.stdout == ""
+
+
+def test_who_stopped_it(rootless: Command, busybox_image: str) -> None:
+    rootless("run", "-d", "--name", "c", "--network", "none", busybox_image, *SLEEP)
+    shown = "{{.State.StoppedByUser}} {{.State.ConmonPid}}"
+    stopped, monitor = rootless("inspect", "-f", shown, "c").stdout.split()
+    assert stopped == "false" and int(monitor) > 1
+    rootless("stop", "-t", "0", "c")
+    assert rootless("inspect", "-f", shown, "c").stdout == "true 0\n"
+
+
+def test_info_and_version_of_both(rootless: Command) -> None:
+    found = rootless("info", "--format", "json").json()
+    assert found["host"]["security"]["rootless"] is True
+    assert found["store"]["graphRoot"] == found["DockerRootDir"] == str(rootless.place.data)
+    assert found["plugins"]["volume"] == found["Plugins"]["Volume"] == ["local"]
+    template = (
+        "{{.Host.Arch}}|{{.Host.CgroupsVersion}}|{{.Host.CPUs}}|{{.Host.OCIRuntime.Name}}|"
+        "{{.Host.IDMappings.UIDMap}}|{{.Host.Security.Rootless}}|{{.Host.RemoteSocket.Path}}|"
+        "{{.Host.Slirp4NetNS.Executable}}|{{.Host.MemTotal}}|{{.Host.Distribution.Distribution}}|"
+        "{{.Store.GraphDriverName}}|{{.Store.ContainerStore.Number}}|{{.Store.ImageStore.Number}}|"
+        "{{.Store.RunRoot}}|{{.Store.VolumePath}}|{{.Plugins.Network}}|{{.Registries}}|"
+        "{{.Version.Version}}|{{.Driver}}|{{.Swarm.LocalNodeState}}|{{.LoggingDriver}}"
+    )
+    told = rootless("info", "-f", template).stdout.strip().split("|")
+    assert told[5] == "true" and told[10] == found["Driver"] == told[18]
+    assert told[11:13] == ["0", "0"] and int(told[8]) > 1 << 20
+    assert told[19] == "inactive"
+    assert 'no field "Hots"' in rootless("info", "-f", "{{.Hots.Arch}}", code=125).stderr
+    client = rootless("version", "--format", "json").json()["Client"]
+    assert client["APIVersion"] and client["OsArch"].startswith("linux/")
+    assert rootless("version", "-f", "{{.Client.Built}}").stdout.strip().isdigit()
+
+
+def test_top_as_the_container_sees_it(rootless: Command, docker: Command, two: str) -> None:
+    """podman's columns, with users and pids of the container; ps(1)'s options show the host's."""
+    rootless("exec", "-d", "one", "sh", "-c", "sleep 999 & exec sleep 998")
+    pid = rootless("inspect", "-f", "{{.State.Pid}}", "one").stdout.strip()
+    head, *rows = [line.split() for line in rootless("top", "one").stdout.splitlines()]
+    assert head == ["USER", "PID", "PPID", "%CPU", "ELAPSED", "TTY", "TIME", "COMMAND"]
+    assert [row[0] for row in rows] == ["root"] * len(rows)
+    assert rows[0][1:3] == ["1", "0"] and rows[0][-2:] == ["sleep", "1000"]
+    table = rootless("top", "one", "pid", "hpid", "seccomp,user,capeff", "%p").stdout.splitlines()
+    assert table[0].split()[:4] == ["PID", "HPID", "SECCOMP", "USER"]
+    assert table[1].split()[:4] == ["1", pid, "filter", "root"]
+    assert "CHOWN" in table[1]
+    assert docker("top", "one").stdout.split()[:3] == ["UID", "PID", "PPID"]
+    assert pid in rootless("top", "one", "-ef").stdout
+    assert 'no column "colour"' in rootless("top", "one", "colour", code=125).stderr

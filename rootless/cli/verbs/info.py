@@ -48,8 +48,13 @@ def run(call: Call) -> None:
     """Print it."""
     from rootless.cli import output
 
-    found = call.engine().info()
+    engine = call.engine()
+    found = engine.info()
     if call.options["format"]:
+        from rootless.engine.system import podman_info
+
+        # docker's fields and podman's tree
+        found |= podman_info.tree(engine.context, found)
         output.write(output.document(found, call.options["format"]))
         return
     for title, path in _LINES:

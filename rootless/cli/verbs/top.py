@@ -14,10 +14,14 @@ VERB = Verb(
     "Display the running processes of a container",
     minimum=1,
     stop_early=True,
-    complete=("running", "uid pid ppid c stime tty time cmd"),
-    text="Columns have the names of ps(1), alone or after -o; -ef and aux select the usual "
-    "ones. PIDs are those of the host.",
-    examples="rootless top web\nrootless top web -eo pid,comm,rss",
+    complete=("running", "user pid ppid pcpu etime tty time args hpid huser seccomp capeff"),
+    text="Without COLUMN, and with columns alone, users, groups and PIDs are those that the "
+    "container sees; hpid, huser and hgroup are the host's. Further columns: args, capamb, "
+    "capbnd, capeff, capinh, capprm, comm, etime, group, groups, label, nice, pcpu, pgid, pid, "
+    "ppid, rgroup, rss, ruser, seccomp, state, stime, time, tty, user, vsz. With options of "
+    "ps(1), as -ef, aux or -o pid,comm, they are the host's.",
+    examples="rootless top web\nrootless top web pid huser seccomp args\n"
+    "rootless top web -eo pid,comm,rss",
 )
 
 
@@ -25,5 +29,15 @@ def run(call: Call) -> None:
     """Print the table."""
     from rootless.cli import output
 
-    found = call.engine().containers.get(call.words[0]).top(call.words[1:])
+    asked = call.words[1:] or _usual()
+    found = call.engine().containers.get(call.words[0]).top(asked)
     output.write(output.table(found["Titles"], found["Processes"]))
+
+
+def _usual() -> list[str]:
+    """podman's columns; docker's where that is who is called."""
+    from rootless.cli import called
+
+    if called.tool() == "docker":
+        return ["-ef"]
+    return ["user,pid,ppid,pcpu,etime,tty,time,args"]

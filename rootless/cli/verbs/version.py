@@ -24,6 +24,10 @@ def run(call: Call) -> None:
 
     found = system_info.version()
     if call.options["format"]:
+        from rootless.engine.system import podman_info
+
+        podmans = podman_info.version(found["Client"])
+        found = {**found, "Client": {**podmans, **found["Client"]}}
         output.write(output.document(found, call.options["format"]))
         return
     titles = {"OsArch": "OS/Arch", "KernelVersion": "Kernel", "OciRuntimeSpec": "OCI runtime spec"}

@@ -37,7 +37,7 @@ def _process(container: ContainerRef, options: ExecOptions, config: Json) -> Jso
     if options.user:
         from rootless.engine.spec import user as spec_user
 
-        account = spec_user.account(options.user, [], _reader(container))
+        account = spec_user.account(options.user, [], reader(container))
         process["user"] = {
             **process["user"],
             "uid": account.uid,
@@ -64,7 +64,7 @@ def _process(container: ContainerRef, options: ExecOptions, config: Json) -> Jso
     return process
 
 
-def _reader(container: ContainerRef) -> Callable[[str], bytes | None]:
+def reader(container: ContainerRef) -> Callable[[str], bytes | None]:
     """What reads an account file of the running container, None where there is none."""
     pid, _ = container.process()
     inside: dict[str, bytes | None] = {}

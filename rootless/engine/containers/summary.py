@@ -1,7 +1,6 @@
-"""A container in a list: the shapes of docker's API and of `podman ps --format json`.
+"""A container in a list, in the shape of `podman ps --format json`.
 
-Scope: one element of the list.  Which of the two is wanted is for whoever asks.
-Sources: docker's API v1.45 (ContainerList), podman-ps(1).
+Scope: one element of the list, and what of it a template can name.  Source: podman-ps(1).
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import os
 
 from rootless.engine.common import humanize
 from rootless.engine.containers import state as container_state
-from rootless.network.backends import registry as networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,38 +25,6 @@ NAMESPACES = {
     "Mnt": "mnt", "Cgroup": "cgroup", "Ipc": "ipc", "Net": "net", "Pidns": "pid", "Uts": "uts",
     "User": "user",
 }  # fmt: skip
-
-
-def docker(one: ContainerRef, size: Size | None = None) -> Json:
-    """An element of docker's list; `size`: what `engine.containers.size` says of it."""
-    state = one.look()
-    network = networks.recorded(one.record)
-    return {
-        "Id": one.id,
-        "Names": ["/" + one.name],
-        "Image": one.image,
-        "ImageID": f"sha256:{one.image_id}" if one.image_id else "",
-        "Command": one.command_text(),
-        "Created": int(one.created),
-        "Ports": [
-            {
-                "IP": port["host_ip"],
-                "PrivatePort": port["container_port"],
-                "PublicPort": port["host_port"],
-                "Type": port["protocol"],
-            }
-            for port in one.published()
-        ],
-        **({"SizeRw": size[0], "SizeRootFs": size[1]} if size else {}),
-        "Labels": one.labels,
-        "State": state.status,
-        "Status": container_state.describe(state, one.health_text(state)),
-        "HostConfig": {"NetworkMode": one.record["network"]},
-        "NetworkSettings": {
-            "Networks": {one.record["network"]: network.backend.settings(network.options)}
-        },
-        "Mounts": one.record["mounts"],
-    }
 
 
 def podman(one: ContainerRef, size: Size | None = None, *, namespaces: bool = False) -> Json:

@@ -45,20 +45,29 @@ def pids(pid: int) -> list[int]:
 
 
 def top(container: ContainerRef, arguments: list[str]) -> Json:
-    """Rows as `ps -ef` has them; `arguments` choose other columns, see `columns.wanted`."""
-    from rootless.engine.containers import top_columns
+    """Rows as `ps -ef` has them; `arguments` choose other columns.
 
-    wanted = top_columns.wanted(arguments)
+    Options of ps(1) are `top_columns`, which tells what the host sees; podman's descriptors are
+    `top_inside`, which tells what the container sees.
+    """
+    from rootless.engine.containers import top_columns, top_inside
+
+    as_podman = top_inside.is_asked(arguments)
+    wanted = (top_inside if as_podman else top_columns).wanted(arguments)
     state = container.state()
     if not state.pid:
         raise Conflict(
             f"the container {container.name} is not running",
             hint=f"rootless start {container.name}",
         )
+    inside = top_inside.Inside(container) if as_podman else None
     rows = []
     for pid in pids(container.process()[0]):
         try:
-            rows.append(top_columns.row(pid, wanted))
+            if inside:
+                rows.append(top_inside.row(pid, wanted, inside))
+            else:
+                rows.append(top_columns.row(pid, wanted))
         except OSError:
             continue  # it has ended in the meantime
     return {"Titles": [title for _, title in wanted], "Processes": rows}

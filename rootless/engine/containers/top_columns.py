@@ -10,7 +10,7 @@ from rootless.errors import UsageError
 DEFAULT = ("uid", "pid", "ppid", "c", "stime", "tty", "time", "cmd")
 _AUX = ("user", "pid", "%cpu", "%mem", "vsz", "rss", "tty", "stat", "stime", "time", "args")
 _FEW = ("pid", "tty", "time", "comm")
-_SAME = {
+SAME = {
     "user": "uid", "euser": "uid", "uname": "uid", "args": "cmd", "command": "cmd",
     "ucmd": "comm", "start": "stime", "start_time": "stime", "bsdstart": "stime",
     "cputime": "time", "bsdtime": "time", "tt": "tty", "tname": "tty", "pcpu": "%cpu",
@@ -49,16 +49,17 @@ def wanted(arguments: list[str]) -> list[tuple[str, str]]:
             )
         else:
             names += word.split(",")
-    return [_known(name) for name in names if name] or [_known(name) for name in DEFAULT]
+    return [known(name) for name in names if name] or [known(name) for name in DEFAULT]
 
 
-def _known(name: str) -> tuple[str, str]:
+def known(name: str) -> tuple[str, str]:
+    """The column of a name, and its title.  Raises UsageError."""
     # ps(1): name=HEADER gives a column another title
     name, equals, title = name.partition("=")
     asked = name.lower()
-    column = _SAME.get(asked, asked)
-    if column not in _COLUMNS:
-        columns = ", ".join(sorted({*_COLUMNS, *_SAME}))
+    column = SAME.get(asked, asked)
+    if column not in COLUMNS:
+        columns = ", ".join(sorted({*COLUMNS, *SAME}))
         raise UsageError(f'top has no column "{name}"', hint=f"there are {columns}")
     return column, title if equals else _TITLES.get(asked, asked.upper())
 
@@ -103,7 +104,8 @@ def _clock(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def _began(one: Process) -> str:
+def began(one: Process) -> str:
+    """When it began, of today."""
     return time.strftime("%H:%M", time.localtime(time.time() - one.age()))
 
 
@@ -120,14 +122,14 @@ def _memory(one: Process) -> str:
     return f"{100 * _resident(one) / whole:.1f}"
 
 
-_COLUMNS = {
+COLUMNS = {
     "uid": _user,
     "pid": lambda one: one.pid,
     "ppid": lambda one: one.fields[1],
     "pgid": lambda one: one.fields[2],
     "sid": lambda one: one.fields[3],
     "c": lambda one: str(min(99, int(float(_share(one))))),
-    "stime": _began,
+    "stime": began,
     "etime": lambda one: _clock(one.age()),
     "tty": lambda one: "?" if one.fields[4] == "0" else "pts",
     "time": lambda one: _clock(one.seconds()),
@@ -146,4 +148,4 @@ _COLUMNS = {
 def row(pid: int, columns: list[tuple[str, str]]) -> list[str]:
     """One line.  Raises OSError when the process is gone."""
     one = Process(pid)
-    return [_COLUMNS[name](one) for name, _ in columns]
+    return [COLUMNS[name](one) for name, _ in columns]

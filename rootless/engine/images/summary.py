@@ -1,33 +1,16 @@
-"""An image in a list: the shapes of docker's API and of `podman images --format json`.
+"""An image in a list, in the shape of `podman images --format json`.
 
-Scope: one element of the list.  Sources: docker's API v1.45 (ImageList), podman-images(1).
+Scope: one element of the list.  Source: podman-images(1).
 """
 
 from __future__ import annotations
 
 from rootless.engine.common import times
-from rootless.images.names import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.images.record import ImageRecord
-
-
-def docker(record: ImageRecord, size: int, *, containers: int = -1) -> Json:
-    """An element of docker's list; `containers`: how many use it, -1 where nobody counted."""
-    return {
-        "Id": f"sha256:{record.id}",
-        "ParentId": "",
-        "RepoTags": [reference.parse(name).familiar for name in record.names],
-        "RepoDigests": list(record.digests),
-        "Created": int(times.moment_or_zero(record.created)),
-        "Size": size,
-        "SharedSize": -1,
-        "VirtualSize": size,
-        "Labels": labels(record),
-        "Containers": containers,
-    }
 
 
 def podman(record: ImageRecord, size: int, *, containers: int) -> Json:
