@@ -46,7 +46,6 @@ def podman(steps: list[Json]) -> list[Json]:
             "id": step["Id"].removeprefix("sha256:"),
             "created": step["CreatedAt"] or "0001-01-01T00:00:00Z",
             "CreatedBy": step["CreatedBy"],
-            **({"tags": step["Tags"]} if step["Tags"] else {}),
             "size": step["Size"],
             **({"comment": step["Comment"]} if step["Comment"] else {}),
             "Created": step["CreatedAt"] or "0001-01-01T00:00:00Z",

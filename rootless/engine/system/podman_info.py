@@ -1,6 +1,6 @@
 """What podman's `info` says of the host and of the store, as a tree in its names.
 
-Scope: `host`, `store`, `registries`, `plugins` and `version` of podman-info(1).  `info` has the rest.
+Scope: `host`, `store`, `registries`, `plugins` and `version` of podman-info(1).
 What podman says of conmon is said of the monitor, which is its counterpart here.
 """
 
