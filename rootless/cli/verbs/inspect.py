@@ -59,7 +59,9 @@ def run(call: Call) -> int:
 def _container(engine: Engine, word: str, size: bool, wanted: set[str] | None) -> Json:
     one = engine.containers.get(word)
     if not size:
-        return one.inspect(wanted)
+        from rootless.engine.containers import inspect as container_inspect
+
+        return container_inspect.container(one, wanted)
     from rootless.engine.containers import size as container_size
 
     written, whole = container_size.of(engine.context, [one])[one.id]

@@ -258,12 +258,6 @@ class Container(ContainerRef):
 
         return container_inspect.container(self)
 
-    def inspect(self, wanted: set[str] | None = None) -> Json:
-        """As `attrs`, but of the parts that are wanted only, where there are such."""
-        from rootless.engine.containers import inspect as container_inspect
-
-        return container_inspect.container(self, wanted)
-
     def explain(self) -> Json:
         """The picture of `rootless explain`, as data."""
         from rootless.engine.containers import explain as container_explain

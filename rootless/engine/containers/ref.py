@@ -69,9 +69,9 @@ class ContainerRef:
         """Where they are published: {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}."""
         from rootless.engine.common import humanize
 
-        return humanize.port_table(self.published())
+        return humanize.port_table(self._published())
 
-    def published(self) -> list[PortRecord]:
+    def _published(self) -> list[PortRecord]:
         """Its ports as recorded, while there is somebody who publishes them."""
         found = self.record["ports"]
         return [] if found and container_state.read(self.directory).network_lost else found
@@ -198,7 +198,7 @@ class ContainerRef:
         """`0.0.0.0:8080->80/tcp, …`."""
         from rootless.engine.common import humanize
 
-        return humanize.ports(self.published())
+        return humanize.ports(self._published())
 
 
 def get(ctx: Context, text: str) -> ContainerRef:

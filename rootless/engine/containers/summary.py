@@ -62,16 +62,20 @@ def podman(one: ContainerRef, size: Size | None = None, *, namespaces: bool = Fa
 
 def ports(one: ContainerRef) -> list[Json] | None:
     """Published ports as podman lists them, None without any."""
-    return [
-        {
-            "host_ip": port["host_ip"],
-            "container_port": port["container_port"],
-            "host_port": port["host_port"],
-            "range": 1,
-            "protocol": port["protocol"],
-        }
-        for port in one.published()
-    ] or None
+    found = []
+    for inside, places in one.ports.items():
+        port, _, protocol = inside.partition("/")
+        for place in places:
+            found.append(
+                {
+                    "host_ip": place["HostIp"],
+                    "container_port": int(port),
+                    "host_port": int(place["HostPort"]),
+                    "range": 1,
+                    "protocol": protocol,
+                }
+            )
+    return found or None
 
 
 def mounts(one: ContainerRef) -> list[str]:

@@ -105,7 +105,6 @@ def _host(ctx: Context, found: Json) -> Json:
         "networkBackend": found["Network"],
         "ociRuntime": program,
         "os": "linux",
-        "pasta": _program("pasta"),
         "remoteSocket": {
             "path": "unix://" + os.path.join(found["RuntimeDir"], "docker.sock"),
             "exists": os.path.exists(os.path.join(found["RuntimeDir"], "docker.sock")),
@@ -120,7 +119,7 @@ def _host(ctx: Context, found: Json) -> Json:
             "selinuxEnabled": os.path.exists("/sys/fs/selinux/enforce"),
         },
         "serviceIsRemote": False,
-        "slirp4netns": _program("slirp4netns"),
+        **_network_programs(),
         "swapFree": memory.get("SwapFree", 0),
         "swapTotal": memory.get("SwapTotal", 0),
         "uptime": _uptime(),
@@ -176,6 +175,17 @@ def _registries() -> Json:
             "MirrorByDigestOnly": bool(entry.get("mirror-by-digest-only")),
         }
     return {**found, "search": known.search or ["docker.io"]}
+
+
+def _network_programs() -> dict[str, Json]:
+    """Those of the networks that have one, by their names."""
+    from rootless.network.backends import registry
+
+    return {
+        one.name: _program(one.name)
+        for one in registry.all_backends()
+        if not (one.shares_host or one.joins or one.isolated)
+    }
 
 
 def _program(name: str) -> Json:
