@@ -347,3 +347,12 @@ def test_a_watchdog_ends_it(rootless: Command, busybox_image: str) -> None:
         state = rootless("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name)
         assert state.stdout == f"exited {code}\n"
         rootless("rm", name)
+
+
+def test_a_creation_that_fails_leaves_no_sockets(rootless: Command, busybox_image: str) -> None:
+    """The limit is looked at when the directory of the socket is there already."""
+    found = rootless(
+        "create", "--sdnotify", "container", "--memory", "1x", busybox_image, "true", code=125
+    )
+    assert "1x" in found.stderr
+    # the fixture `place` looks into the runtime directory

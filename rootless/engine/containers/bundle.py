@@ -326,12 +326,9 @@ def orders(draft: Draft) -> list[Record]:
     if options.pid_file:
         made.append(to_monitor.pid_file(os.path.abspath(options.pid_file)))
     if options.rm:
-        trees = [directory] if draft.spaces.maps.root_is_caller else _pieces(draft)
-        volumes = draft.request.stores.volumes.store
-        trees += [volumes.directory(name) for name in draft.binds.anonymous]
-        made.append(to_monitor.remove(trees))
-        name = os.path.join(draft.request.ctx.containers_dir, "names", place.name)
-        made.append(to_monitor.unlink([name]))
+        from rootless.engine.containers import owned
+
+        made += owned.orders(draft)
     return made
 
 
@@ -362,14 +359,6 @@ def _journal_fields(draft: Draft) -> tuple[str, ...]:
         labels=oci_config.labels(options, source.config),
         env=draft.process.env,
     )
-
-
-def _pieces(draft: Draft) -> list[str]:
-    """Root of a map without our own id can empty its directories, but not ours around them."""
-    root, directory = draft.root, draft.place.directory
-    if root.mount is None or (root.choice is not None and root.choice.nested):
-        return [directory]
-    return [*root.mount.writable(), directory]
 
 
 def namespace_orders(draft: Draft) -> list[Record]:

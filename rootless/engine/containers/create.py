@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from rootless.engine.spec.options import ContainerOptions
     from rootless.images.store.store import ImageRecord
     from rootless.network.backends.backend import Network
-    from rootless.userns.idmap import IdMaps
 
 
 def create(
@@ -92,7 +91,10 @@ def create(
         _notice_defaults(draft)
     except BaseException:
         lock.close()
-        _abandon(ctx, identifier, directory, name, maps)
+        from rootless.engine.containers import owned
+
+        # an interrupt may come when the name is taken and nobody knows yet which it is
+        owned.Owned(identifier, maps if maps.single else ctx.maps, name=name).release(ctx)
         raise
     return identifier, lock
 
@@ -216,19 +218,6 @@ def _make_directory(ctx: Context, directory: str) -> documents.DirectoryLock:
         ctx.prepare()
         paths.directory(directory, 0o711)
     return documents.DirectoryLock(directory)
-
-
-def _abandon(ctx: Context, identifier: str, directory: str, name: str, maps: IdMaps) -> None:
-    from rootless.storage.trees import remove as trees_remove
-
-    if name:
-        container_names.release(ctx.containers_dir, name, identifier)
-    else:
-        from rootless.engine.containers import gc as container_gc
-
-        # an interrupt may come when the name is taken and nobody knows yet which it is
-        container_gc.release_names(ctx.containers_dir, identifier)
-    trees_remove.remove(directory, maps if maps.single else ctx.maps)
 
 
 def _find_source(request: Request) -> Source:

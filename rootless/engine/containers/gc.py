@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 
-from rootless import documents, paths
-from rootless.engine.containers import names as container_names
+from rootless import documents
 from rootless.engine.containers import record
 from rootless.errors import ContainerNotFound, DamagedDocument, RootlessError
 
@@ -33,7 +32,7 @@ def sweep(ctx: Context, identifier: str, *, named: bool = False) -> bool:
 
     `named`: it holds a name, so its maker had locked it before it was looked at.
     """
-    from rootless.storage.trees import remove as trees_remove
+    from rootless.engine.containers import owned
 
     directory = os.path.join(ctx.containers_dir, identifier)
     try:
@@ -43,32 +42,13 @@ def sweep(ctx: Context, identifier: str, *, named: bool = False) -> bool:
     try:
         if not _is_rubbish(directory, named or _has_name(ctx.containers_dir, identifier)):
             return False
-        release_names(ctx.containers_dir, identifier)
-        trees_remove.remove(directory, ctx.maps)
-        # its maker may have come as far as to make this, just before the monitor would start
-        remove_sockets(identifier)
+        # its maker may have come as far as the sockets, just before the monitor would start
+        owned.Owned(identifier, ctx.maps).release(ctx)
         return True
     except (OSError, RootlessError):
         return False
     finally:
         lock.close()
-
-
-def remove_sockets(identifier: str) -> None:
-    """Remove the directory of a container's sockets, if it is there."""
-    directory = paths.socket_directory(identifier)
-    notify = os.path.join(directory, "notify")
-    for place in (notify, directory):
-        for name in documents.names_in(place):
-            try:
-                os.unlink(os.path.join(place, name))
-            except OSError:
-                pass
-    for path in (notify, directory):
-        try:
-            os.rmdir(path)
-        except OSError:
-            pass
 
 
 def _is_rubbish(directory: str, named: bool) -> bool:
@@ -99,9 +79,3 @@ def _older_than_a_moment(directory: str) -> bool:
     import time
 
     return time.time() - os.stat(directory).st_mtime > 2
-
-
-def release_names(containers: str, identifier: str) -> None:
-    """Give back whatever names a container has."""
-    for name in documents.names_in(os.path.join(containers, "names")):
-        container_names.release(containers, name, identifier)

@@ -6,10 +6,8 @@ import os
 import time
 
 from rootless import documents
-from rootless.engine.containers import gc as container_gc
-from rootless.engine.containers import names as container_names
+from rootless.engine.containers import owned
 from rootless.errors import Conflict
-from rootless.storage.trees import remove as trees_remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +46,9 @@ def remove(
             # its monitor could not report it any more
             container.emit("die", exitCode=str(found.exit_code))
         _end_leftovers(found)
-        cgroup = container.cgroup()
         if not os.path.isdir(container.directory):
             return
-        maps = container.storage_maps()
+        own = owned.of(container)
         held = _hold(container.directory)
         # From here on it is garbage, which the next command collects if this one is killed: one
         # that had lost no more than its name could never be named again.
@@ -59,23 +56,12 @@ def remove(
             os.unlink(os.path.join(container.directory, "container.json"))
         except FileNotFoundError:
             pass
-        container_names.release(container.ctx.containers_dir, container.name, container.id)
-        trees_remove.remove(container.directory, maps)
+        own.release(container.ctx)
         if held is not None:
             held.close()
     container.emit("remove")
-    container_gc.remove_sockets(container.id)
-    if cgroup:
-        from rootless.cgroups import tree
-
-        tree.remove(cgroup)
     if volumes or container.record["remove"]:
-        # --volumes-from may have given one to another container
-        anonymous = container.record["anonymous"]
-        used = stores.volumes.users() if anonymous else {}
-        for name in [one for one in anonymous if one not in used]:
-            stores.volumes.store.remove_quietly(name)
-            stores.volumes.event("remove", name)
+        owned.release_volumes(container, stores)
 
 
 def _end_leftovers(found: State) -> None:
