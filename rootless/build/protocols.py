@@ -75,6 +75,9 @@ class Layers(Protocol):
     def remember(self, key: str, kept: Kept) -> None:
         """Note it; from here on it is not lost whatever happens to this process."""
 
+    def used(self, key: str, kept: Kept, parent: Chain) -> None:
+        """A step above these layers came to that, now or when it was done."""
+
     def begin(self, parent: Chain) -> Snapshot:
         """A writable snapshot."""
 

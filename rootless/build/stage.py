@@ -175,6 +175,7 @@ class StageRun:
         fresh = room.options.no_cache or self.stage.name in room.options.no_cache_filter
         kept = None if fresh else room.layers.find(key)
         other = ""
+        unsure = False
         if kept is None and again is not None and not fresh:
             other = again()
             kept = room.layers.find(other)
@@ -192,7 +193,7 @@ class StageRun:
                     number, "canceled" if canceled else "failed", error=str(error), digest=key
                 )
                 raise _placed(error, instruction.line) from None
-            unsure = facts.pop("unsure", False)
+            unsure = bool(facts.pop("unsure", False))
             kept = Kept(layer, {"created": time.time(), **facts})
             if unsure:
                 # neither it nor what follows may be found by a key of other files
@@ -207,6 +208,8 @@ class StageRun:
                 if other:
                     room.layers.remember(other, kept)
             room.progress.state(number, "done", digest=key)
+        if not unsure:
+            room.layers.used(key, kept, () if apart else state.chain)
         state.created = float(kept.facts.get("created") or state.created)
         state.config.record(state.created, text, empty=not kept.layer)
         if kept.layer:

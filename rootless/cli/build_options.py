@@ -9,7 +9,7 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.build.request import Output
+    from rootless.engine.build.request import CachePlace, Output
 
 Secrets = dict[str, Callable[[], bytes]]
 _MOST_SECRET = 500 << 10  # bytes, as BuildKit
@@ -137,6 +137,60 @@ def arguments_of_file(path: str) -> dict[str, str]:
         raise UsageError(f"--build-arg-file {path}: {why.lower()}") from None
     wanted = [line for line in lines if line and not line.startswith("#")]
     return pairs("--build-arg-file", wanted, environment=True)
+
+
+def seconds(option: str, text: str | None) -> float | None:
+    """Return the seconds of `24h`, None for nothing.  Raises UsageError."""
+    if not text:
+        return None
+    from rootless.engine.common import times
+
+    found = 0.0 if text == "0" else times.duration(text)
+    if found is None:
+        raise UsageError(f'{option} "{text}" is no duration', hint="as in 24h")
+    return found
+
+
+def caches(option: str, texts: Sequence[str]) -> list[CachePlace]:
+    """--cache-from and --cache-to: NAME, or type=registry|local|inline,….  Raises UsageError."""
+    from rootless.cli.options import truth
+    from rootless.engine.build.request import CachePlace
+
+    to = option == "--cache-to"
+    known = ["type", "ref", "tag"]
+    known += (["dest", "mode", "ignore-error", "image-manifest", "oci-mediatypes"]
+              if to else ["src", "digest"])  # fmt: skip
+    made = []
+    for text in texts:
+        given = fields(option, text, known) if "=" in text else {"type": "registry", "ref": text}
+        kind = given.get("type", "")
+        if kind not in (("registry", "local", "inline") if to else ("registry", "local")):
+            raise UsageError(
+                f'{option}: there is no cache of the type "{kind}"',
+                hint="registry, local" + (" or inline" if to else "; what is inline is registry"),
+            )
+        for name in ("image-manifest", "oci-mediatypes"):
+            if name in given and not truth(f"{option} {name}", given[name]):
+                raise UsageError(f"{option}: {name}=false is not offered", hint="leave it out")
+        name = {"registry": "ref", "local": "dest" if to else "src"}.get(kind, "")
+        where = given.get(name, "")
+        if name and not where:
+            raise UsageError(f"{option} type={kind} needs {name}=")
+        if kind == "registry":
+            from rootless.engine.build import build
+
+            build.check_name(where)
+        mode = given.get("mode", "min")
+        if mode not in ("min", "max") or (mode == "max" and kind == "inline"):
+            raise UsageError(f'{option}: mode="{mode}" is not offered with type={kind}',
+                             hint="min or max; an image has room for min only")  # fmt: skip
+        made.append(
+            CachePlace(
+                kind, where, given.get("tag", "latest"), given.get("digest", ""), mode,
+                truth(f"{option} ignore-error", given.get("ignore-error", "false")),
+            )  # fmt: skip
+        )
+    return made
 
 
 def outputs(texts: Sequence[str]) -> list[Output]:

@@ -99,3 +99,103 @@ def test_what_cannot_be_pushed(build: Build, registry: Registry) -> None:
     assert told.count("error:") == 1
     assert "--retry" in build(text, "--retry=-1", code=125)
     assert "--retry-delay" in build(text, "--retry-delay=soon", code=125)
+
+
+class Elsewhere:
+    """Another machine: another data directory, with the same base image and nothing else."""
+
+    def __init__(self, rootless: Command, place: Place, busybox_tar: Path) -> None:
+        self.rootless = rootless
+        self.place = place
+        self.count = 0
+        self.tar = busybox_tar
+
+    def __call__(self, *words: str | Path) -> str:
+        """Build there; what is told."""
+        self.count += 1
+        there = ("--root", self.place.base / f"elsewhere{self.count}")
+        self.rootless(*there, "load", "-i", self.tar)
+        told = self.rootless(*there, "build", *words, self.place.work / "context").stderr
+        self.rootless(*there, "run", "--rm", "--network", "none", "made", "cat", "/all")
+        return told
+
+
+@pytest.fixture
+def elsewhere(build: Build, rootless: Command, place: Place) -> Elsewhere:
+    path = place.work / "busybox.tar"
+    rootless("save", "-o", path, "busybox:test")
+    return Elsewhere(rootless, place, path)
+
+
+STAGES = """FROM busybox:test AS one
+RUN date +%N >/when && chown 5:6 /when
+FROM busybox:test
+COPY --from=one /when /when
+COPY f /f
+RUN --mount=from=one,target=/m cat /m/when /f >/all && mkdir -m 700 /d && chown 7:8 /d
+LABEL a=1
+"""
+
+
+@pytest.mark.parametrize("kind", ["registry", "local"])
+def test_a_cache_of_another_machine(
+    build: Build, elsewhere: Elsewhere, registry: Registry, place: Place, kind: str
+) -> None:
+    build.write("f")
+    name = f"{registry.host}/cache/of:{build.rootless.place.base.name.lower()}"
+    to = f"ref={name}" if kind == "registry" else f"dest={place.work}/cache"
+    given = f"type={kind},{to}"
+    first = build(STAGES, "-q", "-t", "made", "--cache-to", f"{given},mode=max")
+    taken = given.replace("dest=", "src=")
+    told = elsewhere("-t", "made", "--cache-from", taken, "--iidfile", place.work / "id")
+    assert told.count("CACHED") == 5, told
+    assert (place.work / "id").read_text() == first
+    # of a smaller one the stage that is not in the result is done again
+    build(STAGES, "-q", "--cache-to", f"{given},tag=small" if kind == "local" else given)
+    taken += ",tag=small" if kind == "local" else ""
+    told = elsewhere("-t", "made", "--cache-from", taken)
+    assert 0 < told.count("CACHED") < 5
+
+
+def test_a_cache_beside_the_image(
+    build: Build, elsewhere: Elsewhere, registry: Registry, place: Place
+) -> None:
+    text = "FROM busybox:test\nRUN date +%N >/all\nRUN mkdir /x && chown 9:9 /x\nENV a=1\n"
+    name = f"{registry.host}/inline:1"
+    first = build(text, "-q", "-t", name, "--push", "--cache-to=type=inline")
+    words = ("-q", "-t", "made", "--cache-from", name, "--cache-to=type=inline")
+    told = elsewhere(*words[1:], "--iidfile", place.work / "id")
+    assert told.count("CACHED") == 3
+    assert (place.work / "id").read_text() == first
+
+
+def test_a_cache_that_cannot_be_had(build: Build, registry: Registry, place: Place) -> None:
+    text = "FROM busybox:test\nRUN echo x >/x\n"
+    absent = f"{registry.host}/absent:1"
+    told = build(text, "--cache-from", absent, "--cache-from", f"type=local,src={place.work}/no")
+    assert told.count("is not used") == 2
+    wrong = "127.0.0.1:1/x:1"
+    words = ("--retry=0", "--cache-to")
+    build(text, *words, f"type=registry,ref={wrong}", code=125)
+    assert "was not written" in build(text, *words, f"type=registry,ref={wrong},ignore-error=true")
+    for mistake in ("type=s3", "type=local", "type=registry,ref=UPPER CASE", "type=inline,mode=max",
+                    "type=registry,ref=x,mode=some"):  # fmt: skip
+        assert "error:" in build(text, "--cache-to", mistake, code=125)
+    # a cache that was damaged is not believed
+    cache = place.work / "cache"
+    build(text, "--cache-to", f"type=local,dest={cache}")
+    blobs = sorted((cache / "blobs/sha256").iterdir(), key=lambda one: one.stat().st_size)
+    for one in blobs:
+        data = bytearray(one.read_bytes())
+        data[len(data) // 2] ^= 1
+        one.write_bytes(data)
+    build.rootless("builder", "prune", "-af")
+    assert "is not used" in build(text, "--cache-from", f"type=local,src={cache}")
+
+
+def test_steps_that_are_too_old(build: Build) -> None:
+    text = "FROM busybox:test\nRUN echo x >/x\n"
+    build(text)
+    assert build(text, "--cache-ttl", "1h").count("CACHED") == 2
+    assert build(text, "--cache-ttl", "0").count("CACHED") == 1
+    assert "--cache-ttl" in build(text, "--cache-ttl", "soon", code=125)

@@ -92,7 +92,7 @@ def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
 def _seconds(text: str) -> float:
     from rootless.engine.common import times
 
-    found = float(text) if text.isdigit() else times.duration(text)
+    found = float(text) if text.isascii() and text.isdigit() else times.duration(text)
     if found is None:
         raise UsageError(f'--retry-delay "{text}" is no duration', hint="as in 2s")
     return found

@@ -19,8 +19,6 @@ _REFUSED = {
     "--all-platforms": "one platform is built at a time",
     "--annotation": "annotations of manifests are not written yet",
     "--attest": "attestations are not made yet",
-    "--cache-from": "the cache is this host's own",
-    "--cache-to": "the cache is this host's own",
     "--cgroup-parent": "steps run in the caller's own cgroup",
     "--cpp-flag": "Dockerfiles are not run through a preprocessor",
     "--cpu-period": "steps run in the caller's own cgroup",
@@ -93,6 +91,12 @@ VERB = Verb(
                 text("--pull", "POLICY", "Pull base images: always, missing, newer or never "
                      "(default missing; always without =POLICY)",
                      complete="always missing newer never", bare="always"),
+                several("--cache-from", "NAME|type=TYPE,…", "Take steps from a cache: "
+                        "type=registry,ref=NAME or type=local,src=DIR"),
+                several("--cache-to", "NAME|type=TYPE,…", "Write the steps of this build to a "
+                        "cache: type=registry,ref=NAME, type=local,dest=DIR (mode=max: of all "
+                        "stages), or type=inline"),
+                text("--cache-ttl", "DURATION", "Take no step that was done longer ago than this"),
                 AUTHFILE, CERT_DIR, CREDS, TLS, *RETRY,
             ),
         ),
@@ -299,6 +303,9 @@ def _request(call: Call) -> Request:
         rewrite=bool(given["rewrite_timestamp"]),
         squash="all" if given["squash_all"] else "",
         step=step,
+        cache_from=values.caches("--cache-from", given["cache_from"]),
+        cache_to=values.caches("--cache-to", given["cache_to"]),
+        cache_ttl=values.seconds("--cache-ttl", given["cache_ttl"]),
         registry=RegistryAccess(registry.verify(given), registry.settings(given)),
     )
 

@@ -32,6 +32,7 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.engine.build.shared_cache import SharedLayers
     from rootless.engine.build.steps import RunSteps
     from rootless.engine.collections import Collections
 
@@ -60,12 +61,12 @@ def build(
 
         cache.limit(engine)
         return made
-    layers = BuildLayers(engine, workers)
+    progress = Progress(receiver)
+    layers, shared = _layers(engine, workers, request, progress)
     layers.prepare()
     with closing(layers), _in_use(engine), _Contexts(engine, layers, request) as contexts:
         options = replace(request.options, contexts=contexts.named)
         plan = executor.read(contexts.main, options, here())
-        progress = Progress(receiver)
         for warning in executor.checked(plan, options, contexts.main):
             plan.warnings.append(warning)
             progress.warning(warning)
@@ -75,6 +76,8 @@ def build(
             warning = WarningEvent("", text, contexts.main.dockerfile_name, 1)
             plan.warnings.append(warning)
             progress.warning(warning)
+        if shared is not None:
+            shared.open(request.cache_from)
         bases = BaseImages(engine, request.registry)
         storing = Storing(
             layers, bases, stamp=options.timestamp, clamp=options.epoch,
@@ -93,9 +96,29 @@ def build(
             cancel=cancel,
             settled=ahead.settled if ahead is not None else None,
         )
+        if shared is not None and any(one.kind == "inline" for one in request.cache_to):
+            storing.beside = shared.inline
         with ahead or nullcontext():
             outcome = run.run()
-        return Delivery(engine, request, storing, layers, progress).deliver(outcome)
+        built = Delivery(engine, request, storing, layers, progress).deliver(outcome)
+        if shared is not None:
+            shared.export(request.cache_to, [outcome], Storing(layers, bases))
+        return built
+
+
+def _layers(
+    engine: Collections, workers: Workers, request: Request, progress: Progress
+) -> tuple[BuildLayers, SharedLayers | None]:
+    """The layers of a build, and the same again where caches of others have to do with it."""
+    if not (request.cache_from or request.cache_to or request.cache_ttl is not None):
+        return BuildLayers(engine, workers), None
+    from rootless.engine.build import shared_cache
+
+    made = shared_cache.SharedLayers(
+        engine, workers, progress, request.registry, platform=request.options.platform,
+        oldest=shared_cache.oldest(request.cache_ttl),
+    )  # fmt: skip
+    return made, made
 
 
 def describe(engine: Collections, request: Request, what: str, form: str) -> tuple[str, int]:
@@ -148,6 +171,13 @@ def here() -> Platform:
 
     found = platforms.host()
     return Platform(found.os, found.architecture, found.variant)
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no name of an image.  Raises UsageError."""
+    from rootless.images.names import reference
+
+    reference.parse(name)
 
 
 def _check_tag(tag: str) -> None:

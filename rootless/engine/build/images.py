@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rootless import documents
 from rootless.build import config as configuration
@@ -70,6 +70,7 @@ class Storing:
         rewrite: bool = False,
         form: str = "oci",
         squash: str = "",
+        beside: Callable[[Outcome, list[str]], dict[str, Json]] | None = None,
     ) -> None:
         self.engine = layers.engine
         self.layers = layers
@@ -80,6 +81,8 @@ class Storing:
         self.rewrite = rewrite
         self.form = form
         self.squash = squash
+        # of these layers, what stands in the configuration besides
+        self.beside = beside
         self._sizes: dict[str, int] = {}
 
     @property
@@ -97,7 +100,10 @@ class Storing:
         canonical = [reference.parse(name).canonical for name in names]
         with Making(self.engine.images) as store, store.guard():
             packed = self._layers(outcome, store)
-            document = self._document(outcome, [layer.diff_id for layer in packed])
+            diff_ids = [layer.diff_id for layer in packed]
+            document = self._document(outcome, diff_ids)
+            if self.beside is not None:
+                document.update(self.beside(outcome, diff_ids))
             # what is invalid is found before anything is written
             manifests.record("sha256:" + "0" * 64, "sha256:" + "0" * 64, packed, document)
             data = documents.dumps(document).encode()
@@ -126,6 +132,7 @@ class Storing:
         if kept is None:
             kept = Kept("", {"created": time.time()})
             self.layers.remember(key, kept)
+        self.layers.used(key, kept, ())
         return float(kept.facts["created"])
 
     # ------------------------------------------------------------ layers
@@ -180,6 +187,11 @@ class Storing:
             if store.has_blob(facts["digest"]):
                 return Layer(facts["digest"], facts["diff_id"], facts["media_type"], facts["bytes"])
         return None
+
+    def blob_of(self, name: str, below: Chain, store: ImageStore) -> Layer:
+        """A layer as a blob of the store.  Raises StorageError."""
+        with self.layers.moving(shared=True):
+            return self._known(name, store) or self._packed(name, below, store)
 
     def _packed(self, name: str, below: Chain, store: ImageStore) -> Layer:
         stamp, clamp = self.stamp, self.clamp if self.rewrite else None

@@ -193,8 +193,8 @@ class BuildLayers:
 
             raise disks.refused(self.top, error, what="cannot write") from None
 
-    def touch(self, key: str) -> None:
-        """Note that a key was used."""
+    def used(self, key: str, kept: Kept, parent: Chain) -> None:
+        """Note that a key was used: what was used longest ago goes first."""
         try:
             os.utime(self._key_path(key))
         except OSError:

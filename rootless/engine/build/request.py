@@ -36,13 +36,31 @@ class RegistryAccess:
     settings: Settings | None = None
 
 
+@dataclass(frozen=True)
+class CachePlace:
+    """Where a cache is: `kind` is registry, local or inline; `where` a name or a directory.
+
+    `mode`: min has what is in the result, max all that was built.
+    """
+
+    kind: str
+    where: str = ""
+    tag: str = "latest"
+    digest: str = ""
+    mode: str = "min"
+    ignore_errors: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.where}".strip()
+
+
 @dataclass
 class Request:
     """What a build is asked for.
 
     `context`: a directory, an archive, an address, a repository, or - for `stdin`; `file`: the
     Dockerfile (None: the usual names); `options`: of the build room; `contexts`: --build-context,
-    by name; `step`: what holds for every RUN.
+    by name; `step`: what holds for every RUN; `cache_ttl`: seconds after which a step is done again.
     """
 
     context: str
@@ -61,3 +79,6 @@ class Request:
     step: ContainerOptions = field(default_factory=lambda: ContainerOptions(""))
     dockerfile: bytes | None = None
     registry: RegistryAccess = RegistryAccess()
+    cache_from: Sequence[CachePlace] = ()
+    cache_to: Sequence[CachePlace] = ()
+    cache_ttl: float | None = None

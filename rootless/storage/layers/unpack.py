@@ -33,7 +33,8 @@ def unpack_worker(request: Json) -> Json:
     """{"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes", "content"}, in the
     namespace: bytes of the archive, and of the files in it.
 
-    "donors": files that may have the same content, see `sharing`.
+    "donors": files that may have the same content, see `sharing`.  "owners": with a single id, say
+    whose the files are to be as "owners".
 
     Raises StorageError, DigestMismatch; what was written then is the caller's to remove.
     """
@@ -47,6 +48,13 @@ def unpack_worker(request: Json) -> Json:
                 from rootless.storage.layers.dedup import Sharing
 
                 unpacker.sharing = Sharing(request["donors"], request["single"])
+            owners: dict[str, list[int]] = {}
+            if request.get("owners") and request["single"]:
+
+                def note(path: str, uid: int, gid: int) -> None:
+                    owners[path] = [uid, gid]
+
+                unpacker.on_owner = note
             try:
                 unpacker.run(hashed.read)
                 hashed.drain()
@@ -69,6 +77,7 @@ def unpack_worker(request: Json) -> Json:
         "files": unpacker.files,
         "bytes": hashed.count,
         "content": unpacker.content,
+        **({"owners": owners} if request.get("owners") else {}),
     }
 
 

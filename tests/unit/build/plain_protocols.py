@@ -63,6 +63,9 @@ class PlainLayers:
     def remember(self, key: str, kept: Kept) -> None:
         self.known[key] = kept
 
+    def used(self, key: str, kept: Kept, parent: Chain) -> None:
+        pass
+
     def path(self, chain: Chain) -> str:
         if chain:
             return os.path.join(self.top, chain[-1])
