@@ -282,6 +282,8 @@ class Executor:
             origin = ImageOrigin(named.image, stage.platform)
         image = self._image(origin)
         before = Config(image.config)
+        if not self.options.inherit_labels:
+            before.inner.pop("Labels", None)
         state = State(
             before.child(), image.layers, keys.of_base(" ".join(image.layers)),
             _seconds(str(image.config.get("created") or "")),

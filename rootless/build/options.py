@@ -31,7 +31,7 @@ class BuildOptions:
     target: str = ""
     platform: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    inherit_labels: bool = True
     contexts: Mapping[str, NamedContext] = field(default_factory=dict)
     no_cache: bool = False
     no_cache_filter: frozenset[str] = frozenset()

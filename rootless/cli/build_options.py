@@ -9,7 +9,7 @@ from rootless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.engine.build.request import CachePlace, Output
+    from rootless.engine.build.request import Annotation, CachePlace, Output
 
 Secrets = dict[str, Callable[[], bytes]]
 _MOST_SECRET = 500 << 10  # bytes, as BuildKit
@@ -139,6 +139,32 @@ def arguments_of_file(path: str) -> dict[str, str]:
     return pairs("--build-arg-file", wanted, environment=True)
 
 
+def proxies() -> dict[str, str]:
+    """Proxy variables of the environment, as arguments that no ARG has to declare."""
+    from rootless.build.dockerfile.variables import PROXIES
+
+    return {name: os.environ[name] for name in PROXIES if name in os.environ}
+
+
+def annotated(texts: Sequence[str], without: Sequence[str]) -> list[Annotation]:
+    """--annotation [TYPE[PLATFORM]:]KEY=VALUE, without those keys.  Raises UsageError."""
+    from rootless.engine.build.request import ANNOTATED, Annotation
+
+    made = []
+    for text in texts:
+        head, equals, value = text.partition("=")
+        kind, platform, key = "manifest", "", head
+        before, colon, after = head.partition(":")
+        name, bracket, inside = before.partition("[")
+        if colon and name in ANNOTATED and (not bracket or inside.endswith("]")):
+            kind, platform, key = name, inside.rstrip("]"), after
+        if not key or not equals:
+            raise UsageError(f'invalid --annotation "{text}"', hint="[TYPE:]KEY=VALUE")
+        if key not in without:
+            made.append(Annotation(kind, platform, key, value))
+    return made
+
+
 def seconds(option: str, text: str | None) -> float | None:
     """Return the seconds of `24h`, None for nothing.  Raises UsageError."""
     if not text:
@@ -186,7 +212,11 @@ def caches(option: str, texts: Sequence[str]) -> list[CachePlace]:
                              hint="min or max; an image has room for min only")  # fmt: skip
         made.append(
             CachePlace(
-                kind, where, given.get("tag", "latest"), given.get("digest", ""), mode,
+                kind,
+                where,
+                given.get("tag", "latest"),
+                given.get("digest", ""),
+                mode,
                 truth(f"{option} ignore-error", given.get("ignore-error", "false")),
             )  # fmt: skip
         )

@@ -12,6 +12,10 @@ import time
 
 from rootless.build.progress import Event, LogEvent, StatusEvent, StepEvent, WarningEvent
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 MODES = ("auto", "plain", "tty", "rawjson", "quiet")
 _KEPT = 1 << 16  # bytes of a step's output that are shown when it fails
 
@@ -19,7 +23,8 @@ _KEPT = 1 << 16  # bytes of a step's output that are shown when it fails
 class _Display:
     """Shows steps and what they print as it comes, and warnings at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
         self._warnings: list[WarningEvent] = []
 
     def take(self, event: Event) -> None:
@@ -41,8 +46,8 @@ class _Display:
 class Plain(_Display):
     """A line for each thing that happens."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(out)
         self._started: dict[int, float] = {}
         self._partial: dict[int, bytes] = {}
         self._named: set[int] = set()
@@ -51,20 +56,20 @@ class Plain(_Display):
         number = event.number
         if number not in self._named:
             self._named.add(number)
-            _write(f"#{number} {_harmless(event.name)}\n")
+            _write(self._out, f"#{number} {_harmless(event.name)}\n")
         if event.state == "started":
             self._started[number] = event.at
             return
         self._flush(number)
         if event.state == "cached":
-            _write(f"#{number} CACHED\n\n")
+            _write(self._out, f"#{number} CACHED\n\n")
         elif event.state == "done":
             took = event.at - self._started.get(number, event.at)
-            _write(f"#{number} DONE {took:.1f}s\n\n")
+            _write(self._out, f"#{number} DONE {took:.1f}s\n\n")
         elif event.state == "canceled":
-            _write(f"#{number} CANCELED\n")
+            _write(self._out, f"#{number} CANCELED\n")
         else:
-            _write(f"#{number} ERROR: {_harmless(event.error)}\n")
+            _write(self._out, f"#{number} ERROR: {_harmless(event.error)}\n")
 
     def _log(self, event: LogEvent) -> None:
         data = self._partial.pop(event.number, b"") + event.data
@@ -74,22 +79,23 @@ class Plain(_Display):
         took = event.at - self._started.get(event.number, event.at)
         text = "".join(f"#{event.number} {took:.3f} {_harmless(_last(line))}\n" for line in lines)
         if text:
-            _write(text)
+            _write(self._out, text)
 
     def _flush(self, number: int) -> None:
         rest = self._partial.pop(number, b"")
         if rest:
-            _write(f"#{number} {_harmless(_last(rest))}\n")
+            _write(self._out, f"#{number} {_harmless(_last(rest))}\n")
 
     def close(self) -> None:
         """Show the warnings."""
-        _show_warnings(self._warnings)
+        _show_warnings(self._out, self._warnings)
 
 
 class Quiet:
     """Nothing, but the output of a step that failed."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
         self._logs: dict[int, bytes] = {}
 
     def take(self, event: Event) -> None:
@@ -99,7 +105,7 @@ class Quiet:
         elif isinstance(event, StepEvent) and event.state == "failed":
             text = self._logs.get(event.number, b"").decode("utf-8", "replace")
             if text:
-                _write("".join(f"{_harmless(line)}\n" for line in text.splitlines()))
+                _write(self._out, "".join(f"{_harmless(line)}\n" for line in text.splitlines()))
         elif isinstance(event, StepEvent) and event.state in ("done", "cached"):
             self._logs.pop(event.number, None)
 
@@ -110,11 +116,14 @@ class Quiet:
 class RawJson:
     """An object a line, in the shape of BuildKit's solve status."""
 
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
     def take(self, event: Event) -> None:
         """Write it."""
         from rootless import documents
 
-        _write(documents.dumps(_as_json(event)) + "\n")
+        _write(self._out, documents.dumps(_as_json(event)) + "\n")
 
     def close(self) -> None:
         """Nothing is left to be shown."""
@@ -166,8 +175,8 @@ class Live(_Display):
 
     _LINES = 4
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(out)
         self._running: dict[int, StepEvent] = {}
         self._tail: dict[int, list[str]] = {}
         self._partial: dict[int, bytes] = {}
@@ -216,28 +225,31 @@ class Live(_Display):
             rows += [_cut(f"          {line}", 2) for line in self._tail.get(number, [])]
         text += "".join(row + "\n" for row in rows)
         self._shown = len(rows)
-        _write(text)
+        _write(self._out, text)
 
     def close(self) -> None:
         """Leave what has ended, and show the warnings."""
         self._running.clear()
         self._draw("")
-        _show_warnings(self._warnings)
+        _show_warnings(self._out, self._warnings)
 
 
-def choose(mode: str) -> Plain | Quiet | RawJson | Live:
-    """Who draws.  `auto` moves on a terminal."""
-    if mode == "quiet":
-        return Quiet()
+def choose(mode: str, log: TextIO | None = None) -> Plain | Quiet | RawJson | Live:
+    """Who draws, on standard error or into `log`.  `auto` moves on a terminal."""
+    out = log or sys.stderr
+    if mode == "quiet" and log is None:
+        return Quiet(out)
     if mode == "rawjson":
-        return RawJson()
+        return RawJson(out)
+    if log is not None:
+        return Plain(out)
     terminal = os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"
     if mode == "tty" or (mode == "auto" and terminal):
-        return Live()
-    return Plain()
+        return Live(out)
+    return Plain(out)
 
 
-def _show_warnings(found: list[WarningEvent]) -> None:
+def _show_warnings(out: TextIO, found: list[WarningEvent]) -> None:
     if not found:
         return
     count = "1 warning" if len(found) == 1 else f"{len(found)} warnings"
@@ -245,7 +257,7 @@ def _show_warnings(found: list[WarningEvent]) -> None:
     for one in found:
         rule = f"{one.rule}: " if one.rule else ""
         lines.append(f" - {rule}{_harmless(one.text)} (line {one.line})\n")
-    _write("".join(lines))
+    _write(out, "".join(lines))
 
 
 def _last(line: bytes) -> str:
@@ -267,9 +279,9 @@ def _harmless(text: str) -> str:
     return harmless(text)
 
 
-def _write(text: str) -> None:
+def _write(out: TextIO, text: str) -> None:
     try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        out.write(text)
+        out.flush()
     except (OSError, ValueError):
         pass

@@ -17,6 +17,8 @@ from rootless.runtime import orders as to_helper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rootless.runtime.failures import Sentence
     from rootless.runtime.plan_format import Record
 
@@ -60,11 +62,13 @@ def start(
     stdout: int,
     stderr: int,
     network: Sentence | None = None,
+    place: Callable[[int], str] | None = None,
 ) -> Attended:
     """Start it; returns when the command runs.
 
     `directory`: where the helper may leave files; `log`: for what programs around it complain of.
-    `network`: explains the failures of its network.
+    `network`: explains the failures of its network.  `place` is called with the helper's pid before
+    the process is made, and returns the path of the process's cgroup.
     Raises what the failing operation means; nothing runs then.
     """
     import _socket
@@ -76,6 +80,7 @@ def start(
         to_helper.wait(mortal=True),
         to_helper.stdin("inherit"),
         *orders,
+        *([to_helper.go()] if place is not None else []),
     ]
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     passed = [theirs.fileno()]
@@ -86,6 +91,9 @@ def start(
         helper = _spawn(passed, stdout, stderr)
         theirs.close()
         kind, payload = frames.read(ours)
+        if place is not None and kind == frames.MADE:
+            ours.sendall(frames.pack(frames.GO, place(frames.number(payload)).encode()))
+            kind, payload = frames.read(ours)
         if kind == frames.FAILED:
             os.waitpid(helper, 0)
             raise failures.of_engine(frames.Failure(payload), _said(log), network)
@@ -94,11 +102,24 @@ def start(
             raise RuntimeFailure("the process could not be made: the helper ended early")
         ours.sendall(b"k")
         return Attended(helper)
+    except BaseException:
+        # it waits for an answer that will not come
+        if helper > 0:
+            _end(helper)
+        raise
     finally:
         ours.close()
         theirs.close()
         for fd in passed[1:]:
             os.close(fd)
+
+
+def _end(helper: int) -> None:
+    try:
+        os.kill(helper, signal.SIGKILL)
+        os.waitpid(helper, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return
 
 
 def _spawn(passed: list[int], stdout: int, stderr: int) -> int:

@@ -319,7 +319,7 @@ NETWORKS_ARE_NAMED_IN = {
     "rootless/engine/spec/options.py",
     "rootless/quadlet/container.py",
     # RUN --network, which has words of its own: default, none, host
-    "rootless/cli/verbs/build.py",
+    "rootless/cli/verbs/_build_request.py",
     "rootless/build/stage.py",
     "rootless/engine/build/library.py",
 }

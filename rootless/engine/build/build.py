@@ -19,6 +19,7 @@ from rootless.build.dockerfile.platforms import Platform
 from rootless.build.options import BuildOptions, NamedContext
 from rootless.build.progress import Event, Progress, WarningEvent
 from rootless.build.protocols import Process, Sink, Snapshot
+from rootless.engine.build import step_options
 from rootless.engine.build.delivery import Built as Built
 from rootless.engine.build.delivery import Delivery, names
 from rootless.engine.build.images import BaseImages, Storing
@@ -51,9 +52,11 @@ def build(
     tags = names(request)
     for tag in tags:
         _check_tag(tag)
+    _check_annotations(request)
     if any(output.pushes for output in request.outputs) and not tags:
         raise UsageError("nothing can be pushed without a name", hint="-t REGISTRY/NAME:TAG")
     engine.context.prepare()
+    step_options.check(engine, request.step)
     if workers is None:
         with Workers(engine.context.maps) as own:
             made = build(engine, request, receiver, cancel, own)
@@ -81,7 +84,7 @@ def build(
         bases = BaseImages(engine, request.registry)
         storing = Storing(
             layers, bases, stamp=options.timestamp, clamp=options.epoch,
-            rewrite=request.rewrite, form=request.form, squash=request.squash,
+            rewrite=request.rewrite, form=request.form, squash=request.squash, request=request,
         )  # fmt: skip
         ahead = _ahead(request, storing)
         run = executor.Executor(
@@ -173,6 +176,19 @@ def here() -> Platform:
     return Platform(found.os, found.architecture, found.variant)
 
 
+def _check_annotations(request: Request) -> None:
+    if not (request.annotations or request.created_annotation):
+        return
+    if request.form == "docker":
+        raise UsageError("--format docker has no annotations", hint="leave --format out")
+    for one in request.annotations:
+        if one.kind != "manifest":
+            raise UsageError(
+                f"--annotation {one.kind}:{one.key}: the result is no index of several images",
+                hint="leave the type out",
+            )
+
+
 def check_name(name: str) -> None:
     """Refuse what is no name of an image.  Raises UsageError."""
     from rootless.images.names import reference
@@ -243,6 +259,8 @@ class _Contexts:
                     as_docker=request.as_docker,
                 )
             self._opened.append(self.main)
+            if request.from_image:
+                self.named[_first_base(self.main)] = NamedContext(image=request.from_image)
             for name, where in request.contexts.items():
                 self.named[name.lower()] = self._one(where, givers)
         except BaseException:
@@ -269,6 +287,20 @@ class _Contexts:
     def __exit__(self, *_: object) -> None:
         for context in self._opened:
             context.close()
+
+
+def _first_base(context: Context) -> str:
+    """What the first FROM names, to be replaced by --from.  Raises DockerfileError, UsageError."""
+    from rootless.build.dockerfile import parser
+
+    for line in parser.parse(context.dockerfile, context.dockerfile_name).lines:
+        if line.keyword == "FROM":
+            words = [one for one in line.text.split() if not one.startswith("--")]
+            name = words[0] if words else ""
+            if name == "scratch" or "$" in name:
+                raise UsageError(f"--from: the first FROM is of {name}, which is no image's name")
+            return name.lower()
+    raise UsageError("--from: the Dockerfile has no FROM")
 
 
 def _secret(options: BuildOptions, name: str) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rootless import documents
 from rootless.build import config as configuration
@@ -13,8 +13,7 @@ from rootless.build import keys
 from rootless.build.executor import Outcome
 from rootless.build.protocols import BaseImage, Chain, Kept
 from rootless.engine.build.layers import BuildLayers
-from rootless.engine.build.request import RegistryAccess
-from rootless.errors import StorageError
+from rootless.engine.build.request import RegistryAccess, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +70,7 @@ class Storing:
         form: str = "oci",
         squash: str = "",
         beside: Callable[[Outcome, list[str]], dict[str, Json]] | None = None,
+        request: Request | None = None,
     ) -> None:
         self.engine = layers.engine
         self.layers = layers
@@ -83,6 +83,8 @@ class Storing:
         self.squash = squash
         # of these layers, what stands in the configuration besides
         self.beside = beside
+        # annotations, and what else of the configuration is no instruction's
+        self.request = request
         self._sizes: dict[str, int] = {}
 
     @property
@@ -107,13 +109,42 @@ class Storing:
             # what is invalid is found before anything is written
             manifests.record("sha256:" + "0" * 64, "sha256:" + "0" * 64, packed, document)
             data = documents.dumps(document).encode()
-            record = assemble.keep(store, data, document, packed, canonical, form=self.form)
+            record = assemble.keep(store, data, document, packed, canonical, form=self.form,
+                                   annotations=self._annotations(document))  # fmt: skip
         return record
 
+    def _annotations(self, document: dict[str, Json]) -> dict[str, str]:
+        """Of the manifest of the image with this configuration."""
+        if self.request is None:
+            return {}
+        here = platform_of(document)
+        found = {
+            one.key: one.value
+            for one in self.request.annotations
+            if one.kind == "manifest" and one.platform in ("", here)
+        }
+        if self.request.created_annotation:
+            found["org.opencontainers.image.created"] = str(document["created"])
+        return found
+
     def _document(self, outcome: Outcome, diff_ids: list[str]) -> dict[str, Any]:
+        document = self._finished(outcome, diff_ids)
+        request = self.request
+        if request is not None:
+            if request.os_version:
+                document["os.version"] = request.os_version
+            if request.os_features:
+                document["os.features"] = list(request.os_features)
+            if request.no_history:
+                document.pop("history", None)
+        return document
+
+    def _finished(self, outcome: Outcome, diff_ids: list[str]) -> dict[str, Any]:
         config = outcome.config
         if self.squash:
-            _squashed(config, self.squash)
+            base = self._new(outcome) if self.squash == "new" else 0
+            if len(diff_ids) > base:
+                _squashed(config, base)
         if self.stamp is not None:
             for entry in config.history:
                 entry["created"] = configuration.stamp(self.stamp)
@@ -211,26 +242,29 @@ class Storing:
                 self.engine.images.fetch_missing(record.id)
                 return
 
+    def _new(self, outcome: Outcome) -> int:
+        """How many layers are the base image's own."""
+        count = 0
+        while count < len(outcome.layers) and outcome.layers[count] in self.bases.layers:
+            count += 1
+        return count
+
     def _squashed_layers(self, outcome: Outcome, store: ImageStore) -> list[Layer]:
         """--squash: one layer of what the build made; --squash-all: one of everything."""
-        chain = outcome.layers
-        base = 0
-        if self.squash == "new":
-            while base < len(chain) and chain[base] in self.bases.layers:
-                base += 1
-        below = [self.bases.layers[name] for name in chain[:base]]
-        above = chain[base:]
+        base = self._new(outcome) if self.squash == "new" else 0
+        below, above = outcome.layers[:base], outcome.layers[base:]
+        kept = [one for one in (self._known(name, store) for name in below) if one is not None]
         if not above:
-            return below
+            return kept
         request: Json = {
             "stack": self.layers.directories(above), "root": base == 0, "skip": [],
+            "lowers": self.layers.directories(below), "owners": self.layers.owners(above),
             "stamp": self.stamp, "clamp": self.clamp if self.rewrite else None,
         }  # fmt: skip
-        if base:
-            raise StorageError(
-                "--squash of the new layers alone is not offered", hint="use --squash-all"
-            )
-        return [self._pack("rootless.storage.rootfs.layer_export:union_worker", request, store)]
+        worker = "squashed_worker" if base else "union_worker"
+        function = f"rootless.storage.rootfs.layer_export:{worker}"
+        with self.layers.moving(shared=True):
+            return [*kept, self._pack(function, request, store)]
 
     def _pack(self, function: str, request: Json, store: ImageStore) -> Layer:
         from rootless.images.store import assemble
@@ -268,13 +302,25 @@ class Storing:
         return assemble.layer_of(arrived)
 
 
-def _squashed(config: configuration.Config, how: str) -> None:
-    """One history entry for one layer."""
-    if how == "all":
-        created = config.history[-1]["created"] if config.history else configuration.stamp(0)
-        config.history = [
-            {"created": created, "created_by": "squash", "comment": configuration.COMMENT}
-        ]
+def _squashed(config: configuration.Config, base: int) -> None:
+    """One history entry for one layer, after those of the base image's `base` layers."""
+    created = config.history[-1]["created"] if config.history else configuration.stamp(0)
+    kept: list[Json] = []
+    layers = 0
+    for entry in config.history:
+        empty = entry.get("empty_layer")
+        if layers == base and (not empty or entry.get("comment") == configuration.COMMENT):
+            break
+        kept.append(entry)
+        layers += 0 if empty else 1
+    one = {"created": created, "created_by": "squash", "comment": configuration.COMMENT}
+    config.history = [*kept, one]
+
+
+def platform_of(document: Mapping[str, Json]) -> str:
+    """`linux/arm64/v8`, of a configuration."""
+    parts = [document.get(name) for name in ("os", "architecture", "variant")]
+    return "/".join(str(one) for one in parts if one)
 
 
 def source_date() -> int | None:

@@ -54,13 +54,27 @@ class CachePlace:
         return f"{self.kind} {self.where}".strip()
 
 
+ANNOTATED = ("manifest", "manifest-descriptor", "index", "index-descriptor")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """--annotation: `kind` is of `ANNOTATED`; of one `platform`, or of each."""
+
+    kind: str
+    platform: str
+    key: str
+    value: str
+
+
 @dataclass
 class Request:
     """What a build is asked for.
 
     `context`: a directory, an archive, an address, a repository, or - for `stdin`; `file`: the
     Dockerfile (None: the usual names); `options`: of the build room; `contexts`: --build-context,
-    by name; `step`: what holds for every RUN; `cache_ttl`: seconds after which a step is done again.
+    by name; `step`: what holds for every RUN; `cache_ttl`: seconds after which a step is done
+    again.
     """
 
     context: str
@@ -82,3 +96,9 @@ class Request:
     cache_from: Sequence[CachePlace] = ()
     cache_to: Sequence[CachePlace] = ()
     cache_ttl: float | None = None
+    from_image: str = ""
+    annotations: Sequence[Annotation] = ()
+    created_annotation: bool = False
+    no_history: bool = False
+    os_version: str = ""
+    os_features: Sequence[str] = ()

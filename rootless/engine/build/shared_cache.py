@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from rootless.engine.collections import Collections
     from rootless.images.formats.manifests import Descriptor
     from rootless.images.record import Layer
-    from rootless.images.store.store import ImageStore
     from rootless.images.transports.base import Source, Target
 
 MEDIA_TYPE = "application/vnd.rootless.buildcache.v1+json"
@@ -250,7 +249,9 @@ class SharedLayers(BuildLayers):
 
     # ------------------------------------------------------------ giving
 
-    def export(self, places: Sequence[CachePlace], outcomes: Sequence[Outcome], storing: Storing) -> None:
+    def export(
+        self, places: Sequence[CachePlace], outcomes: Sequence[Outcome], storing: Storing
+    ) -> None:
         """Write the steps of this build there.  Raises StorageError, RegistryError."""
         for place in places:
             if place.kind == "inline":

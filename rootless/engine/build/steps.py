@@ -19,6 +19,7 @@ from collections.abc import Callable
 from rootless import documents, host, paths
 from rootless.build.protocols import Process, Sink, Snapshot, StepMount
 from rootless.cgroups import limits
+from rootless.engine.build import step_options
 from rootless.engine.build.layers import BuildLayers, Draft
 from rootless.engine.containers import bundle
 from rootless.engine.containers import rootfs as container_rootfs
@@ -57,6 +58,7 @@ class RunSteps:
         self.engine = layers.engine
         self.maps = layers.maps
         self.options = options
+        self.limits = step_options.Limits(self.engine, options)
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
@@ -85,6 +87,7 @@ class _Step:
         self.points: list[tuple[str, str]] = list(_ALWAYS)
         self.servers: list[Server] = []
         self.environment = dict(process.environment)
+        self._cgroups: list[str] = []
         self._extra: list[Draft] = []
         self._doomed: list[str] = []
         self._closing: list[Callable[[], None]] = []
@@ -103,6 +106,8 @@ class _Step:
                 continue
         for close in reversed(self._closing):
             close()
+        if self._cgroups:
+            step_options.removed(self._cgroups)
         shutil.rmtree(self.directory, ignore_errors=True)
         for draft in self._extra:
             self.layers.abandon(draft)
@@ -227,10 +232,23 @@ class _Step:
         self.environment.setdefault("SSH_AUTH_SOCK", mount.target)
         self._bind(mount)
 
+    def _of_host(self) -> None:
+        """--volume and --device."""
+        options = self.steps.options
+        if not (options.volume or options.device):
+            return
+        found = step_options.binds(self.steps.engine, options, self.directory, (0, 0))
+        for mount in found.mounts:
+            kind = "d" if os.path.isdir(mount["source"]) else "f"
+            self._point(mount["destination"], kind)
+        self.mounts += found.mounts
+        self.before += found.preparations
+
     # ------------------------------------------------------------ launching
 
     def run(self, log: Sink, cancel: threading.Event) -> int:
         self._prepare()
+        self._of_host()
         self.layers.show_points(self.draft, self._missing(), self._single_id_files())
         reading, writing = os.pipe()
         erring, errors = os.pipe()
@@ -274,7 +292,9 @@ class _Step:
         options = self.steps.options
         covered = bool(host.current().covered_proc)
         network = networks.parse(None if process.network in ("", "default") else process.network)
-        account = spec_user.account(process.user, [], lambda path: read_lowers(mount.lowers, path))
+        account = spec_user.account(
+            process.user, list(options.group_add), lambda path: read_lowers(mount.lowers, path)
+        )
         environment = {**self.environment}
         environment.setdefault("HOME", account.home)
         for name, value in process.secrets.items():
@@ -321,7 +341,11 @@ class _Step:
             plan, orders, directory=self.directory,
             log=os.path.join(self.directory, "helpers.log"), stdout=stdout, stderr=stderr,
             network=container_start.network_failure(network.backend),
+            place=self._placed if self.steps.limits.wanted else None,
         )  # fmt: skip
+
+    def _placed(self, pid: int) -> str:
+        return self.steps.limits.place(pid, self._cgroups)
 
     def _network_files(self, network: Network) -> None:
         """resolv.conf and hosts, over those of the image and in no layer."""

@@ -15,6 +15,8 @@ from rootless.images.record import CONFIG, ImageRecord, Layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rootless.documents import Json
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -237,8 +239,11 @@ def _text(value: dict[str, Json], key: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def manifest_bytes(config: Descriptor, layers: list[Layer]) -> bytes:
+def manifest_bytes(
+    config: Descriptor, layers: list[Layer], annotations: Mapping[str, str] | None = None
+) -> bytes:
     """Return a manifest for an image made here."""
+    notes = {"annotations": dict(sorted(annotations.items()))} if annotations else {}
     return documents.dumps(
         {
             "schemaVersion": 2,
@@ -252,5 +257,6 @@ def manifest_bytes(config: Descriptor, layers: list[Layer]) -> bytes:
                 {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}
                 for layer in layers
             ],
+            **notes,
         }
     ).encode()

@@ -9,6 +9,8 @@ from rootless.images.store.store import ImageRecord, ImageStore, Layer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rootless.documents import Json
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
@@ -75,10 +77,11 @@ def keep(
     names: list[str],
     *,
     form: str = "oci",
+    annotations: Mapping[str, str] | None = None,
 ) -> ImageRecord:
     """Store configuration, a manifest made for it, and the record.  The caller holds `guard`.
 
-    `form` is oci or docker: which media types the manifest speaks of.
+    `form` is oci or docker: which media types the manifest speaks of; docker's has no annotations.
     """
     config_digest = ingest.ingest_bytes(store, config_data)
     if form == "docker":
@@ -86,7 +89,9 @@ def keep(
         data = docker_manifest(config_digest, len(config_data), layers)
     else:
         descriptor = manifests.Descriptor(config_digest, len(config_data), manifests.OCI_CONFIG)
-        data = manifests.manifest_bytes(descriptor, [oci_layer(layer) for layer in layers])
+        data = manifests.manifest_bytes(
+            descriptor, [oci_layer(layer) for layer in layers], annotations
+        )
     manifest_digest = ingest.ingest_bytes(store, data)
     record = manifests.record(manifest_digest, config_digest, layers, config)
     return store.put(record, names)

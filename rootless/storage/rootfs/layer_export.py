@@ -61,6 +61,21 @@ def union_worker(request: Json) -> Json:
     return packer.end()
 
 
+def squashed_worker(request: Json) -> Json:
+    """{"stack", "lowers" (both topmost first), "stamp", "clamp", "owners"}: the layers of `stack`
+    as one layer above `lowers`, with what they have removed of those."""
+    packer = Packer(request)
+    stack, lowers = request["stack"], request["lowers"]
+    with (
+        layer_view.Directory.open(stack) as above,
+        layer_view.Directory.open(lowers) as below,
+        layer_view.Directory.open([*stack, *lowers]) as whole,
+    ):
+        packer.root(above.fds[0])
+        packer.squashed(above, below, whole, "")
+    return packer.end()
+
+
 def copied_worker(request: Json) -> Json:
     """{"merged", "lowers", "skip", "stamp", "clamp"}: what a copy has that its layers have not."""
     from rootless.storage.rootfs import diff
@@ -130,6 +145,28 @@ class Packer:
             if stat.S_ISDIR(entry.found.st_mode):
                 with directory.enter(entry.name) as below:
                     self.tree(below, inner)
+
+    def squashed(
+        self,
+        above: layer_view.Directory,
+        below: layer_view.Directory,
+        whole: layer_view.Directory,
+        path: str,
+    ) -> None:
+        """What `above` has, and whiteouts for what is in `below` and not in the `whole`."""
+        for entry in above.entries():
+            inner = f"{path}/{entry.name}"
+            self._entry(entry.parent, entry.name, inner, entry.found)
+            if stat.S_ISDIR(entry.found.st_mode):
+                with (
+                    above.enter(entry.name) as upper,
+                    below.enter(entry.name) as lower,
+                    whole.enter(entry.name) as both,
+                ):
+                    self.squashed(upper, lower, both, inner)
+        for entry in below.entries():
+            if whole.lookup(entry.name) is None:
+                self._whiteout(path, entry.name)
 
     def layer(self, fd: int, path: str, lowers: layer_view.Directory) -> None:
         """What an upper directory has, with whiteouts as the specification writes them."""

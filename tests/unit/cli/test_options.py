@@ -45,6 +45,11 @@ def uses(draw: some.DrawFn, options: list[Option]) -> Use:
         word = draw(some.sampled_from(["", *TRUTHS]))
         return option, [f"{name}={word}" if word else name], TRUTHS.get(word, True)
     value = draw(some.integers(-99, 99).map(str) if option.kind == NUMBER else VALUES)
+    if option.bare:
+        # as docker's optional values: without = there is none
+        if draw(some.booleans()):
+            return option, [name], option.bare
+        return option, [f"{name}={value}"], value
     forms = [[name, value], [f"{name}={value}"]]
     if len(name) == 2 and value and value[0] != "=":
         forms.append([name + value])
