@@ -5,7 +5,8 @@
     +-- NotFound                      a thing named does not exist
     |   +-- ImageNotFound
     |   +-- ContainerNotFound
-    |   `-- VolumeNotFound
+    |   +-- VolumeNotFound
+    |   `-- NetworkNotFound
     +-- Conflict                      a name is taken, a thing is in use or in the wrong state
     +-- HostError                     this host cannot do what was asked
     +-- StorageError                  layers, archives, disk
@@ -53,6 +54,10 @@ class ContainerNotFound(NotFound):
 
 class VolumeNotFound(NotFound):
     """No volume has this name."""
+
+
+class NetworkNotFound(NotFound):
+    """No network has this name."""
 
 
 class Conflict(RootlessError):

@@ -106,6 +106,13 @@ enum op {
     ORDER_NOTIFY = 129,          /* path of a socket for the container's sd_notify messages, or "" */
     ORDER_PRESERVE = 130,        /* count: descriptors from 4 on are the command's, from 3 on */
     ORDER_OUTER = 131,           /* as ORDER_MAP: of a user namespace around the container's, for its servers */
+    ORDER_SHARED_NETWORK = 132,  /* directory uid-map gid-map newuidmap newgidmap drop-groups("1"): of the
+                                  * namespaces that containers on named networks share */
+    ORDER_COMPANION = 133,       /* program log argument...: of these networks */
+    ORDER_ENDPOINT = 134,        /* bridge device mac address gateway address6 gateway6 mtu flags alias: on a
+                                  * network */
+    ORDER_LEASES = 135,          /* count file...: descriptors to keep, after those that ORDER_PRESERVE names;
+                                  * to unlink at the end */
     ORDER_LAST,
 };
 

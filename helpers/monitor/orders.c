@@ -79,6 +79,19 @@ static void take(struct orders *o, const struct record *r)
     case ORDER_STOP: o->stop_signal = atoi(a[0]); o->stop_seconds = atoi(a[1]); break;
     case ORDER_NOTIFY: o->notify = a[0]; break;
     case ORDER_PRESERVE: o->preserve = atoi(a[0]); break;
+    case ORDER_LEASES: o->leases = atoi(a[0]); o->lease = list(r); break;
+    case ORDER_SHARED_NETWORK:
+        o->shared_directory = a[0];
+        o->shared_map = (struct idmap){1, a[1], a[2], a[3], a[4], r->argc > 5 && r->argv[5][0] == '1'};
+        break;
+    case ORDER_COMPANION:
+        if (r->argc > 2)
+            o->companion = list(r);
+        break;
+    case ORDER_ENDPOINT:
+        if (r->argc == ENDPOINT_WORDS && o->endpoints < MOST_ENDPOINTS)
+            endpoint_set(&o->endpoint[o->endpoints++], (const char *const *)r->argv);
+        break;
     }
 }
 

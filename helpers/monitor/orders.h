@@ -1,6 +1,7 @@
 /* Monitor orders, read once at start. */
 #ifndef ROOTLESS_ORDERS_H
 #define ROOTLESS_ORDERS_H
+#include "lib/named_network.h"
 #include "monitor/map_ids.h"
 #include <stdint.h>
 
@@ -35,7 +36,12 @@ struct orders {
     int gate, wait, mortal; /* `mortal`: to end with whoever started us */
     int stop_signal, stop_seconds; /* 0: the monitor does not listen to SIGTERM */
     const char *notify;
-    int preserve;
+    int preserve, leases; /* descriptors from 4 on */
+    const char *shared_directory; /* of named networks, or NULL */
+    struct idmap shared_map;
+    char **companion, **lease; /* lease: a number, and the files */
+    struct endpoint endpoint[MOST_ENDPOINTS];
+    int endpoints;
     unsigned short rows, cols; /* of a new terminal, 0 if unknown; set by the program */
     const int *streams; /* for a command that inherits them, or NULL; set by the program, as is: */
     int channel; /* where hooks are asked for, or -1 */

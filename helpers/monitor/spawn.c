@@ -4,6 +4,7 @@
 #include "lib/ops.h"
 #include "lib/scm_rights.h"
 #include "lib/sealed_exec.h"
+#include "monitor/shared_network.h"
 #include "monitor/sidecars.h"
 
 #include <errno.h>
@@ -110,9 +111,10 @@ static long clone_child(unsigned long flags, unsigned long parent, int cgroup)
 }
 
 /* In an intermediate process: the child becomes the monitor's own, so that it can wait for it. */
-static void __attribute__((noreturn))
-hand_on(const struct orders *o, struct pipes *p, int plan, int cgroup, const struct idmap *map)
+static void __attribute__((noreturn)) hand_on(const struct orders *o, struct pipes *p, int plan, int cgroup,
+                                              const struct idmap *map, const struct shared_network *shared)
 {
+    const char *what;
     struct failure failure;
     long pid = clone_child(o->clone_flags, CLONE_PARENT, cgroup);
     if (pid == 0)
@@ -124,6 +126,12 @@ hand_on(const struct orders *o, struct pipes *p, int plan, int cgroup, const str
         kill((pid_t)pid, SIGKILL);
         errno = (int)failure.error;
         fail(p->ctl[1], ORDER_MAP, failure.text);
+    }
+    if (shared && o->endpoints && shared_network_attach(shared, o, (pid_t)pid, &what) < 0) {
+        int error = errno;
+        kill((pid_t)pid, SIGKILL);
+        errno = error;
+        fail(p->ctl[1], ORDER_ENDPOINT, what);
     }
     send(p->ctl[1], &told, sizeof told, MSG_NOSIGNAL);
     _exit(0);
@@ -170,7 +178,23 @@ static pid_t clone_nested(const struct orders *o, struct pipes *p, int plan, int
         fail(p->ctl[1], ORDER_OUTER, "");
     /* its clone's files in /proc are to be ours */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    hand_on(o, p, plan, cgroup, &o->map);
+    hand_on(o, p, plan, cgroup, &o->map, NULL);
+}
+
+/* Below the user namespace that containers on named networks share: only from there can a device be put
+ * into a container.  It has all ids of the user, so the intermediate child writes the container's map. */
+static pid_t clone_shared(const struct orders *o, struct pipes *p, int plan, int cgroup,
+                          const struct shared_network *shared)
+{
+    pid_t between = fork();
+    if (between)
+        return between;
+    leave_to_the_monitor(p);
+    if (setns(shared->user, CLONE_NEWUSER) < 0 || (o->shared_map.drop_groups && setgroups(0, NULL) < 0) ||
+        setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        fail(p->ctl[1], ORDER_SHARED_NETWORK, "the user namespace");
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    hand_on(o, p, plan, cgroup, &o->map, shared);
 }
 
 /* Hooks of the runtime's own namespaces are run by our caller; "h" when all went well. */
@@ -239,8 +263,12 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
 }
 
 static int handshake(const struct orders *o, int ctl, int ready, struct started *made, struct handshake *h,
-                     struct failure *failure)
+                     struct shared_network *shared, struct failure *failure)
 {
+    if (o->shared_directory) {
+        ready = shared->ready;
+        h->network_ready = ready < 0; /* somebody has waited for it already */
+    }
     for (;;) {
         struct pollfd polled[2] = {{ctl, POLLIN, 0}, {h->network_ready ? -1 : ready, POLLIN, 0}};
         if (poll(polled, 2, made->servers.count ? 20 : -1) < 0 && errno != EINTR)
@@ -256,7 +284,10 @@ static int handshake(const struct orders *o, int ctl, int ready, struct started 
         if (polled[1].revents) {
             char one;
             if (read(ready, &one, 1) != 1)
-                return report(failure, ORDER_SIDECAR, ENETUNREACH, o->sidecar[0]);
+                return o->shared_directory ? report(failure, ORDER_COMPANION, ENETUNREACH, o->companion[0])
+                                           : report(failure, ORDER_SIDECAR, ENETUNREACH, o->sidecar[0]);
+            if (o->shared_directory)
+                shared_network_ready(shared);
             if (ask_sidecar(o, failure) < 0)
                 return -1;
             h->network_ready = 1;
@@ -320,7 +351,8 @@ static int give_up(struct started *made)
     return -1;
 }
 
-int start(const struct orders *o, int cgroup, struct started *made, struct failure *failure)
+int start(const struct orders *o, int cgroup, struct shared_network *shared, struct started *made,
+          struct failure *failure)
 {
     struct pipes p;
     struct handshake h = {0, 0, -1};
@@ -328,10 +360,13 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
     *made = (struct started){.user_ns = -1, .exit_fd = -1, .in = -1, .out = -1, .err = -1};
     if (plan < 0)
         return report(failure, ORDER_EXECUTOR, errno, o->plan);
+    if (o->shared_directory && shared_network_join(shared, o, failure) < 0)
+        return close(plan), -1;
     if (open_streams(o, &p) < 0)
         return report(failure, ORDER_STDIN, errno, "streams");
-    int indirect = o->joins || o->outer.given;
+    int indirect = o->joins || o->outer.given || o->shared_directory;
     long pid = o->joins         ? clone_joining(o, &p, plan, cgroup)
+               : o->shared_directory ? clone_shared(o, &p, plan, cgroup, shared)
                : o->outer.given ? clone_nested(o, &p, plan, cgroup)
                                 : clone_child(o->session ? 0 : o->clone_flags, 0, cgroup);
     if (pid == 0)
@@ -355,12 +390,13 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
     while (indirect && !done && made->pid == (pid_t)pid)
         done = message(o, p.ctl[0], made, &h, failure);
     if (done == 1)
-        done = report(failure, o->joins ? ORDER_JOIN : ORDER_OUTER, ESRCH, "another container");
+        done = report(failure, o->joins ? ORDER_JOIN : o->shared_directory ? ORDER_SHARED_NETWORK : ORDER_OUTER, ESRCH,
+                      "another container");
     if (!done && (o->map.given || o->joins)) {
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/ns/user", made->pid);
         made->user_ns = open(path, O_RDONLY | O_CLOEXEC);
-        if (o->map.given && !o->outer.given)
+        if (o->map.given && !o->outer.given && !o->shared_directory)
             done = map_ids(&o->map, o->error_log, made->pid, failure);
         if (!done)
             send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
@@ -381,7 +417,9 @@ int start(const struct orders *o, int cgroup, struct started *made, struct failu
         made->user_ns = outer;
     }
     if (!done)
-        done = handshake(o, p.ctl[0], ready[0], made, &h, failure);
+        done = handshake(o, p.ctl[0], ready[0], made, &h, shared, failure);
+    if (o->shared_directory)
+        shared_network_ready(shared);
     shut(ready[0]);
     close(p.ctl[0]);
     if (done < 0)

@@ -21,7 +21,9 @@ struct started {
 };
 
 /* 0, or -1 with `failure` filled and nothing left running. */
-int start(const struct orders *orders, int cgroup, struct started *made, struct failure *failure);
+struct shared_network;
+int start(const struct orders *orders, int cgroup, struct shared_network *shared, struct started *made,
+          struct failure *failure);
 void stop_helpers(struct started *made);
 int inside_user_namespace(int user_ns, int (*work)(void *), void *data); /* in a child, as its root */
 #endif

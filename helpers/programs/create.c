@@ -133,7 +133,7 @@ int main(int argc, char **argv)
         orders.rows = size.ws_row;
         orders.cols = size.ws_col;
     }
-    failed = failed || start(&orders, cgroup, &made, &failure) < 0;
+    failed = failed || start(&orders, cgroup, NULL, &made, &failure) < 0;
     streams_close(&streams);
     if (!failed && ((orders.tty && orders.console && send_console(made.in) < 0) || write_pid_file() < 0)) {
         kill(made.pid, SIGKILL);

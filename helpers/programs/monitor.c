@@ -19,6 +19,7 @@
 #include "monitor/log.h"
 #include "monitor/removal.h"
 #include "monitor/sd_notify.h"
+#include "monitor/shared_network.h"
 #include "monitor/spawn.h"
 #include "monitor/state_file.h"
 
@@ -45,6 +46,7 @@ static struct started container;
 static struct channel channel;
 static struct log logfile;
 static struct failure failure;
+static struct shared_network shared = SHARED_NETWORK_NONE;
 static int signals = -1, listener = -1, cgroup = -1, notices = -1;
 static long long ending; /* SIGTERM came: when what is left is killed, in nanoseconds since the epoch */
 static int gone; /* the first process was reaped: its pid may be another's by now */
@@ -245,7 +247,7 @@ static int serve(void)
     long long over = 0;
     long long deadline = orders.timeout ? now() + (long long)orders.timeout * 1000000000LL : 0;
     for (;;) {
-        struct pollfd polled[6 + CLIENTS];
+        struct pollfd polled[7 + CLIENTS];
         channel_compact(&channel);
         int congested = channel_congested(&channel), full = channel.typed_length > CHANNEL_HIGH;
         polled[0] = (struct pollfd){signals, POLLIN, 0};
@@ -262,7 +264,9 @@ static int serve(void)
         int closed = container.out < 0 && container.err < 0;
         long long last = !ending ? deadline : deadline && deadline < ending ? deadline : ending;
         int wait = ended ? (closed && !congested ? 0 : 100) : soonest(checks_wait(), last);
-        int events = idle_poll(polled, (nfds_t)(6 + clients), lesser(wait, notify_watchdog()));
+        /* the last: that the companion of named networks has ended */
+        polled[6 + clients] = (struct pollfd){shared.companion, 0, 0};
+        int events = idle_poll(polled, (nfds_t)(7 + clients), lesser(wait, notify_watchdog()));
         if (ended && !over)
             over = now();
         /* a client that its user has stopped reads nothing: it must not keep the end from being reported */
@@ -277,6 +281,8 @@ static int serve(void)
             checks_run();
         if (events <= 0)
             continue;
+        if (polled[6 + clients].revents && !ended)
+            shared_network_repair(&shared, &orders);
         if (polled[0].revents)
             read_signals(&ended, &status);
         if (polled[5].revents)
@@ -401,7 +407,7 @@ static void run(void)
     for (;;) {
         record.started = now();
         record.finished = 0;
-        if (start(&orders, cgroup, &container, &failure) < 0) {
+        if (start(&orders, cgroup, &shared, &container, &failure) < 0) {
             report_failure();
             return;
         }
@@ -482,7 +488,7 @@ int main(int argc, char **argv)
         orders.cols = (unsigned short)atoi(argv[3]);
     }
     /* what the caller has open beside is not ours to keep: a lock, the end of a pipe that is waited for */
-    close_from(4 + orders.preserve);
+    close_from(4 + orders.preserve + orders.leases);
     /* no parent is left: the command that started this may go on, end or be killed */
     pid_t twin = fork();
     if (twin)
@@ -507,7 +513,7 @@ int main(int argc, char **argv)
     if (orders.wait_for_go)
         cgroup = place(3, &checks);
     channel_add(&channel, 3);
-    for (int i = 0; i < orders.preserve; i++)
+    for (int i = 0; i < orders.preserve + orders.leases; i++)
         fcntl(4 + i, F_SETFD, FD_CLOEXEC);
     if (orders.notify)
         notices = notify_open(orders.notify[0] ? orders.notify : NULL);
@@ -520,6 +526,9 @@ int main(int argc, char **argv)
         events_open(orders.events[0]);
     checks_set(checks, orders.directory);
     run();
+    for (int i = 0; orders.lease && orders.lease[0] && orders.lease[i + 1]; i++)
+        unlink(orders.lease[i + 1]);
+    shared_network_leave(&shared, &orders);
     checks_end(orders.remove != NULL);
     /* systemd looks at our status as at the container's; what was asked to end has not failed */
     int code = asked_to_stop() && !record.failed ? 0 : record.code;

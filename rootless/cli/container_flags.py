@@ -90,6 +90,7 @@ def several(
     text: str,
     *,
     complete: str = "",
+    dest: str = "",
     quadlet: str = "",
     aliases: str = "",
     fails: str = "",
@@ -98,7 +99,7 @@ def several(
 ) -> ContainerFlag:
     """An option that may be given several times."""
     return ContainerFlag(
-        LIST, names, metavar, text, complete, "", quadlet, aliases, fails, only, field=field
+        LIST, names, metavar, text, complete, dest, quadlet, aliases, fails, only, field=field
     )
 
 
@@ -183,9 +184,11 @@ _FILES = (
 )  # fmt: skip
 
 _NETWORK = (
-    text("--network --net", "MODE",
-         "Network mode: none, host, slirp4netns[:OPTIONS] or container:NAME",
-         complete="none host slirp4netns container:", dest="network", aliases="network_mode"),
+    several("--network --net", "MODE",
+            "Networks by name (NAME[:ip=,ip6=,mac=,alias=,interface_name=]), or none, host, "
+            "slirp4netns[:OPTIONS] or container:NAME",
+            complete="none host slirp4netns bridge container:", dest="network",
+            aliases="network_mode"),
     several("-p --publish", "[IP:][PORT:]PORT[/PROTOCOL]", "Publish a container's port to the host",
             quadlet="PublishPort", aliases="ports"),
     flag("-P --publish-all", "Publish all exposed ports to free ports of the host",

@@ -19,10 +19,6 @@ _VERBS = {
         "a .container file for each service (`rootless quadlet`), or `rootless run` in a script",
     ),
     "context": ("there are no contexts: no daemon is talked to", "leave it out"),
-    "network": (
-        "there are no networks by name here yet",
-        "--network slirp4netns, host, none or container:NAME, and -p to publish ports",
-    ),
     "pod": ("there are no pods here yet", "--network container:NAME shares one network"),
     "play": ("Kubernetes' files are not read here", _KUBE),
     "kube": ("Kubernetes' files are not read here", _KUBE),

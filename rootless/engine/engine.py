@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rootless.engine.images.collection import Images
     from rootless.engine.images.image import Image
     from rootless.engine.images.manifests import Manifests
+    from rootless.engine.networks.collection import Networks
+    from rootless.engine.networks.users import MemberRecord
     from rootless.engine.spec.options import ContainerOptions
     from rootless.engine.volumes.collection import Volumes
     from rootless.progress import Progress
@@ -55,6 +57,7 @@ class Engine:
         self._containers: Containers | None = None
         self._images: Images | None = None
         self._manifests: Manifests | None = None
+        self._networks: Networks | None = None
         self._volumes: Volumes | None = None
 
     def __enter__(self) -> Engine:
@@ -108,6 +111,15 @@ class Engine:
 
             self._volumes = Volumes(self.context, _Users(self))
         return self._volumes
+
+    @property
+    def networks(self) -> Networks:
+        """Networks with names: create, get, list, remove, prune."""
+        if self._networks is None:
+            from rootless.engine.networks.collection import Networks
+
+            self._networks = Networks(self.context, _Users(self))
+        return self._networks
 
     def _build(self, **words: Json) -> tuple[Image, Iterator[Json]]:
         from rootless.engine.build import library
@@ -294,6 +306,11 @@ class _Users:
         from rootless.engine.containers import usage
 
         return usage.of_volumes(self._engine.containers)
+
+    def of_networks(self) -> dict[str, list[MemberRecord]]:
+        from rootless.engine.containers import usage
+
+        return usage.of_networks(self._engine.containers)
 
     def layers(self) -> set[str] | None:
         """Also those of the build cache: None while a build goes on."""

@@ -48,6 +48,12 @@ stop            signal seconds: how the container is stopped when the monitor is
 notify          path of a socket for the container's sd_notify messages, or ""
 preserve        count: descriptors from 4 on are the command's, from 3 on
 outer           as ORDER_MAP: of a user namespace around the container's, for its servers
+shared-network  directory uid-map gid-map newuidmap newgidmap drop-groups("1"): of the namespaces
+                that containers on named networks share
+companion       program log argument...: of these networks
+endpoint        bridge device mac address gateway address6 gateway6 mtu flags alias: on a network
+leases          count file...: descriptors to keep, after those that ORDER_PRESERVE names; to unlink
+                at the end
 """
 
 _NAMES = [line.split(None, 1)[0] for line in TABLE.split("\n") if line[:1] > " "]
@@ -212,3 +218,25 @@ def notify(path: str) -> Record:
 def preserve(count: int) -> Record:
     """Hand on descriptors from 4 on."""
     return "preserve", (str(count),)
+
+
+def shared_network(
+    directory: str, uids: str, gids: str, programs: tuple[str, str], *, drop_groups: bool
+) -> Record:
+    """Live below the namespaces that containers on named networks share."""
+    return "shared-network", (directory, uids, gids, *programs, "1" if drop_groups else "0")
+
+
+def companion(program: str, log: str, arguments: Iterable[str]) -> Record:
+    """Start the program that all these networks need, if nobody has."""
+    return "companion", (program, log, *arguments)
+
+
+def endpoint(words: Iterable[str]) -> Record:
+    """Be on a network (helpers/lib/named_network.h)."""
+    return "endpoint", tuple(words)
+
+
+def leases(count: int, files: Iterable[str]) -> Record:
+    """Keep locked files open, by which addresses are leased, and unlink them at the end."""
+    return "leases", (str(count), *files)

@@ -276,7 +276,7 @@ def test_cve_2020_15257_no_abstract_socket(engine: Engine, busybox_image: str) -
     assert ours(sockets()) == []
     named = Change(
         "helpers/programs/monitor.c",
-        "    close_from(4 + orders.preserve);\n",
+        "    close_from(4 + orders.preserve + orders.leases);\n",
         '    struct sockaddr_un weak = {.sun_family = 1, .sun_path = "\\0rootless-weak"};\n'
         "    bind(socket(1, 1, 0), (struct sockaddr *)&weak, 16);\n",
     )

@@ -121,7 +121,7 @@ FIELDS: Fields = {
     "Mounts": ("MOUNTS", _mounts),
     "Names": ("NAMES", lambda row: row.one.name),
     "Namespaces": ("NAMESPACES", lambda row: row.namespaces),
-    "Networks": ("NETWORKS", lambda row: row.one.record["network"]),
+    "Networks": ("NETWORKS", lambda row: ",".join(row.one.networks)),
     "Pid": ("PID", lambda row: row.state.pid),
     "Platform": ("PLATFORM", lambda row: "linux"),
     "Pod": ("POD ID", lambda row: ""),

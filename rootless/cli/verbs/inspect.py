@@ -18,7 +18,7 @@ VERB = Verb(
     "Display detailed information on containers, images or volumes",
     (
         output_format("{{.State.Status}}", short=True),
-        text("--type", "TYPE", "Type of the object: container, image or volume (default: any)",
+        text("--type", "TYPE", "Type of the object: container, image, volume or network",
              complete="container image volume"),
         flag("-s --size", "Add the total file sizes of containers"),
     ),
@@ -38,8 +38,8 @@ def run(call: Call) -> int:
     found = []
     engine = call.engine()
     kind, size = call.options["type"], bool(call.options.get("size"))
-    if kind not in (None, "container", "image", "volume"):
-        raise UsageError(f'unknown --type "{kind}"', hint="container, image or volume")
+    if kind not in (None, "container", "image", "volume", "network"):
+        raise UsageError(f'unknown --type "{kind}"', hint="container, image, volume or network")
     wanted = _wanted(call.options["format"])
     for word in call.words:
         try:
@@ -84,6 +84,7 @@ def _find(engine: Engine, word: str, kind: str | None, size: bool, wanted: set[s
         "container": lambda: _container(engine, word, size, wanted),
         "image": lambda: engine.images.attrs(engine.images.get(word)),
         "volume": lambda: engine.volumes.inspect(word),
+        "network": lambda: engine.networks.inspect(word),
     }
     if kind:
         return ways[kind]()
@@ -92,4 +93,6 @@ def _find(engine: Engine, word: str, kind: str | None, size: bool, wanted: set[s
             return way()
         except (NotFound, UsageError):
             continue
-    raise NotFound(f'no container, image or volume is named "{word}"', hint="rootless ps -a")
+    raise NotFound(
+        f'no container, image, volume or network is named "{word}"', hint="rootless ps -a"
+    )

@@ -380,6 +380,10 @@ def namespace_orders(draft: Draft) -> list[Record]:
             to_monitor.join(launch_plan.CLONE[kind], path) for kind, path in spaces.joined.items()
         ]
         return [to_monitor.clone(flags & ~launch_plan.CLONE["user"]), *joins]
+    if draft.network.network.places:
+        from rootless.engine.containers import named_networks
+
+        return named_networks.namespace_orders(draft, flags)
     if choice is not None and choice.nested:
         from rootless.engine.containers import userns_nested
 

@@ -60,6 +60,10 @@ def create(
     _check(options)
     request = Request(ctx, stores, options)
     network = networks.parse(options.network)
+    if network.places:
+        from rootless.engine.containers import named_networks
+
+        named_networks.resolve(ctx.data_dir, network)
     published = ports.parse_publish(list(options.publish), [])
     source = _find_source(request)
     if options.publish_all:
@@ -85,6 +89,11 @@ def create(
         # before anything is built on it: whose user namespace is shared says which ids there are
         spaces = container_bundle.join_others(request, ids, network)
         maps = spaces.maps
+        if spaces.target and network.places:
+            raise UsageError(
+                "a container that shares another one's namespaces cannot be on networks of its own",
+                hint="--network container:NAME",
+            )
         plan = NetworkPlan(spaces.network, published)
         draft = _fill(request, source, ids, place, spaces, plan)
         _record(draft, starts)
@@ -388,6 +397,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "network": network.name,
         "networkOptions": network.options,
         "networkTarget": spaces.target,
+        "networks": network.places,
         "ports": [port.as_dict() for port in draft.network.ports],
         "mounts": draft.binds.described,
         "anonymous": draft.binds.anonymous,

@@ -47,7 +47,7 @@ def _test(ctx: Context, stores: Stores, key: str, values: list[str]) -> Callable
             value in (mount.get("Name"), mount["Destination"], mount["Source"])
             for mount in one.record["mounts"]
         ),
-        "network": lambda one, value: one.record["network"] == value,
+        "network": lambda one, value: value in one.networks,
         "restart-policy": lambda one, value: _policy(one) == value,
         "should-start-on-boot": lambda one, value: _starts_on_boot(one) == (value == "true"),
         "before": lambda one, value: one.created < container_ref.get(ctx, value).created,

@@ -144,9 +144,35 @@ _NO_ADDRESSES: Json = {
 }  # fmt: skip
 
 
+def _places(look: _Look) -> dict[str, Json]:
+    """Addresses by network: of one of its own, or of networks with names.
+
+    Of the latter there are none while it does not run.
+    """
+    places = look.record.get("networks")
+    if not places:
+        network = networks.recorded(look.record)
+        return {network.name: {**_NO_ADDRESSES, **network.backend.settings(network.options)}}
+    from rootless.engine.containers import named_networks
+
+    now = {each["name"]: each for each in named_networks.addresses(look.one.directory)}
+    made: dict[str, Json] = {}
+    for place in places:
+        has = now.get(place["name"]) if look.state.pid else None
+        made[place["name"]] = {
+            **_NO_ADDRESSES,
+            "Aliases": [*place["aliases"], look.one.id[:12]],
+            **(named_networks.shown(has) if has else {}),
+        }
+    return made
+
+
 def _network(look: _Look) -> Json:
-    network = networks.recorded(look.record)
-    addresses = {**_NO_ADDRESSES, **network.backend.settings(network.options)}
+    places = _places(look)
+    addresses = _NO_ADDRESSES
+    if len(places) == 1:
+        # docker's and podman's: those of the only network
+        addresses = {key: next(iter(places.values()))[key] for key in _NO_ADDRESSES}
     pid = look.state.pid
     return {
         "Bridge": "",
@@ -160,15 +186,16 @@ def _network(look: _Look) -> Json:
         **addresses,
         "SandboxKey": f"/proc/{pid}/ns/net" if pid else "",
         "Networks": {
-            look.record["network"]: {
+            name: {
                 "IPAMConfig": None,
                 "Links": None,
                 "Aliases": None,
                 "DriverOpts": None,
-                "NetworkID": look.record["network"],
+                "NetworkID": name,
                 "DNSNames": None,
-                **addresses,
+                **place,
             }
+            for name, place in places.items()
         },
     }
 

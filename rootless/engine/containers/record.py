@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.health.record import HealthRecord
     from rootless.engine.spec.mounts import MountRecord
+    from rootless.network.backends.backend import PlaceRecord
     from rootless.network.ports import PortRecord
     from rootless.userns.idmap import MapsRecord
 
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         network: str
         networkOptions: NotRequired[dict[str, str] | None]
         networkTarget: str
+        networks: NotRequired[list[PlaceRecord]]
         ports: list[PortRecord]
         mounts: list[MountRecord]
         anonymous: list[str]
@@ -213,6 +215,9 @@ SHAPE: Json = {
     "network": str,
     "networkOptions?": (None, documents.texts),
     "networkTarget?": lambda value: value == "" or _identifier(value),
+    "networks?": [
+        {"name": _name, "ip": str, "ip6": str, "mac": str, "interface": str, "aliases": _WORDS}
+    ],
     "ports": [
         {
             "host_ip": str,

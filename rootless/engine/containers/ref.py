@@ -65,6 +65,12 @@ class ContainerRef:
         return dict(self.record["labels"])
 
     @property
+    def networks(self) -> list[str]:
+        """The networks with names that it is on; else the backend of its network."""
+        places = self.record.get("networks")
+        return [one["name"] for one in places] if places else [self.record["network"]]
+
+    @property
     def ports(self) -> dict[str, list[dict[str, str]]]:
         """Where they are published: {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}."""
         from rootless.engine.common import humanize

@@ -19,10 +19,10 @@ from rootless.runtime import orders as to_monitor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rootless.engine.containers.record import ContainerRecord, ServiceRecord
-    from rootless.network.backends.backend import Backend
+    from rootless.network.backends.backend import Backend, PlaceRecord
     from rootless.runtime.failures import Report, Sentence
 
 
@@ -66,6 +66,38 @@ def launch(container: ContainerRef, window: tuple[int, int] | None = None) -> St
     orders = os.path.join(container.directory, "orders")
     if container.record.get("networkTarget"):
         orders = aim(container, orders)
+    places = container.record.get("networks")
+    if places:
+        return _on_networks(container, orders, places, window)
+    return _spawn(container, orders, window)
+
+
+def _on_networks(
+    container: ContainerRef,
+    orders: str,
+    places: list[PlaceRecord],
+    window: tuple[int, int] | None,
+) -> Started:
+    """With addresses of this start, which the monitor holds from then on."""
+    from rootless.engine.containers import named_networks
+
+    taken = named_networks.start(container, places)
+    try:
+        with open(orders, "rb") as file:
+            known = file.read()
+        further = plan_format.encode(taken.orders, to_monitor.NUMBERS)
+        documents.write_bytes(orders + ".aimed", known + further[len(plan_format.MAGIC) :])
+        return _spawn(container, orders + ".aimed", window, taken.fds)
+    finally:
+        taken.close()
+
+
+def _spawn(
+    container: ContainerRef,
+    orders: str,
+    window: tuple[int, int] | None,
+    leases: Sequence[int] = (),
+) -> Started:
     return spawn(
         orders,
         container.name,
@@ -74,6 +106,7 @@ def launch(container: ContainerRef, window: tuple[int, int] | None = None) -> St
         tty=container.record["tty"],
         window=window,
         record=container.record,
+        leases=leases,
     )
 
 
@@ -108,19 +141,22 @@ def spawn(
     tty: bool = False,
     window: tuple[int, int] | None = None,
     record: ContainerRecord | None = None,
+    leases: Sequence[int] = (),
 ) -> Started:
     """Start the monitor for these orders and wait until the command runs.
 
     `place(pid)` is called with the monitor's pid while it waits, and returns the path of the cgroup
     for the container ("" for none).  `service`: see sd_notify.  `tty`: it gets a terminal,
     which has the size of `window` or of ours from its beginning.  `record`: the container's,
-    which says whose network it has.  The caller owns the channel's descriptor.
+    which says whose network it has; `leases`: locks that it is to hold.  The caller owns the
+    channel's descriptor.
     Raises what the failing operation means; the container is not running then.
     """
     import _socket
 
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     program = paths.helper("monitor")
+    high: list[int] = []
     try:
         # dup2 in the child clears close-on-exec; everything else of ours closes by itself
         actions = [
@@ -142,6 +178,8 @@ def spawn(
         elif theirs.fileno() == 3:
             os.set_inheritable(3, True)
             actions.pop()
+        high = [_above(one) for one in leases]
+        actions += [(os.POSIX_SPAWN_DUP2, one, 4 + kept + at) for at, one in enumerate(high)]
         try:
             pid = os.posix_spawn(
                 program,
@@ -170,6 +208,15 @@ def spawn(
     finally:
         ours.close()
         theirs.close()
+        for one in high:
+            os.close(one)
+
+
+def _above(fd: int) -> int:
+    """A copy that is in nobody's way where the monitor has its descriptors."""
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
 
 
 def _window(given: tuple[int, int] | None) -> list[str]:
@@ -265,7 +312,7 @@ def network_failure(backend: Backend) -> Sentence:
             return ports.taken(f"{report.text.partition('>')[0]}/udp", report.reason.lower())
         if report.name == "sidecar-request":
             return backend.refused(report.text)
-        if report.name in ("sidecar", "wait-network"):
+        if report.name in ("sidecar", "wait-network", "companion"):
             return backend.did_not_start(report.said or report.reason)
         return None
 

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.engine.containers.collection import Containers
     from rootless.engine.context import Context
+    from rootless.engine.networks.users import MemberRecord
 
     Users = dict[str, list[str]]
 
@@ -32,6 +33,30 @@ def of_volumes(containers: Containers) -> Users:
         for mount in one.record["mounts"]:
             if mount.get("Name"):
                 table.setdefault(mount["Name"], []).append(one.name)
+    return table
+
+
+def of_networks(containers: Containers) -> dict[str, list[MemberRecord]]:
+    """Names of networks, and the containers on them."""
+    from rootless.engine.containers import named_networks
+
+    table: dict[str, list[MemberRecord]] = {}
+    for one in containers.list(all=True):
+        places = one.record.get("networks") or []
+        running = bool(places) and one.look().alive
+        now = named_networks.addresses(one.directory) if running else []
+        for name in dict.fromkeys([place["name"] for place in places] + [a["name"] for a in now]):
+            has = next((each for each in now if each["name"] == name), None)
+            table.setdefault(name, []).append(
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "running": running and has is not None,
+                    "mac": has["mac"] if has else "",
+                    "address": has["address"] if has else "",
+                    "address6": has["address6"] if has else "",
+                }
+            )
     return table
 
 

@@ -96,7 +96,8 @@ class ContainerOptions(ContainerValues):
     mount (list of str): Attach a file system mount: type=bind, volume or tmpfs, source=, target=,
         ro
     name (str): Assign a name to the container (default: a generated one)
-    network (str): Network mode: none, host, slirp4netns[:OPTIONS] or container:NAME
+    network (list of str): Networks by name (NAME[:ip=,ip6=,mac=,alias=,interface_name=]), or none,
+        host, slirp4netns[:OPTIONS] or container:NAME
     no_healthcheck (bool): Disable any health check specified by the image
     oom_score_adj (int): Tune the host's OOM preferences (-1000 to 1000)
     pid (str): PID namespace to use: private, host or container:NAME
@@ -147,7 +148,7 @@ class ContainerOptions(ContainerValues):
     LISTS = (
         "command", "create_command",
         "env", "env_file", "unsetenv", "label", "label_file", "volume", "mount", "tmpfs",
-        "volumes_from", "device", "storage_opt", "publish", "expose", "add_host", "dns",
+        "volumes_from", "device", "storage_opt", "network", "publish", "expose", "add_host", "dns",
         "dns_search", "dns_option", "uidmap", "gidmap", "group_add", "cap_add", "cap_drop",
         "security_opt", "sysctl", "blkio_weight_device", "device_read_bps", "device_write_bps",
         "device_read_iops", "device_write_iops", "cgroup_conf", "ulimit", "device_cgroup_rule",
@@ -161,8 +162,8 @@ class ContainerOptions(ContainerValues):
     # and numbers: what has no value without being given
     TEXTS = (
         "name", "workdir", "user", "entrypoint", "restart", "stop_signal", "stop_timeout",
-        "timeout", "pull", "platform", "cidfile", "image_volume", "storage_driver", "network",
-        "hostname", "userns", "umask", "ipc", "pid", "uts", "cgroupns", "memory", "memory_swap",
+        "timeout", "pull", "platform", "cidfile", "image_volume", "storage_driver", "hostname",
+        "userns", "umask", "ipc", "pid", "uts", "cgroupns", "memory", "memory_swap",
         "memory_reservation", "cpus", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus",
         "cpuset_mems", "pids_limit", "blkio_weight", "shm_size", "oom_score_adj", "kernel_memory",
         "memory_swappiness", "cpu_rt_period", "cpu_rt_runtime", "health_cmd", "health_interval",
@@ -266,7 +267,7 @@ class ContainerOptions(ContainerValues):
         lazy: bool
         storage_driver: str | None
         storage_opt: list[str]
-        network: str | None
+        network: list[str]
         publish: list[str]
         publish_all: bool
         expose: list[str]

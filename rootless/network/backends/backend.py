@@ -12,10 +12,21 @@ from rootless.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypedDict
 
     from rootless.documents import Json
     from rootless.errors import RootlessError
     from rootless.network.ports import Port
+
+    class PlaceRecord(TypedDict):
+        """A container's place on a network with a name; empty texts for what is not chosen."""
+
+        name: str
+        ip: str
+        ip6: str
+        mac: str
+        interface: str
+        aliases: list[str]
 
 
 _CIDR = "10.0.2.0/24"
@@ -67,10 +78,10 @@ class Network:
     """What `--network` came to.
 
     `options`: of the backend; `target`: the container whose network is shared; `why`: how the
-    backend was chosen, empty if it was asked for.
+    backend was chosen, empty if it was asked for; `places`: on networks with names.
     """
 
-    __slots__ = ("backend", "options", "target", "why")
+    __slots__ = ("backend", "options", "places", "target", "why")
 
     def __init__(
         self,
@@ -78,7 +89,9 @@ class Network:
         options: dict[str, str] | None = None,
         target: str = "",
         why: str = "",
+        places: list[PlaceRecord] | None = None,
     ) -> None:
+        self.places = places or []
         self.backend = backend
         self.options = options or {}
         self.target = target
@@ -129,6 +142,8 @@ class Backend:
     """How it is written after --network, where that is not its name alone."""
     works = ""
     """Why it was chosen where nothing was asked for."""
+    named = False
+    """The container is on networks with names."""
     picture = ""
     """What `explain` says of the way out."""
 
@@ -184,6 +199,11 @@ class Backend:
     def sidecar(self, network: Network, ports: list[Port], directory: str) -> Sidecar | None:
         """The program beside the container.  `directory`: for its sockets."""
         return None
+
+    def shared(self) -> list[str]:
+        """The program that leads out of a namespace which many containers share: it has that as
+        descriptor 3, says on 4 that it is ready, and ends when 5 does."""
+        return []
 
     def made(self, argv: Sequence[str]) -> bool:
         """Whether a sidecar with these arguments is one of this backend's."""

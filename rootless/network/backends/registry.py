@@ -26,6 +26,7 @@ NAMES = (
     "host",
     "none",
     "container",
+    "named-networks",
 )
 
 # Tried in this order where nothing is asked for; then the last resort.
@@ -33,7 +34,9 @@ _DEFAULTS = ("slirp4netns",)
 _LAST_RESORT = "none"
 _HOST = "host"
 
-_KNOWN_ELSEWHERE = ("bridge", "pasta")
+_NAMED = "named-networks"
+
+_KNOWN_ELSEWHERE = ("pasta", "macvlan", "ipvlan", "overlay", "ns", "pod")
 
 
 def get(name: str) -> Backend:
@@ -48,14 +51,33 @@ def all_backends() -> Iterator[Backend]:
     return map(get, NAMES)
 
 
-def parse(text: str | None) -> Network:
-    """`--network`.  Raises UsageError for what means nothing, HostError for what is not here."""
+def parse(text: str | list[str] | None) -> Network:
+    """`--network`, also several.
+
+    Raises UsageError for what means nothing, HostError for what is not here.  Whether there is a
+    network of a name that is no backend's is not known here.
+    """
+    words = [text] if isinstance(text, str) else text or []
+    if len(words) > 1:
+        from rootless.network.backends import named_networks
+
+        return named_networks.merged([_parse(one) for one in words])
+    return _parse(words[0] if words else "")
+
+
+def _parse(text: str) -> Network:
     if not text or text in ("default", "private"):
         return default()
     name, _, rest = text.partition(":")
     found = get(name).parse(rest) if name in NAMES else None
     if found is not None:
         return found
+    if name not in NAMES and name not in _KNOWN_ELSEWHERE:
+        from rootless.network import definitions
+        from rootless.network.backends import named_networks
+
+        if definitions.is_name(name):
+            return Network(get(_NAMED), places=[named_networks.place(name, rest)])
     usages = [one.usage or one.name for one in all_backends()]
     hint = f"{', '.join(usages[:-1])} or {usages[-1]}"
     if name in _KNOWN_ELSEWHERE:
@@ -73,6 +95,18 @@ def default() -> Network:
             return Network(backend, why=backend.works)
         problems.append(f"{missing}; {remedy}")
     return Network(get(_LAST_RESORT), why="; ".join(problems))
+
+
+def way_out() -> tuple[list[str], str]:
+    """The program that leads out of the namespace of all networks with names, or why none does."""
+    problems = []
+    for name in _DEFAULTS:
+        backend = get(name)
+        missing, remedy = backend.why_not()
+        if not missing:
+            return backend.shared(), ""
+        problems.append(f"{missing}; {remedy}")
+    return [], "; ".join(problems)
 
 
 def of_host() -> Network:

@@ -109,6 +109,14 @@ class Slirp4netns(Backend):
         argv = _arguments(network.options, socket)
         return Sidecar(argv, socket=socket, requests=requests, datagrams=datagrams)
 
+    def shared(self) -> list[str]:
+        """With the defaults: what a network may do is decided before it comes here."""
+        words = [_program(), "--configure", f"--mtu={_MTU}", "--disable-host-loopback"]
+        if _sandbox_possible():
+            words.append("--enable-sandbox")
+        words += ["--enable-seccomp", "--netns-type=path", "--ready-fd=4", "--exit-fd=5"]
+        return [*words, "/proc/self/fd/3", "tap0"]
+
     def made(self, argv: Sequence[str]) -> bool:
         """By the name of the program."""
         return bool(argv) and os.path.basename(argv[0]) == _NAME

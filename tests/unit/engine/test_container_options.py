@@ -41,7 +41,7 @@ def test_an_unknown_word_is_refused() -> None:
         ({"ports": {"80/tcp": ("127.0.0.1", 8080)}}, "publish", ["127.0.0.1:8080:80/tcp"]),
         ({"ports": {"80/tcp": None}}, "publish", ["80/tcp"]),
         ({"mem_limit": "64m"}, "memory", "64m"),
-        ({"network_mode": "none"}, "network", "none"),
+        ({"network_mode": "none"}, "network", ["none"]),
         ({"working_dir": "/srv"}, "workdir", "/srv"),
         ({"remove": True}, "rm", True),
         ({"cpus": 1.5}, "cpus", "1.5"),

@@ -26,6 +26,7 @@ CLASSES = {
     "Images": "rootless.engine.images.collection",
     "Image": "rootless.engine.images.image",
     "Manifests": "rootless.engine.images.manifests",
+    "Networks": "rootless.engine.networks.collection",
     "Volumes": "rootless.engine.volumes.collection",
     "Event": "rootless.engine.events.reader",
     "Outcome": "rootless.engine.health.check",

@@ -1,0 +1,1 @@
+"""Networks with names: create, list, inspect, remove; docker-py's words."""

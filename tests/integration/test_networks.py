@@ -1,0 +1,222 @@
+"""Networks with names: who reaches whom, leases, and what is left when helpers are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+pytestmark = pytest.mark.usefixtures("everyone")
+
+SLEEP = ("sleep", "1000")
+
+
+def eventually(what: Callable[[], bool], why: str) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < end, why
+        time.sleep(0.02)
+
+
+def address(rootless: Command, name: str, network: str) -> str:
+    """What a running container has on a network."""
+    found = json.loads(rootless("inspect", name).stdout)[0]
+    return str(found["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+
+def children_of(name: str) -> list[int]:
+    """Processes of a program that this user runs below this test's process table."""
+    found = []
+    for one in Path("/proc").iterdir():
+        if one.name.isdigit():
+            try:
+                arguments = (one / "cmdline").read_bytes().split(b"\0")
+                if (
+                    one.stat().st_uid == os.getuid()
+                    and os.path.basename(arguments[0]) == name.encode()
+                ):
+                    found.append(int(one.name))
+            except OSError:
+                continue
+    return found
+
+
+def helpers(rootless: Command, name: str) -> list[int]:
+    """Those of this test's data directory: each has its directory among its arguments, or its
+    parent has."""
+    mine = []
+    for pid in children_of(name):
+        try:
+            own = Path(f"/proc/{pid}/cmdline").read_bytes()
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            around = Path(f"/proc/{parent}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(rootless.place.runtime).encode() in own + around:
+            mine.append(pid)
+    return mine
+
+
+@contextmanager
+def listener(host: str) -> Iterator[int]:
+    """A server of the host that greets whoever connects."""
+    import threading
+
+    with socket.create_server((host, 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    one, _ = server.accept()
+                except OSError:
+                    return
+                with one:
+                    one.sendall(b"greetings\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def own_address() -> str:
+    """An address of this host that is not its loopback's; no packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect(("192.0.2.1", 9))
+        return str(one.getsockname()[0])
+
+
+def test_two_containers_reach_each_other_and_the_outside(
+    rootless: Command, busybox_image: str
+) -> None:
+    rootless("network", "create", "web")
+    rootless("run", "-d", "--name", "a", "--network", "web", busybox_image, *SLEEP)
+    rootless("run", "-d", "--name", "b", "--network", "web", busybox_image, *SLEEP)
+    first, second = address(rootless, "a", "web"), address(rootless, "b", "web")
+    assert first != second
+    rootless("exec", "b", "ping", "-c", "1", "-w", "20", first)
+    rootless("exec", "a", "ping", "-c", "1", "-w", "20", second)
+    assert f"{second}\t" in rootless("exec", "b", "cat", "/etc/hosts").stdout
+    with listener(own_address()) as port:
+        said = rootless("exec", "b", "nc", "-w", "20", own_address(), str(port)).stdout
+    assert said == "greetings\n"
+    rootless("rm", "-f", "-t", "0", "a", "b")
+    # the namespaces go with the last monitor, and what served them
+    eventually(lambda: not helpers(rootless, "rootless-companion"), "the companion stays")
+    eventually(lambda: not helpers(rootless, "slirp4netns"), "slirp4netns stays")
+
+
+def test_the_loopback_of_the_host_is_not_reached(rootless: Command, busybox_image: str) -> None:
+    rootless("network", "create", "web")
+    with listener("127.0.0.1") as port:
+        for where in ("10.0.2.2", "10.0.2.3"):
+            rootless("run", "--rm", "--network", "web", busybox_image,
+                     "nc", "-w", "2", where, str(port), code=1)  # fmt: skip
+
+
+def test_networks_are_apart(rootless: Command, busybox_image: str) -> None:
+    for name in ("one", "two"):
+        rootless("network", "create", "--ipv6", name)
+        rootless("run", "-d", "--name", name, "--network", name, busybox_image, *SLEEP)
+    shown = {name: json.loads(rootless("network", "inspect", name).stdout)[0]
+             for name in ("one", "two")}  # fmt: skip
+    for mine, other in (("one", "two"), ("two", "one")):
+        of_other = json.loads(rootless("inspect", other).stdout)[0]
+        there = of_other["NetworkSettings"]["Networks"][other]
+        own = shown[mine]["subnets"]
+        for target in (one["gateway"] for one in own):
+            rootless("exec", mine, "ping", "-c", "1", "-w", "20", target)
+        for target in (there["IPAddress"], there["GlobalIPv6Address"], there["Gateway"],
+                       there["IPv6Gateway"], "169.254.169.254"):  # fmt: skip
+            assert target
+            rootless("exec", mine, "ping", "-c", "1", "-w", "1", target, code=1)
+
+
+def test_an_internal_network_reaches_nothing_outside(rootless: Command, busybox_image: str) -> None:
+    rootless("network", "create", "--internal", "back")
+    rootless("run", "-d", "--name", "a", "--network", "back", busybox_image, *SLEEP)
+    rootless("run", "-d", "--name", "b", "--network", "back", busybox_image, *SLEEP)
+    rootless("exec", "b", "ping", "-c", "1", "-w", "20", address(rootless, "a", "back"))
+    assert "default" not in rootless("exec", "b", "ip", "route").stdout
+    with listener(own_address()) as port:
+        rootless("exec", "b", "nc", "-w", "1", own_address(), str(port), code=1)
+
+
+def test_several_networks_with_chosen_addresses(rootless: Command, busybox_image: str) -> None:
+    rootless("network", "create", "--subnet", "10.123.4.0/24", "one")
+    rootless("network", "create", "--subnet", "10.123.5.0/24", "two")
+    places = ("--network", "one:ip=10.123.4.77,mac=02:11:22:33:44:55",
+              "--network", "two:interface_name=back0")  # fmt: skip
+    found = rootless("run", "--rm", *places, busybox_image, "ip", "addr").stdout
+    assert "10.123.4.77/24" in found and "02:11:22:33:44:55" in found
+    assert "back0" in found and "10.123.5.2/24" in found
+    said = rootless("run", "--network", "one:ip=10.9.9.9", busybox_image, "true", code=125).stderr
+    assert "10.9.9.9" in said and "10.123.4.0/24" in said
+    said = rootless("run", "--network", "nothing", busybox_image, "true", code=125).stderr
+    assert 'no such network: "nothing"' in said
+
+
+@pytest.mark.parametrize("victim", ["rootless-companion", "slirp4netns"])
+def test_a_killed_helper_comes_back_without_a_command(
+    rootless: Command, busybox_image: str, victim: str
+) -> None:
+    rootless("network", "create", "web")
+    rootless("run", "-d", "--name", "a", "--network", "web", busybox_image, *SLEEP)
+    rootless("run", "-d", "--name", "b", "--network", "web", busybox_image, *SLEEP)
+    before = helpers(rootless, victim)
+    assert len(before) >= 1
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    eventually(
+        lambda: bool(set(helpers(rootless, victim)) - set(before)), f"{victim} is not started again"
+    )
+    rootless("exec", "b", "ping", "-c", "1", "-w", "20", address(rootless, "a", "web"))
+    with listener(own_address()) as port:
+
+        def reached() -> bool:
+            found = rootless("exec", "b", "nc", "-w", "5", own_address(), str(port), code=None)
+            return found.stdout == "greetings\n"
+
+        eventually(reached, "the outside is not reached again")
+
+
+def test_killed_monitors_leave_nothing(rootless: Command, busybox_image: str) -> None:
+    rootless("network", "create", "web")
+    for name in ("a", "b", "c"):
+        rootless("run", "-d", "--name", name, "--network", "web", busybox_image, *SLEEP)
+    monitors = [json.loads(rootless("inspect", name).stdout)[0]["State"]["MonitorPid"]
+                for name in ("a", "b", "c")]  # fmt: skip
+    third = address(rootless, "c", "web")
+    # whoever made the namespaces is needed by nobody
+    os.kill(monitors[0], signal.SIGKILL)
+    rootless("run", "--rm", "--network", "web", busybox_image, "ping", "-c", "1", "-w", "20", third)
+    for pid in monitors[1:]:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not helpers(rootless, "rootless-companion"), "the companion stays")
+    # and the next command makes them anew
+    found = rootless("run", "--rm", "--network", "web", busybox_image, "ip", "addr").stdout
+    assert "eth0" in found
+
+
+def test_a_network_in_use_stays(rootless: Command, busybox_image: str) -> None:
+    rootless("network", "create", "--label", "a=b", "web")
+    rootless("create", "--name", "a", "--network", "web", busybox_image, *SLEEP)
+    assert "is used by a" in rootless("network", "rm", "web", code=125).stderr
+    assert rootless("network", "prune", "-f").stdout == ""
+    assert rootless("network", "ls", "-q", "--filter", "label=a=b").stdout == "web\n"
+    assert rootless("ps", "-aq", "--filter", "network=web").stdout != ""
+    rootless("network", "exists", "web")
+    rootless("network", "rm", "-f", "web")
+    rootless("network", "exists", "web", code=1)
+    assert rootless("ps", "-aq").stdout == ""
