@@ -49,7 +49,9 @@ def _tags(found: object) -> list[str]:
 
 def of_df(one: Json) -> Json:
     """An image of GET /system/df."""
-    return {**one, "ParentId": "", "Labels": one["Labels"] or None, "VirtualSize": one["Size"]}
+    made = {**one, "ParentId": "", "Labels": one["Labels"] or None, "VirtualSize": one["Size"]}
+    del made["BlobSize"]
+    return made
 
 
 def inspect(service: Service, exchange: Exchange, name: str) -> None:

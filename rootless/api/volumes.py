@@ -71,8 +71,6 @@ def remove(service: Service, exchange: Exchange, name: str) -> None:
 def prune(service: Service, exchange: Exchange, _: str) -> None:
     """POST /volumes/prune: anonymous ones; with the filter all, or before 1.42, those with a name
     as well."""
-    from rootless.engine.common import disk_usage
-
     engine = service.engine()
     filters = exchange.filters()
     everything = filters.pop("all", ["false"])[0].lower() in ("true", "1")
@@ -80,8 +78,5 @@ def prune(service: Service, exchange: Exchange, _: str) -> None:
     for key in filters:
         if key not in ("label", "label!"):
             raise UsageError(f"invalid filter '{key}'")
-    before = {one["Name"]: str(one["Mountpoint"]) for one in engine.volumes.list(filters)}
-    sizes = disk_usage.measured(engine.context.maps, list(before.values()))
-    gone = engine.volumes.prune(filters, all=everything)
-    freed = sum(sizes.get(before[one], 0) for one in gone if one in before)
-    exchange.json({"VolumesDeleted": gone or None, "SpaceReclaimed": freed})
+    done = engine.volumes.prune(filters, all=everything)
+    exchange.json({**done, "VolumesDeleted": done["VolumesDeleted"] or None})

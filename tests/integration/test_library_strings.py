@@ -64,7 +64,8 @@ engine.volumes.create("wanted", labels=["keep=yes"])
 told["volumes"] = [one["Name"] for one in engine.volumes.list(filters={"label": "keep=yes"})]
 told["dangling"] = [one["Name"] for one in engine.volumes.list(filters={"dangling": True})]
 told["image"] = test.commit("made:1", changes="LABEL made=here").labels
-told["gone"] = engine.containers.prune(filters={"label": "a=b"}) == [test.id]
+told["gone"] = engine.containers.prune(
+    filters={"label": "a=b"})["ContainersDeleted"] == [test.id]
 told["left"] = names(engine.containers.list(all=True))
 keep.remove()
 print(json.dumps(told))

@@ -27,6 +27,8 @@ def run(call: Call) -> int:
 
     if not call.options["force"] and not confirm.sure(["all stopped containers"]):
         return 0
-    for gone in call.engine().containers.prune(output.filters(call.options["filter"])):
+    done = call.engine().containers.prune(output.filters(call.options["filter"]))
+    for gone in done["ContainersDeleted"]:
         output.line(gone)
+    output.line(f"Total reclaimed space: {output.human_size(done['SpaceReclaimed'])}")
     return 0

@@ -6,6 +6,7 @@ from rootless.cli.options import Verb, flag, output_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.cli.listing import Fields
     from rootless.cli.options import Call
     from rootless.documents import Json
 
@@ -18,24 +19,42 @@ VERB = Verb(
         output_format("{{.Size}}", table=True),
     ),
     maximum=0,
-    text="Sizes are bytes on disk; an image has its blobs and its unpacked layers. "
-    "Reclaimable is the space that `system prune -a --volumes` frees.",
+    text="Sizes are bytes on disk: of images the unpacked layers and the blobs, each once. "
+    "Reclaimable is the space that `container prune`, `image prune -a` and `volume prune -a` "
+    "free, one after the other. With -v the size of an image is that of its files, as in "
+    "`images`; what its compressed blobs take beside that is in the column BLOBS.",
     examples="rootless system df -v\nrootless system df --format '{{.Type}} {{.Reclaimable}}'",
 )
 
-_TITLES = {
-    "Type": "TYPE",
-    "TotalCount": "TOTAL",
-    "Active": "ACTIVE",
-    "Size": "SIZE",
-    "Reclaimable": "RECLAIMABLE",
-}
+_COLUMNS = ("Type", "TotalCount", "Active", "Size", "Reclaimable")
+
+
+def _reclaimable(row: Json) -> str:
+    from rootless.cli.output import human_size
+
+    share = f" ({100 * row['Reclaimable'] // row['Size']}%)" if row["Size"] else ""
+    return human_size(row["Reclaimable"]) + share
+
+
+def _fields() -> Fields:
+    from rootless.cli.output import human_size
+
+    return {
+        "Type": ("TYPE", lambda row: row["Type"]),
+        "Total": ("TOTAL", lambda row: str(row["TotalCount"])),
+        "TotalCount": ("TOTAL", lambda row: str(row["TotalCount"])),
+        "Active": ("ACTIVE", lambda row: str(row["Active"])),
+        "Size": ("SIZE", lambda row: human_size(row["Size"])),
+        "RawSize": ("RAWSIZE", lambda row: row["Size"]),
+        "Reclaimable": ("RECLAIMABLE", _reclaimable),
+        "RawReclaimable": ("RAWRECLAIMABLE", lambda row: row["Reclaimable"]),
+    }
 
 
 def run(call: Call) -> None:
     """Print totals, or everything."""
     from rootless import documents
-    from rootless.cli import output
+    from rootless.cli import called, listing, output
     from rootless.engine.system import df as system_df
     from rootless.errors import UsageError
 
@@ -49,19 +68,18 @@ def run(call: Call) -> None:
             raise UsageError("--verbose and a template contradict each other", hint="use json")
         output.write(_images(found) + _containers(found) + _volumes(found))
         return
-    rows = []
-    for row in system_df.totals(found):
-        share = f" ({100 * row['Reclaimable'] // row['Size']}%)" if row["Size"] else ""
-        rows.append(
-            {
-                "Type": row["Type"],
-                "TotalCount": str(row["TotalCount"]),
-                "Active": str(row["Active"]),
-                "Size": output.human_size(row["Size"]),
-                "Reclaimable": output.human_size(row["Reclaimable"]) + share,
-            }
-        )
-    output.write(output.rows(rows, given["format"], list(_TITLES), _TITLES))
+    rows = system_df.totals(found)
+    fields = _fields()
+    every = [{name: make(row) for name, (_, make) in fields.items()} for row in rows]
+    shown = listing.text(
+        rows,
+        given["format"] or "table",
+        fields,
+        columns=_COLUMNS,
+        docker=_COLUMNS,
+        array=(lambda: every) if called.tool() == "podman" else None,
+    )
+    output.write(shown)
 
 
 def _images(found: Json) -> str:
@@ -78,9 +96,12 @@ def _images(found: Json) -> str:
                     humanize.ago(one["Created"]) if one["Created"] else "N/A",
                     human_size(one["Size"]), human_size(one["SharedSize"]),
                     human_size(one["Size"] - one["SharedSize"]), str(one["Containers"]),
+                    human_size(one["BlobSize"]),
                 ]
             )  # fmt: skip
-    titles = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS".split(",")
+    titles = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS,BLOBS".split(
+        ","
+    )
     return "Images space usage:\n\n" + table(titles, rows)
 
 

@@ -31,6 +31,8 @@ def run(call: Call) -> int:
     if not given["force"] and not confirm.sure([f"{which} not used by at least one container"]):
         return 0
     filters = output.filters(given["filter"])
-    for name in call.engine().volumes.prune(filters, all=given["all"]):
+    done = call.engine().volumes.prune(filters, all=given["all"])
+    for name in done["VolumesDeleted"]:
         output.line(name)
+    output.line(f"Total reclaimed space: {output.human_size(done['SpaceReclaimed'])}")
     return 0

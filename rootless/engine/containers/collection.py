@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal, overload
 
+    from rootless.documents import Json
     from rootless.engine.containers.attach import Session
     from rootless.engine.containers.container import Container
     from rootless.engine.containers.exec_result import ExecResult
@@ -187,18 +188,24 @@ class Containers:
         found.sort(key=lambda one: one.created, reverse=True)
         return found
 
-    def prune(self, filters: Filters | None = None) -> Strings:
-        """Remove what does not run; returns the ids."""
-        gone = []
-        for one in self.list(all=True, filters=filters):
-            if one.status in ("created", "exited", "dead"):
-                try:
-                    one.remove()
-                    gone.append(one.id)
-                except (Conflict, ContainerNotFound):
-                    continue
+    def prune(self, filters: Filters | None = None) -> Json:
+        """Remove what does not run; {"ContainersDeleted": [ids], "SpaceReclaimed": bytes}."""
+        from rootless.engine.common import disk_usage
+
+        ended = [one for one in self.list(all=True, filters=filters)
+                 if one.status in ("created", "exited", "dead")]  # fmt: skip
+        sizes = disk_usage.measured(self.ctx.maps, [one.directory for one in ended])
+        gone: Strings = []
+        freed = 0
+        for one in ended:
+            try:
+                one.remove()
+            except (Conflict, ContainerNotFound):
+                continue
+            gone.append(one.id)
+            freed += sizes.get(one.directory, 0)
         self.ctx.emit("container", "prune", "", "", {"count": str(len(gone))})
-        return gone
+        return {"ContainersDeleted": gone, "SpaceReclaimed": freed}
 
     def _sweep(self, identifier: str) -> bool:
         from rootless.engine.containers import gc as container_gc

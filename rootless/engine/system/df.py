@@ -13,40 +13,49 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.collections import Collections
     from rootless.engine.containers.container import Container
-    from rootless.images.record import ImageRecord
+    from rootless.images.record import ImageRecord, Layer
 
     Filters = Mapping[str, str | list[str]]
 
 
 class _Weights:
-    """What layers weigh: unpacked and as blobs."""
+    """What layers and blobs weigh."""
 
     def __init__(self, engine: Collections, records: list[ImageRecord]) -> None:
+        from rootless.engine.images import layer_sizes
         from rootless.storage.layers.store import LayerStore
 
         layers = LayerStore(engine.context.data_dir, engine.context.maps)
-        every = {layer.diff_id: layer for one in records for layer in one.layers}
-        where = {diff: os.path.dirname(layers.path(diff)) for diff in every}
-        sizes = disk_usage.measured(engine.context.maps, list(where.values()))
-        self.of = {
-            diff: sizes.get(where[diff], 0) + (layer.size if _here(engine, layer.digest) else 0)
-            for diff, layer in every.items()
-        }
+        diff_ids = list(dict.fromkeys(layer.diff_id for one in records for layer in one.layers))
+        where = {diff: os.path.dirname(layers.path(diff)) for diff in diff_ids}
+        taken = disk_usage.measured(engine.context.maps, list(where.values()))
+        # what an unpacked layer takes on the disk
+        self.unpacked = {diff: taken.get(where[diff], 0) for diff in diff_ids}
+        # the files in a layer, as `images` counts them
+        self._content = layer_sizes.of_layers(engine.images, diff_ids)
+        store = engine.images.store
+        digests = dict.fromkeys(digest for one in records for digest in one.blobs())
+        self.blobs = {digest: _length(store.blob_path(digest)) for digest in digests}
 
-    def image(self, record: ImageRecord) -> int:
-        """Return all of an image, each layer once."""
-        return sum(self.of[one] for one in {layer.diff_id for layer in record.layers})
+    def content(self, layer: Layer) -> int:
+        """The files of a layer; of one that is not unpacked its blob, as `images`."""
+        return self._content.get(layer.diff_id, layer.size)
 
 
-def _here(engine: Collections, digest: str) -> bool:
-    return engine.images.store.has_blob(digest)
+def _length(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def df(engine: Collections) -> Json:
-    """Return how much room everything takes, in the shape of docker's API; bytes on the disk.
+    """Return how much room everything takes, in the shape of docker's API.
 
-    An image's `Size` is that of its layers, unpacked and as blobs; `SharedSize` what other images
-    have as well.  `LayersSize` counts every layer once, `Waste` what only a prune would find.
+    Of an image: `Size` is that of the files in its layers, as in `images`; `SharedSize` what of it
+    other images have as well; `BlobSize` what its blobs take beside that, compressed.  The rest is
+    bytes on the disk: `LayersSize` of all unpacked layers and blobs, `LayersReclaimable` what of it
+    `image prune -a` frees, `Waste` what a plain one does.
     """
     from rootless.images.names import reference
     from rootless.images.store import gc as store_gc
@@ -68,27 +77,45 @@ def df(engine: Collections) -> Json:
             "RepoTags": [reference.parse(name).familiar for name in one.names],
             "RepoDigests": list(one.digests),
             "Created": int(index.moment(one.created)),
-            "Size": weights.image(one),
+            "Size": sum(weights.content(layer) for layer in one.layers),
             "SharedSize": sum(
-                weights.of[diff]
-                for diff in {layer.diff_id for layer in one.layers}
-                if holders[diff] > 1
+                weights.content(layer)
+                for layer in {layer.diff_id: layer for layer in one.layers}.values()
+                if holders[layer.diff_id] > 1
             ),
+            "BlobSize": sum(weights.blobs[digest] for digest in dict.fromkeys(one.blobs())),
             "Containers": used.get(one.id, 0),
             "Labels": one.config.get("Labels") or {},
         }
         for one in records
     ]
-    needed = {layer.diff_id for one in records if used.get(one.id) for layer in one.layers}
     return {
-        "LayersSize": sum(weights.of.values()),
-        "LayersReclaimable": sum(size for diff, size in weights.of.items() if diff not in needed),
+        "LayersSize": sum(weights.unpacked.values()) + sum(weights.blobs.values()),
+        "LayersReclaimable": _reclaimable(engine, records, used, weights),
         "Images": images,
         "Containers": _containers(engine, containers),
         "Volumes": _volumes(engine),
         "BuildCache": [],
         "Waste": store_gc.waste(engine.images.store),
     }
+
+
+def _reclaimable(
+    engine: Collections, records: list[ImageRecord], used: dict[str, int], weights: _Weights
+) -> int:
+    """What `image prune -a` frees: what is of no image that is used, and that nobody else needs."""
+    from rootless.images.store import gc as store_gc
+    from rootless.storage.layers import gc as layer_gc
+
+    kept = [one for one in records if used.get(one.id)]
+    layers = {layer_gc.short(layer.diff_id) for one in kept for layer in one.layers}
+    # of containers whose image has gone, and of the build cache
+    layers |= engine.images.users.layers() or set()
+    blobs = {digest for one in kept for digest in one.blobs()}
+    blobs |= {f"sha256:{name}" for name in store_gc.of_lists(engine.images.store)}
+    return sum(
+        size for diff, size in weights.unpacked.items() if layer_gc.short(diff) not in layers
+    ) + sum(size for digest, size in weights.blobs.items() if digest not in blobs)
 
 
 def _containers(engine: Collections, containers: list[Container]) -> list[Json]:

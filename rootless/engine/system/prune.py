@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless import documents
-from rootless.engine.common import arguments, disk_usage
+from rootless.engine.common import arguments
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -35,25 +35,14 @@ def prune(
     """
     rules = arguments.filters(filters)
     check(rules)
-    candidates = engine.containers.list(all=True, filters=rules)
-    sizes = disk_usage.measured(engine.context.maps, [one.directory for one in candidates])
-    by_id = {one.id: one.directory for one in candidates}
-    gone = engine.containers.prune(filters=rules)
-    freed = sum(sizes.get(by_id.get(one, ""), 0) for one in gone)
-    removed: list[str] = []
-    if volumes:
-        places = {str(one["Name"]): str(one["Mountpoint"]) for one in engine.volumes.list()}
-        sizes = disk_usage.measured(engine.context.maps, list(places.values()))
-        removed = engine.volumes.prune()
-        freed += sum(sizes.get(places.get(one, ""), 0) for one in removed)
-    done = engine.images.prune(all, rules)
+    parts: list[Json] = [engine.containers.prune(filters=rules)]
+    parts.append(engine.volumes.prune() if volumes else {"VolumesDeleted": [], "SpaceReclaimed": 0})
+    parts.append(engine.images.prune(all, rules))
     _empty_mount_points(engine)
-    return {
-        "ContainersDeleted": gone,
-        "ImagesDeleted": done["ImagesDeleted"],
-        "VolumesDeleted": removed,
-        "SpaceReclaimed": freed + done["SpaceReclaimed"],
-    }
+    done: Json = {}
+    for part in parts:
+        done |= part
+    return {**done, "SpaceReclaimed": sum(part["SpaceReclaimed"] for part in parts)}
 
 
 def _empty_mount_points(engine: Collections) -> None:

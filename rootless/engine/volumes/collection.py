@@ -173,24 +173,26 @@ class Volumes:
         self.event("remove", name)
         return name
 
-    def prune(self, filters: Filters | None = None, *, all: bool = False) -> Strings:
+    def prune(self, filters: Filters | None = None, *, all: bool = False) -> Json:
         """Remove volumes that no container uses: anonymous ones, with `all` those with a name too.
 
-        Returns the names.
+        {"VolumesDeleted": [names], "SpaceReclaimed": bytes}
         """
-        from rootless.engine.common import arguments
+        from rootless.engine.common import arguments, disk_usage
 
         wanted = arguments.filters(filters)
         everything = all or any(_true(one) for one in wanted.pop("all", ()))
         used = self.users()
+        unused = [one for one in self._filtered(self.store.list(), wanted)
+                  if one["Name"] not in used and (everything or one["Anonymous"])]  # fmt: skip
+        sizes = disk_usage.measured(self.ctx.maps, [str(one["Mountpoint"]) for one in unused])
         gone: Strings = []
-        for one in self._filtered(self.store.list(), wanted):
-            if one["Name"] not in used and (everything or one["Anonymous"]):
-                self.store.remove(one["Name"])
-                self.event("remove", one["Name"])
-                gone.append(one["Name"])
+        for one in unused:
+            self.store.remove(one["Name"])
+            self.event("remove", one["Name"])
+            gone.append(one["Name"])
         self.ctx.emit("volume", "prune", "", "", {"count": str(len(gone))})
-        return gone
+        return {"VolumesDeleted": gone, "SpaceReclaimed": sum(sizes.values())}
 
     def reload(self) -> Strings:
         """Remove what killed commands have left behind; returns the directories' names."""

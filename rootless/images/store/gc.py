@@ -34,7 +34,7 @@ def collect(store: Looking, *, all: bool = False) -> int:
         with leases.collecting(store, shared=False):
             held = leases.held(store)
             used = {digest[7:] for record in store.records_alone() for digest in record.blobs()}
-            used |= _of_lists(store)
+            used |= of_lists(store)
             used |= {name[7:] for name in held if name.startswith("sha256:")}
             for name in documents.names_in(store.blobs):
                 if name not in used:
@@ -54,7 +54,7 @@ def collect(store: Looking, *, all: bool = False) -> int:
 def waste(store: Looking) -> int:
     """Return how many bytes `collect(all=True)` would free; nothing is touched."""
     used = {digest[7:] for record in store.records_alone() for digest in record.blobs()}
-    used |= _of_lists(store)
+    used |= of_lists(store)
     paths = [
         os.path.join(store.blobs, name)
         for name in documents.names_in(store.blobs)
@@ -70,7 +70,7 @@ def waste(store: Looking) -> int:
     return total
 
 
-def _of_lists(store: Looking) -> set[str]:
+def of_lists(store: Looking) -> set[str]:
     """What manifest lists are made of, which outlives the images it came from (see `lists`)."""
     directory = os.path.join(store.data_dir, "images/lists")
     found: set[str] = set()
