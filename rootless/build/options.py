@@ -32,6 +32,7 @@ class BuildOptions:
     platform: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     inherit_labels: bool = True
+    step_title: str = ""
     contexts: Mapping[str, NamedContext] = field(default_factory=dict)
     no_cache: bool = False
     no_cache_filter: frozenset[str] = frozenset()

@@ -170,7 +170,8 @@ class StageRun:
         `again` gives another key, which costs more to make; `apart`: its layer needs none below."""
         state, room = self.state, self.room
         self.count += 1
-        title = f"[{self.stage.label} {self.count}/{self.total}] {_title(instruction.line)}"
+        place = f"{room.options.step_title}{self.stage.label} {self.count}/{self.total}"
+        title = f"[{place}] {_title(instruction.line)}"
         number = room.progress.step(title, [state.step, *parents] if state.step else parents)
         fresh = room.options.no_cache or self.stage.name in room.options.no_cache_filter
         kept = None if fresh else room.layers.find(key)

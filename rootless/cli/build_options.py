@@ -165,6 +165,42 @@ def annotated(texts: Sequence[str], without: Sequence[str]) -> list[Annotation]:
     return made
 
 
+def provenance(attest: Sequence[str], given: str | None, sbom: str | None) -> str:
+    """min, max or "" of --attest, --provenance and --sbom.  Raises UsageError."""
+    found = ""
+    words = [("--attest", text) for text in attest]
+    if given:
+        words.append(("--provenance", f"type=provenance,{given}"))
+    if sbom:
+        words.append(("--sbom", f"type=sbom,{sbom}"))
+    for option, text in words:
+        # a bare word is whether: --provenance=false
+        parts = [f"disabled={'false' if _yes(option, one) else 'true'}"
+                 if one and "=" not in one else one for one in text.split(",")]  # fmt: skip
+        values = fields(option, ",".join(parts), ("type", "mode", "disabled", "version",
+                                                  "generator"))  # fmt: skip
+        off = _yes(option, values.get("disabled", "false"))
+        kind = values.get("type", "")
+        if kind == "sbom" and not off:
+            raise UsageError(f"{option}: there is no scanner for a bill of materials here",
+                             hint="--provenance says what an image was made of")  # fmt: skip
+        if kind not in ("sbom", "provenance"):
+            raise UsageError(f'{option}: unknown type "{kind}"', hint="provenance")
+        if kind == "sbom":
+            continue
+        mode = values.get("mode", "min")
+        if mode not in ("min", "max") or values.get("version", "v1") != "v1":
+            raise UsageError(f'{option} "{text}" is not offered', hint="mode=min or mode=max, v1")
+        found = "" if off else mode
+    return found
+
+
+def _yes(option: str, text: str) -> bool:
+    from rootless.cli.options import truth
+
+    return truth(option, text)
+
+
 def seconds(option: str, text: str | None) -> float | None:
     """Return the seconds of `24h`, None for nothing.  Raises UsageError."""
     if not text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_a_cache_of_another_machine(
     build: Build, elsewhere: Elsewhere, registry: Registry, place: Place, kind: str
 ) -> None:
     build.write("f")
-    name = f"{registry.host}/cache/of:{build.rootless.place.base.name.lower()}"
+    name = f"{registry.host}/cache/of:{secrets.token_hex(4)}"
     to = f"ref={name}" if kind == "registry" else f"dest={place.work}/cache"
     given = f"type={kind},{to}"
     first = build(STAGES, "-q", "-t", "made", "--cache-to", f"{given},mode=max")
@@ -199,3 +200,105 @@ def test_steps_that_are_too_old(build: Build) -> None:
     assert build(text, "--cache-ttl", "1h").count("CACHED") == 2
     assert build(text, "--cache-ttl", "0").count("CACHED") == 1
     assert "--cache-ttl" in build(text, "--cache-ttl", "soon", code=125)
+
+
+CROSS = """FROM --platform=$BUILDPLATFORM busybox:test AS tool
+ARG TARGETARCH
+RUN echo "for $TARGETARCH" >/made
+FROM scratch
+COPY --from=tool /made /made
+LABEL a=1
+"""
+
+
+def test_an_image_for_each_platform(
+    build: Build, registry: Registry, rootless: Command, place: Place
+) -> None:
+    name = f"{registry.host}/cross/{secrets.token_hex(4)}:1"
+    words = ("--platform", "linux/amd64,linux/arm64", "--annotation", "index:of=both")
+    metadata = place.work / "m.json"
+    told = build(CROSS, *words, "-t", name, "--push", "--metadata-file", str(metadata))
+    assert "[linux/arm64 " in told
+    found = manifest(name)
+    listed = found["manifests"]
+    assert [one["platform"]["architecture"] for one in listed] == ["amd64", "arm64"]  # type: ignore
+    assert found["annotations"] == {"of": "both"}
+    raw = subprocess.run(
+        ["skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", f"docker://{name}"],
+        capture_output=True, check=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    assert json.loads(metadata.read_text())["containerimage.digest"] == raw
+    out = place.work / "out"
+    build(CROSS, *words[:2], "-o", str(out))
+    assert (out / "linux_arm64/made").read_text() == "for arm64\n"
+    assert (out / "linux_amd64/made").read_text() == "for amd64\n"
+    # the name is the list's and that of the image that runs here
+    assert len(rootless("manifest", "inspect", name).json()["manifests"]) == 2
+    assert rootless("image", "inspect", name).json()[0]["Architecture"] == "amd64"
+    # built again for one, it is no list any more
+    build(CROSS, "-t", name)
+    rootless("manifest", "exists", name, code=1)
+
+
+def test_a_list_that_grows(build: Build, rootless: Command, place: Place) -> None:
+    for platform in ("linux/arm64", "linux/amd64"):
+        build(CROSS, "--platform", platform, "--manifest", "grown:1")
+    listed = rootless("manifest", "inspect", "grown:1").json()["manifests"]
+    assert [one["platform"]["architecture"] for one in listed] == ["arm64", "amd64"]
+    archive = place.work / "both.tar"
+    build(CROSS, "--platform", "linux/arm64", "--platform=linux/amd64", "-o",
+          f"type=oci,dest={archive}")  # fmt: skip
+    done = subprocess.run(
+        ["skopeo", "inspect", "--raw", f"oci-archive:{archive}"], capture_output=True, check=True
+    )
+    assert len(json.loads(done.stdout)["manifests"]) == 2
+
+
+def test_what_cannot_be_of_several_platforms(build: Build) -> None:
+    both = ("--platform", "linux/amd64,linux/s390x")
+    assert "needs a name" in build(CROSS, *both, code=125)
+    for output in ("type=tar,dest=x", "type=docker,dest=x"):
+        assert "no room" in build(CROSS, *both, "-o", output, code=125)
+    told = build("FROM busybox:test\nRUN true\n", *both, "-t", "x", code=125)
+    if "RUN for linux/s390x cannot be done here" not in told:
+        # a host with an emulator: then the image is not to be had
+        assert "busybox" in told
+    assert "--platform" in build(CROSS, "--platform=linux/amd64", "--arch=arm64", code=125)
+
+
+def test_provenance(build: Build, registry: Registry, rootless: Command, place: Place) -> None:
+    text = "FROM busybox:test\nARG word\nRUN --mount=type=secret,id=s echo $word >/made\n"
+    (place.work / "s").write_text("hidden-in-the-step")
+    name = f"{registry.host}/attested/{secrets.token_hex(4)}:1"
+    words = ("-t", name, "--push", "--build-arg", "word=said", "--secret",
+             f"id=s,src={place.work}/s")  # fmt: skip
+    build(text, *words, "--provenance=mode=max")
+    index = manifest(name)
+    image, note = index["manifests"]  # type: ignore[misc]
+    assert note["platform"] == {"architecture": "unknown", "os": "unknown"}
+    assert note["annotations"] == {
+        "vnd.docker.reference.digest": image["digest"],
+        "vnd.docker.reference.type": "attestation-manifest",
+    }
+    carried = manifest(f"{name.rpartition(':')[0]}@{note['digest']}")
+    layer = carried["layers"][0]  # type: ignore[index]
+    assert layer["annotations"] == {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v1"}
+    blob = place.data / "content/blobs" / layer["digest"].replace(":", "/")
+    told = json.loads(blob.read_text())
+    assert told["subject"][0]["digest"]["sha256"] == image["digest"][7:]
+    definition = told["predicate"]["buildDefinition"]
+    assert definition["externalParameters"]["request"]["args"] == {"build-arg:word": "said"}
+    assert definition["resolvedDependencies"][0]["uri"].startswith("pkg:docker/")
+    assert "hidden-in-the-step" not in blob.read_text()
+    rootless("run", "--rm", "--network", "none", name, "cat", "/made")
+    build(text, *words, "--attest", "type=provenance", "--timestamp", "1000000000")
+    index = manifest(name)
+    build(text, *words, "--provenance", "--timestamp", "1000000000")
+    assert manifest(name) == index
+    note = index["manifests"][1]  # type: ignore[index]
+    assert "said" not in json.dumps(manifest(f"{name.rpartition(':')[0]}@{note['digest']}"))
+    for mistake in (("--sbom=true",), ("--provenance=mode=some",), ("--attest", "type=sbom"),
+                    ("--provenance", "--format=docker")):  # fmt: skip
+        assert "error:" in build(text, "-t", "x", *mistake, code=125)
+    build(text, "-t", "x", "--sbom=false", "--provenance=false")
+    rootless("manifest", "exists", "x", code=1)

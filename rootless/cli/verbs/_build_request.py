@@ -47,12 +47,11 @@ def request(given: dict[str, Json], words: list[str]) -> Request:
                          hint="default, none or host")  # fmt: skip
     if network == "host":
         allow.add("network.host")
-    platform = given["platform"] or ""
-    if "," in platform:
-        raise UsageError(
-            f"--platform {platform}: one platform is built at a time",
-            hint="build each, and `rootless manifest add` puts them into a list",
-        )
+    wanted = [one.strip() for word in given["platform"] for one in word.split(",") if one.strip()]
+    wanted = list(dict.fromkeys(wanted))
+    platform = wanted[0] if len(wanted) == 1 else ""
+    if wanted and (given["os"] or given["arch"] or given["variant"]):
+        raise UsageError("--platform and --os, --arch, --variant exclude each other")
     if given["os"] or given["arch"] or given["variant"]:
         platform = f"{given['os'] or 'linux'}/{given['arch'] or _architecture()}"
         platform += f"/{given['variant']}" if given["variant"] else ""
@@ -128,6 +127,9 @@ def request(given: dict[str, Json], words: list[str]) -> Request:
         form=form,
         rewrite=bool(given["rewrite_timestamp"]),
         squash="all" if given["squash_all"] else "new" if squash else "",
+        platforms=tuple(wanted) if len(wanted) > 1 else (),
+        manifest=given["manifest"] or "",
+        provenance=values.provenance(given["attest"], given["provenance"], given["sbom"]),
         from_image=given["from"] or "",
         annotations=values.annotated(given["annotation"], given["unsetannotation"]),
         created_annotation=bool(given["created_annotation"]),

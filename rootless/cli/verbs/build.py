@@ -82,7 +82,7 @@ def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
         _metadata(given["metadata_file"], made)
     if image is None:
         return 0
-    identity = f"sha256:{image.id}"
+    identity = made.identity
     if given["iidfile"]:
         _write(given["iidfile"], identity)
     if given["quiet"]:

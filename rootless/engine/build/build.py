@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -15,13 +16,14 @@ from dataclasses import replace
 from rootless import documents
 from rootless.build import executor
 from rootless.build.contexts import Context, Givers, open_context, open_named
+from rootless.build.dockerfile.instructions import Run
 from rootless.build.dockerfile.platforms import Platform
 from rootless.build.options import BuildOptions, NamedContext
 from rootless.build.progress import Event, Progress, WarningEvent
 from rootless.build.protocols import Process, Sink, Snapshot
-from rootless.engine.build import step_options
+from rootless.engine.build import provenance, step_options
 from rootless.engine.build.delivery import Built as Built
-from rootless.engine.build.delivery import Delivery, names
+from rootless.engine.build.delivery import Delivery, indexed, names
 from rootless.engine.build.images import BaseImages, Storing
 from rootless.engine.build.layers import BuildLayers
 from rootless.engine.build.packing import Packing
@@ -53,6 +55,7 @@ def build(
     for tag in tags:
         _check_tag(tag)
     _check_annotations(request)
+    _check_index(request, tags)
     if any(output.pushes for output in request.outputs) and not tags:
         raise UsageError("nothing can be pushed without a name", hint="-t REGISTRY/NAME:TAG")
     engine.context.prepare()
@@ -68,45 +71,82 @@ def build(
     layers, shared = _layers(engine, workers, request, progress)
     layers.prepare()
     with closing(layers), _in_use(engine), _Contexts(engine, layers, request) as contexts:
-        options = replace(request.options, contexts=contexts.named)
-        plan = executor.read(contexts.main, options, here())
-        for warning in executor.checked(plan, options, contexts.main):
-            plan.warnings.append(warning)
-            progress.warning(warning)
-        unconsumed = plan.graph.stages.unconsumed()
-        if unconsumed:
-            text = f"no ARG declares what was given: {' '.join(unconsumed)}"
-            warning = WarningEvent("", text, contexts.main.dockerfile_name, 1)
-            plan.warnings.append(warning)
-            progress.warning(warning)
         if shared is not None:
             shared.open(request.cache_from)
         bases = BaseImages(engine, request.registry)
-        storing = Storing(
-            layers, bases, stamp=options.timestamp, clamp=options.epoch,
-            rewrite=request.rewrite, form=request.form, squash=request.squash, request=request,
-        )  # fmt: skip
-        ahead = _ahead(request, storing)
-        run = executor.Executor(
-            plan,
-            contexts.main,
-            options,
-            images=bases,
-            layers=layers,
-            steps=_Steps(layers, request.step),
-            scratch=layers.scratch,
-            progress=progress,
-            cancel=cancel,
-            settled=ahead.settled if ahead is not None else None,
-        )
+        storing = _storing(request, layers, bases)
         if shared is not None and any(one.kind == "inline" for one in request.cache_to):
             storing.beside = shared.inline
-        with ahead or nullcontext():
-            outcome = run.run()
-        built = Delivery(engine, request, storing, layers, progress).deliver(outcome)
-        if shared is not None:
-            shared.export(request.cache_to, [outcome], Storing(layers, bases))
-        return built
+        delivery = Delivery(engine, request, storing, layers, progress)
+        plans = [
+            _plan(contexts, request, platform, progress)
+            for platform in request.platforms or (request.options.platform,)
+        ]
+        for plan, _ in plans:
+            _runnable(plan)
+        with closing(delivery):
+            for plan, options in plans:
+                ahead = _ahead(request, storing)
+                run = executor.Executor(
+                    plan,
+                    contexts.main,
+                    options,
+                    images=bases,
+                    layers=layers,
+                    steps=_Steps(layers, request.step),
+                    scratch=layers.scratch,
+                    progress=progress,
+                    cancel=cancel,
+                    settled=ahead.settled if ahead is not None else None,
+                )
+                began = time.time()
+                with ahead or nullcontext():
+                    outcome = run.run()
+                facts = provenance.Facts(
+                    request, plan, contexts.main.dockerfile, began, time.time()
+                ) if request.provenance else None  # fmt: skip
+                delivery.add(outcome, facts)
+            built = delivery.finish()
+            if shared is not None:
+                shared.export(request.cache_to, delivery.outcomes, Storing(layers, bases))
+            return built
+
+
+def _storing(request: Request, layers: BuildLayers, bases: BaseImages) -> Storing:
+    return Storing(
+        layers, bases, stamp=request.options.timestamp, clamp=request.options.epoch,
+        rewrite=request.rewrite, form=request.form, squash=request.squash, request=request,
+    )  # fmt: skip
+
+
+def _plan(
+    contexts: _Contexts, request: Request, platform: str, progress: Progress
+) -> tuple[executor.Plan, BuildOptions]:
+    """What is to be done for one platform, with what there is to say of the Dockerfile."""
+    title = f"{platform} " if len(request.platforms) > 1 else ""
+    options = replace(
+        request.options, contexts=contexts.named, platform=platform, step_title=title
+    )  # fmt: skip
+    plan = executor.read(contexts.main, options, here())
+    for warning in executor.checked(plan, options, contexts.main):
+        plan.warnings.append(warning)
+        progress.warning(warning)
+    unconsumed = plan.graph.stages.unconsumed()
+    if unconsumed:
+        text = f"no ARG declares what was given: {' '.join(unconsumed)}"
+        warning = WarningEvent("", text, contexts.main.dockerfile_name, 1)
+        plan.warnings.append(warning)
+        progress.warning(warning)
+    return plan, options
+
+
+def _runnable(plan: executor.Plan) -> None:
+    """Refuse now what cannot be run here.  Raises HostError."""
+    for node in plan.graph.nodes:
+        if node.stage.platform != here() and any(isinstance(one, Run) for one in node.steps):
+            from rootless.engine.build import foreign
+
+            foreign.check(node.stage.platform)
 
 
 def _layers(
@@ -182,11 +222,32 @@ def _check_annotations(request: Request) -> None:
     if request.form == "docker":
         raise UsageError("--format docker has no annotations", hint="leave --format out")
     for one in request.annotations:
-        if one.kind != "manifest":
+        if one.kind not in ("manifest", "manifest-descriptor") and not indexed(request):
             raise UsageError(
                 f"--annotation {one.kind}:{one.key}: the result is no index of several images",
                 hint="leave the type out",
             )
+
+
+def _check_index(request: Request, tags: list[str]) -> None:
+    """Refuse outputs that an index cannot go to.  Raises UsageError."""
+    if not indexed(request):
+        return
+    several = len(request.platforms) > 1
+    for output in request.outputs:
+        if output.kind == "docker" or (output.kind == "tar" and several):
+            raise UsageError(
+                f"--output type={output.kind} has no room for an index of several images",
+                hint="type=oci, or one platform without attestations",
+            )
+    if request.provenance and request.form == "docker":
+        raise UsageError("--format docker has no attestations", hint="leave --format out")
+    named = bool(tags or request.manifest)
+    keeps = any(output.kind == "image" for output in request.outputs)
+    if keeps and not named:
+        raise UsageError(
+            "an index of several images or with attestations needs a name", hint="-t NAME"
+        )
 
 
 def check_name(name: str) -> None:

@@ -34,6 +34,7 @@ class BaseImages:
         self.engine = engine
         self.access = access or RegistryAccess()
         self.records: dict[str, ImageRecord] = {}
+        self.named: dict[str, ImageRecord] = {}
         self.layers: dict[str, Layer] = {}
         self._lock = threading.Lock()
 
@@ -49,6 +50,7 @@ class BaseImages:
             engine.images.unpack(record, engine.context.maps)
             data = engine.images.store.read_blob(record.config_digest)
             self.records[record.id] = record
+            self.named[reference] = record
             for layer in record.layers:
                 self.layers[layer.diff_id] = layer
         document = documents.loads(data.decode())
@@ -209,7 +211,7 @@ class Storing:
         if base is not None:
             self._whole(name)
             store.rely(base.digest)
-            return base
+            return self._pushable(base, store)
         from rootless.images.record import Layer
 
         facts = self.layers.facts(name)
@@ -218,6 +220,17 @@ class Storing:
             if store.has_blob(facts["digest"]):
                 return Layer(facts["digest"], facts["diff_id"], facts["media_type"], facts["bytes"])
         return None
+
+    def _pushable(self, layer: Layer, store: ImageStore) -> Layer:
+        """Where something is attested of the image: a layer that pushing leaves as it is, because
+        a registry gets compressed ones only and the digest that was attested would be another."""
+        from rootless.images.store import assemble, layer_ingest
+
+        attested = self.request is not None and self.request.provenance
+        if not attested or assemble.kind_of(layer.media_type):
+            return layer
+        with open(store.blob_path(layer.digest), "rb") as source:
+            return assemble.layer_of(layer_ingest.ingest(store, source))
 
     def blob_of(self, name: str, below: Chain, store: ImageStore) -> Layer:
         """A layer as a blob of the store.  Raises StorageError."""

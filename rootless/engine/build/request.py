@@ -96,6 +96,10 @@ class Request:
     cache_from: Sequence[CachePlace] = ()
     cache_to: Sequence[CachePlace] = ()
     cache_ttl: float | None = None
+    # several: an index of an image for each; `manifest`: the list that gets what is built
+    platforms: Sequence[str] = ()
+    manifest: str = ""
+    provenance: str = ""  # min or max
     from_image: str = ""
     annotations: Sequence[Annotation] = ()
     created_annotation: bool = False

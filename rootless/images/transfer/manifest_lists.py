@@ -88,6 +88,26 @@ class Lists:
         paths.ensure(self.directory)
         documents.write(self._path(value["name"]), value)
 
+    def replace(
+        self, name: str, members: list[MemberDocument], annotations: dict[str, str]
+    ) -> None:
+        """Write a list with exactly these members.  The caller holds the store's guard, with their
+        blobs."""
+        canonical = _tagged(name).canonical
+        with self._writing():
+            self.put(
+                {
+                    "version": LIST_VERSION,
+                    "name": canonical,
+                    "manifests": members,
+                    "annotations": annotations,
+                }
+            )
+
+    def member(self, image: str) -> MemberDocument:
+        """An image of the store, as a list has it.  The caller holds the store's guard."""
+        return self._members(image, False, None, None)[0]
+
     def remove(self, name: str) -> None:
         """Forget a list; its images stay.  Raises ImageNotFound."""
         try:
