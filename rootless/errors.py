@@ -8,6 +8,7 @@
     |   +-- VolumeNotFound
     |   `-- NetworkNotFound
     +-- Conflict                      a name is taken, a thing is in use or in the wrong state
+    |   `-- InUse                     a thing that is in use, or runs, cannot be removed
     +-- HostError                     this host cannot do what was asked
     +-- StorageError                  layers, archives, disk
     |   +-- DigestMismatch
@@ -62,6 +63,10 @@ class NetworkNotFound(NotFound):
 
 class Conflict(RootlessError):
     """A name is taken, or a thing is in use or in a state that forbids the request."""
+
+
+class InUse(Conflict):
+    """A thing that is in use, or that runs, cannot be removed."""
 
 
 class HostError(RootlessError):

@@ -20,3 +20,24 @@ def tool() -> str:
 def lists_arrays() -> bool:
     """Whether `--format json` of a list is podman's array, and not docker's object a line."""
     return tool() != "docker"
+
+
+def local_name(name: str) -> str:
+    """The name of an image that is made here: a short one is under localhost/, as with podman.
+
+    Called as `docker` it stays as it is, which means one of docker.io.
+    """
+    if not name or tool() == "docker":
+        return name
+    from rootless.engine.images import local
+
+    return local.name_here(name)
+
+
+def without_terminal() -> None:
+    """Say that `-it` has no terminal to talk through; docker refuses it.  Raises UsageError."""
+    from rootless.errors import UsageError
+
+    if tool() == "docker":
+        raise UsageError("standard input is not a terminal", hint="leave out -t")
+    os.write(2, b"rootless: standard input is not a terminal, so nothing can be typed with -t\n")

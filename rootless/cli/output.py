@@ -180,22 +180,31 @@ def pushed(done: Json, digestfile: str | None, quiet: bool) -> None:
         line(f"{done['Target']}: digest: {done['Digest']} size: {done['Size']}")
 
 
-def worse(code: int, error: RootlessError, missing: int) -> int:
-    """The exit status of several: `missing` when all that failed is what does not exist.
+def worse(code: int, error: RootlessError, missing: int, in_use: int = 0) -> int:
+    """The exit status of several that has been `code`, after one more error.
 
-    docker and podman both end with 1 there, for `rm`, `rmi` and `volume rm` (podman-rm(1)).
+    `missing` and `in_use` are those of what does not exist and of what is in use, of which the
+    first is told before the second, and any other before both: 1 and 2 for `rm`, `rmi` and
+    `volume rm` (podman-rm(1), podman-rmi(1)).
     """
-    from rootless.errors import NotFound
+    from rootless.errors import InUse, NotFound
 
     if missing and isinstance(error, NotFound):
-        return code or missing
+        return missing if code in (0, in_use) else code
+    if in_use and isinstance(error, InUse):
+        return code or in_use
     return error.exit_code
 
 
-def each(words: Iterable[str], work: Callable[[str], str | None], missing: int = 0) -> int:
+def each(
+    words: Iterable[str],
+    work: Callable[[str], str | None],
+    missing: int = 0,
+    in_use: int = 0,
+) -> int:
     """Do `work` for every word; print what it returns; go on after errors; the exit status.
 
-    `missing`, if given, is the exit status where nothing fails but what does not exist.
+    `missing` and `in_use`: see `worse`.
     """
     code = 0
     for word in words:
@@ -205,7 +214,7 @@ def each(words: Iterable[str], work: Callable[[str], str | None], missing: int =
                 line(told)
         except RootlessError as error:
             tell(error)
-            code = worse(code, error, missing)
+            code = worse(code, error, missing, in_use)
     return code
 
 

@@ -117,7 +117,7 @@ def request(given: dict[str, Json], words: list[str]) -> Request:
     return Request(
         context=words[0] if words else ".",
         file=given["file"],
-        tags=tuple(given["tag"]),
+        tags=tuple(called.local_name(one) for one in given["tag"]),
         options=options,
         contexts=contexts,
         stdin=sys.stdin.buffer,

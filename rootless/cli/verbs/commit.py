@@ -45,14 +45,14 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Commit and print the id."""
     from rootless import documents
-    from rootless.cli import output
+    from rootless.cli import called, output
     from rootless.errors import StorageError
 
     given = call.options
     engine = call.engine()
     engine.progress.quiet = given["quiet"]
     record = engine.containers.get(call.words[0]).commit(
-        call.words[1] if len(call.words) > 1 else "",
+        called.local_name(call.words[1]) if len(call.words) > 1 else "",
         changes=given["change"],
         author=given["author"] or "",
         message=given["message"] or "",

@@ -36,7 +36,7 @@ def run(call: Call) -> None:
     """Import and print the id."""
     import sys
 
-    from rootless.cli import output
+    from rootless.cli import called, output
     from rootless.cli.verbs import _registry_options as registry
 
     source = call.words[0]
@@ -45,7 +45,7 @@ def run(call: Call) -> None:
     engine.demands = registry.demands(call.options)
     record = engine.images.import_image(
         sys.stdin.buffer if source == "-" else source,
-        call.words[1] if len(call.words) > 1 else "",
+        called.local_name(call.words[1]) if len(call.words) > 1 else "",
         changes=call.options["change"],
         message=call.options["message"] or "",
         platform=call.options["platform"],

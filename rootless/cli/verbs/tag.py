@@ -15,6 +15,8 @@ VERB = Verb(
 
 def run(call: Call) -> None:
     """Do it for each name."""
+    from rootless.cli import called
+
     images = call.engine().images
     for name in call.words[1:]:
-        images.tag(call.words[0], name)
+        images.tag(call.words[0], called.local_name(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag
+from rootless.cli.options import Verb, flag, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,11 @@ VERB = Verb(
     (
         flag("-f --force", "Ignore volumes that do not exist"),
         flag("-a --all", "Remove all volumes"),
+        number(
+            "-t --time",
+            "SECONDS",
+            "With --force: remove containers that use the volume, after this time to end",
+        ),
     ),
     complete=("volume",),
 )
@@ -26,18 +31,31 @@ def run(call: Call) -> int:
     from rootless.errors import UsageError, VolumeNotFound
 
     volumes = call.engine().volumes
+    seconds = call.options["time"]
 
     def work(word: str) -> str | None:
         try:
+            if seconds is not None and call.options["force"]:
+                _end_users(call, word, seconds)
             return volumes.remove(word)
         except VolumeNotFound:
             if call.options["force"]:
                 return None
             raise
 
-    if call.options["all"]:
-        for one in volumes.list():
-            output.line(volumes.remove(one["Name"]))
-    elif not call.words:
+    if not call.words and not call.options["all"]:
         raise UsageError("volume rm needs a name", hint="or --all")
-    return output.each(call.words, work, missing=1)
+    words = [one["Name"] for one in volumes.list()] if call.options["all"] else call.words
+    return output.each(words, work, missing=1, in_use=2)
+
+
+def _end_users(call: Call, name: str, seconds: int) -> None:
+    """Remove the containers that use a volume, as podman does with --force."""
+    from rootless.errors import ContainerNotFound
+
+    engine = call.engine()
+    for user in engine.volumes.users().get(name, []):
+        try:
+            engine.containers.get(user).remove(force=True, timeout=seconds)
+        except ContainerNotFound:
+            pass  # it ended meanwhile, with --rm

@@ -346,10 +346,10 @@ def source_date() -> int | None:
 def _not_by_chance(name: str, record: ImageRecord) -> None:
     """`FROM 0` is a mistake, and not the image whose id happens to begin so."""
     from rootless.errors import ImageNotFound
-    from rootless.images.names import reference
+    from rootless.images.names import filenames, reference
 
     chance = len(name) < 12 and record.id.startswith(name)
-    if chance and reference.parse(name).canonical not in record.names:
+    if chance and not {*filenames.candidates(reference.parse(name))} & {*record.names}:
         raise ImageNotFound(
             f"there is no image {name}", hint="give 12 digits of an id, or a stage a name"
         )

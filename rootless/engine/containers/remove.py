@@ -7,7 +7,7 @@ import time
 
 from rootless import documents
 from rootless.engine.containers import owned
-from rootless.errors import Conflict
+from rootless.errors import InUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def remove(
         monitor = found.monitor or container.listener()
         if found.alive or monitor:
             if not force:
-                raise Conflict(
+                raise InUse(
                     f"the container {container.name} is running",
                     hint=f"stop it first, or: rootless rm -f {container.name}",
                 )

@@ -97,6 +97,16 @@ class LocalImages:
         return [os.path.join(top, name) for name in documents.names_in(top)]
 
 
+def name_here(name: str) -> str:
+    """The name that an image gets which is made here: a short one is under localhost/.
+
+    Raises UsageError for what is no name.
+    """
+    from rootless.images.names import reference
+
+    return f"localhost/{name}" if reference.parse(name).short else name
+
+
 def familiar(name: str) -> str:
     """Return an image's name without what docker leaves out."""
     from rootless.images.names import reference

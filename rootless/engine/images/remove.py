@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.errors import Conflict, DamagedDocument
+from rootless.errors import Conflict, DamagedDocument, InUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def image(images: LocalImages, name: str, force: bool) -> list[Json]:
         )
     told: list[Json] = []
     if not by_id and len(record.names) > 1:
-        canonical = reference.parse(name).canonical
+        canonical = store.meant(name)
         store.untag(name)
         images.event("untag", record, canonical)
         return [{"Untagged": reference.parse(canonical).familiar}]
     users = images.users.of_images().get(record.id, [])
     if users and not force:
-        raise Conflict(
+        raise InUse(
             f"the image {name} is used by the container {users[0]}",
             hint=f"rootless rm {users[0]} first, or use --force, which removes the container",
         )
@@ -61,7 +61,7 @@ def _damaged(images: LocalImages, error: DamagedDocument, force: bool) -> list[J
         raise error
     users = images.users.of_images().get(identity, [])
     if users and not force:
-        raise Conflict(
+        raise InUse(
             f"the image {identity[:12]} is used by the container {users[0]}",
             hint=f"rootless rm {users[0]} first, or use --force, which removes the container",
         )
@@ -95,7 +95,7 @@ def untag(images: LocalImages, name: str, tags: list[str]) -> list[str]:
 
     store = images.store
     record = store.resolve(name)
-    wanted = [reference.parse(one) for one in tags] if tags else []
+    wanted = [reference.parse(store.meant(one)) for one in tags] if tags else []
     for one in wanted:
         if store.resolve(one.canonical).id != record.id:
             raise Conflict(f"{one.familiar} is another image than {name}")

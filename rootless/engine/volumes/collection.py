@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.errors import Conflict, DamagedDocument, HostError, UsageError, VolumeNotFound
+from rootless.errors import DamagedDocument, HostError, InUse, UsageError, VolumeNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Volumes:
         name = self._full(name)
         users = self.users().get(name)
         if users:
-            raise Conflict(
+            raise InUse(
                 f'the volume "{name}" is used by the container {users[0]}',
                 hint=f"rootless rm {users[0]} first",
             )

@@ -49,9 +49,10 @@ def tagged(name: str) -> reference.Reference:
 
 
 def candidates(wanted: reference.Reference) -> list[str]:
-    """Return the canonical name, and for a short one also the name podman and buildah would have
-    given to an image made here."""
-    names = [wanted.canonical]
-    if wanted.registry == reference.DEFAULT_REGISTRY and wanted.repository.startswith("library/"):
-        names.append(f"localhost/{wanted.repository[8:]}:{wanted.tag}")
-    return names
+    """Return the canonical name; before it, for a short one, the name of an image made here.
+
+    `localhost/` is found first, as podman does: who gave that name wants that image.
+    """
+    if not wanted.short:
+        return [wanted.canonical]
+    return [f"localhost/{wanted.familiar_name}:{wanted.tag}", wanted.canonical]

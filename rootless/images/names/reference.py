@@ -20,15 +20,27 @@ _TAG_MAX = 128
 
 
 class Reference:
-    """The parts of an image's name; `tag` and `digest` are empty where they were not given."""
+    """The parts of an image's name; `tag` and `digest` are empty where they were not given.
 
-    __slots__ = ("digest", "registry", "repository", "tag")
+    `short`: no registry was written, so that it may be a name that was given here.
+    """
 
-    def __init__(self, registry: str, repository: str, tag: str = "", digest: str = "") -> None:
+    __slots__ = ("digest", "registry", "repository", "short", "tag")
+
+    def __init__(
+        self,
+        registry: str,
+        repository: str,
+        tag: str = "",
+        digest: str = "",
+        *,
+        short: bool = False,
+    ) -> None:
         self.registry = registry
         self.repository = repository
         self.tag = tag
         self.digest = digest
+        self.short = short
 
     @property
     def name(self) -> str:
@@ -107,6 +119,7 @@ def parse(text: str) -> Reference:
             f"{text} is the id of an image, not a name", hint="give a name such as debian:latest"
         )
     registry, repository = _split(rest)
+    short = repository == rest
     if not _is_registry(registry):
         raise _malformed(text, f"{registry!r} is not a host name with an optional port")
     for part in repository.split("/"):
@@ -118,7 +131,7 @@ def parse(text: str) -> Reference:
         raise _malformed(text, f"a name has at most {_NAME_MAX} characters")
     if not tag and not digest:
         tag = DEFAULT_TAG
-    return Reference(registry, repository, tag, digest)
+    return Reference(registry, repository, tag, digest, short=short)
 
 
 def _malformed(text: str, hint: str) -> UsageError:

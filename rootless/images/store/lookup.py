@@ -256,6 +256,17 @@ class Looking:
                 return found
         return None
 
+    def meant(self, name: str) -> str:
+        """Return the canonical name that an image has by which `name` finds it.
+
+        Without such an image it is the name as docker reads it.  Raises UsageError.
+        """
+        wanted = reference.parse(name)
+        for candidate in filenames.candidates(wanted):
+            if not wanted.digest and self._by_name(candidate) is not None:
+                return candidate
+        return wanted.canonical
+
     def _by_prefix(self, name: str, prefix: str) -> ImageRecord | None:
         if not prefix or prefix.strip("0123456789abcdef"):
             return None
