@@ -310,13 +310,14 @@ def parse(
     """Make limits of the command line's options.  Raises UsageError for a value that cannot be
     meant."""
     made = Resources()
-    if memory:
+    # 0 is none, as docker and podman take it; `update` lifts a limit by -1
+    if memory and size(memory):
         made.memory = size(memory)
-    if memory_reservation:
+    if memory_reservation and size(memory_reservation):
         made.reservation = size(memory_reservation)
         if made.memory is not None and 0 <= made.memory < made.reservation:
             raise UsageError("--memory-reservation cannot be more than --memory")
-    if memory_swap:
+    if memory_swap and size(memory_swap):
         made.swap = size(memory_swap)
         if made.memory is None:
             raise UsageError("--memory-swap needs --memory")

@@ -70,6 +70,7 @@ def text(
     *,
     complete: str = "",
     dest: str = "",
+    bare: str = "",
     quadlet: str = "",
     aliases: str = "",
     fails: str = "",
@@ -77,11 +78,13 @@ def text(
     field: bool = True,
     only: str = "",
 ) -> ContainerFlag:
-    """An option with a value; the last one given wins."""
-    return ContainerFlag(
+    """An option with a value; the last one given wins.  `bare`: see Option."""
+    made = ContainerFlag(
         TEXT, names, metavar, text, complete, dest, quadlet, aliases, fails, only,
         argv=argv, field=field,
     )  # fmt: skip
+    made.bare = bare
+    return made
 
 
 def several(
@@ -104,10 +107,17 @@ def several(
 
 
 def number(
-    names: str, metavar: str, text: str, *, quadlet: str = "", aliases: str = "", fails: str = ""
+    names: str,
+    metavar: str,
+    text: str,
+    *,
+    quadlet: str = "",
+    aliases: str = "",
+    fails: str = "",
+    field: bool = True,
 ) -> ContainerFlag:
     """An option whose value is a whole number."""
-    return ContainerFlag(NUMBER, names, metavar, text, "", "", quadlet, aliases, fails)
+    return ContainerFlag(NUMBER, names, metavar, text, "", "", quadlet, aliases, fails, field=field)
 
 
 # what `update` changes as well, with LIMITS and HEALTH
@@ -121,8 +131,12 @@ _BASIC = (
     flag("-t --tty", "Allocate a pseudo-TTY"),
     text("--name", "NAME", "Assign a name to the container (default: a generated one)"),
     flag("--rm", "Remove the container when it exits", aliases="remove auto_remove"),
+    flag("--rmi", "Remove the image as well when the container exits, unless it is in use",
+         field=False, only="run"),
     several("-e --env", "NAME[=VALUE]", "Set an environment variable, or pass one on from the host",
             quadlet="Environment words", aliases="environment"),
+    several("--env-merge", "NAME=VALUE",
+            "Set an environment variable to what is made of others, as in PATH=/opt:${PATH}"),
     several("--env-file", "FILE", "Read environment variables from a file", complete="file"),
     flag("--env-host", "Pass all environment variables of the host on to the container",
          quadlet="EnvironmentHost"),
@@ -147,6 +161,23 @@ _BASIC = (
          "When to pull the image: missing, always, never or newer (default missing)",
          complete="missing always never newer", quadlet="Pull"),
     text("--platform", "OS/ARCH[/VARIANT]", "Select the platform of the image"),
+    text("--os", "OS", "Select the operating system of the image", field=False),
+    text("--arch", "ARCH", "Select the architecture of the image", field=False,
+         complete="amd64 arm64 riscv64"),
+    text("--variant", "NAME", "Select the variant of the architecture, as in v8", field=False),
+    text("--authfile", "FILE", "Path of the authentication file", complete="file", field=False),
+    text("--cert-dir", "DIR", "Directory of TLS certificates: *.crt, *.cert with *.key",
+         complete="directory", field=False),
+    text("--creds", "USER:PASSWORD",
+         "Credentials to use for accessing the registry, not stored", field=False),
+    text("--tls-verify", "BOOL", "Require HTTPS and verify certificates (default true)",
+         complete="true false", field=False, bare="true"),
+    number("--retry", "N", "Times to retry when a request to the registry fails (default 4)",
+           field=False),
+    text("--retry-delay", "TIME", "Time between two retries, as in 2s (default: ever longer)",
+         field=False),
+    flag("--disable-content-trust", "Accepted for compatibility: docker's notary is not used",
+         field=False),
     several("-l --label", "NAME=VALUE", "Set metadata on the container", quadlet="Label words",
             aliases="labels"),
     several("--label-file", "FILE", "Read labels from a file", complete="file"),
@@ -154,7 +185,7 @@ _BASIC = (
     flag("-d --detach", "Run the container in the background and print its ID", only="run"),
     several("-a --attach", "STREAM", "Attach to stdin, stdout or stderr",
             complete="stdin stdout stderr", field=False, only="run"),
-    flag("-q --quiet", "Suppress the pull output", field=False, only="run"),
+    flag("-q --quiet", "Suppress the pull output", field=False),
 )  # fmt: skip
 
 _FILES = (
@@ -162,7 +193,8 @@ _FILES = (
             "Bind mount a host directory or mount a volume (options: ro, rw, U, O, nocopy)",
             aliases="volumes"),
     several("--mount", "KEY=VALUE,...",
-            "Attach a file system mount: type=bind, volume or tmpfs, source=, target=, ro",
+            "Attach a file system mount: type=bind, volume, tmpfs, image, glob, ramfs or devpts, "
+            "source=, target=, ro",
             aliases="mounts"),
     several("--tmpfs", "DIR[:OPTIONS]", "Mount a tmpfs directory", quadlet="Tmpfs"),
     several("--volumes-from", "CONTAINER[:ro]", "Mount the volumes of another container",
@@ -171,6 +203,9 @@ _FILES = (
          "How to handle the image's volumes: anonymous, tmpfs or ignore (default anonymous)",
          complete="anonymous tmpfs ignore"),
     flag("--read-only", "Mount the container's root file system read-only", quadlet="ReadOnly"),
+    text("--read-only-tmpfs", "BOOL",
+         "Mount tmpfs at /run, /tmp and /var/tmp where --read-only is given (default true)",
+         complete="true false", bare="true"),
     flag("--writable-tmpfs",
          "Keep changes to the root file system in memory and discard them at exit"),
     several("--device", "HOST[:CONTAINER]", "Add a host device, or all devices of a directory",
@@ -197,6 +232,10 @@ _NETWORK = (
             quadlet="ExposeHostPort"),
     text("-h --hostname", "NAME", "Set the container's hostname (default: the short container ID)",
          quadlet="HostName"),
+    flag("--no-hostname", "Do not make /etc/hostname in the container"),
+    flag("--no-hosts", "Do not make /etc/hosts in the container"),
+    several("--chrootdirs", "DIR",
+            "Have /etc/hosts and /etc/resolv.conf also below this directory of the container"),
     several("--add-host", "NAME:ADDRESS",
             "Add a host-to-IP mapping to /etc/hosts (host-gateway is the host's address)",
             quadlet="AddHost", aliases="extra_hosts"),
@@ -224,8 +263,9 @@ _SECURITY = (
             "Security options: no-new-privileges, seccomp=unconfined|FILE, mask=PATHS, "
             "unmask=PATHS|ALL"),
     text("--umask", "OCTAL", "Set the umask (default 0022)"),
-    text("--ipc", "MODE", "IPC namespace to use: private, host or container:NAME",
-         complete="private host"),
+    text("--ipc", "MODE",
+         "IPC namespace to use: private, shareable, none (without /dev/shm), host or "
+         "container:NAME", complete="private shareable none host"),
     text("--pid", "MODE", "PID namespace to use: private, host or container:NAME",
          complete="private host"),
     text("--uts", "MODE", "UTS namespace to use: private, host or container:NAME",
@@ -336,6 +376,17 @@ HEALTH = (
 _ADVANCED = (
     several("--annotation", "NAME=VALUE", "Add an annotation to the OCI runtime configuration",
             quadlet="Annotation words", aliases="annotations"),
+    text("--http-proxy", "BOOL",
+         "Pass the proxy variables of the host on to the container (default false)",
+         complete="true false", bare="true"),
+    text("--systemd", "MODE",
+         "Prepare the container for systemd: true (where the command is an init), always or false",
+         complete="true false always"),
+    text("--seccomp-policy", "NAME", "Seccomp policy: default", complete="default", field=False),
+    text("--personality", "NAME", "Execution domain of the command: LINUX or LINUX32",
+         complete="LINUX LINUX32"),
+    several("--requires", "CONTAINER", "Start these containers before this one",
+            complete="container"),
     text("--tz", "ZONE", "Set the time zone, as in Europe/Berlin (local for the host's)",
          quadlet="Timezone"),
     text("--cgroup-parent", "SLICE", "Parent cgroup of the container: a slice or a directory"),
@@ -362,6 +413,7 @@ _ADVANCED = (
          complete="conmon container healthy ignore"),
     number("--preserve-fds", "N",
            "Pass N additional file descriptors, from 3 on, to the container"),
+    several("--preserve-fd", "N,...", "Pass these file descriptors to the container", only="run"),
     text("--sig-proxy", "BOOL", "Proxy received signals to the process (default true)",
          field=False, only="run"),
     flag("--dry-run", "Print the launch plan without running anything", field=False, only="run"),

@@ -6,6 +6,7 @@ import sys
 
 from rootless.build.options import BuildOptions
 from rootless.cli import build_options as values
+from rootless.cli import called
 from rootless.cli.options import truth
 from rootless.cli.verbs import _registry_options as registry
 from rootless.engine.build.images import source_date

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rootless.cli.options import flag, number, several, text
 from rootless.errors import UsageError
 
@@ -31,6 +33,15 @@ REGISTRY = (AUTHFILE, CERT_DIR, CREDS, TLS)
 RETRY = (
     number("--retry", "COUNT", "How often to ask a registry again that fails (default 4)"),
     text("--retry-delay", "DURATION", "Time before the first of them, as in 2s; it doubles"),
+)
+PLATFORM = (
+    text("--platform", "OS/ARCH[/VARIANT]", "Select the platform of the image"),
+    text("--os", "OS", "Select the operating system of the image"),
+    text("--arch", "ARCH", "Select the architecture of the image", complete="amd64 arm64 riscv64"),
+    text("--variant", "NAME", "Select the variant of the architecture, as in v8"),
+)
+CONTENT_TRUST = flag(
+    "--disable-content-trust", "Accepted for compatibility: docker's notary is not used"
 )
 POLICY = text(
     "--signature-policy",
@@ -80,13 +91,31 @@ def settings(given: dict[str, Json], prefix: str = "") -> Settings | None:
     if retries is not None and not 0 <= retries <= 100:
         raise UsageError(f"--retry {retries} is no count", hint="0 to 100")
 
+    authfile = given.get(f"{prefix}authfile") or given.get("authfile") or ""
+    if authfile and not os.path.exists(authfile):
+        raise UsageError(
+            f"the authentication file {authfile} does not exist",
+            hint=f"rootless login --authfile {authfile} REGISTRY makes it",
+        )
     return image_transfer.settings(
         image_transfer.creds(given.get(f"{prefix}creds")),
-        given.get(f"{prefix}authfile") or given.get("authfile") or "",
+        authfile,
         given.get(f"{prefix}cert_dir") or "",
         retries=retries,
         delay=_seconds(delay) if delay else None,
     )
+
+
+def platform(given: dict[str, Json]) -> str | None:
+    """What `--platform`, or `--os`, `--arch` and `--variant`, say; None without any."""
+    if given.get("platform"):
+        return str(given["platform"])
+    if not (given.get("os") or given.get("arch")):
+        return None  # a variant of what is not named is this host's own
+    machine = os.uname().machine
+    usual = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    told = f"{given.get('os') or 'linux'}/{given.get('arch') or usual}"
+    return f"{told}/{given['variant']}" if given.get("variant") and given.get("arch") else told
 
 
 def _seconds(text: str) -> float:

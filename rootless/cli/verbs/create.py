@@ -26,8 +26,15 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Make it and print its id."""
     from rootless.cli import output
+    from rootless.cli.verbs import _container_words
     from rootless.engine.spec.options import ContainerOptions
 
+    quiet = call.options.pop("quiet")
+    about_image = _container_words.take(call.options)
     options = ContainerOptions(call.words[0], command=call.words[1:], **call.options)
+    _container_words.obey(options, about_image)
     options.create_command = sys.argv[1:]
-    output.line(call.engine().containers.create(options).id)
+    engine = call.engine()
+    if quiet:
+        engine.progress.quiet = True
+    output.line(engine.containers.create(options).id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, text
-from rootless.cli.verbs._registry_options import REGISTRY, TRUST
+from rootless.cli.verbs._registry_options import CONTENT_TRUST, PLATFORM, REGISTRY, RETRY, TRUST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,15 @@ VERB = Verb(
         flag("-a --all-tags", "Pull all tagged images of the repository"),
         flag("-q --quiet", "Print only the image ID"),
         flag("--lazy", "Skip layers that can be read from the registry on demand; see run --lazy"),
-        text("--platform", "OS/ARCH[/VARIANT]", "Select the platform of the image"),
+        text(
+            "--policy",
+            "POLICY",
+            "When to pull: always, missing, newer or never (default always)",
+            complete="always missing newer never",
+        ),
+        *PLATFORM,
+        *RETRY,
+        CONTENT_TRUST,
         *TRUST,
         *REGISTRY,
     ),
@@ -45,9 +53,14 @@ def run(call: Call) -> int:
     words = call.words
     if given["all_tags"]:
         words = engine.images.names_in_registry(words, tls_verify=verify, settings=settings)
-    return output.each(
-        words,
-        lambda name: (
-            engine.images.pull(name, given["platform"], verify, settings, lazy=given["lazy"]).id
-        ),
-    )
+    platform, policy = registry.platform(given), given["policy"] or "always"
+
+    def work(name: str) -> str:
+        if policy == "always":
+            return engine.images.pull(name, platform, verify, settings, lazy=given["lazy"]).id
+        found = engine.images.for_run(
+            name, policy, platform, lazy=given["lazy"], tls_verify=verify, settings=settings
+        )
+        return found.id
+
+    return output.each(words, work)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from rootless.cli.options import Verb, flag, text
 from rootless.cli.verbs._registry_options import (
     COMPRESSION,
+    CONTENT_TRUST,
     DIGESTFILE,
     MANIFEST_TYPE,
     QUIET,
     REGISTRY,
+    RETRY,
 )
 
 TYPE_CHECKING = False
@@ -28,6 +30,10 @@ VERB = Verb(
         MANIFEST_TYPE,
         QUIET,
         *REGISTRY,
+        *RETRY,
+        CONTENT_TRUST,
+        flag("--compress", "Compress the layers (always done where --compression-format asks)"),
+        flag("--remove-signatures", "Push no signatures (none is pushed unless it is copied)"),
     ),
     minimum=1,
     maximum=2,

@@ -11,6 +11,7 @@ from rootless.cli.options import Verb
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.cli.options import Call
+    from rootless.engine.spec.options import ContainerOptions
 
 VERB = Verb(
     "run",
@@ -31,21 +32,31 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Make, start, attach or return."""
     from rootless.cli.options import truth
+    from rootless.cli.verbs import _container_words
     from rootless.engine.spec.options import ContainerOptions
-    from rootless.errors import UsageError
 
     given = call.options
-    own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet", "attach")}
+    own = {name: given.pop(name) for name in ("sig_proxy", "dry_run", "quiet", "attach", "rmi")}
+    about_image = _container_words.take(given)
     streams = _streams(own["attach"], bool(given["detach"]))
     proxy = truth("--sig-proxy", own["sig_proxy"] or "true")
     options = ContainerOptions(call.words[0], command=call.words[1:], **given)
+    if options.preserve_fd:
+        from rootless.engine.containers import preserved
+
+        preserved.choose(options)
+    _container_words.obey(options, about_image)
     options.create_command = sys.argv[1:]
+    if own["rmi"]:
+        _check_rmi(options)
     if "NOTIFY_SOCKET" in os.environ or "LISTEN_FDS" in os.environ:
         from rootless.engine.containers import sd_notify
 
         sd_notify.from_environment(options)
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
-        raise UsageError("standard input is not a terminal", hint="leave out -t")
+        from rootless.cli import called
+
+        called.without_terminal()
     engine = call.engine()
     if own["quiet"]:
         engine.progress.quiet = True
@@ -58,6 +69,10 @@ def run(call: Call) -> int:
     if session is None:
         os.write(1, container.id.encode() + b"\n")
         return 0
+    if own["rmi"]:
+        from rootless.cli import image_remover
+
+        image_remover.stay(engine, container.image)
     session.become_client(
         stdin=options.interactive and "stdin" in streams,
         stdout="stdout" in streams,
@@ -67,6 +82,18 @@ def run(call: Call) -> int:
         sig_proxy=proxy,
     )
     return 125
+
+
+def _check_rmi(options: ContainerOptions) -> None:
+    """--rmi implies --rm, and somebody must be there to see the end.  Raises UsageError."""
+    from rootless.errors import UsageError
+
+    options.rm = True
+    if options.detach:
+        raise UsageError(
+            "--rmi and --detach contradict each other",
+            hint="rootless run -d --rm, and rootless rmi when it has ended",
+        )
 
 
 def _streams(words: list[str], detach: bool) -> set[str]:

@@ -51,7 +51,7 @@ def hostname(request: Request, place: Place, spaces: Namespaces) -> str:
     return request.options.hostname or place.identifier[:12]
 
 
-def join_others(request: Request, ids: Ids, network: Network) -> Namespaces:
+def join_others(request: Request, ids: Ids, network: Network, *, starts: bool) -> Namespaces:
     """`container:NAME` of --network, --pid, --ipc and --uts: whose namespaces are shared.
 
     They belong to that container's user namespace, so this one lives in it as well.
@@ -68,7 +68,8 @@ def join_others(request: Request, ids: Ids, network: Network) -> Namespaces:
         other = container_ref.get(request.ctx, text[len("container:") :])
         if target and other.id != target:
             raise UsageError("namespaces of two different containers cannot be shared at once")
-        if not other.state().pid:
+        # whoever only makes it may start the other one until this one is started
+        if starts and not other.state().pid:
             raise UsageError(
                 f"the container {other.name}, whose {kind} namespace is wanted, is not running",
                 hint=f"rootless start {other.name}",
@@ -143,6 +144,10 @@ def write_files(
         "hosts": resolv_hosts.hosts(process.hostname, place.name, network, list(options.add_host)),
         "hostname": process.hostname + "\n",
     }
+    if options.no_hosts:
+        del texts["hosts"]
+    if options.no_hostname:
+        del texts["hostname"]
     taken = {mount["destination"] for mount in binds.mounts}
     if options.tz:
         from rootless.engine.spec import timezone
@@ -155,6 +160,13 @@ def write_files(
         if "/etc/" + name not in taken and not _has_no_place(request, binds, name):
             made.append(
                 {"type": "bind", "source": path, "destination": "/etc/" + name, "options": ["bind"]}
+            )
+        for below in options.chrootdirs if name in ("resolv.conf", "hosts") else ():
+            if not below.startswith("/") or ".." in below.split("/"):
+                raise UsageError(f'--chrootdirs "{below}" is not an absolute path')
+            target = f"{below.rstrip('/')}/etc/{name}"
+            made.append(
+                {"type": "bind", "source": path, "destination": target, "options": ["bind"]}
             )
     if options.init:
         made.append(

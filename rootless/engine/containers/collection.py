@@ -109,20 +109,22 @@ class Containers:
         ExecResult returned.  `input`: bytes for its standard input.  Other words are options, as
         help("rootless.engine.spec.options.ContainerOptions") describes them:
         add_host, annotation, blkio_weight, blkio_weight_device, cap_add, cap_drop, cgroup_conf,
-        cgroup_parent, cgroupns, cgroups, cidfile, conmon_pidfile, cpu_period, cpu_quota,
-        cpu_shares, cpus, cpuset_cpus, cpuset_mems, detach, detach_keys, device, device_read_bps,
-        device_read_iops, device_write_bps, device_write_iops, dns, dns_option, dns_search,
-        entrypoint, env, env_file, env_host, expose, gidmap, group_add, health_cmd, health_interval,
-        health_log_destination, health_max_log_count, health_max_log_size, health_on_failure,
-        health_retries, health_start_interval, health_start_period, health_startup_cmd,
-        health_startup_interval, health_startup_retries, health_startup_success,
-        health_startup_timeout, health_timeout, hostname, image_volume, init, interactive, ipc,
-        label, label_file, lazy, log_driver, log_opt, memory, memory_reservation, memory_swap,
-        mount, name, network, no_healthcheck, oom_score_adj, pid, pid_file, pids_limit, platform,
-        preserve_fds, privileged, publish, publish_all, pull, read_only, replace, restart, rm,
-        rootfs, runtime, sdnotify, security_opt, shm_size, stop_signal, stop_timeout,
-        storage_driver, storage_opt, sysctl, timeout, tmpfs, tty, tz, uidmap, ulimit, umask,
-        unsetenv, unsetenv_all, user, userns, uts, volume, volumes_from, workdir, writable_tmpfs.
+        cgroup_parent, cgroupns, cgroups, chrootdirs, cidfile, conmon_pidfile, cpu_period,
+        cpu_quota, cpu_shares, cpus, cpuset_cpus, cpuset_mems, detach, detach_keys, device,
+        device_read_bps, device_read_iops, device_write_bps, device_write_iops, dns, dns_option,
+        dns_search, entrypoint, env, env_file, env_host, env_merge, expose, gidmap, group_add,
+        health_cmd, health_interval, health_log_destination, health_max_log_count,
+        health_max_log_size, health_on_failure, health_retries, health_start_interval,
+        health_start_period, health_startup_cmd, health_startup_interval, health_startup_retries,
+        health_startup_success, health_startup_timeout, health_timeout, hostname, http_proxy,
+        image_volume, init, interactive, ipc, label, label_file, lazy, log_driver, log_opt, memory,
+        memory_reservation, memory_swap, mount, name, network, no_healthcheck, no_hostname,
+        no_hosts, oom_score_adj, personality, pid, pid_file, pids_limit, platform, preserve_fd,
+        preserve_fds, privileged, publish, publish_all, pull, read_only, read_only_tmpfs, replace,
+        requires, restart, rm, rootfs, runtime, sdnotify, security_opt, shm_size, stop_signal,
+        stop_timeout, storage_driver, storage_opt, sysctl, systemd, timeout, tmpfs, tty, tz, uidmap,
+        ulimit, umask, unsetenv, unsetenv_all, user, userns, uts, volume, volumes_from, workdir,
+        writable_tmpfs.
         """
         from rootless.engine.containers import run as container_run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from rootless import paths
 from rootless.engine.containers import names as container_names
@@ -73,6 +74,8 @@ class Container(ContainerRef):
                     f"the container {self.name} runs, although its state does not say so",
                     hint=f"rootless rm -f {self.name} ends and removes it",
                 )
+            for one in self.record.get("requires", ()):
+                Container(self.ctx, one, self._stores).start()
             started = container_start.launch(self, window)
         if self.record.get("service"):
             from rootless.engine.containers import sd_notify
@@ -234,6 +237,9 @@ class Container(ContainerRef):
 
         def alive() -> bool:
             if stop is not None and stop():
+                return False
+            # what comes later than `until` is not waited for
+            if until is not None and time.time() >= until:
                 return False
             return bool(container_state.read(self.directory).monitor)
 

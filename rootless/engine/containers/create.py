@@ -29,7 +29,7 @@ from rootless.engine.containers.draft import (
 )
 from rootless.engine.logs import options as log_options
 from rootless.engine.spec import mounts as spec_mounts
-from rootless.engine.spec import oci_config
+from rootless.engine.spec import oci_config, systemd_mode
 from rootless.engine.spec import user as spec_user
 from rootless.errors import Conflict, RootlessError, UsageError
 from rootless.network import ports
@@ -73,13 +73,13 @@ def create(
         published = []
     ids = _choose_ids(request, source)
     if options.name and options.replace:
-        _replace(ctx, stores, options.name)
+        _replace(ctx, stores, options.name.removeprefix("/"))
     identifier = container_names.new_id()
     directory = os.path.join(ctx.containers_dir, identifier)
     lock = _make_directory(ctx, directory)
     name, maps = "", ids.maps
     try:
-        name = _take_name(ctx, options.name or "", identifier)
+        name = _take_name(ctx, (options.name or "").removeprefix("/"), identifier)
         place = Place(identifier, directory, lock, name)
         if (options.userns or "").partition(":")[0] == "auto":
             from rootless.engine.containers import userns_auto
@@ -87,7 +87,7 @@ def create(
             rest = (options.userns or "").partition(":")[2]
             ids = Ids(userns_auto.give(request, source, place, rest), ids.user)
         # before anything is built on it: whose user namespace is shared says which ids there are
-        spaces = container_bundle.join_others(request, ids, network)
+        spaces = container_bundle.join_others(request, ids, network, starts=starts)
         maps = spaces.maps
         if spaces.target and network.places:
             raise UsageError(
@@ -147,7 +147,8 @@ def _check(options: ContainerOptions) -> None:
     if options.stop_signal:
         signals.number(options.stop_signal)
     if options.name:
-        container_names.check(options.name)
+        # docker's API shows names with a slash
+        container_names.check(options.name.removeprefix("/"))
     if options.hostname:
         container_names.check_hostname(options.hostname)
     if options.cidfile and os.path.exists(options.cidfile):
@@ -243,7 +244,12 @@ def _find_source(request: Request) -> Source:
         file, config = squashfs.find(request.ctx, path)
         return Source(None, config, file)
     image = request.stores.images.for_run(
-        options.image, options.pull, options.platform, lazy=options.lazy
+        options.image,
+        options.pull,
+        options.platform,
+        lazy=options.lazy,
+        tls_verify=options.registry[0],
+        settings=options.registry[1],
     )
     return Source(image, image.config)
 
@@ -302,9 +308,14 @@ def _fill(
     process = _process(request, source, ids, place, spaces, network, root)
     account = process.account
     binds = spec_mounts.Binds(
-        request.stores.volumes.store, place.directory, (account.uid, account.gid)
+        request.stores.volumes.store,
+        place.directory,
+        (account.uid, account.gid),
+        lambda name: _mounted_image(request, spaces, name),
     )
     spec_mounts.collect(options, source.config, binds, _others(request))
+    if options.systemd and systemd_mode.wanted(options, process.arguments):
+        systemd_mode.mount(binds)
     if binds.preparations and not spaces.maps.root_is_caller:
         from rootless.engine.containers import volume_chown
 
@@ -350,6 +361,23 @@ def _process(
 
         env += sd_notify.variables()
     return Process(arguments, env, account, hostname)
+
+
+def _mounted_image(request: Request, spaces: Namespaces, name: str) -> spec_mounts.MountedImage:
+    """The image of --mount type=image, fetched and unpacked if need be."""
+    images = request.stores.images
+    record = images.for_run(name, None)
+    return spec_mounts.MountedImage(
+        record.id, [one.diff_id for one in record.layers], images.unpack(record, spaces.maps)
+    )
+
+
+def _stop_signal(draft: Draft) -> str:
+    options = draft.request.options
+    systemd = options.systemd and systemd_mode.wanted(options, draft.process.arguments)
+    if systemd and not options.stop_signal:
+        return systemd_mode.STOP_SIGNAL
+    return str(options.stop_signal or draft.source.config.get("StopSignal") or "SIGTERM")
 
 
 def _others(request: Request) -> list[tuple[MountsRecord, str]]:
@@ -406,7 +434,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "starts": starts,
         "tty": bool(options.tty),
         "stdin": bool(options.interactive),
-        "stopSignal": options.stop_signal or source.config.get("StopSignal") or "SIGTERM",
+        "stopSignal": _stop_signal(draft),
         "stopTimeout": 10 if options.stop_timeout is None else options.stop_timeout,
         "logDriver": log_options.driver(options),
         "logPath": log_options.path(options, place.directory),
@@ -428,6 +456,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "health": health,
         "timeout": options.timeout or 0,
         "asked": draft.request.asked(),
+        "requires": [container_ref.get(ctx, one).id for one in options.requires],
         "service": service,
     }
     if options.cidfile:

@@ -51,7 +51,7 @@ def host_config(one: ContainerRef, config: Json) -> Json:
                 (mount.get("Name") or mount["Source"], mount["Destination"], mount["Mode"] or "rw")
             )
             for mount in record["mounts"]
-            if mount["Type"] != "tmpfs"
+            if mount["Type"] in ("bind", "volume")
         ],
         "PortBindings": one.ports,
         "PublishAllPorts": bool(asked.get("publishAll")),

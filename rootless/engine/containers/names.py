@@ -120,6 +120,7 @@ def release(containers: str, name: str, identifier: str) -> None:
 
 def resolve(containers: str, text: str) -> str:
     """The id meant by a name, an id, or the unique beginning of one.  Raises ContainerNotFound."""
+    text = text.removeprefix("/")
     if text and "/" not in text:
         try:
             identifier = os.readlink(os.path.join(containers, "names", text))

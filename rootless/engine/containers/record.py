@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         health: HealthRecord | None
         timeout: NotRequired[float]
         asked: NotRequired[dict[str, list[str]]]
+        requires: NotRequired[list[str]]
         service: ServiceRecord | None
 
 
@@ -236,6 +237,7 @@ SHAPE: Json = {
             "Mode": str,
             "RW": bool,
             "Propagation": str,
+            "Layers?": [_digest],
         }
     ],
     "anonymous": [_name],
@@ -264,6 +266,7 @@ SHAPE: Json = {
     "seccomp?": str,
     "timeout?": _seconds,
     "asked?": {"*": _WORDS},
+    "requires?": [_identifier],
     "ownHome?": bool,
     "service?": (
         None,

@@ -22,7 +22,9 @@ def of_images(containers: Containers) -> Users:
     """Ids of images that containers use, and the names of those containers."""
     table: Users = {}
     for one in containers.list(all=True):
-        table.setdefault(one.image_id, []).append(one.name)
+        mounted = {mount["Source"] for mount in one.record["mounts"] if mount["Type"] == "image"}
+        for identity in {one.image_id, *mounted}:
+            table.setdefault(identity, []).append(one.name)
     return table
 
 
@@ -71,8 +73,10 @@ def layers(ctx: Context) -> set[str] | None:
         if len(identifier) != 64:
             continue
         try:
-            needed = container_record.read(path, identifier)["layers"]
-            found.update(short_name(one) for one in needed)
+            record = container_record.read(path, identifier)
+            found.update(short_name(one) for one in record["layers"])
+            for mount in record["mounts"]:
+                found.update(short_name(one) for one in mount.get("Layers", ()))
         except DamagedDocument:
             found.update(container_record.layers(path))
         except ContainerNotFound:

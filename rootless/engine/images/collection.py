@@ -48,7 +48,7 @@ class Images(LocalImages):
 
             raise UsageError(f'unknown --pull "{policy}"', hint="missing, always, never or newer")
         store = self.store
-        if policy in ("always", "newer") and not names_hello(name):
+        if _is_elsewhere(name) or (policy in ("always", "newer") and not names_hello(name)):
             return self.pull(name, platform, tls_verify, settings, lazy=lazy)
         try:
             record = store.resolve(name)
@@ -393,3 +393,15 @@ def names_hello(name: str) -> bool:
         "docker.io/rootless/hello",
         "docker.io/rootless/hello:latest",
     )
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether it says where an image is brought from, and is no name of one.
+
+    `oci:1` and `dir:1` are names: only with a path behind them they are places.
+    """
+    kind, _, rest = name.partition(":")
+    if kind in ("docker-archive", "oci-archive"):
+        return True
+    path = rest.startswith(("/", "./", "../", "~/"))
+    return name.startswith("docker://") or (kind in ("oci", "dir") and path)

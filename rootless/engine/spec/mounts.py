@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+from rootless.engine.spec import mount_words
+from rootless.engine.spec.option_values import truth as option_truth
 from rootless.errors import UsageError
 from rootless.runtime import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NotRequired, TypedDict
 
     from rootless.documents import Json
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         Mode: str
         RW: bool
         Propagation: str
+        Layers: NotRequired[list[str]]  # of an image
 
     class MountsRecord(TypedDict):
         """What the record of a container says of its mounts."""
@@ -39,6 +43,17 @@ _FLAGS = {
     "rshared", "slave", "rslave", "unbindable", "runbindable", "bind", "rbind",
 }  # fmt: skip
 _IGNORED = {"z", "Z", "cached", "delegated", "consistent", "copy", "relabel"}
+
+
+class MountedImage:
+    """An image for `--mount type=image`: its id, its layers, and where these are, topmost first."""
+
+    __slots__ = ("directories", "identity", "layers")
+
+    def __init__(self, identity: str, layers: list[str], directories: list[str]) -> None:
+        self.identity = identity
+        self.layers = layers
+        self.directories = directories
 
 
 class Binds:
@@ -55,6 +70,7 @@ class Binds:
         "described",
         "directory",
         "filled",
+        "find_image",
         "given",
         "made",
         "mounts",
@@ -63,7 +79,14 @@ class Binds:
         "owner",
     )
 
-    def __init__(self, volumes: Volumes, directory: str, owner: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        volumes: Volumes,
+        directory: str,
+        owner: tuple[int, int],
+        find_image: Callable[[str], MountedImage],
+    ) -> None:
+        self.find_image = find_image
         self.volumes = volumes
         self.directory = directory
         self.owner = owner
@@ -77,14 +100,7 @@ class Binds:
 
     def add(self, source: str, target: str, options: list[str]) -> None:
         """One volume or bind mount.  Raises UsageError."""
-        if not target.startswith("/"):
-            raise UsageError(
-                f'the mount target "{target}" is not an absolute path',
-                hint="as in -v /on/the/host:/in/the/container",
-            )
-        target = os.path.normpath(target)
-        if target == "/":
-            raise UsageError('a mount cannot cover "/"')
+        target = _place(target)
         flags, own, layered, copy = _sort(options)
         in_memory: list[str] | None = None
         if source.startswith(("/", ".", "~")):
@@ -134,7 +150,7 @@ class Binds:
                     "type": "bind",
                     "source": path,
                     "destination": target,
-                    "options": ["rbind", *flags],
+                    "options": ["bind" if "bind" in flags else "rbind", *flags],
                 }
             )
         described: MountRecord = {
@@ -167,6 +183,60 @@ class Binds:
             }
         )
 
+    def image(self, name: str, target: str, options: list[str]) -> None:
+        """The files of an image: as they are, or with `rw` changed for this container alone."""
+        target = _place(target)
+        found = self.find_image(name)
+        writable = "rw" in options
+        flags = [one for one in options if one != "rw"]
+        if len(found.directories) == 1 and not writable:
+            mount: Json = {"type": "bind", "source": found.directories[0], "destination": target,
+                           "options": ["rbind", *flags]}  # fmt: skip
+        else:
+            lowers = ":".join(_escape(one) for one in found.directories)
+            data = f"lowerdir={lowers}"
+            if writable:
+                base = os.path.join(self.directory, "overlays", str(len(self.mounts)))
+                for part in ("upper", "work"):
+                    os.makedirs(os.path.join(base, part), 0o755)
+                data += f",upperdir={_escape(base)}/upper,workdir={_escape(base)}/work"
+            mount = {"type": "overlay", "source": "overlay", "destination": target,
+                     "options": [*data.split(","), "userxattr", *flags]}  # fmt: skip
+        self.mounts.append(mount)
+        self.described.append(
+            {
+                "Type": "image",
+                "Source": found.identity,
+                "Destination": target,
+                "Mode": ",".join(options),
+                "RW": writable,
+                "Propagation": "rprivate",
+                "Layers": found.layers,
+            }
+        )
+
+    def in_memory(self, kind: str, target: str, options: list[str]) -> None:
+        """A tmpfs, a ramfs, or terminals of its own (devpts)."""
+        if "U" in options:
+            options = [one for one in options if one != "U"]
+            options += [f"uid={self.owner[0]}", f"gid={self.owner[1]}"]
+        if kind == "tmpfs":
+            self.tmpfs(target, options)
+            return
+        target = _place(target)
+        if kind == "devpts":
+            base = ["nosuid", "noexec", "newinstance", "ptmxmode=0666"]
+            options = options if any(one[:5] == "mode=" for one in options) else [
+                *options, "mode=0620"]  # fmt: skip
+        else:
+            base = ["nosuid", "nodev"]
+            # it knows no size: nothing is ever thrown out of it
+            options = [one for one in options if one[:5] == "mode=" or "=" not in one]
+        self.mounts.append(
+            {"type": kind, "source": kind, "destination": target, "options": [*base, *options]}
+        )
+        self._describe_memory(kind, target, options)
+
     def tmpfs(self, target: str, options: list[str]) -> None:
         """One tmpfs; docker's defaults."""
         if not target.startswith("/"):
@@ -184,9 +254,12 @@ class Binds:
         self.mounts.append(
             {"type": "tmpfs", "source": "tmpfs", "destination": target, "options": base + extra}
         )
+        self._describe_memory("tmpfs", target, options)
+
+    def _describe_memory(self, kind: str, target: str, options: list[str]) -> None:
         self.described.append(
             {
-                "Type": "tmpfs",
+                "Type": kind,
                 "Source": "",
                 "Destination": target,
                 "Mode": ",".join(options),
@@ -194,6 +267,19 @@ class Binds:
                 "Propagation": "",
             }  # fmt: skip
         )
+
+
+def _place(target: str) -> str:
+    """Where something is to be mounted.  Raises UsageError."""
+    if not target.startswith("/"):
+        raise UsageError(
+            f'the mount target "{target}" is not an absolute path',
+            hint="as in -v /on/the/host:/in/the/container",
+        )
+    target = os.path.normpath(target)
+    if target == "/":
+        raise UsageError('a mount cannot cover "/"')
+    return target
 
 
 def _escape(path: str) -> str:
@@ -240,11 +326,12 @@ def collect(
                 ("bind", parts[0], parts[1], parts[2].split(",") if len(parts) > 2 else [])
             )
     for word in options.mount:
-        wanted.append(_mount(word))
+        wanted += mount_words.parse(word)
     for word in options.tmpfs:
         target, _, rest = word.partition(":")
         wanted.append(("tmpfs", "", target, rest.split(",") if rest else []))
-    if options.privileged is False and options.read_only:
+    tmpfs = option_truth("--read-only-tmpfs", options.read_only_tmpfs, True)
+    if options.privileged is False and options.read_only and tmpfs:
         # as podman: programs expect to be able to write to these even in a read-only container
         for target in ("/tmp", "/var/tmp", "/run"):
             if not any(one[2] == target for one in wanted):
@@ -274,54 +361,19 @@ def collect(
         from rootless.engine.spec import devices as spec_devices
 
         binds.mounts += spec_devices.mounts(options.device, options.privileged)
-    seen: set[str] = set()
-    for kind, source, target, flags in sorted(wanted, key=lambda one: one[2].count("/")):
+    seen: dict[str, tuple[str, str, str, list[str]]] = {}
+    for one in sorted(wanted, key=lambda one: one[2].count("/")):
+        kind, source, target, flags = one
+        target = os.path.normpath(target)
         if target in seen:
+            # scripts put their arguments together, and name the same mount twice
+            if seen[target] == (*one[:2], target, flags) and source:
+                continue
             raise UsageError(f"two mounts have the target {target}")
-        seen.add(target)
-        if kind == "tmpfs":
-            binds.tmpfs(target, flags)
+        seen[target] = (kind, source, target, flags)
+        if kind in ("tmpfs", "ramfs", "devpts"):
+            binds.in_memory(kind, one[2], flags)
+        elif kind == "image":
+            binds.image(source, one[2], flags)
         else:
-            binds.add(source, target, flags)
-
-
-def _mount(word: str) -> tuple[str, str, str, list[str]]:
-    """`--mount type=bind,source=…,target=…,ro` (docker-run(1))."""
-    table: dict[str, str] = {}
-    for part in word.split(","):
-        name, _, value = part.partition("=")
-        table[name.lower()] = value
-    kind = table.pop("type", "volume")
-    source = table.pop("source", "") or table.pop("src", "")
-    target = table.pop("target", "") or table.pop("destination", "") or table.pop("dst", "")
-    if not target:
-        raise UsageError(
-            f'--mount "{word}" names no target', hint="type=bind,source=DIR,target=DIR"
-        )
-    options = []
-    for name in ("readonly", "ro"):
-        if name in table and table.pop(name) not in ("false", "0"):
-            options.append("ro")
-    if table.pop("volume-nocopy", "false") != "false":
-        options.append("nocopy")
-    if table.pop("u", table.pop("chown", "false")) in ("true", ""):
-        options.append("U")
-    propagation = table.pop("bind-propagation", "")
-    if propagation:
-        options.append(propagation)
-    if kind == "tmpfs":
-        if "tmpfs-size" in table:
-            options.append("size=" + table.pop("tmpfs-size"))
-        if "tmpfs-mode" in table:
-            options.append("mode=" + table.pop("tmpfs-mode"))
-        for name in ("tmpcopyup", "notmpcopyup"):
-            if name in table and table.pop(name) != "false":
-                options.append(name)
-    table.pop("relabel", None)
-    if table:
-        raise UsageError(f'--mount: unknown key "{next(iter(table))}" in "{word}"')
-    if kind not in ("bind", "volume", "tmpfs"):
-        raise UsageError(f'--mount: unknown type "{kind}"', hint="bind, volume or tmpfs")
-    if kind == "bind" and not source.startswith(("/", ".", "~")):
-        raise UsageError(f'--mount: the source "{source}" of a bind mount is not a path')
-    return kind, source, target, options
+            binds.add(source, one[2], flags)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from rootless.engine.common import environment as common_environment
+from rootless.engine.spec.option_values import truth
 from rootless.errors import UsageError
 from rootless.runtime import capabilities, defaults
 
@@ -56,6 +57,8 @@ def environment(options: ContainerOptions, image: Json, hostname: str, home: str
         values["TERM"] = os.environ.get("TERM") or "xterm"
     values["HOSTNAME"] = hostname
     values["container"] = "rootless"
+    if truth("--http-proxy", options.http_proxy, False):
+        common_environment.proxies(values)
     if options.env_host:
         values.update(os.environ)
     if not options.unsetenv_all:
@@ -65,6 +68,7 @@ def environment(options: ContainerOptions, image: Json, hostname: str, home: str
     for name in options.unsetenv:
         values.pop(name, None)
     common_environment.assign(values, options.env)
+    common_environment.merge(values, options.env_merge)
     values.setdefault("HOME", home)
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -131,7 +135,8 @@ def namespaces(
         if kind in joined:
             made.append({"type": kind, "path": joined[kind]})
         elif value != "host":
-            if value not in (None, "", "private", "shareable"):
+            more = ("shareable", "none") if kind == "ipc" else ()
+            if value not in (None, "", "private", *more):
                 raise UsageError(
                     f"--{kind}{'ns' if kind == 'cgroup' else ''} {value} is not known",
                     hint="private, host, or container:NAME",
@@ -220,7 +225,7 @@ def config(
         if not equals:
             raise UsageError(f'invalid --sysctl "{word}"', hint="NAME=VALUE")
         sysctls[name] = value
-    return {
+    made_config: Json = {
         "ociVersion": "1.2.0",
         "hostname": hostname,
         "root": {"path": root, "readonly": bool(options.read_only)},
@@ -235,13 +240,16 @@ def config(
             "noNewPrivileges": opts.get("no-new-privileges", "false") != "false",
             **_oom_score(options.oom_score_adj),
         },
-        "mounts": defaults.mounts(
-            tty_group=maps.to_host_gid(5) is not None,
-            shm_size=shm_size,
-            own_network="network" in own,
-            own_ipc="ipc" in own,
-            own_pid="pid" in own,
-            own_cgroup="cgroup" in own,
+        "mounts": _without_shm(
+            options.ipc,
+            defaults.mounts(
+                tty_group=maps.to_host_gid(5) is not None,
+                shm_size=shm_size,
+                own_network="network" in own,
+                own_ipc="ipc" in own,
+                own_pid="pid" in own,
+                own_cgroup="cgroup" in own,
+            ),
         )
         + mounts,
         "annotations": _pairs(options.annotation, "--annotation"),
@@ -251,11 +259,31 @@ def config(
             "gidMappings": _mappings(maps.gids),
             "sysctl": sysctls,
             "resources": resources,
+            **_personality(options.personality),
             "maskedPaths": masked,
             "readonlyPaths": readonly,
             "devices": [],
         },
     }
+    if options.systemd:
+        from rootless.engine.spec import systemd_mode
+
+        if systemd_mode.wanted(options, arguments):
+            systemd_mode.writable_cgroup(made_config["mounts"])
+    return made_config
+
+
+def _personality(name: str | None) -> Json:
+    if name is None:
+        return {}
+    if name not in ("LINUX", "LINUX32"):
+        raise UsageError(f'unknown --personality "{name}"', hint="LINUX or LINUX32")
+    return {"personality": {"domain": name}}
+
+
+def _without_shm(ipc: str | None, mounts: list[Json]) -> list[Json]:
+    """--ipc none: a namespace of its own, and no /dev/shm."""
+    return [one for one in mounts if ipc != "none" or one["destination"] != "/dev/shm"]
 
 
 def _oom_score(value: int | None) -> Json:

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rootless.images.registry.http import Settings
+
 
 class OptionValues:
     """Attributes with defaults; names that are not known are refused.
@@ -97,9 +99,12 @@ class ContainerValues(OptionValues):
         image: str
         command: list[str]
         create_command: list[str]
+        registry: tuple[bool | None, Settings | None]
 
     def __init__(self, image: str, **words: object) -> None:
         self.image = image
+        # how the image is fetched, if it must be: as `tls_verify` and `settings` of `pull`
+        self.registry = (None, None)
         if words.get("healthcheck"):
             words.update(_health_options(words.pop("healthcheck")))  # type: ignore[arg-type]
         super().__init__(**words)
@@ -213,3 +218,12 @@ def _pair(name: str, key: str, value: object) -> str:
 
 
 _BIND = ("bind", "mode")
+
+
+def truth(flag: str, value: str | None, otherwise: bool) -> bool:
+    """Whether an option that is true or false by its value is so.  Raises UsageError."""
+    if value in (None, ""):
+        return otherwise
+    if value not in ("true", "false", "1", "0"):
+        raise UsageError(f'the option {flag} is true or false, not "{value}"')
+    return value in ("true", "1")

@@ -26,6 +26,8 @@ class ContainerOptions(ContainerValues):
     cgroup_parent (str): Parent cgroup of the container: a slice or a directory
     cgroupns (str): Cgroup namespace to use: private or host
     cgroups (str): Cgroup mode: enabled, disabled, split (below the current unit) or no-conmon
+    chrootdirs (list of str): Have /etc/hosts and /etc/resolv.conf also below this directory of the
+        container
     cidfile (str): Write the container ID to a file
     conmon_pidfile (str): Write the PID of the container's monitor to a file
     cpu_period (int): Limit the CPU CFS (Completely Fair Scheduler) period (default 100000)
@@ -50,6 +52,8 @@ class ContainerOptions(ContainerValues):
     env (list of str): Set an environment variable, or pass one on from the host
     env_file (list of str): Read environment variables from a file
     env_host (bool): Pass all environment variables of the host on to the container
+    env_merge (list of str): Set an environment variable to what is made of others, as in
+        PATH=/opt:${PATH}
     expose (list of str): Expose a port, so that --publish-all publishes it
     gidmap (list of str): Map GIDs; OUTSIDE counts your own IDs, @N is a host GID
     group_add (list of str): Add a supplementary group
@@ -79,11 +83,13 @@ class ContainerOptions(ContainerValues):
     health_startup_timeout (str): Maximum time to allow one startup check to run (default 30s)
     health_timeout (str): Maximum time to allow one check to run (default 30s)
     hostname (str): Set the container's hostname (default: the short container ID)
+    http_proxy (str): Pass the proxy variables of the host on to the container (default false)
     image_volume (str): How to handle the image's volumes: anonymous, tmpfs or ignore (default
         anonymous)
     init (bool): Run an init that forwards signals and reaps processes
     interactive (bool): Keep standard input open even if not attached
-    ipc (str): IPC namespace to use: private, host or container:NAME
+    ipc (str): IPC namespace to use: private, shareable, none (without /dev/shm), host or
+        container:NAME
     label (list of str): Set metadata on the container
     label_file (list of str): Read labels from a file
     lazy (bool): Start before the image is complete; files are fetched as they are read
@@ -93,24 +99,31 @@ class ContainerOptions(ContainerValues):
     memory (str): Memory limit, as in 512m (-1 for unlimited)
     memory_reservation (str): Memory soft limit
     memory_swap (str): Limit of memory plus swap (-1 for unlimited swap)
-    mount (list of str): Attach a file system mount: type=bind, volume or tmpfs, source=, target=,
-        ro
+    mount (list of str): Attach a file system mount: type=bind, volume, tmpfs, image, glob, ramfs or
+        devpts, source=, target=, ro
     name (str): Assign a name to the container (default: a generated one)
     network (list of str): Networks by name (NAME[:ip=,ip6=,mac=,alias=,interface_name=]), or none,
         host, slirp4netns[:OPTIONS] or container:NAME
     no_healthcheck (bool): Disable any health check specified by the image
+    no_hostname (bool): Do not make /etc/hostname in the container
+    no_hosts (bool): Do not make /etc/hosts in the container
     oom_score_adj (int): Tune the host's OOM preferences (-1000 to 1000)
+    personality (str): Execution domain of the command: LINUX or LINUX32
     pid (str): PID namespace to use: private, host or container:NAME
     pid_file (str): Write the host PID of the container's first process to a file
     pids_limit (int): Limit the number of processes (-1 for unlimited)
     platform (str): Select the platform of the image
+    preserve_fd (list of str): Pass these file descriptors to the container
     preserve_fds (int): Pass N additional file descriptors, from 3 on, to the container
     privileged (bool): Give the container all privileges that you have yourself, never more
     publish (list of str): Publish a container's port to the host
     publish_all (bool): Publish all exposed ports to free ports of the host
     pull (str): When to pull the image: missing, always, never or newer (default missing)
     read_only (bool): Mount the container's root file system read-only
+    read_only_tmpfs (str): Mount tmpfs at /run, /tmp and /var/tmp where --read-only is given
+        (default true)
     replace (bool): Replace an existing container of the same name
+    requires (list of str): Start these containers before this one
     restart (str): Restart policy: no, on-failure[:N], always or unless-stopped
     rm (bool): Remove the container when it exits
     rootfs (bool): IMAGE is the path of a root file system (PATH:O leaves it unchanged)
@@ -126,6 +139,8 @@ class ContainerOptions(ContainerValues):
         them)
     storage_opt (list of str): Set an option of the storage driver
     sysctl (list of str): Set a sysctl of the container's namespaces
+    systemd (str): Prepare the container for systemd: true (where the command is an init), always or
+        false
     timeout (int): Maximum time that the container may run before it is killed
     tmpfs (list of str): Mount a tmpfs directory
     tty (bool): Allocate a pseudo-TTY
@@ -147,32 +162,34 @@ class ContainerOptions(ContainerValues):
 
     LISTS = (
         "command", "create_command",
-        "env", "env_file", "unsetenv", "label", "label_file", "volume", "mount", "tmpfs",
-        "volumes_from", "device", "storage_opt", "network", "publish", "expose", "add_host", "dns",
-        "dns_search", "dns_option", "uidmap", "gidmap", "group_add", "cap_add", "cap_drop",
-        "security_opt", "sysctl", "blkio_weight_device", "device_read_bps", "device_write_bps",
-        "device_read_iops", "device_write_iops", "cgroup_conf", "ulimit", "device_cgroup_rule",
-        "annotation", "log_opt",
+        "env", "env_merge", "env_file", "unsetenv", "label", "label_file", "volume", "mount",
+        "tmpfs", "volumes_from", "device", "storage_opt", "network", "publish", "expose",
+        "chrootdirs", "add_host", "dns", "dns_search", "dns_option", "uidmap", "gidmap",
+        "group_add", "cap_add", "cap_drop", "security_opt", "sysctl", "blkio_weight_device",
+        "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops",
+        "cgroup_conf", "ulimit", "device_cgroup_rule", "annotation", "requires", "log_opt",
+        "preserve_fd",
     )  # fmt: skip
     FLAGS = (
         "interactive", "tty", "rm", "env_host", "unsetenv_all", "init", "replace", "detach",
-        "read_only", "writable_tmpfs", "rootfs", "lazy", "publish_all", "privileged",
-        "oom_kill_disable", "no_healthcheck",
+        "read_only", "writable_tmpfs", "rootfs", "lazy", "publish_all", "no_hostname", "no_hosts",
+        "privileged", "oom_kill_disable", "no_healthcheck",
     )  # fmt: skip
     # and numbers: what has no value without being given
     TEXTS = (
         "name", "workdir", "user", "entrypoint", "restart", "stop_signal", "stop_timeout",
-        "timeout", "pull", "platform", "cidfile", "image_volume", "storage_driver", "hostname",
-        "userns", "umask", "ipc", "pid", "uts", "cgroupns", "memory", "memory_swap",
-        "memory_reservation", "cpus", "cpu_shares", "cpu_period", "cpu_quota", "cpuset_cpus",
-        "cpuset_mems", "pids_limit", "blkio_weight", "shm_size", "oom_score_adj", "kernel_memory",
-        "memory_swappiness", "cpu_rt_period", "cpu_rt_runtime", "health_cmd", "health_interval",
-        "health_timeout", "health_retries", "health_start_period", "health_start_interval",
-        "health_on_failure", "health_startup_cmd", "health_startup_interval",
-        "health_startup_retries", "health_startup_success", "health_startup_timeout",
-        "health_log_destination", "health_max_log_count", "health_max_log_size", "tz",
-        "cgroup_parent", "cgroups", "runtime", "log_driver", "detach_keys", "pid_file",
-        "conmon_pidfile", "sdnotify", "preserve_fds",
+        "timeout", "pull", "platform", "cidfile", "image_volume", "read_only_tmpfs",
+        "storage_driver", "hostname", "userns", "umask", "ipc", "pid", "uts", "cgroupns", "memory",
+        "memory_swap", "memory_reservation", "cpus", "cpu_shares", "cpu_period", "cpu_quota",
+        "cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight", "shm_size", "oom_score_adj",
+        "kernel_memory", "memory_swappiness", "cpu_rt_period", "cpu_rt_runtime", "health_cmd",
+        "health_interval", "health_timeout", "health_retries", "health_start_period",
+        "health_start_interval", "health_on_failure", "health_startup_cmd",
+        "health_startup_interval", "health_startup_retries", "health_startup_success",
+        "health_startup_timeout", "health_log_destination", "health_max_log_count",
+        "health_max_log_size", "http_proxy", "systemd", "personality", "tz", "cgroup_parent",
+        "cgroups", "runtime", "log_driver", "detach_keys", "pid_file", "conmon_pidfile", "sdnotify",
+        "preserve_fds",
     )  # fmt: skip
     NUMBERS = (
         "stop_timeout", "timeout", "cpu_shares", "cpu_period", "cpu_quota", "pids_limit",
@@ -236,6 +253,7 @@ class ContainerOptions(ContainerValues):
         name: str | None
         rm: bool
         env: list[str]
+        env_merge: list[str]
         env_file: list[str]
         env_host: bool
         unsetenv: list[str]
@@ -261,6 +279,7 @@ class ContainerOptions(ContainerValues):
         volumes_from: list[str]
         image_volume: str | None
         read_only: bool
+        read_only_tmpfs: str | None
         writable_tmpfs: bool
         device: list[str]
         rootfs: bool
@@ -272,6 +291,9 @@ class ContainerOptions(ContainerValues):
         publish_all: bool
         expose: list[str]
         hostname: str | None
+        no_hostname: bool
+        no_hosts: bool
+        chrootdirs: list[str]
         add_host: list[str]
         dns: list[str]
         dns_search: list[str]
@@ -333,6 +355,10 @@ class ContainerOptions(ContainerValues):
         health_max_log_size: int | None
         no_healthcheck: bool
         annotation: list[str]
+        http_proxy: str | None
+        systemd: str | None
+        personality: str | None
+        requires: list[str]
         tz: str | None
         cgroup_parent: str | None
         cgroups: str | None
@@ -344,3 +370,4 @@ class ContainerOptions(ContainerValues):
         conmon_pidfile: str | None
         sdnotify: str | None
         preserve_fds: int | None
+        preserve_fd: list[str]

@@ -61,8 +61,8 @@ def account(spec: str, extra_groups: list[str], read_file: ReadFile) -> Account:
             for row in groups
             if len(row) >= 4 and name in row[3].split(",") and name
         ]
-    for one in extra_groups:
-        found_groups.append(_group(one, groups))
+    for word in extra_groups:
+        found_groups += [_group(one, groups) for one in word.split(",") if one]
     # the first group is among them: else a program that changes its group could shed it, and with
     # it what the modes of files refuse to that group (CVE-2022-36109, CVE-2022-2989)
     unique = list(dict.fromkeys([gid, *found_groups]))
