@@ -143,7 +143,7 @@ def _run(words: list[str]) -> int:
     verb: Verb = module.VERB
     try:
         options, others = cli_options.parse(verb.options, arguments, stop_early=verb.stop_early)
-        cli_options.check_count(verb, others)
+        cli_options.check_count(verb, others, latest=bool(options.get("latest")))
     except UsageError as error:
         if isinstance(error, cli_options.NoSuchOption) and error.option == "--help":
             return _help(name)

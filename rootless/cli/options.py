@@ -328,15 +328,22 @@ def _keep(option: Option, values: dict[str, Json], value: str) -> None:
         values[option.dest] = value
 
 
-def check_count(verb: Verb, words: Sequence[str]) -> None:
-    """Raises UsageError when there are too few or too many words."""
-    if len(words) < verb.minimum:
+def check_count(verb: Verb, words: Sequence[str], *, latest: bool = False) -> None:
+    """Raises UsageError when there are too few or too many words.
+
+    `latest`: an option stands for the first of them.
+    """
+    least, most = verb.minimum, verb.maximum
+    if latest and least:
+        least -= 1
+        most = most if most is None else most - 1
+    if len(words) < least:
         raise UsageError(
             f"rootless {verb.name} needs {verb.usage or 'more words'}",
             hint=f"rootless {verb.name} --help",
         )
-    if verb.maximum is not None and len(words) > verb.maximum:
+    if most is not None and len(words) > most:
         raise UsageError(
-            f'rootless {verb.name} does not take "{words[verb.maximum]}"',
+            f'rootless {verb.name} does not take "{words[most]}"',
             hint=f"rootless {verb.name} --help",
         )

@@ -31,7 +31,7 @@ VERBS = {
     "load": ("load", "Load images from an archive"),
     "login": ("login", "Log in to a registry"),
     "logout": ("logout", "Log out of a registry"),
-    "logs": ("logs", "Fetch the logs of a container"),
+    "logs": ("logs", "Fetch the logs of one or more containers"),
     "pause": ("pause", "Pause all processes of one or more containers"),
     "port": ("port", "List the port mappings of a container"),
     "prune": ("prune", "Remove unused data"),

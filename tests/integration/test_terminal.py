@@ -122,9 +122,12 @@ def test_the_terminal_is_as_it_was_afterwards(rootless: Command, busybox_image: 
     assert flags & termios.ECHO
 
 
-def test_a_terminal_is_needed_for_one(rootless: Command, busybox_image: str) -> None:
-    found = rootless("run", "-it", "--rm", busybox_image, "sh", code=125)
+def test_a_terminal_is_not_needed_for_one(rootless: Command, busybox_image: str) -> None:
+    script = "test -t 0 && echo yes; exit 3"
+    found = rootless("run", "-it", "--rm", busybox_image, "sh", "-c", script, code=3)
+    assert found.stdout.strip() == "yes"
     assert "not a terminal" in found.stderr
+    assert len(found.stderr.splitlines()) == 1
 
 
 def test_a_terminal_without_a_person(rootless: Command, busybox_image: str) -> None:

@@ -127,4 +127,4 @@ def test_tags_of_the_journal(rootless: Command, busybox_image: str) -> None:
                      busybox_image, "true", code=125)  # fmt: skip
     assert 'invalid --log-opt tag "{{.Colour}}"' in found.stderr
     found = rootless("run", "--log-opt", "labels=a", busybox_image, "true", code=125)
-    assert "--log-opt labels needs --log-driver journald" in found.stderr
+    assert "--log-opt tag needs --log-driver journald" in found.stderr

@@ -5,6 +5,12 @@ from __future__ import annotations
 from rootless.cli.options import flag, several, text
 
 ALL_UNUSED = flag("-a --all", "Remove all unused images, not just dangling ones")
+CIDFILE = several(
+    "--cidfile", "FILE", "Act on the container whose ID is in a file", complete="file"
+)
+FILTER = several("-f --filter", "KEY=VALUE", "Act on the containers that match a filter of ps")
+LATEST = flag("-l --latest", "Act on the container that was created last")
+CHOICE = (LATEST, CIDFILE, FILTER)
 CHANGE = several(
     "-c --change", "INSTRUCTION", "Apply a Dockerfile instruction, as in 'CMD [\"sh\"]'"
 )

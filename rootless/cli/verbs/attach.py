@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, text
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ VERB = Verb(
     "CONTAINER",
     "Attach to a running container",
     (
+        LATEST,
         flag("--no-stdin", "Do not attach standard input"),
         text(
             "--detach-keys",
@@ -30,9 +32,10 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Become the client of its monitor."""
     from rootless.cli.options import truth
+    from rootless.cli.verbs import _several
 
     given = call.options
-    container = call.engine().containers.get(call.words[0])
+    container = call.engine().containers.get(_several.first(call)[0])
     proxy = truth("--sig-proxy", given["sig_proxy"] or "true")
     container.attach_session().become_client(
         stdin=container.record["stdin"] and not given["no_stdin"],

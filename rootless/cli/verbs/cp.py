@@ -16,6 +16,7 @@ VERB = Verb(
     (
         flag("-a --archive", "Preserve UIDs and GIDs"),
         flag("-L --follow-link", "Follow symbolic links in SOURCE"),
+        flag("--overwrite", "Replace a directory by a file, and a file by a directory"),
         flag("-q --quiet", "Accepted for compatibility; there is no output"),
     ),
     minimum=2,
@@ -37,22 +38,25 @@ def run(call: Call) -> None:
     engine = call.engine()
     source, target = call.words
     keep, follow = call.options["archive"], call.options["follow_link"]
+    over = bool(call.options["overwrite"])
     from_name, from_path = _split(source)
     to_name, to_path = _split(target)
     if from_name and to_name:
-        _between(engine, (from_name, from_path), (to_name, to_path), keep, follow)
+        _between(engine, (from_name, from_path), (to_name, to_path), keep, follow, over)
     elif from_name:
         container = engine.containers.get(from_name)
         if target == "-":
             container.get_archive(from_path, 1)
         else:
-            container_copy.copy_out(container, from_path, target, archive=keep, follow=follow)
+            container_copy.copy_out(container, from_path, target, archive=keep, follow=follow,
+                                    overwrite=over)  # fmt: skip
     elif to_name:
         container = engine.containers.get(to_name)
         if source == "-":
             container.put_archive(to_path, 0, keep_owner=True)
         else:
-            container_copy.copy_in(container, source, to_path, archive=keep, follow=follow)
+            container_copy.copy_in(container, source, to_path, archive=keep, follow=follow,
+                                   overwrite=over)  # fmt: skip
     else:
         raise UsageError(
             "neither place is in a container", hint="write CONTAINER:PATH for one of them"
@@ -68,7 +72,12 @@ def _split(word: str) -> tuple[str, str]:
 
 
 def _between(
-    engine: Engine, source: tuple[str, str], target: tuple[str, str], keep: bool, follow: bool
+    engine: Engine,
+    source: tuple[str, str],
+    target: tuple[str, str],
+    keep: bool,
+    follow: bool,
+    over: bool,
 ) -> None:
     import shutil
     import tempfile
@@ -83,6 +92,6 @@ def _between(
         contents = source[1].endswith("/.")
         name = source[1].rstrip("/").rpartition("/")[2]
         inner = directory + "/." if contents else f"{directory}/{name}"
-        container_copy.copy_in(second, inner, target[1], archive=keep)
+        container_copy.copy_in(second, inner, target[1], archive=keep, overwrite=over)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

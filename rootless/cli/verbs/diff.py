@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, output_format
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,13 +11,13 @@ if TYPE_CHECKING:
 
 VERB = Verb(
     "diff",
-    "CONTAINER|IMAGE",
+    "CONTAINER|IMAGE [CONTAINER|IMAGE]",
     "Inspect changes to the file system of a container or an image",
-    (output_format(),),
+    (LATEST, output_format()),
     minimum=1,
-    maximum=1,
+    maximum=2,
     complete=("container",),
-    text="A: added, C: changed, D: deleted.",
+    text="A: added, C: changed, D: deleted; since its image, or against the second one.",
 )
 
 
@@ -26,7 +27,15 @@ def run(call: Call) -> None:
     from rootless.errors import ContainerNotFound
 
     engine = call.engine()
-    word = call.words[0]
+    from rootless.cli.verbs import _several
+
+    word, rest = _several.first(call)
+    if rest:
+        from rootless.engine.containers import compare
+
+        show(compare.compare(engine.containers, engine.images, word, rest[0]),
+             call.options["format"])  # fmt: skip
+        return
     try:
         found = engine.containers.get(word).diff()
     except ContainerNotFound:
@@ -42,6 +51,10 @@ def show(found: list[tuple[str, str]], format: str | None) -> None:
     from rootless import documents
     from rootless.cli import output
 
+    if format not in (None, "", "json"):
+        from rootless.errors import UsageError
+
+        raise UsageError(f'unknown --format "{format}"', hint="json")
     if format == "json":
         names = {"A": "added", "C": "changed", "D": "deleted"}
         table: dict[str, list[str]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ VERB = Verb(
     "CONTAINER COMMAND [ARGUMENT...]",
     "Run a command in a running container",
     (
+        LATEST,
         flag("-d --detach", "Run the command in the background"),
         flag("-i --interactive", "Keep standard input open even if not attached"),
         flag("-t --tty", "Allocate a pseudo-TTY"),
@@ -45,11 +47,19 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Become the command."""
     from rootless.engine.spec.option_values import ExecOptions
-    from rootless.errors import UsageError
 
-    options = ExecOptions(command=call.words[1:], **call.options)
+    name = call.words[0]
+    if call.options.pop("latest"):
+        from rootless.cli.verbs import _several
+
+        name = _several.newest(call.engine().containers)
+    else:
+        del call.words[0]
+    options = ExecOptions(command=call.words, **call.options)
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
-        raise UsageError("standard input is not a terminal", hint="leave out -t")
-    container = call.engine().containers.get(call.words[0])
+        from rootless.cli import called
+
+        called.without_terminal()
+    container = call.engine().containers.get(name)
     container.become_exec(options)
     return 0

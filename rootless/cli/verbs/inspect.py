@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, output_format, text
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ VERB = Verb(
         text("--type", "TYPE", "Type of the object: container, image, volume or network",
              complete="container image volume"),
         flag("-s --size", "Add the total file sizes of containers"),
+        LATEST,
     ),
-    minimum=1,
     complete=("anything",),
     examples="rootless inspect -f '{{.State.ExitCode}}' job",
 )  # fmt: skip
@@ -41,6 +42,12 @@ def run(call: Call) -> int:
     if kind not in (None, "container", "image", "volume", "network"):
         raise UsageError(f'unknown --type "{kind}"', hint="container, image, volume or network")
     wanted = _wanted(call.options["format"])
+    if call.options.get("latest"):
+        from rootless.cli.verbs import _several
+
+        call.words = _several.named(call)
+    elif not call.words:
+        raise UsageError("nothing is named", hint="rootless inspect NAME..., or --latest")
     for word in call.words:
         try:
             found.append(_find(engine, word, kind, size, wanted))

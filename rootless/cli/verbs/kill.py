@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, text
+from rootless.cli.verbs._shared_options import CHOICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ VERB = Verb(
     (
         text("-s --signal", "SIGNAL", "Signal to send (default KILL)"),
         flag("-a --all", "Signal all running containers"),
+        *CHOICE,
     ),
     complete=("running",),
 )
@@ -32,4 +34,4 @@ def run(call: Call) -> int:
         containers.get(word).kill(signal)
         return word
 
-    return output.each(_several.named(call), work)
+    return output.each(_several.named(call, _several.ALIVE), work)

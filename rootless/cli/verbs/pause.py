@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag
+from rootless.cli.verbs._shared_options import CHOICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ VERB = Verb(
     "pause",
     "CONTAINER...",
     "Pause all processes of one or more containers",
-    (flag("-a --all", "Pause all running containers"),),
+    (flag("-a --all", "Pause all running containers"), *CHOICE),
     complete=("running",),
 )
 
@@ -21,4 +22,4 @@ def run(call: Call) -> int:
     """Do it to each."""
     from rootless.cli.verbs import _several
 
-    return _several.side_by_side(call, lambda one: one.pause())
+    return _several.side_by_side(call, lambda one: one.pause(), states=("running",))

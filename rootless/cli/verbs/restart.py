@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, number
+from rootless.cli.verbs._shared_options import CHOICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ VERB = Verb(
             "Seconds to wait before killing the container",
             dest="time",
         ),
-        flag("-a --all", "Restart all running containers"),
+        flag("-a --all", "Restart all containers, running or not"),
+        flag("--running", "Restart all running containers"),
+        *CHOICE,
     ),
     complete=("container",),
 )
@@ -30,4 +33,6 @@ def run(call: Call) -> int:
     from rootless.cli.verbs import _several
 
     seconds = call.options["time"]
-    return _several.side_by_side(call, lambda one: one.restart(seconds))
+    states = _several.ALIVE if call.options["running"] else ()
+    call.options["all"] = call.options["all"] or call.options["running"]
+    return _several.side_by_side(call, lambda one: one.restart(seconds), states=states)

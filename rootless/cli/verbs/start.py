@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ VERB = Verb(
     "CONTAINER...",
     "Start one or more stopped containers",
     (
+        LATEST,
         flag("--all", "Start all containers that are not running, oldest first"),
         several(
             "-f --filter",
@@ -39,13 +41,24 @@ def _chosen(call: Call) -> list[str]:
     from rootless.errors import UsageError
 
     given = call.options
+    containers = call.engine().containers
+    if given["latest"]:
+        from rootless.cli.verbs import _several
+
+        if call.words or given["all"] or given["filter"]:
+            raise UsageError("--latest contradicts names, --all and --filter")
+        return [_several.newest(containers)]
     if not (given["all"] or given["filter"]):
         if not call.words:
             raise UsageError("no container is named", hint="name one, or use --all")
         return call.words
+    if call.words and given["all"]:
+        raise UsageError("--all takes no names")
+    found = containers.list(all=True, filters=output.filters(given["filter"]))
     if call.words:
-        raise UsageError("--all and --filter take no names")
-    found = call.engine().containers.list(all=True, filters=output.filters(given["filter"]))
+        # of those that are named, those that match
+        ids = {one.id for one in found}
+        return [word for word in call.words if containers.get(word).id in ids]
     found = [one for one in found if one.status in ("created", "exited")]
     # who joins another's namespaces is younger than that one
     return [one.id for one in reversed(found)]
@@ -59,17 +72,18 @@ def run(call: Call) -> int:
 
     given = call.options
     containers = call.engine().containers
+    words = _chosen(call)
     if not (given["attach"] or given["interactive"]):
 
         def work(word: str) -> str:
             containers.get(word).start()
             return word
 
-        return output.each(_chosen(call), work)
-    if len(call.words) != 1:
+        return output.each(words, work)
+    if len(words) != 1:
         raise UsageError("only one container can be attached to at a time")
     proxy = truth("--sig-proxy", given["sig_proxy"] or "true")
-    container = containers.get(call.words[0])
+    container = containers.get(words[0])
     session = container.start(attach=True)
     assert session is not None
     session.become_client(

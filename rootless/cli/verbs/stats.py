@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, number, output_format
-from rootless.cli.verbs._shared_options import NO_TRUNC
+from rootless.cli.verbs._shared_options import LATEST, NO_TRUNC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ VERB = Verb(
     "[CONTAINER...]",
     "Display a live stream of container resource usage statistics",
     (
+        LATEST,
         flag("-a --all", "Show all containers (default: only running ones)"),
         flag("--no-stream", "Print the first result only"),
         flag("--no-reset", "Do not reset the screen between intervals"),
@@ -53,6 +54,10 @@ def run(call: Call) -> None:
 
     given = call.options
     engine = call.engine()
+    if given["latest"]:
+        from rootless.cli.verbs import _several
+
+        call.words = _several.named(call)
     if call.words:
         chosen = [engine.containers.get(word) for word in call.words]
     else:

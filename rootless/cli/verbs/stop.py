@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, number, text
+from rootless.cli.verbs._shared_options import CHOICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ VERB = Verb(
             dest="time",
         ),
         text("-s --signal", "SIGNAL", "Signal to send to the container"),
-        flag("-a --all", "Stop all running containers"),
+        flag("-a --all", "Stop all containers"),
+        *CHOICE,
         flag("-i --ignore", "Ignore containers that do not exist"),
     ),
     complete=("running",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ VERB = Verb(
     "top",
     "CONTAINER [COLUMN,...]",
     "Display the running processes of a container",
+    (LATEST,),
     minimum=1,
     stop_early=True,
     complete=("running", "user pid ppid pcpu etime tty time args hpid huser seccomp capeff"),
@@ -28,9 +30,10 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Print the table."""
     from rootless.cli import output
+    from rootless.cli.verbs import _several
 
-    asked = call.words[1:] or _usual()
-    found = call.engine().containers.get(call.words[0]).top(asked)
+    name, rest = _several.first(call)
+    found = call.engine().containers.get(name).top(rest or _usual())
     output.write(output.table(found["Titles"], found["Processes"]))
 
 

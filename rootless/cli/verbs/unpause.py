@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag
+from rootless.cli.verbs._shared_options import CHOICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ VERB = Verb(
     "unpause",
     "CONTAINER...",
     "Unpause all processes of one or more containers",
-    (flag("-a --all", "Unpause all paused containers"),),
+    (flag("-a --all", "Unpause all paused containers"), *CHOICE),
     complete=("running",),
 )
 
@@ -21,4 +22,4 @@ def run(call: Call) -> int:
     """Do it to each."""
     from rootless.cli.verbs import _several
 
-    return _several.side_by_side(call, lambda one: one.unpause())
+    return _several.side_by_side(call, lambda one: one.unpause(), states=("paused",))

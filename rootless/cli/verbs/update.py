@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootless.cli.container_flags import HEALTH, LIMITS, RESTART
 from rootless.cli.options import Verb
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ VERB = Verb(
     "CONTAINER...",
     "Update the configuration of one or more containers",
     sections=(
-        ("Options", (RESTART,)),
+        ("Options", (RESTART, LATEST)),
         ("Resource limit options", LIMITS),
         ("Health check options", HEALTH),
     ),
@@ -29,5 +30,5 @@ def run(call: Call) -> int:
     """Do it to each."""
     from rootless.cli.verbs import _several
 
-    words = dict(call.options)
+    words = {name: value for name, value in call.options.items() if name != "latest"}
     return _several.side_by_side(call, lambda one: one.update(**words))

@@ -25,6 +25,7 @@ VERB = Verb(
 def run(call: Call) -> None:
     """Write it, under a temporary name until it is whole."""
     import os
+    import stat
     import sys
 
     from rootless.errors import StorageError, UsageError
@@ -35,6 +36,21 @@ def run(call: Call) -> None:
         if sys.stdout.isatty():
             raise UsageError("an archive is nothing for a terminal", hint="-o FILE")
         volumes.export(name, 1)
+        return
+    try:
+        # a pipe, a device: nothing can take its place
+        special = not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        special = False
+    if special:
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
+        try:
+            volumes.export(name, fd)
+        finally:
+            os.close(fd)
         return
     temporary = f"{path}.{os.getpid()}.tmp"
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.cli.options import Verb, flag, several, text
+from rootless.cli.verbs._shared_options import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ VERB = Verb(
                 "removed next-exit"),
         text("-i --interval", "TIME",
             "Time between two checks, as in 250ms (a plain number is milliseconds)"),
+        LATEST,
         flag("--ignore", "Print -1 for containers that do not exist"),
     ),
-    minimum=1,
     complete=("container",),
 )  # fmt: skip
 
@@ -31,6 +32,7 @@ VERB = Verb(
 def run(call: Call) -> int:
     """Wait for each in turn."""
     from rootless.cli import output
+    from rootless.cli.verbs import _several
     from rootless.engine.containers import wait as container_wait
     from rootless.errors import ContainerNotFound
 
@@ -48,7 +50,7 @@ def run(call: Call) -> int:
                 return "-1"
             raise
 
-    return output.each(call.words, work)
+    return output.each(_several.named(call), work)
 
 
 def _interval(text: str | None) -> float | None:

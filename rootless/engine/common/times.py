@@ -11,20 +11,20 @@ _UNITS = {
 }  # fmt: skip
 
 
-def moment(text: str) -> float:
+def moment(text: str, *, ahead: bool = False) -> float:
     """Return a moment as docker's --since takes it, in seconds since the epoch.
 
-    Seconds since the epoch (`1700000000.5`), a time ago (`10m`, `1h30m`), or a date
-    (`2024-05-01`, `2024-05-01T10:00:00Z`).  Raises UsageError.
+    Seconds since the epoch (`1700000000.5`), a time ago (`10m`, `1h30m`; `-10m` is to come), or a
+    date (`2024-05-01`, `2024-05-01T10:00:00Z`).  `ahead`: times are to come.  Raises UsageError.
     """
     word = text.strip()
     try:
         return float(word)
     except ValueError:
         pass
-    ago = duration(word)
+    ago = duration(word.removeprefix("-"))
     if ago is not None:
-        return time.time() - ago
+        return time.time() + (ago if ahead != word.startswith("-") else -ago)
     import datetime
 
     try:

@@ -38,7 +38,7 @@ def _root(container: ContainerRef) -> Json:
     binds = [
         [mount["Source"], mount["Destination"]]
         for mount in container.record["mounts"]
-        if mount["Type"] != "tmpfs"
+        if mount["Type"] in ("bind", "volume")
     ]
     request: Json = {"path": container_rootfs.path_of(container), "binds": binds}
     if driver.of_image:
@@ -135,6 +135,7 @@ def put_archive(
     *,
     renamed: tuple[str, str] | None = None,
     keep_owner: bool = True,
+    overwrite: bool = False,
 ) -> Json:
     """Unpack the tar stream, which may be compressed, of `source` below the directory `path`.
 
@@ -149,6 +150,7 @@ def put_archive(
         "single": maps.single,
         # one that a caller brings, as docker takes it; what `copy_in` makes never is
         "compressed": renamed is None,
+        "overwrite": overwrite,
     }
     return _spawn(
         container, "rootless.storage.rootfs.archive_copy:put_worker", request, source, None
@@ -162,8 +164,12 @@ def copy_in(
     *,
     archive: bool = False,
     follow: bool = False,
+    overwrite: bool = False,
 ) -> None:
-    """Copy a file or directory of the host into the container, by docker-cp(1)'s rules."""
+    """Copy a file or directory of the host into the container, by docker-cp(1)'s rules.
+
+    `overwrite`: a file may replace a directory, and a directory a file.
+    """
     import tarfile
     import threading
 
@@ -178,7 +184,7 @@ def copy_in(
     directory = os.path.isdir(f"/proc/self/fd/{fd}")
     try:
         base, renamed = _destination(container, target, os.path.basename(os.path.abspath(source)),
-                                     directory, contents)  # fmt: skip
+                                     directory, contents, overwrite)  # fmt: skip
     except BaseException:
         os.close(fd)
         raise
@@ -200,7 +206,8 @@ def copy_in(
     thread = threading.Thread(target=pack)
     thread.start()
     try:
-        put_archive(container, base, reading, renamed=("top", renamed), keep_owner=archive)
+        put_archive(container, base, reading, renamed=("top", renamed), keep_owner=archive,
+                    overwrite=overwrite)  # fmt: skip
     finally:
         os.close(reading)
         thread.join()
@@ -209,7 +216,12 @@ def copy_in(
 
 
 def _destination(
-    container: ContainerRef, target: str, name: str, directory: bool, contents: bool
+    container: ContainerRef,
+    target: str,
+    name: str,
+    directory: bool,
+    contents: bool,
+    overwrite: bool,
 ) -> tuple[str, str]:
     """(directory to unpack in, new name of the top; "" for its contents alone)."""
     shown = f"{container.name}:{target}"
@@ -218,7 +230,7 @@ def _destination(
     if found["exists"] and found["directory"]:
         return target, "" if contents and directory else name
     if found["exists"]:
-        if directory:
+        if directory and not overwrite:
             raise UsageError(f"cannot copy a directory over the file {shown}")
     elif not found["parent"]:
         raise NotFound(f"the directory of {shown} does not exist")
@@ -250,9 +262,18 @@ _LINKS = 40  # as the kernel follows, path_resolution(7)
 
 
 def copy_out(
-    container: ContainerRef, path: str, target: str, *, archive: bool = False, follow: bool = False
+    container: ContainerRef,
+    path: str,
+    target: str,
+    *,
+    archive: bool = False,
+    follow: bool = False,
+    overwrite: bool = False,
 ) -> None:
-    """Copy what is at `path` in the container to the host, by docker-cp(1)'s rules."""
+    """Copy what is at `path` in the container to the host, by docker-cp(1)'s rules.
+
+    `overwrite`: as with `copy_in`.
+    """
     from rootless.storage.rootfs import archive_copy
 
     found = look(container, path, follow=follow or path.endswith("/"))
@@ -263,7 +284,7 @@ def copy_out(
     target = _own_link(target)
     if os.path.isdir(target):
         base, renamed = target, "" if contents and found["directory"] else name
-    elif os.path.exists(target) and found["directory"]:
+    elif os.path.exists(target) and found["directory"] and not overwrite:
         raise UsageError(f"cannot copy a directory over the file {target}")
     else:
         if target.endswith("/") and not found["directory"]:
@@ -281,7 +302,11 @@ def copy_out(
     os.close(writing)
     try:
         # what the container sends is as hostile as an image: the same unpacker takes it
-        archive_copy.put(directory, reading, {"single": True, "renamed": ["top", renamed]})
+        archive_copy.put(
+            directory,
+            reading,
+            {"single": True, "renamed": ["top", renamed], "overwrite": overwrite},
+        )
     finally:
         os.close(reading)
         running.wait()
@@ -323,8 +348,17 @@ def diff(container: ContainerRef) -> list[tuple[str, str]]:
     found = calls.call(
         function, request, maps=_maps(container), mount_namespace="servers" in request
     )
+    return without_ours(found, places(container))
+
+
+def places(container: ContainerRef) -> set[str]:
+    """Paths that are there because a container is made of it, and that no process has changed."""
     ours = {mount["destination"] for mount in container.config()["mounts"]}
-    ours |= {"/dev", "/proc", "/sys", "/etc/mtab", *single_id.files(container.maps())}
+    return ours | {"/dev", "/proc", "/sys", "/etc/mtab", *single_id.files(container.maps())}
+
+
+def without_ours(found: list[tuple[str, str]], ours: set[str]) -> list[tuple[str, str]]:
+    """Changes without those at `ours`."""
     changed = [
         (kind, path)
         for kind, path in found

@@ -81,7 +81,7 @@ def _check(given: dict[str, str], name: str) -> tuple[int, int]:
                 raise UsageError(
                     f"--log-opt path={value}: the directory {directory} cannot be written to"
                 )
-        elif key in ("tag", "labels", "env") and name != "journald":
+        elif key == "tag" and name != "journald":
             raise UsageError(f"--log-opt {key} needs --log-driver journald")
         elif key not in ("tag", "labels", "env") or not value:
             raise UsageError(

@@ -84,7 +84,7 @@ class Binds:
         volumes: Volumes,
         directory: str,
         owner: tuple[int, int],
-        find_image: Callable[[str], MountedImage],
+        find_image: Callable[[str], MountedImage] | None = None,
     ) -> None:
         self.find_image = find_image
         self.volumes = volumes
@@ -186,6 +186,8 @@ class Binds:
     def image(self, name: str, target: str, options: list[str]) -> None:
         """The files of an image: as they are, or with `rw` changed for this container alone."""
         target = _place(target)
+        if self.find_image is None:
+            raise UsageError("--mount type=image is offered by run and create alone")
         found = self.find_image(name)
         writable = "rw" in options
         flags = [one for one in options if one != "rw"]

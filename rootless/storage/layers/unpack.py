@@ -114,6 +114,8 @@ class Unpacker:
         self.layer = layer
         # whether an archive's own top has something to say to the directory (`volume import`)
         self.top = False
+        # an archive of `cp --overwrite`: directories may be replaced by files, and these by them
+        self.replaces = False
         # of an archive that is added to files that are there (ADD): they know better
         self.keeps_directories = False
         # hears whose a member is to be, where a single id cannot give it away
@@ -222,7 +224,7 @@ class Unpacker:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             return
-        if not self.layer and stat.S_ISDIR(found.st_mode) != directory:
+        if not (self.layer or self.replaces) and stat.S_ISDIR(found.st_mode) != directory:
             kinds = ("a file", "a directory") if directory else ("a directory", "a file")
             raise Conflict(
                 f'"{name}" is {kinds[0]} at the destination and {kinds[1]} in the source'

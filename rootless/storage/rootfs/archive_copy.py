@@ -267,7 +267,7 @@ def put_worker(request: Json) -> Json:
     """Unpack the tar stream on standard input below the directory {"put"}.
 
     {"renamed"}: [old, new] first component; {"owner"}: [uid, gid] or None to keep the archive's;
-    {"single"}: owners cannot be set.
+    {"single"}: owners cannot be set; {"overwrite"}: files may replace directories, and these them.
     """
     with Root(request) as root:
         try:
@@ -334,6 +334,7 @@ def put(directory: int, source: int, request: Json) -> Json:
         renamed=tuple(request["renamed"]) if request.get("renamed") else None,
     )
     unpacker.top = bool(request.get("top"))
+    unpacker.replaces = bool(request.get("overwrite"))
     try:
         with open(source, "rb", closefd=False) as stream:
             unpacker.run(_opened(stream).read if request.get("compressed") else stream.read)

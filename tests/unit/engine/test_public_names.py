@@ -37,6 +37,7 @@ INTERNAL = {
     "Channel.received",
     "Container.emit",
     "Container.execute",
+    "ContainerOptions.registry",
     "Engine.context",
     "Images.builder",
     "Images.fetch_missing",
