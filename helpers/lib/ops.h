@@ -67,6 +67,7 @@ enum op {
     OP_ENTER_PID = 56,           /* -: into the pid namespace that is joined, after the pivot */
     OP_KEYRING = 57,             /* needed("1"): a session keyring of the process's own */
     OP_HOST_PROC = 58,           /* -: OP_NEST writes its map to the procfs of here, not to the container's */
+    OP_UNREACHABLE = 59,         /* address/length...: networks that nothing in this one reaches */
     OP_LAST,
 
     ORDER_ID = 100,              /* id name */
@@ -82,7 +83,7 @@ enum op {
     ORDER_STDIN = 108,           /* null, once or inherit */
     ORDER_LOG = 109,             /* driver path max-size max-file */
     ORDER_FIELD = 110,           /* KEY=VALUE...: of journald */
-    ORDER_SIDECAR = 111,         /* argument...: of the network; @PID@, @READY@ and @EXIT@ are replaced */
+    ORDER_SIDECAR = 111,         /* argument...: of the network; @NET@, @READY@ and @EXIT@ are replaced */
     ORDER_SIDECAR_SOCKET = 112,  /* path: where the sidecar takes requests */
     ORDER_SIDECAR_REQUEST = 113, /* bytes: of one connection */
     ORDER_FUSE = 114,            /* late("1") argument...: it becomes root by itself; one for each OP_FUSE */
@@ -113,6 +114,8 @@ enum op {
                                   * network */
     ORDER_LEASES = 135,          /* count file...: descriptors to keep, after those that ORDER_PRESERVE names;
                                   * to unlink at the end */
+    ORDER_PORTS = 136,           /* program SETTING=VALUE... PROTOCOL/HOST-IP/LOW-HIGH/INSIDE...: published
+                                  * ports */
     ORDER_LAST,
 };
 
@@ -175,5 +178,6 @@ enum op {
     X(FILE, file) \
     X(ENTER_PID, enter_pid) \
     X(KEYRING, keyring) \
-    X(HOST_PROC, host_proc)
+    X(HOST_PROC, host_proc) \
+    X(UNREACHABLE, unreachable)
 #endif

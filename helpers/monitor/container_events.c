@@ -70,11 +70,11 @@ void report_ended(const struct orders *orders, int code, int out_of_memory, int 
     events_flush();
 }
 
-void report_network_lost(const struct orders *orders)
+void report_network(const struct orders *orders, const char *action)
 {
     if (orders->session)
         return;
-    event_add("network_lost", report_fields(orders), "");
+    event_add(action, report_fields(orders), "");
     events_flush();
 }
 

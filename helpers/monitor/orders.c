@@ -58,6 +58,7 @@ static void take(struct orders *o, const struct record *r)
         }
         break;
     case ORDER_UDP: o->udp = list(r); break;
+    case ORDER_PORTS: o->ports = list(r); break;
     case ORDER_FUSE: {
         char **words = list(r);
         if (words && r->argc > 1 && o->server_count < MOST_SERVERS)

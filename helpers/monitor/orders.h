@@ -23,7 +23,7 @@ struct orders {
     const char *log_driver, *log_path;
     uint64_t log_limit;
     int log_files;
-    char **fields, **events, **sidecar, **udp, **remove, **unlink;
+    char **fields, **events, **sidecar, **udp, **ports, **remove, **unlink;
     struct server server[MOST_SERVERS]; /* in the order in which the plan asks for them */
     int server_count;
     const char *sidecar_socket;

@@ -33,44 +33,48 @@ void unblock(void)
     signal(SIGPIPE, SIG_DFL);
 }
 
-/* Two descriptors, which become 3 and 4, and no other go to a program. */
-static void keep_two(int one, int two)
+/* These descriptors, which become 3 and so on, and no other go to a program. */
+static void keep(const int *fd, int count)
 {
-    int high[2] = {fcntl(one, F_DUPFD_CLOEXEC, 5), fcntl(two, F_DUPFD_CLOEXEC, 5)};
-    dup2(high[0], 3);
-    dup2(high[1], 4);
-    close_from(5);
+    int high[8];
+    for (int i = 0; i < count; i++)
+        high[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 3 + count);
+    for (int i = 0; i < count; i++)
+        dup2(high[i], 3 + i);
+    close_from(3 + count);
 }
 
 /* Such a program confines itself to a mount namespace and drops capabilities; for that it must be root of
  * a user namespace, so it is started as root of the container's, in the host's network namespace and
  * outside the container's pid and mount namespaces. */
-pid_t run_sidecar(const struct orders *o, pid_t pid, int user_ns, int ready, int exit_end)
+pid_t run_sidecar(const struct orders *o, const struct started *made, int ready)
 {
-    pid_t made = fork();
-    if (made)
-        return made;
-    char text[3][16] = {"", "3", "4"};
-    const char *const name[] = {"@PID@", "@READY@", "@EXIT@"};
-    snprintf(text[0], 16, "%d", pid);
+    pid_t child = fork();
+    if (child)
+        return child;
+    char text[4][24] = {"", "3", "4", "/proc/self/fd/5"};
+    /* orders of an earlier version have the pid, which says the same while its process lives */
+    const char *const name[] = {"@PID@", "@READY@", "@EXIT@", "@NET@"};
+    snprintf(text[0], sizeof text[0], "%d", made->pid);
     for (char **argument = o->sidecar; *argument; argument++)
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 4; i++) {
             char *at = strstr(*argument, name[i]);
-            size_t size = strlen(*argument) + 16;
-            char *made = at ? malloc(size) : NULL;
-            if (made) {
-                snprintf(made, size, "%.*s%s%s", (int)(at - *argument), *argument, text[i], at + strlen(name[i]));
-                *argument = made;
+            size_t size = strlen(*argument) + sizeof text[i];
+            char *made_of = at ? malloc(size) : NULL;
+            if (made_of) {
+                snprintf(made_of, size, "%.*s%s%s", (int)(at - *argument), *argument, text[i], at + strlen(name[i]));
+                *argument = made_of;
             }
         }
     int log = open(o->error_log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, 1);
     dup2(log, 2);
-    if (user_ns >= 0 &&
-        (setns(user_ns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+    const int given[] = {ready, made->exit_read, made->net_ns};
+    if (made->owner_ns >= 0 &&
+        (setns(made->owner_ns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         _exit(126);
     unblock();
-    keep_two(ready, exit_end);
+    keep(given, 3);
     execv(o->sidecar[0], o->sidecar);
     _exit(127);
 }
@@ -88,7 +92,8 @@ int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *
         for (int i = 1; o->udp[i] && i < 68; i++)
             argv[3 + i] = o->udp[i];
         unblock();
-        keep_two(ready[1], exit_end);
+        const int given[] = {ready[1], exit_end};
+        keep(given, 2);
         execv(o->udp[0], argv);
         _exit(127);
     }
@@ -96,6 +101,44 @@ int run_udp(const struct orders *o, pid_t target, int exit_end, struct failure *
     ssize_t got = read(ready[0], &told, 1);
     close(ready[0]);
     return got == 1 && !told ? 0 : report(failure, ORDER_UDP, got == 1 ? (unsigned char)told : EIO, o->udp[1]);
+}
+
+/* Starts what serves the published ports.  It stays what it is, the user's own, outside the container: it
+ * binds ports in the host's network before it enters the container's. */
+pid_t run_ports(const struct orders *o, const struct started *made, int ready)
+{
+    pid_t child = fork();
+    if (child)
+        return child;
+    const int given[] = {ready, made->exit_read, made->owner_ns, made->net_ns};
+    int words = 0;
+    while (o->ports[words])
+        words++;
+    char **argv = calloc((size_t)words + 5, sizeof *argv);
+    if (!argv)
+        _exit(127);
+    argv[0] = o->ports[0];
+    argv[1] = "3";
+    argv[2] = "4";
+    argv[3] = "5";
+    argv[4] = "6";
+    for (int i = 1; i < words; i++)
+        argv[4 + i] = o->ports[i];
+    unblock();
+    keep(given, 4);
+    execv(o->ports[0], argv);
+    _exit(127);
+}
+
+/* What it says when it is ready: 0, or an errno and the name of the port that cannot be had. */
+int hear_ports(const struct orders *o, int ready, struct failure *failure)
+{
+    char text[200];
+    ssize_t got = read(ready, text, sizeof text - 1);
+    text[got > 0 ? got : 0] = 0;
+    if (got > 0 && !text[0])
+        return 0;
+    return report(failure, ORDER_PORTS, got > 0 ? (unsigned char)text[0] : EIO, got > 1 ? text + 1 : o->ports[0]);
 }
 
 /* One request for each connection, answered when the client has finished writing. */

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* To the monitor, by a child that goes away. */
@@ -209,7 +210,7 @@ static int run_hooks(const struct orders *o, int ctl, pid_t pid, struct failure 
     return 0;
 }
 
-struct handshake { int wants_network, network_ready, console; };
+struct handshake { int wants_network, network_ready, ports_ready, console; };
 
 /* One message of the launcher.  1: the command runs; 0: go on; -1: failed. */
 static int message(const struct orders *o, int ctl, struct started *made, struct handshake *h, struct failure *failure)
@@ -262,7 +263,7 @@ static int message(const struct orders *o, int ctl, struct started *made, struct
     return report(failure, ORDER_EXECUTOR, EBADMSG, "launcher");
 }
 
-static int handshake(const struct orders *o, int ctl, int ready, struct started *made, struct handshake *h,
+static int handshake(const struct orders *o, int ctl, int ready, int bound, struct started *made, struct handshake *h,
                      struct shared_network *shared, struct failure *failure)
 {
     if (o->shared_directory) {
@@ -270,8 +271,9 @@ static int handshake(const struct orders *o, int ctl, int ready, struct started 
         h->network_ready = ready < 0; /* somebody has waited for it already */
     }
     for (;;) {
-        struct pollfd polled[2] = {{ctl, POLLIN, 0}, {h->network_ready ? -1 : ready, POLLIN, 0}};
-        if (poll(polled, 2, made->servers.count ? 20 : -1) < 0 && errno != EINTR)
+        struct pollfd polled[3] = {{ctl, POLLIN, 0}, {h->network_ready ? -1 : ready, POLLIN, 0},
+                                   {h->ports_ready ? -1 : bound, POLLIN, 0}};
+        if (poll(polled, 3, made->servers.count ? 20 : -1) < 0 && errno != EINTR)
             return report(failure, ORDER_EXECUTOR, errno, "poll");
         int lost = servers_lost(&made->servers);
         if (lost >= 0)
@@ -292,7 +294,12 @@ static int handshake(const struct orders *o, int ctl, int ready, struct started 
                 return -1;
             h->network_ready = 1;
         }
-        if (h->wants_network && h->network_ready) {
+        if (polled[2].revents) {
+            if (hear_ports(o, bound, failure) < 0)
+                return -1;
+            h->ports_ready = 1;
+        }
+        if (h->wants_network && h->network_ready && h->ports_ready) {
             send(ctl, "n", 1, MSG_NOSIGNAL);
             h->wants_network = 0;
         }
@@ -329,7 +336,17 @@ static void shut(int fd)
 void stop_helpers(struct started *made)
 {
     shut(made->exit_fd);
-    made->exit_fd = -1;
+    shut(made->exit_read);
+    shut(made->owner_ns);
+    shut(made->net_ns);
+    made->exit_fd = made->exit_read = made->owner_ns = made->net_ns = -1;
+    /* whoever hears that the container has ended finds its ports free; what it said last is on its way by then */
+    for (int i = 0; made->ports > 0 && waitpid(made->ports, NULL, WNOHANG) == 0; i++)
+        if (i < 500)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        else
+            kill(made->ports, SIGKILL);
+    made->sidecar = made->ports = 0;
     servers_stop(&made->servers);
 }
 
@@ -355,9 +372,9 @@ int start(const struct orders *o, int cgroup, struct shared_network *shared, str
           struct failure *failure)
 {
     struct pipes p;
-    struct handshake h = {0, 0, -1};
-    int ready[2] = {-1, -1}, leave[2] = {-1, -1}, plan = open(o->plan, O_RDONLY | O_CLOEXEC);
-    *made = (struct started){.user_ns = -1, .exit_fd = -1, .in = -1, .out = -1, .err = -1};
+    struct handshake h = {0, 0, !o->ports, -1};
+    int ready[2] = {-1, -1}, bound[2] = {-1, -1}, leave[2] = {-1, -1}, plan = open(o->plan, O_RDONLY | O_CLOEXEC);
+    *made = (struct started){.user_ns = -1, .exit_fd = -1, .exit_read = -1, .owner_ns = -1, .net_ns = -1, .in = -1, .out = -1, .err = -1};
     if (plan < 0)
         return report(failure, ORDER_EXECUTOR, errno, o->plan);
     if (o->shared_directory && shared_network_join(shared, o, failure) < 0)
@@ -402,13 +419,24 @@ int start(const struct orders *o, int cgroup, struct shared_network *shared, str
             send(p.ctl[0], "m", 1, MSG_NOSIGNAL);
     }
     /* its child becomes root of the namespace, which can only be after the map exists */
-    if (!done && o->sidecar && pipe2(ready, O_CLOEXEC) == 0 && pipe2(leave, O_CLOEXEC) == 0) {
+    if (!done && (o->sidecar || o->ports) && pipe2(leave, O_CLOEXEC) == 0) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/ns/net", made->pid);
+        made->net_ns = open(path, O_RDONLY | O_CLOEXEC);
+        made->owner_ns = made->user_ns < 0 ? -1 : fcntl(made->user_ns, F_DUPFD_CLOEXEC, 3);
         made->exit_fd = leave[1];
-        made->sidecar = run_sidecar(o, made->pid, made->user_ns, ready[1], leave[0]);
-        close(ready[1]);
+        made->exit_read = leave[0];
+        /* first those that find out whether ports can be had */
+        if (o->ports && pipe2(bound, O_CLOEXEC) == 0) {
+            made->ports = run_ports(o, made, bound[1]);
+            close(bound[1]);
+        }
+        if (o->sidecar && pipe2(ready, O_CLOEXEC) == 0) {
+            made->sidecar = run_sidecar(o, made, ready[1]);
+            close(ready[1]);
+        }
         if (o->udp)
             done = run_udp(o, made->pid, leave[0], failure);
-        close(leave[0]);
     }
     if (o->outer.given && made->user_ns >= 0) {
         /* the process that removes the files needs the ids that the layers have */
@@ -417,10 +445,11 @@ int start(const struct orders *o, int cgroup, struct shared_network *shared, str
         made->user_ns = outer;
     }
     if (!done)
-        done = handshake(o, p.ctl[0], ready[0], made, &h, shared, failure);
+        done = handshake(o, p.ctl[0], ready[0], bound[0], made, &h, shared, failure);
     if (o->shared_directory)
         shared_network_ready(shared);
     shut(ready[0]);
+    shut(bound[0]);
     close(p.ctl[0]);
     if (done < 0)
         return shut(h.console), give_up(made);

@@ -13,10 +13,11 @@ struct failure {
 };
 
 struct started {
-    pid_t pid, sidecar;         /* of the network, 0 without one, or NETWORK_LOST when it has ended */
+    pid_t pid, sidecar, ports;  /* of the network, of its published ports: 0 without one, NETWORK_LOST when it has ended */
     struct servers servers;
     int user_ns;                /* kept open: removal of a container's files happens inside */
-    int exit_fd;                /* the sidecar ends when this is closed */
+    int exit_fd;                /* the sidecars end when this is closed */
+    int exit_read, owner_ns, net_ns; /* what they are given: its other end, the container's namespaces; or -1 */
     int in, out, err;           /* our ends of the container's streams; with a terminal in == out */
 };
 

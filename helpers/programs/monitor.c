@@ -18,6 +18,7 @@
 #include "monitor/idle.h"
 #include "monitor/log.h"
 #include "monitor/removal.h"
+#include "monitor/revive.h"
 #include "monitor/sd_notify.h"
 #include "monitor/shared_network.h"
 #include "monitor/spawn.h"
@@ -77,10 +78,11 @@ static void write_state(const char *status)
     int length = snprintf(text, sizeof text,
         "\"version\":%d,\"status\":\"%s\",\"pid\":%d,\"pidStart\":%llu,\"monitor\":%d,\"monitorStart\":%llu,\"boot\":\"%s\","
         "\"startedAt\":%lld,\"finishedAt\":%lld,\"exitCode\":%d,\"oomKilled\":%s,\"restarts\":%d,"
-        "\"sidecar\":%d,\"sidecarStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}",
+        "\"sidecar\":%d,\"sidecarStart\":%llu,\"ports\":%d,\"portsStart\":%llu,\"servers\":%s,\"failedIndex\":%u,\"failedOp\":%u,\"failedError\":%u,\"filesLost\":%s,\"failed\":%s}",
         STATE_VERSION, status, container.pid, container.pid > 0 && !gone ? start_time(container.pid) : 0, getpid(), start_time(getpid()), boot,
         record.started, record.finished, record.code, record.oom ? "true" : "false", record.restarts,
-        container.sidecar, container.sidecar > 0 ? start_time(container.sidecar) : 0, pids, failure.index, failure.op, failure.error,
+        container.sidecar, container.sidecar > 0 ? start_time(container.sidecar) : 0,
+        container.ports, container.ports > 0 ? start_time(container.ports) : 0, pids, failure.index, failure.op, failure.error,
         record.lost ? "true" : "false", record.failed ? "true" : "false");
     if (length < (int)sizeof text)
         state_write(text, (size_t)length);
@@ -170,8 +172,7 @@ static int reap(int *status)
             ended = gone = 1;
         } else if (checks_reap(pid, one)) {
             continue;
-        } else if (pid == container.sidecar) {
-            container.sidecar = NETWORK_LOST;
+        } else if (revive_reaped(&orders, &container, pid)) {
             cut = 1;
         } else if (servers_ended(&container.servers, &orders, pid, one) && !gone) {
             /* without its files it can only fail, slowly and in odd ways; its policy may start it anew */
@@ -179,9 +180,9 @@ static int reap(int *status)
         }
     }
     if (cut && !gone && container.pid > 0) {
-        /* the container goes on, as it would with a cable pulled out; the state says so */
+        /* the container goes on, as it would with a cable pulled out, until there is another */
         write_state("running");
-        report_network_lost(&orders);
+        report_network(&orders, "network_lost");
     }
     return ended;
 }
@@ -247,7 +248,7 @@ static int serve(void)
     long long over = 0;
     long long deadline = orders.timeout ? now() + (long long)orders.timeout * 1000000000LL : 0;
     for (;;) {
-        struct pollfd polled[7 + CLIENTS];
+        struct pollfd polled[7 + REVIVED + CLIENTS];
         channel_compact(&channel);
         int congested = channel_congested(&channel), full = channel.typed_length > CHANNEL_HIGH;
         polled[0] = (struct pollfd){signals, POLLIN, 0};
@@ -258,15 +259,18 @@ static int serve(void)
         polled[5] = (struct pollfd){notices, POLLIN, 0};
         int clients = channel.count;
         for (int i = 0; i < clients; i++)
-            polled[6 + i] = (struct pollfd){channel.client[i].fd,
+            polled[6 + REVIVED + i] = (struct pollfd){channel.client[i].fd,
                                             (short)((full ? 0 : POLLIN) | (channel.client[i].out_length ? POLLOUT : 0)), 0};
         /* what a grandchild still holds open is read for a moment only */
         int closed = container.out < 0 && container.err < 0;
         long long last = !ending ? deadline : deadline && deadline < ending ? deadline : ending;
         int wait = ended ? (closed && !congested ? 0 : 100) : soonest(checks_wait(), last);
+        int due = revive_watch(polled + 6);
+        if (!ended)
+            wait = lesser(wait, due);
         /* the last: that the companion of named networks has ended */
-        polled[6 + clients] = (struct pollfd){shared.companion, 0, 0};
-        int events = idle_poll(polled, (nfds_t)(7 + clients), lesser(wait, notify_watchdog()));
+        polled[6 + REVIVED + clients] = (struct pollfd){shared.companion, 0, 0};
+        int events = idle_poll(polled, (nfds_t)(7 + REVIVED + clients), lesser(wait, notify_watchdog()));
         if (ended && !over)
             over = now();
         /* a client that its user has stopped reads nothing: it must not keep the end from being reported */
@@ -279,9 +283,13 @@ static int serve(void)
             kill(container.pid, SIGKILL);
         if (!ended)
             checks_run();
+        if (!ended && events >= 0 && revive_go_on(&orders, &container, polled + 6)) {
+            write_state("running");
+            report_network(&orders, "network_restored");
+        }
         if (events <= 0)
             continue;
-        if (polled[6 + clients].revents && !ended)
+        if (polled[6 + REVIVED + clients].revents && !ended)
             shared_network_repair(&shared, &orders);
         if (polled[0].revents)
             read_signals(&ended, &status);
@@ -294,8 +302,8 @@ static int serve(void)
         if (polled[4].revents)
             feed();
         for (int i = clients - 1; i >= 0; i--)
-            if (polled[6 + i].revents)
-                channel_event(&channel, i, polled[6 + i].revents);
+            if (polled[6 + REVIVED + i].revents)
+                channel_event(&channel, i, polled[6 + REVIVED + i].revents);
         if (polled[1].revents) {
             int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
             if (fd >= 0)
@@ -433,6 +441,7 @@ static void run(void)
         record.finished = now();
         container.pid = 0;
         checks_end(0);
+        revive_forget();
         stop_helpers(&container);
         if (container.in >= 0)
             close(container.in);

@@ -1,16 +1,20 @@
-"""Published ports: docker's words, free ports, ports in use."""
+"""Published ports: docker's words, free ports, ports in use, words for the monitor."""
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 
 from rootless.errors import Conflict, HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypedDict
 
     from rootless.documents import Json
+    from rootless.errors import RootlessError
 
     class PortRecord(TypedDict):
         """A port as container.json keeps it."""
@@ -21,16 +25,30 @@ if TYPE_CHECKING:
         protocol: str
 
 
-def taken(address: str, reason: str) -> Conflict:
-    """The failure of a port that somebody else has."""
+def taken(address: str, reason: str) -> RootlessError:
+    """The failure of a port that somebody else has.  `reason`: the kernel's."""
+    if reason == os.strerror(errno.EACCES).lower():
+        return below_the_limit(int(address.rpartition("/")[0].rpartition(":")[2]))
     return Conflict(
         f"the port {address} cannot be published: {reason}",
         hint="stop what listens there, or choose another host port",
     )
 
 
+def below_the_limit(number: int) -> HostError:
+    """The failure of a port that only root may bind (ip(7), ip_unprivileged_port_start)."""
+    return HostError(
+        f"the port {number} is below the limit for unprivileged users",
+        hint="choose a higher one, or as root: sysctl net.ipv4.ip_unprivileged_port_start="
+        f"{number}",
+    )
+
+
 class Port:
-    """`host_ip`:`host_port` on the host leads to `container_port` (tcp or udp) inside."""
+    """`host_ip`:`host_port` on the host leads to `container_port` (tcp or udp) inside.
+
+    `host_ip`: "" for all addresses, of IPv4 and of IPv6.
+    """
 
     __slots__ = ("container_port", "host_ip", "host_port", "protocol")
 
@@ -64,6 +82,36 @@ def _range(text: str, spec: str) -> range:
     return range(low, high + 1)
 
 
+def _split(text: str, spec: str) -> tuple[str, str, str]:
+    """`[IP:][HOST:]PORT` -> address ("" for all), host port or "", port.  Raises UsageError."""
+    if text.startswith("["):
+        # an IPv6 address, as in a URL
+        ip, bracket, rest = text[1:].partition("]")
+        parts = rest.split(":")
+        if not bracket or len(parts) != 3 or parts[0]:
+            raise UsageError(f'invalid port "{spec}"', hint="as in [::1]:8080:80")
+        if ":" not in ip or not _is_address(ip):
+            raise UsageError(f'"{ip}" in "{spec}" is not an IPv6 address')
+        return ip, parts[1], parts[2]
+    parts = text.split(":")
+    if len(parts) > 3:
+        raise UsageError(f'invalid port "{spec}"', hint="[[IP:]HOSTPORT:]PORT[/tcp|/udp]")
+    ip = parts[0] if len(parts) == 3 else ""
+    if ip and (":" in ip or not _is_address(ip)):
+        raise UsageError(f'"{ip}" in "{spec}" is not an IPv4 address')
+    return ip, parts[-2] if len(parts) > 1 else "", parts[-1]
+
+
+def _is_address(text: str) -> bool:
+    import _socket
+
+    try:
+        _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+    except OSError:
+        return False
+    return True
+
+
 def parse_publish(specs: list[str], exposed: list[str]) -> list[Port]:
     """`-p` words (and `exposed`, the image's ports, for -P) -> ports.  Raises UsageError."""
     made: list[Port] = []
@@ -72,16 +120,8 @@ def parse_publish(specs: list[str], exposed: list[str]) -> list[Port]:
         protocol = protocol if slash else "tcp"
         if protocol not in ("tcp", "udp"):
             raise UsageError(f'unknown protocol "{protocol}" in "{spec}"', hint="tcp or udp")
-        if "[" in address:
-            raise UsageError(f'"{spec}": only IPv4 ports can be published', hint="as in 8080:80")
-        parts = address.split(":")
-        if len(parts) > 3:
-            raise UsageError(f'invalid port "{spec}"', hint="[[IP:]HOSTPORT:]PORT[/tcp|/udp]")
-        inner = _range(parts[-1], spec)
-        ip = parts[0] if len(parts) == 3 and parts[0] else "0.0.0.0"
-        if not all(one.isdigit() and int(one) < 256 for one in ip.split(".")) or ip.count(".") != 3:
-            raise UsageError(f'"{ip}" in "{spec}" is not an IPv4 address')
-        outer_text = parts[-2] if len(parts) > 1 else ""
+        ip, outer_text, inner_text = _split(address, spec)
+        inner = _range(inner_text, spec)
         outer = list(_range(outer_text, spec)) if outer_text else [_free(protocol) for _ in inner]
         if len(outer) != len(inner):
             raise UsageError(f'the two ranges of "{spec}" differ in length')
@@ -104,23 +144,78 @@ def parse_exposed(word: str) -> list[Port]:
     return [Port("", 0, port, protocol) for port in _range(text, word)]
 
 
-def _socket(protocol: str):  # type: ignore[no-untyped-def]
+def told(ports: list[Port]) -> list[str]:
+    """The ports as helpers/programs/ports.c is told them, with ranges in one word."""
+    words: list[str] = []
+    last: Port | None = None
+    count = 0
+    for port in [*ports, None]:
+        if (
+            last is not None
+            and port is not None
+            and (port.host_ip, port.protocol) == (last.host_ip, last.protocol)
+            and port.host_port == last.host_port + count
+            and port.container_port == last.container_port + count
+        ):
+            count += 1
+            continue
+        if last is not None:
+            numbers = f"{last.host_port}-{last.host_port + count - 1}"
+            words.append(f"{last.protocol}/{last.host_ip}/{numbers}/{last.container_port}")
+        last, count = port, 1
+    return words
+
+
+def heard(words: Sequence[str]) -> list[PortRecord]:
+    """The reverse of `told`, as kept in container.json."""
+    found = []
+    for word in words:
+        protocol, ip, numbers, inner = word.split("/")
+        low, _, high = numbers.partition("-")
+        for step in range(int(high) - int(low) + 1):
+            found.append(Port(ip, int(low) + step, int(inner) + step, protocol).as_dict())
+    return found
+
+
+def _bind(protocol: str, ip: str, number: int, *, listen: bool) -> int:
+    """Bind a port for a moment, on all addresses for ""; its number.  Raises OSError."""
     import _socket
 
     kind = _socket.SOCK_STREAM if protocol == "tcp" else _socket.SOCK_DGRAM
-    one = _socket.socket(_socket.AF_INET, kind)
-    if protocol == "tcp":
-        one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-    return one
+    families = [_socket.AF_INET6] if ":" in ip else [_socket.AF_INET]
+    if not ip:
+        families.append(_socket.AF_INET6)
+    for family in families:
+        try:
+            one = _socket.socket(family, kind)
+        except OSError:
+            if len(families) > 1 and family == _socket.AF_INET6:
+                continue  # a host without IPv6
+            raise
+        try:
+            if family == _socket.AF_INET6:
+                one.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
+            if protocol == "tcp":
+                one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            one.bind((ip or ("::" if family == _socket.AF_INET6 else "0.0.0.0"), number))
+            if listen and protocol == "tcp":
+                one.listen(1)
+            number = int(one.getsockname()[1])
+        except OSError as error:
+            if not (error.errno == errno.EADDRNOTAVAIL and len(families) > 1):
+                raise
+        finally:
+            one.close()
+    return number
 
 
 def _free(protocol: str) -> int:
-    one = _socket(protocol)
-    try:
-        one.bind(("0.0.0.0", 0))
-        return int(one.getsockname()[1])
-    finally:
-        one.close()
+    for _ in range(100):
+        try:
+            return _bind(protocol, "", 0, listen=False)
+        except OSError:
+            continue  # free for IPv4 and not for IPv6
+    raise Conflict("no host port is free", hint="name one, as in 8080:80")
 
 
 def check_free(ports: list[Port], *, patience: float = 0) -> None:
@@ -141,22 +236,13 @@ def check_free(ports: list[Port], *, patience: float = 0) -> None:
 
 def _check_free(ports: list[Port]) -> None:
     for port in ports:
-        one = _socket(port.protocol)
         try:
-            one.bind((port.host_ip, port.host_port))
-            if port.protocol == "tcp":
-                one.listen(1)
+            _bind(port.protocol, port.host_ip, port.host_port, listen=True)
         except PermissionError:
-            raise HostError(
-                f"the port {port.host_port} is below the limit for unprivileged users",
-                hint="choose a higher one, or as root: sysctl net.ipv4.ip_unprivileged_port_start="
-                f"{port.host_port}",
-            ) from None
+            raise below_the_limit(port.host_port) from None
         except OSError as error:
             raise Conflict(
-                f"the port {port.host_port} ({port.protocol}) on {port.host_ip} is refused:"
-                f" {(error.strerror or str(error)).lower()}",
+                f"the port {port.host_port} ({port.protocol}) on {port.host_ip or '0.0.0.0'} is"
+                f" refused: {(error.strerror or str(error)).lower()}",
                 hint="stop what listens there, or choose another host port",
             ) from None
-        finally:
-            one.close()

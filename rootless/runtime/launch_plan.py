@@ -83,6 +83,7 @@ def plan(
     filter_flags: int = 0,
     single: bool = False,
     wait_for_network: bool = False,
+    unreachable: Sequence[str] = (),
     preparations: Sequence[Record] = (),
     gate: Gate | None = None,
     keyring: str = "needed",
@@ -93,6 +94,7 @@ def plan(
 
     `rootfs` are the operations that make `root.path` hold the root file system, `preparations`
     those that come between it and the mounts (copying an image's files up into a volume).
+    `unreachable`: networks to close the way to.
     `single`: only one id is mapped, so groups cannot be set and other users need a nested
     namespace.  `gate`: it is made by `create` and waits for `start`.  `keyring`: whether the
     process has a session keyring of its own: "needed", "wished" (the filter lets nobody read keys,
@@ -152,6 +154,8 @@ def plan(
             # afterwards a new one could not be made any more
             ops.append(operations.mkdir(process["cwd"]))
         ops.append(operations.root_attr(mounts.ATTR_RDONLY))
+    if unreachable:
+        ops.append(operations.unreachable(unreachable))
     if wait_for_network:
         # as late as possible: the sidecar starts while the mounts are made
         ops.append(operations.wait_network())

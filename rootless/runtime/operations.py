@@ -75,6 +75,7 @@ file            path text: made where the image has the directory and nothing of
 enter-pid       -: into the pid namespace that is joined, after the pivot
 keyring         needed("1"): a session keyring of the process's own
 host-proc       -: OP_NEST writes its map to the procfs of here, not to the container's
+unreachable     address/length...: networks that nothing in this one reaches
 """
 
 _NAMES = [line.split(None, 1)[0] for line in TABLE.split("\n") if line[:1] > " "]
@@ -247,6 +248,11 @@ def loopback() -> Record:
 def wait_network() -> Record:
     """Wait until the sidecar of the network is ready."""
     return "wait-network", ()
+
+
+def unreachable(networks: Iterable[str]) -> Record:
+    """Close the way to these networks, ADDRESS/LENGTH each."""
+    return "unreachable", tuple(networks)
 
 
 def time_offsets(lines: str) -> Record:

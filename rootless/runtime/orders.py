@@ -27,7 +27,7 @@ tty             -
 stdin           null, once or inherit
 log             driver path max-size max-file
 field           KEY=VALUE...: of journald
-sidecar         argument...: of the network; @PID@, @READY@ and @EXIT@ are replaced
+sidecar         argument...: of the network; @NET@, @READY@ and @EXIT@ are replaced
 sidecar-socket  path: where the sidecar takes requests
 sidecar-request bytes: of one connection
 fuse            late("1") argument...: it becomes root by itself; one for each OP_FUSE
@@ -54,6 +54,7 @@ companion       program log argument...: of these networks
 endpoint        bridge device mac address gateway address6 gateway6 mtu flags alias: on a network
 leases          count file...: descriptors to keep, after those that ORDER_PRESERVE names; to unlink
                 at the end
+ports           program SETTING=VALUE... PROTOCOL/HOST-IP/LOW-HIGH/INSIDE...: published ports
 """
 
 _NAMES = [line.split(None, 1)[0] for line in TABLE.split("\n") if line[:1] > " "]
@@ -138,6 +139,11 @@ def sidecar_request(request: bytes) -> Record:
 def udp(program: str, ports: Iterable[str]) -> Record:
     """Start the forwarder of UDP ports, HOST-IP:PORT>IP:PORT each."""
     return "udp", (program, *ports)
+
+
+def ports(program: str, words: Iterable[str]) -> Record:
+    """Start what serves published ports.  `words`: helpers/programs/ports.c says which."""
+    return "ports", (program, *words)
 
 
 def fuse(late: bool, argv: Iterable[str]) -> Record:

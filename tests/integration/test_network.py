@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import Command, Place
 
 pytestmark = pytest.mark.usefixtures("everyone")
 
@@ -179,7 +180,7 @@ def test_every_address_follows_the_network_that_was_chosen(
             "172.30.1.228", 25, "172.30.1.130",
         )  # fmt: skip
     plan = rootless("run", "--dry-run", "--network", network, "-p", "7:7/udp", busybox_image, "sh")
-    assert ">172.30.1.228:7" in plan.stdout
+    assert "address=172.30.1.228" in plan.stdout
     # who joins that network asks the same name server
     rootless("run", "-d", "--name", "d", "--network", "container:c", busybox_image, "sleep", "99")
     assert "nameserver 172.30.1.131\n" in inside("d", "cat", "/etc/resolv.conf")
@@ -205,25 +206,52 @@ def test_ports_that_cannot_be_published_are_named(rootless: Command, busybox_ima
     assert rootless("port", "h").stdout == ""
 
 
-def test_a_network_that_is_lost_is_shown(rootless: Command, busybox_image: str) -> None:
-    rootless("run", "-d", "--name", "n", "-p", "127.0.0.1::80", busybox_image, "sleep", "1000")
+def slirp(rootless: Command, name: str) -> int:
+    """The pid of its slirp4netns, of which there is one again."""
+    while True:
+        rows = rootless("explain", "--format", "json", name).json()["Processes"]
+        for row in rows:
+            if "slirp4netns" in row["Command"]:
+                return int(row["Pid"])
+
+
+def test_a_network_that_is_lost_is_shown_and_comes_back(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    """A program in the place of slirp4netns starts it, and fails as long as there is a file."""
+    broken = place.work / "broken"
+    program = place.work / "bin" / "slirp4netns"
+    program.parent.mkdir()
+    real = shutil.which("slirp4netns", path=place.env["PATH"])
+    program.write_text(f'#!/bin/sh\ntest ! -e {broken} || exit 1\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    port = free_port()
+    rootless("run", "-d", "--name", "n", "-p", f"127.0.0.1:{port}:80", busybox_image, *WEB,
+             env={"PATH": f"{program.parent}:{place.env['PATH']}"})  # fmt: skip
     template = "{{.State.NetworkLost}} {{len .NetworkSettings.Ports}} {{.State.Error}}"
     assert rootless("inspect", "-f", template, "n").stdout == "false 1 \n"
-    rows = rootless("explain", "--format", "json", "n").json()["Processes"]
-    slirp = next(row for row in rows if "slirp4netns" in row["Command"])
-    watching = rootless.start("events", "--filter", "event=network_lost", "--format", "{{.Name}}",
+    began = rootless("inspect", "-f", "{{.State.StartedAt}}", "n").stdout
+    watching = rootless.start("events", "--filter", "type=container", "--format", "{{.Status}}",
                               "--since", "1h", stdout=subprocess.PIPE)  # fmt: skip
-    os.kill(slirp["Pid"], signal.SIGKILL)
     assert watching.stdout is not None
-    assert watching.stdout.readline() == b"n\n"
+    seen = iter(watching.stdout.readline, b"")
+    broken.touch()
+    os.kill(slirp(rootless, "n"), signal.SIGKILL)
+    assert b"network_lost\n" in seen
     status, ports = rootless("ps", "--format", "{{.Status}}|{{.Ports}}").stdout.strip().split("|")
     assert status.startswith("Up ") and "network is lost" in status
     assert ports == rootless("port", "n").stdout == ""
     shown = rootless("inspect", "-f", template, "n").stdout
-    assert shown.startswith("true 0 slirp4netns ended") and "rootless restart n" in shown
-    rootless("restart", "-t", "0", "n")
+    assert shown.startswith("true 0 slirp4netns ended") and "started again" in shown
+    broken.unlink()
+    assert b"network_restored\n" in seen
     assert rootless("inspect", "-f", template, "n").stdout == "false 1 \n"
     assert "lost" not in rootless("ps").stdout
+    # the same container has its addresses and its way out again
+    assert rootless("inspect", "-f", "{{.State.StartedAt}}", "n").stdout == began
+    shown = rootless("exec", "n", "sh", "-c", "ip addr show tap0; ip route").stdout
+    assert "10.0.2.100/24" in shown and "default via 10.0.2.2" in shown
+    assert fetch(port) == b"served\n"
 
 
 def test_slirp4netns_is_confined(rootless: Command, busybox_image: str) -> None:

@@ -48,7 +48,7 @@ def run(call: Call) -> None:
 
 def _published(container: Container) -> list[tuple[str, str]]:
     return [
-        (inner, f"{place['HostIp']}:{place['HostPort']}")
+        (inner, humanize.published(place))
         for inner, places in container.ports.items()
         for place in places
     ]
@@ -56,6 +56,8 @@ def _published(container: Container) -> list[tuple[str, str]]:
 
 def _all(call: Call) -> None:
     """Print the id of each container that runs before its ports, as podman does."""
+    from rootless.engine.common import humanize
+
     from rootless.cli import output
     from rootless.errors import UsageError
 

@@ -41,9 +41,18 @@ def duration(seconds: float) -> str:
 def ports(table: list[PortRecord]) -> str:
     """The PORTS column of `ps`."""
     return ", ".join(
-        f"{one['host_ip']}:{one['host_port']}->{one['container_port']}/{one['protocol']}"
+        f"{_host(one['host_ip'])}:{one['host_port']}->{one['container_port']}/{one['protocol']}"
         for one in table
     )
+
+
+def _host(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip or "0.0.0.0"
+
+
+def published(place: dict[str, str]) -> str:
+    """`0.0.0.0:8080` of a place in `port_table`."""
+    return f"{_host(place['HostIp'])}:{place['HostPort']}"
 
 
 def port_table(table: list[PortRecord]) -> dict[str, list[dict[str, str]]]:
@@ -51,7 +60,7 @@ def port_table(table: list[PortRecord]) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {}
     for one in table:
         key = f"{one['container_port']}/{one['protocol']}"
-        place = {"HostIp": one["host_ip"], "HostPort": str(one["host_port"])}
+        place = {"HostIp": one["host_ip"] or "0.0.0.0", "HostPort": str(one["host_port"])}
         found.setdefault(key, []).append(place)
     return found
 

@@ -275,6 +275,7 @@ def write_bundle(draft: Draft) -> None:
             ),
             single=single,
             wait_for_network=draft.network.network.backend.waits,
+            unreachable=draft.network.network.backend.unreachable(draft.network.network.options),
             preparations=preparations,
             covered_proc=bool(host.current().covered_proc),
             # otherwise it is a default, which the filter of a container around may refuse
@@ -350,6 +351,8 @@ def network_orders(network: Network, ports: list[Port], sockets: str) -> list[Re
     if sidecar is None:
         return []
     made = [to_monitor.sidecar(sidecar.argv)]
+    if sidecar.ports:
+        made.append(to_monitor.ports(paths.helper("ports"), sidecar.ports))
     if sidecar.datagrams:
         made.append(to_monitor.udp(paths.helper("udp"), sidecar.datagrams))
     if sidecar.requests:

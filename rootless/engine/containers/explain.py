@@ -179,9 +179,11 @@ def _mounts(pid: int) -> list[Json]:
 
 
 def _network(attrs: Json, pid: int) -> Json:
+    from rootless.engine.common import humanize
+
     mode = attrs["HostConfig"]["NetworkMode"]
     ports = [
-        f"{one['HostIp']}:{one['HostPort']} -> {inner}"
+        f"{humanize.published(one)} -> {inner}"
         for inner, outer in attrs["NetworkSettings"]["Ports"].items()
         for one in outer
     ]

@@ -83,6 +83,9 @@ def plan(draft: Draft, runtime: str, rootfs: Sequence[Record]) -> list[Record]:
     ops.append(operations.mount("proc", "/proc", "proc", flags=14))
     ops.append(operations.loopback())
     ops += [operations.sysctl(key.replace(".", "/"), str(value)) for key, value in own.items()]
+    closed = draft.network.network.backend.unreachable(draft.network.network.options)
+    if closed:
+        ops.append(operations.unreachable(closed))
     if draft.network.network.backend.waits:
         ops.append(operations.wait_network())
     ops.append(operations.pdeathsig(9))

@@ -64,7 +64,7 @@ def _state(look: _Look) -> Json:
         "StartedAt": humanize.rfc3339(state.started / 1e9),
         "FinishedAt": humanize.rfc3339(state.finished / 1e9),
         "CgroupPath": one.cgroup(),
-        "NetworkLost": state.network_lost,
+        "NetworkLost": state.network_lost or state.ports_lost,
         "StoppedByUser": os.path.exists(os.path.join(one.directory, "stopping")),
         "Checkpointed": False,
         "CheckpointedAt": NEVER,
@@ -273,7 +273,9 @@ def _complaint(one: ContainerRef, state: State) -> str:
         return "the monitor was killed"
     if state.network_lost:
         what = networks.recorded(one.record).backend.lost
-        return f"{what}; rootless restart {one.name}"
+        return f"{what}; it is started again until it works"
+    if state.ports_lost:
+        return "the proxy of the published ports ended; it is started again until it works"
     if state.files_lost:
         return "the program that serves this container's files ended, and the container with it"
     from rootless.engine.containers import lazy_start

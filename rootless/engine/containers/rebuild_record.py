@@ -13,6 +13,7 @@ from rootless.cgroups import oci
 from rootless.engine.containers import record
 from rootless.errors import StorageError
 from rootless.images.names import reference
+from rootless.network import ports
 from rootless.network.backends import registry as networks
 from rootless.runtime import operations, plan_format
 from rootless.runtime import orders as to_monitor
@@ -81,9 +82,12 @@ def _record(
             "driver": _driver(one, config, servers, plan),
             "servers": servers,
             "network": network.name,
-            "ports": network.published(
-                [words[0] for name, words in orders if name == "sidecar-request"]
-            ),
+            "ports": [
+                *ports.heard([word for word in order.get("ports", ()) if "/" in word][1:]),
+                *network.published(
+                    [words[0] for name, words in orders if name == "sidecar-request"]
+                ),
+            ],
             "mounts": mounts,
             "anonymous": [one["Name"] for one in mounts if len(one.get("Name", "")) == 64],
             "restart": policy if count == "0" else f"{policy}:{count}",

@@ -80,7 +80,10 @@ class ContainerRef:
     def _published(self) -> list[PortRecord]:
         """Its ports as recorded, while there is somebody who publishes them."""
         found = self.record["ports"]
-        return [] if found and container_state.read(self.directory).network_lost else found
+        if not found:
+            return found
+        state = container_state.read(self.directory)
+        return [] if state.network_lost or state.ports_lost else found
 
     @property
     def created(self) -> float:

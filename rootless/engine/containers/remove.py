@@ -68,9 +68,10 @@ def _end_leftovers(found: State) -> None:
     """After a monitor's violent death a sidecar may still be there; servers die with it."""
     from rootless.engine.common import signals
 
-    if found.sidecar and found.sidecar_start:
-        # by its start time: a pid alone may be another's by now
-        signals.send(found.sidecar, found.sidecar_start, 15)
+    for pid, start in ((found.sidecar, found.sidecar_start), (found.ports, found.ports_start)):
+        if pid and start:
+            # by its start time: a pid alone may be another's by now
+            signals.send(pid, start, 15)
 
 
 def _hold(directory: str) -> documents.DirectoryLock | None:

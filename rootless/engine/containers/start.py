@@ -312,6 +312,10 @@ def network_failure(backend: Backend) -> Sentence:
             return ports.taken(f"{report.text.partition('>')[0]}/udp", report.reason.lower())
         if report.name == "sidecar-request":
             return backend.refused(report.text)
+        if report.name == "ports" and ":" in report.text:
+            from rootless.network import ports
+
+            return ports.taken(report.text, report.reason.lower())
         if report.name in ("sidecar", "wait-network", "companion"):
             return backend.did_not_start(report.said or report.reason)
         return None

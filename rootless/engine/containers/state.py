@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         restarts: int
         sidecar: int
         sidecarStart: int
+        ports: int
+        portsStart: int
         servers: list[int]
 
 
@@ -81,6 +83,8 @@ SHAPE: Json = {
     "restarts": _pid,
     "sidecar?": _pid_or_lost,
     "sidecarStart?": _ticks,
+    "ports?": _pid_or_lost,
+    "portsStart?": _ticks,
     # what a monitor of an earlier version calls it
     "slirp?": _pid_or_lost,
     "slirpStart?": _ticks,
@@ -96,7 +100,8 @@ class State:
     `status`: created, running, paused, restarting, exited, or dead: `damage` says why.
     `lost`: the monitor died before it could record how the container ended, so the exit code is
     not known (137 is assumed).
-    `network_lost`: the sidecar of its network has ended, and the container has not.
+    `network_lost`: the sidecar of its network has ended, and the container has not; `ports_lost`:
+    that of its published ports.  The monitor starts another.
     """
 
     __slots__ = (
@@ -111,6 +116,9 @@ class State:
         "oom_killed",
         "pid",
         "pid_start",
+        "ports",
+        "ports_lost",
+        "ports_start",
         "restarts",
         "servers",
         "sidecar",
@@ -122,11 +130,12 @@ class State:
     def __init__(self) -> None:
         self.status = "created"
         self.pid = self.pid_start = self.monitor = self.sidecar = self.sidecar_start = 0
+        self.ports = self.ports_start = 0
         self.servers: list[int] = []
         self.started = self.finished = 0
         self.exit_code = self.restarts = 0
         self.oom_killed = self.files_lost = self.lost = self.failed = False
-        self.network_lost = False
+        self.network_lost = self.ports_lost = False
         self.damage: DamagedDocument | None = None
 
     @property
@@ -177,6 +186,9 @@ def _read(directory: str, name: str) -> State:
         state.sidecar = max(0, told["sidecar"])
         state.sidecar_start = told["sidecarStart"]
         state.network_lost = told["sidecar"] < 0
+        state.ports = max(0, told["ports"])
+        state.ports_start = told["portsStart"]
+        state.ports_lost = told["ports"] < 0
         state.servers = [one for one in told["servers"] if one]
     if state.monitor and not state.pid and state.status == "running":
         state.status = "ending" if not state.finished else state.status
@@ -220,6 +232,8 @@ def _migrated(found: Json) -> StateDocument:
     """A monitor of an earlier version, which goes on after an update, has other names."""
     found.setdefault("sidecar", found.get("slirp", 0))
     found.setdefault("sidecarStart", found.get("slirpStart", 0))
+    for name in ("ports", "portsStart"):
+        found.setdefault(name, 0)
     found.setdefault("filesLost", False)
     found["version"] = VERSION
     document: StateDocument = found
@@ -302,4 +316,6 @@ def describe(state: State, health: str = "") -> str:
         text += " (its monitor was killed)"
     if state.network_lost:
         text += " (its network is lost)"
+    elif state.ports_lost:
+        text += " (its published ports are lost)"
     return text

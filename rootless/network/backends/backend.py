@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.errors import RootlessError
-    from rootless.network.ports import Port
+    from rootless.network.ports import Port, PortRecord
 
     class PlaceRecord(TypedDict):
         """A container's place on a network with a name; empty texts for what is not chosen."""
@@ -111,14 +111,15 @@ class Sidecar:
     """A program that runs beside a container for its network.
 
     The monitor starts it as root of the container's user namespace, in the host's network
-    namespace.  In `argv` it replaces @PID@ by the container's pid, @READY@ by a descriptor to which
-    the program writes a byte when it is ready, and @EXIT@ by one that is closed when the program is
-    to end.  `requests` go to `socket`, one each connection, when it is ready; an answer with an
-    error is a failure.  `datagrams`: UDP ports, HOST-IP:PORT>IP:PORT, that our own forwarder serves
-    (helpers/programs/udp.c).
+    namespace.  In `argv` it replaces @NET@ by the path of the container's network namespace,
+    @READY@ by a descriptor to which the program writes a byte when it is ready, and @EXIT@ by one
+    that is closed when the program is to end.  `requests` go to `socket`, one each connection, when
+    it is ready; an answer with an error is a failure.  `ports`: words for our own program that
+    serves published ports (helpers/programs/ports.c); `datagrams`: UDP ports, HOST-IP:PORT>IP:PORT,
+    for the simpler one beside a sidecar that serves TCP itself (helpers/programs/udp.c).
     """
 
-    __slots__ = ("argv", "datagrams", "requests", "socket")
+    __slots__ = ("argv", "datagrams", "ports", "requests", "socket")
 
     def __init__(
         self,
@@ -126,11 +127,13 @@ class Sidecar:
         *,
         socket: str = "",
         requests: Sequence[bytes] = (),
+        ports: Sequence[str] = (),
         datagrams: Sequence[str] = (),
     ) -> None:
         self.argv = argv
         self.socket = socket
         self.requests = requests
+        self.ports = ports
         self.datagrams = datagrams
 
 
@@ -209,8 +212,12 @@ class Backend:
         """Whether a sidecar with these arguments is one of this backend's."""
         return False
 
-    def published(self, requests: Sequence[str]) -> list[Json]:
-        """The ports (network.ports.Port.as_dict) that these requests to the sidecar publish."""
+    def unreachable(self, options: dict[str, str]) -> Sequence[str]:
+        """Networks, ADDRESS/LENGTH, that nothing in the container's network reaches."""
+        return ()
+
+    def published(self, requests: Sequence[str]) -> list[PortRecord]:
+        """The ports that these requests to the sidecar publish."""
         return []
 
     def did_not_start(self, reason: str) -> RootlessError | None:

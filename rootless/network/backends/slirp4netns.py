@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 
     from rootless.documents import Json
     from rootless.errors import RootlessError
-    from rootless.network.ports import Port
+    from rootless.network.ports import Port, PortRecord
 
 _NAME = "slirp4netns"
 _TUN = "/dev/net/tun"
 _MTU = "1500"  # with 65520 some servers stall for seconds
-_FLAGS = ("allow_host_loopback", "enable_ipv6")
-_VALUES = ("mtu", "cidr", "outbound_addr", "outbound_addr6", "port_handler")
+_FLAGS = ("allow_host_loopback", "allow_link_local", "enable_ipv6")
+_VALUES = (
+    "mtu", "cidr", "outbound_addr", "outbound_addr6", "port_handler", "proxy_protocol", "retry",
+)  # fmt: skip
+# Who serves published ports: our own proxy, by podman's names for the one that it prefers as well.
+_PROXY = ("proxy", "rootlesskit", "rootlessport")
+_RETRY = "10"
+# Ours and the gateway's among slirp4netns' IPv6 addresses (slirp4netns(1)); nobody has ours, it is
+# where IPv6 clients are led to also without --enable-ipv6.
+_ADDRESS6, _GATEWAY6 = "fd00::100", "fd00::2"
+# Where clouds give their machines secrets, and what is between neighbours of the host.
+_LINK_LOCAL = ("169.254.0.0/16", "fd00:ec2::254/128")
 _SOCKET = "slirp"  # of requests, in the directory of the container's sockets
 
 
@@ -96,12 +106,19 @@ class Slirp4netns(Backend):
         }
 
     def sidecar(self, network: Network, ports: list[Port], directory: str) -> Sidecar | None:
-        """slirp4netns with its requests; UDP ports are forwarded beside it."""
+        """slirp4netns, and our own program for published ports, or its requests for them."""
+        if network.options.get("port_handler", _PROXY[0]) in _PROXY:
+            words = _proxy(network.options, self.addresses(network.options), ports)
+            return Sidecar(_arguments(network.options, ""), ports=words if ports else ())
+        if any(":" in port.host_ip for port in ports):
+            raise UsageError(
+                "slirp4netns' own port handler has no IPv6", hint="leave port_handler= out"
+            )
         requests = [_request(port) for port in ports if port.protocol == "tcp"]
         address = self.addresses(network.options).container
         # helpers/programs/udp.c says why slirp4netns does not do it
         datagrams = [
-            f"{port.host_ip}:{port.host_port}>{address}:{port.container_port}"
+            f"{port.host_ip or '0.0.0.0'}:{port.host_port}>{address}:{port.container_port}"
             for port in ports
             if port.protocol == "udp"
         ]
@@ -121,9 +138,13 @@ class Slirp4netns(Backend):
         """By the name of the program."""
         return bool(argv) and os.path.basename(argv[0]) == _NAME
 
-    def published(self, requests: Sequence[str]) -> list[Json]:
+    def unreachable(self, options: dict[str, str]) -> Sequence[str]:
+        """What means something to the host's neighbours only, unless it is asked for."""
+        return () if options.get("allow_link_local") == "true" else _LINK_LOCAL
+
+    def published(self, requests: Sequence[str]) -> list[PortRecord]:
         """Of TCP alone; those of UDP are published all the same."""
-        found = []
+        found: list[PortRecord] = []
         for request in requests:
             given = documents.loads(request)["arguments"]
             found.append(
@@ -165,10 +186,15 @@ def _options(text: str) -> dict[str, str]:
             )
         if name in _FLAGS and value not in ("true", "false", ""):
             raise UsageError(f'the option {name} of slirp4netns is true or false, not "{value}"')
-        if name == "port_handler" and value != _NAME:
+        if name == "port_handler" and value not in (_NAME, *_PROXY):
             raise UsageError(
-                f'the port handler "{value}" is not offered', hint="port_handler=slirp4netns"
+                f'the port handler "{value}" is not offered',
+                hint=f"port_handler={_NAME}, or {_PROXY[0]}, which is the default",
             )
+        if name == "retry" and (not value.isdigit() or len(value) > 4):
+            raise UsageError(f'the option retry of slirp4netns is in seconds, not "{value}"')
+        if name == "proxy_protocol" and value not in ("1", "2"):
+            raise UsageError(f'the version "{value}" of the PROXY protocol is not 1 or 2')
         if name == "cidr":
             Addresses(value)
         if name == "mtu" and not value.isdigit():
@@ -195,7 +221,19 @@ def _arguments(options: dict[str, str], socket: str) -> list[str]:
     words += ["--netns-type=path", "--ready-fd=@READY@", "--exit-fd=@EXIT@"]
     if socket:
         words.append(f"--api-socket={socket}")
-    return [*words, "/proc/@PID@/ns/net", "tap0"]
+    return [*words, "@NET@", "tap0"]
+
+
+def _proxy(options: dict[str, str], addresses: Addresses, ports: list[Port]) -> list[str]:
+    """The words of rootless-ports."""
+    from rootless.network.ports import told
+
+    words = [f"address={addresses.container}", f"gateway={addresses.gateway}"]
+    words += [f"address6={_ADDRESS6}", f"gateway6={_GATEWAY6}"]
+    words.append(f"retry={options.get('retry', _RETRY)}")
+    if "proxy_protocol" in options:
+        words.append(f"header={options['proxy_protocol']}")
+    return words + told(ports)
 
 
 def _request(port: Port) -> bytes:
@@ -205,7 +243,7 @@ def _request(port: Port) -> bytes:
             "execute": "add_hostfwd",
             "arguments": {
                 "proto": port.protocol,
-                "host_addr": port.host_ip,
+                "host_addr": port.host_ip or "0.0.0.0",
                 "host_port": port.host_port,
                 "guest_port": port.container_port,
             },
