@@ -398,8 +398,10 @@ def _ports(words: Words, body: Json, host: Json) -> None:
             address, outside = place.get("HostIp") or "", str(place.get("HostPort") or "")
             if outside == "0":
                 outside = ""
-            if address == "::":
+            if address == "::" and len(places) > 1:
                 continue  # what docker's clients add for the same port of IPv6
+            if ":" in address:
+                address = f"[{address}]"
             made.append(":".join([*([address] if address else []), outside, port]))
     words["publish"] = [one.removeprefix(":") for one in made]
     words["expose"] = [str(one) for one in body.get("ExposedPorts") or ()]

@@ -264,11 +264,11 @@ def summary(container: Container, exchange: Exchange, *, size: bool = False) -> 
     name = network_name(mode)
     running = state.status in ("running", "paused")
     ports: list[Json] = []
-    if running and not state.network_lost:
+    if running and not state.network_lost and not state.ports_lost:
         for port in record["ports"]:
             ports.append(
                 {
-                    "IP": port["host_ip"],
+                    "IP": port["host_ip"] or "0.0.0.0",
                     "PrivatePort": port["container_port"],
                     "PublicPort": port["host_port"],
                     "Type": port["protocol"],

@@ -47,6 +47,8 @@ def run(call: Call) -> None:
 
 
 def _published(container: Container) -> list[tuple[str, str]]:
+    from rootless.engine.common import humanize
+
     return [
         (inner, humanize.published(place))
         for inner, places in container.ports.items()
@@ -56,8 +58,6 @@ def _published(container: Container) -> list[tuple[str, str]]:
 
 def _all(call: Call) -> None:
     """Print the id of each container that runs before its ports, as podman does."""
-    from rootless.engine.common import humanize
-
     from rootless.cli import output
     from rootless.errors import UsageError
 
