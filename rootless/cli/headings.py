@@ -12,7 +12,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
         rm run start stats stop top unpause update wait""".split()
     ),
     "Image commands": tuple(
-        "bud build copy history images import load pull push rmi save search tag untag".split()
+        "bake bud build copy history images import load pull push rmi save search tag untag".split()
     ),
     "Registry commands": ("login", "logout"),
     "System commands": (),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 VERBS = {
     "auto-update": ("auto_update", "Update containers according to their auto-update policy"),
     "attach": ("attach", "Attach to a running container"),
+    "bake": ("bake", "Build the targets of a bake file"),
     "build": ("build", "Build an image from a Dockerfile"),
     "commit": ("commit", "Create a new image from a container's changes"),
     "completion": ("completion", "Generate the completion script for a shell"),
@@ -182,6 +183,7 @@ ALIASES = {
     "container unpause": "unpause",
     "container wait": "wait",
     "bud": "build",
+    "buildx bake": "bake",
     "buildx build": "build",
     "buildx du": "builder du",
     "buildx prune": "builder prune",

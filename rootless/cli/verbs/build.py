@@ -64,6 +64,7 @@ def run(call: Call) -> int:
 
 
 def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
+    from rootless import documents
     from rootless.cli import build_progress, output
     from rootless.engine.build import build
     from rootless.errors import UsageError
@@ -79,12 +80,12 @@ def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
             display.close()
     image = made.image
     if given["metadata_file"]:
-        _metadata(given["metadata_file"], made)
+        write(given["metadata_file"], documents.dumps(metadata(made), indent=True) + "\n")
     if image is None:
         return 0
     identity = made.identity
     if given["iidfile"]:
-        _write(given["iidfile"], identity)
+        write(given["iidfile"], identity)
     if given["quiet"]:
         output.line(identity)
     return 0
@@ -106,23 +107,22 @@ def _logged(path: str | None) -> Iterator[TextIO | None]:
         yield file
 
 
-def _metadata(path: str, made: Built) -> None:
+def metadata(made: Built) -> dict[str, Json]:
     """--metadata-file: what buildx writes there, of the image that was made."""
-    from rootless import documents
-
     image = made.image
-    value: dict[str, Json] = {}
-    if image is not None:
-        value = {
-            "containerimage.config.digest": image.config_digest,
-            "containerimage.digest": made.digest,
-        }
-        if image.names:
-            value["image.name"] = ",".join(image.names)
-    _write(path, documents.dumps(value, indent=True) + "\n")
+    if image is None:
+        return {}
+    value: dict[str, Json] = {
+        "containerimage.config.digest": image.config_digest,
+        "containerimage.digest": made.digest,
+    }
+    if image.names:
+        value["image.name"] = ",".join(image.names)
+    return value
 
 
-def _write(path: str, content: str) -> None:
+def write(path: str, content: str) -> None:
+    """Write a small file in one step.  Raises StorageError."""
     from rootless import documents
     from rootless.errors import StorageError
 
