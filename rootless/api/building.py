@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rootless import documents
 from rootless.api.exchange import ApiError, ClientGone
-from rootless.api.transfers import Lines, incoming
+from rootless.api.transfers import Lines, incoming, platform_of
 from rootless.errors import UsageError
 
 TYPE_CHECKING = False
@@ -43,9 +43,9 @@ def build(service: Service, exchange: Exchange, _: str) -> None:
         "target": query.get("target") or None,
         "nocache": exchange.flag("nocache"),
         "pull": exchange.flag("pull"),
-        "platform": query.get("platform") or None,
+        "platform": platform_of(exchange),
         "quiet": exchange.flag("q"),
-        "extra_hosts": _hosts(query.get("extrahosts", "")),
+        "extra_hosts": _hosts(exchange.queries.get("extrahosts", [])),
         "shmsize": exchange.integer("shmsize") or None,
     }
     mode = query.get("networkmode", "")
@@ -59,7 +59,12 @@ def build(service: Service, exchange: Exchange, _: str) -> None:
         words["custom_context"] = True
     lines = Lines(exchange, [], "Downloading", "Pull complete")
     try:
-        image, _told = service.engine().images.build(on_line=lines.tell, **words)
+        engine = service.engine()
+        # docker: what is named is the only cache; ours has the steps of all builds
+        sources = _list(query.get("cachefrom", ""))
+        if sources and not any(engine.images.exists(one) for one in sources):
+            words["nocache"] = True
+        image, _told = engine.images.build(on_line=lines.tell, red=True, **words)
         if exchange.flag("q"):
             lines.tell({"stream": f"sha256:{image.id}\n"})
         for one in words["tag"]:
@@ -89,6 +94,14 @@ def _table(text: str, key: str) -> dict[str, str]:
     return {str(name): "" if value is None else str(value) for name, value in found.items()}
 
 
+def _list(text: str) -> list[str]:
+    try:
+        found = documents.loads(text) if text else []
+    except ValueError:
+        raise UsageError("cachefrom of a build is no JSON") from None
+    return [str(one) for one in found] if isinstance(found, list) else []
+
+
 def _args(text: str) -> dict[str, str]:
     """Arguments; one without a value is as if it was not given."""
     if not text:
@@ -102,9 +115,9 @@ def _args(text: str) -> dict[str, str]:
     return {str(name): str(value) for name, value in found.items() if value is not None}
 
 
-def _hosts(text: str) -> dict[str, str]:
+def _hosts(found: list[str]) -> dict[str, str]:
     made = {}
-    for one in text.replace(",", "\n").split():
+    for one in found:
         name, _, address = one.partition(":")
         made[name] = address
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootless.api import shapes
+from rootless.api.network_names import Ids
 from rootless.errors import Conflict, RootlessError, UsageError
 
 TYPE_CHECKING = False
@@ -33,10 +34,11 @@ def listed(service: Service, exchange: Exchange, _: str) -> None:
     if limit > 0:
         found = found[:limit]
     size = exchange.flag("size")
+    ids = Ids(engine)
     made = []
     for one in found:
         try:
-            made.append(shapes.summary(one, exchange, size=size))
+            made.append(shapes.summary(one, ids, size=size))
         except (RootlessError, OSError):
             continue  # removed meanwhile, or damaged
     exchange.json(made)
@@ -47,8 +49,10 @@ _STATUSES = ("created", "restarting", "running", "removing", "paused", "exited",
 
 def inspect(service: Service, exchange: Exchange, name: str) -> None:
     """GET /containers/{id}/json."""
-    found = _get(service, name)
-    exchange.json(shapes.inspected(found, exchange, size=exchange.flag("size")))
+    engine = service.engine()
+    found = engine.containers.get(name)
+    size = exchange.flag("size")
+    exchange.json(shapes.inspected(found, exchange, Ids(engine), size=size))
 
 
 def start(service: Service, exchange: Exchange, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from rootless.api import values
+from rootless.api import endpoints, values
 from rootless.api.exchange import ApiError
 from rootless.errors import UsageError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rootless.api.exchange import Exchange
     from rootless.api.shared import Service
     from rootless.documents import Json
+    from rootless.engine.engine import Engine
+    from rootless.engine.networks.collection import Networks
 
     Words = dict[str, object]
 
@@ -42,29 +44,39 @@ def create(service: Service, exchange: Exchange, _: str) -> None:
             )
     if not body:
         raise UsageError("Config cannot be empty in order to create a container")
-    words = options(body, service.socket_path)
+    for one in (body.get("HostConfig") or {}).get("Mounts") or ():
+        _volume_of(engine, one)
+    words = options(body, service.socket_path, engine.networks)
+    warnings = words.pop("warnings", [])
+    assert isinstance(warnings, list)
     # docker's clients pull by themselves when they are told that there is no such image
     words |= {"name": name or None, "pull": "never"}
     words["platform"] = exchange.query.get("platform") or None
     image = str(body.get("Image") or "")
     if not image:
         raise UsageError("no image was named")
-    try:
-        container = engine.containers.create(ContainerOptions(image, **words))
-    except UsageError as error:
-        if error.message.startswith("unknown --network"):
-            raise ApiError(404, f"network {words['network']} not found") from None
-        raise
-    requested.write(container, request(body))
-    exchange.json({"Id": container.id, "Warnings": told.messages}, 201)
+    container = engine.containers.create(ContainerOptions(image, **words))
+    config = engine.images.get(container.image_id).config if container.image_id else {}
+    requested.write(container, request(body, config))
+    exchange.json({"Id": container.id, "Warnings": [*warnings, *told.messages]}, 201)
 
 
-def request(body: Json) -> Json:
-    """What `inspect` shows again as it was asked for."""
+def request(body: Json, image: Json) -> Json:
+    """What `inspect` shows again as it was asked for, with what the image adds to it."""
     host = body.get("HostConfig") or {}
     config = {
         key: value for key, value in body.items() if key not in ("HostConfig", "NetworkingConfig")
     }
+    given = list(body.get("Env") or ())
+    names = {one.partition("=")[0] for one in given}
+    config["Env"] = given + [
+        one for one in image.get("Env") or () if one.partition("=")[0] not in names
+    ]
+    for key in ("Volumes", "ExposedPorts"):
+        config[key] = {**(image.get(key) or {}), **(body.get(key) or {})} or None
+    for key in ("OnBuild", "Healthcheck", "StopSignal"):
+        if not config.get(key) and image.get(key):
+            config[key] = image[key]
     return {
         "Config": config,
         "HostConfig": host,
@@ -72,7 +84,7 @@ def request(body: Json) -> Json:
     }
 
 
-def options(body: Json, own_socket: str = "") -> Words:
+def options(body: Json, own_socket: str = "", networks: Networks | None = None) -> Words:
     """The engine's options.  Raises UsageError, ApiError."""
     words: Words = {}
     host = body.get("HostConfig")
@@ -94,8 +106,8 @@ def options(body: Json, own_socket: str = "") -> Words:
             take(words, value)
     _mounts(words, body, host or {}, own_socket)
     _logging(words, host or {})
-    _network(words, body, host or {})
-    _ports(words, body, host or {})
+    endpoints.networks(words, body, host or {}, networks)
+    endpoints.ports(words, body, host or {})
     return words
 
 
@@ -174,6 +186,19 @@ def _refused(key: str, why: str, *unset: object) -> Callable[[Words, Json], None
         if value is None or value in ("", 0, [], {}) or value in unset:
             return
         raise UsageError(f"{key} is not supported: {why}")
+
+    return take
+
+
+def _discarded(key: str, *unset: object) -> Callable[[Words, Json], None]:
+    """What docker discards with a warning on a host with cgroup version 2."""
+
+    def take(words: Words, value: Json) -> None:
+        if value is None or value in ("", 0, [], {}) or value in unset:
+            return
+        told = words.setdefault("warnings", [])
+        assert isinstance(told, list)
+        told.append(f"{key} is discarded: it is not part of cgroup version 2.")
 
     return take
 
@@ -314,6 +339,19 @@ def _paths(key: str) -> Callable[[Words, Json], None]:
     return take
 
 
+def _volume_of(engine: Engine, mount: Json) -> None:
+    """Make the volume of a mount that says how it is to be made."""
+    given = mount.get("VolumeOptions") or {}
+    driver = given.get("DriverConfig") or {}
+    labels = values.table(given.get("Labels"), "Mounts.VolumeOptions.Labels")
+    if mount.get("Type") != "volume" or not (labels or driver.get("Options")):
+        return
+    if not mount.get("Source"):
+        raise UsageError("a volume of Mounts with labels or options needs a name, its Source")
+    options = values.table(driver.get("Options"), "Mounts.VolumeOptions.DriverConfig.Options")
+    engine.volumes.create(str(mount["Source"]), labels, "local", options, ignore=True)
+
+
 def _mounts(words: Words, body: Json, host: Json, own_socket: str) -> None:
     volumes: list[str] = []
     targets: set[str] = set()
@@ -349,6 +387,10 @@ def _mounts(words: Words, body: Json, host: Json, own_socket: str) -> None:
     tmpfs = values.table(host.get("Tmpfs"), "HostConfig.Tmpfs")
     targets |= {os.path.normpath(one) for one in tmpfs}
     for target in body.get("Volumes") or ():
+        if target in (host.get("Binds") or ()):
+            continue  # docker's Python library names its binds here once more
+        if not target.startswith("/"):
+            raise UsageError(f"invalid mount path: '{target}' mount path must be absolute")
         if os.path.normpath(target) not in targets:
             volumes.append(target)
     words["volume"], words["mount"] = volumes, mounts
@@ -370,44 +412,6 @@ def _logging(words: Words, host: Json) -> None:
     words["log_opt"] = [f"{key}={value}" for key, value in found.items() if key != "compress"]
 
 
-def _network(words: Words, body: Json, host: Json) -> None:
-    mode = str(host.get("NetworkMode") or "default")
-    if body.get("NetworkDisabled"):
-        mode = "none"
-    endpoints = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
-    if mode in ("default", "bridge") and len(endpoints) == 1:
-        (only,) = endpoints
-        mode = only if only not in ("default", "bridge") else mode
-    if mode not in ("default", "bridge"):
-        words["network"] = mode
-    for name, given in endpoints.items():
-        if name not in (mode, "default", "bridge", "none", "host"):
-            raise ApiError(404, f"network {name} not found")
-        for key in ("IPAMConfig", "Links", "MacAddress", "DriverOpts", "GwPriority"):
-            value = (given or {}).get(key)
-            if value and any(value.values() if isinstance(value, dict) else [value]):
-                raise UsageError(
-                    f"NetworkingConfig.EndpointsConfig.{name}.{key} is not supported here"
-                )
-
-
-def _ports(words: Words, body: Json, host: Json) -> None:
-    made: list[str] = []
-    for port, places in (host.get("PortBindings") or {}).items():
-        for place in places or [{}]:
-            address, outside = place.get("HostIp") or "", str(place.get("HostPort") or "")
-            if outside == "0":
-                outside = ""
-            if address == "::" and len(places) > 1:
-                continue  # what docker's clients add for the same port of IPv6
-            if ":" in address:
-                address = f"[{address}]"
-            made.append(":".join([*([address] if address else []), outside, port]))
-    words["publish"] = [one.removeprefix(":") for one in made]
-    words["expose"] = [str(one) for one in body.get("ExposedPorts") or ()]
-
-
-_ROOT = "only root may do that"
 _WINDOWS = "it is of Windows"
 
 _CONFIG: dict[str, Callable[[Words, Json], None]] = {
@@ -466,9 +470,9 @@ _HOST: dict[str, Callable[[Words, Json], None]] = {
     "KernelMemoryTCP": _refused("KernelMemoryTCP", "memory of the kernel counts towards Memory"),
     "MemoryReservation": _number("memory_reservation", "MemoryReservation", 0, text=True),
     "MemorySwap": _number("memory_swap", "MemorySwap", 0, text=True),
-    "MemorySwappiness": _refused("MemorySwappiness", "it is not part of cgroup version 2", -1),
+    "MemorySwappiness": _discarded("MemorySwappiness", -1),
     "NanoCpus": _cpus,
-    "OomKillDisable": _refused("OomKillDisable", "it is not part of cgroup version 2"),
+    "OomKillDisable": _discarded("OomKillDisable"),
     "Init": _flag("init", "Init"),
     "PidsLimit": _pids,
     "Ulimits": _ulimits,

@@ -23,6 +23,7 @@ MOST_JSON = 16 << 20
 _CHUNK_LINE = 256
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _PIECE = 1 << 16
+_SIOCOUTQ = 0x5411
 
 REASONS = {
     101: "UPGRADED", 200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified",
@@ -49,11 +50,12 @@ class ApiError(RootlessError):
 class Connection:
     """A socket and what was read from it beyond the last request."""
 
-    __slots__ = ("buffer", "socket")
+    __slots__ = ("buffer", "fresh", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
         self.buffer = bytearray()
+        self.fresh = False  # the head of a stream was sent, and nothing after it
 
     def receive(self, limit: int = _PIECE) -> bytes:
         """Some bytes, first those that were read ahead; b"" at the end.  Raises ClientGone."""
@@ -68,6 +70,9 @@ class Connection:
 
     def send(self, *parts: bytes | bytearray | memoryview) -> None:
         """Send everything.  Raises ClientGone."""
+        if self.fresh:
+            self.fresh = False
+            self._let_read()
         try:
             if len(parts) == 1 or sum(map(len, parts)) > _PIECE:
                 for one in parts:
@@ -76,6 +81,25 @@ class Connection:
                 self.socket.sendall(b"".join(parts))
         except OSError as error:
             raise ClientGone from error
+
+    def _let_read(self) -> None:
+        """Wait until the client has read what was sent, at most some seconds (ioctl SIOCOUTQ).
+
+        Docker's Python library reads the head of a stream through a buffer and the stream past it:
+        what would come in the same read was lost.
+        """
+        if self.socket.family != socket.AF_UNIX:
+            return
+        import fcntl
+        import time
+
+        for _ in range(2000):
+            try:
+                if fcntl.ioctl(self.socket, _SIOCOUTQ, b"\0\0\0\0") == b"\0\0\0\0":
+                    return
+            except OSError:
+                return
+            time.sleep(0.001)
 
     def gone(self) -> bool:
         """Whether the other side has closed the connection; a half that was shut is not enough.
@@ -346,6 +370,7 @@ class Exchange:
             self.answered = True
             head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n".encode()
         self.connection.send(head)
+        self.connection.fresh = True
         return self.connection
 
 

@@ -20,7 +20,9 @@ def create(service: Service, exchange: Exchange, name: str) -> None:
     """POST /containers/{id}/exec."""
     from rootless.engine.containers import exec_object
 
-    body = exchange.body.json()
+    # as Go's decoder, which takes other cases for the same field: docker-py writes detachKeys
+    names = {one.lower(): one for one in _KNOWN}
+    body = {names.get(key.lower(), key): value for key, value in exchange.body.json().items()}
     for key in body:
         if key not in _KNOWN:
             raise UsageError(f"an exec has no {key} here")
@@ -47,7 +49,8 @@ def start(service: Service, exchange: Exchange, name: str) -> None:
     from rootless.engine.containers import exec_object
     from rootless.engine.containers.attach import DETACH_KEYS, parse_keys
 
-    body = exchange.body.json()
+    found_keys = exchange.body.json().items()
+    body = {{"detach": "Detach", "tty": "Tty"}.get(key, key): value for key, value in found_keys}
     found = exec_object.get(service.engine().context, name)
     if found.document["started"]:
         running, _, _ = found.state()

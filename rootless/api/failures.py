@@ -41,6 +41,10 @@ def sentence(error: BaseException) -> str:
             return f"{what}{(error.strerror or str(error)).lower()}"
         return f"internal error: {type(error).__name__}: {error}"
     text = error.message
+    argv = getattr(error, "argv", None)
+    if argv:
+        # a step of a build
+        return f"The command '{' '.join(argv)}' returned a non-zero code: {error.status}"  # type: ignore[attr-defined]
     if isinstance(error, ContainerNotFound):
         text = text.replace("no such container:", "No such container:").replace('"', "")
     elif isinstance(error, ImageNotFound):
@@ -58,9 +62,8 @@ def sentence(error: BaseException) -> str:
 
 
 def _of_image(text: str) -> str:
-    quoted = text.split('"')
-    name = quoted[1] if len(quoted) > 2 else ""
-    if not name:
+    begin, _, name = text.partition("there is no image ")
+    if begin or not name or " " in name:
         return text
     last = name.rpartition("/")[2]
     if ":" not in last and "@" not in last and not name.startswith("sha256:"):

@@ -186,7 +186,7 @@ def _of_config(body: Json) -> list[str]:
         raise UsageError("Env of a commit has a name without a value")
     for one in body.get("Env") or ():
         name, _, value = one.partition("=")
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         made.append(f'ENV {name}="{quoted}"')
     if body.get("Cmd"):
         made.append(f"CMD {documents.dumps(body['Cmd'])}")

@@ -1,45 +1,60 @@
-"""Networks: those that every host has; others are the engine's to make."""
+"""Networks: the engine's, and `host` and `none`, which are none of a container's own."""
 
 from __future__ import annotations
 
 from rootless.api.exchange import ApiError
-from rootless.api.network_names import identifier, network_name
-from rootless.errors import UsageError
+from rootless.api.network_names import WITHOUT, identifier, names
+from rootless.errors import Conflict, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.api.exchange import Exchange
     from rootless.api.shared import Service
     from rootless.documents import Json
+    from rootless.engine.engine import Engine
 
-_USUAL = {"bridge": "bridge", "host": "host", "none": "null"}
-_SLIRP = [{"Subnet": "10.0.2.0/24", "Gateway": "10.0.2.2"}]
-_KEYS = ("driver", "id", "label", "name", "scope", "type", "dangling", "until")
+_KEYS = ("dangling", "driver", "id", "label", "name", "scope", "type", "until")
+_FIELDS = frozenset((
+    "Name", "CheckDuplicate", "Driver", "Scope", "Internal", "Attachable", "Ingress", "IPAM",
+    "EnableIPv4", "EnableIPv6", "Options", "Labels", "ConfigOnly", "ConfigFrom",
+))  # fmt: skip
 
 
-def _one(name: str) -> Json:
+def _shape(one: Json) -> Json:
+    """A network of the engine in docker's fields."""
+    config = []
+    for each in one["subnets"]:
+        made = {"Subnet": each["subnet"], "Gateway": each["gateway"]}
+        config.append(made)
     return {
-        "Name": name,
-        "Id": identifier(name),
-        "Created": "0001-01-01T00:00:00Z",
+        "Name": one["name"],
+        "Id": one["id"],
+        "Created": one["created"],
         "Scope": "local",
-        "Driver": _USUAL[name],
+        "Driver": one["driver"],
         "EnableIPv4": True,
-        "EnableIPv6": False,
-        "IPAM": {
-            "Driver": "default",
-            "Options": None,
-            # what slirp4netns gives each container, which is alone in it
-            "Config": _SLIRP if name == "bridge" else [],
-        },
-        "Internal": False,
+        "EnableIPv6": one["ipv6_enabled"],
+        "IPAM": {"Driver": "default", "Options": None, "Config": config},
+        "Internal": one["internal"],
         "Attachable": False,
         "Ingress": False,
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,
         "Containers": {},
-        "Options": {},
-        "Labels": {},
+        "Options": one["options"],
+        "Labels": one["labels"],
+    }
+
+
+def _without(name: str) -> Json:
+    return {
+        **_shape(
+            {
+                "name": name, "id": identifier(name), "created": "0001-01-01T00:00:00Z",
+                "driver": WITHOUT[name], "subnets": [], "ipv6_enabled": False, "internal": False,
+                "options": {}, "labels": {},
+            }
+        )
     }  # fmt: skip
 
 
@@ -49,7 +64,9 @@ def list_(service: Service, exchange: Exchange, _: str) -> None:
     for key in filters:
         if key not in _KEYS:
             raise UsageError(f"invalid filter '{key}'")
-    exchange.json([one for one in map(_one, _USUAL) if _passes(one, filters)])
+    found = [_shape(one) for one in service.engine().networks.list(filters)]
+    found += [one for one in map(_without, WITHOUT) if _passes(one, filters)]
+    exchange.json(found)
 
 
 def _passes(one: Json, filters: dict[str, list[str]]) -> bool:
@@ -64,56 +81,135 @@ def _passes(one: Json, filters: dict[str, list[str]]) -> bool:
             return False
         if key == "type" and "builtin" not in wanted:
             return False
-        if key == "label" or (key == "dangling" and wanted[0] in ("true", "1")):
+        if key in ("label", "until") or (key == "dangling" and wanted[0] in ("true", "1")):
             return False
     return True
 
 
-def _find(name: str) -> str:
-    for one in _USUAL:
+def _known_without(name: str) -> str:
+    for one in WITHOUT:
         if name == one or (len(name) >= 4 and identifier(one).startswith(name)):
             return one
-    raise ApiError(404, f"network {name} not found")
+    return ""
+
+
+def _name(engine: Engine, name: str) -> str:
+    """The whole name.  Raises ApiError."""
+    known = _known_without(name)
+    if known:
+        return known
+    try:
+        return str(engine.networks.get(name)["name"])
+    except (NotFound, UsageError):
+        raise ApiError(404, f"network {name} not found") from None
 
 
 def inspect(service: Service, exchange: Exchange, name: str) -> None:
     """GET /networks/{id}."""
-    found = _one(_find(name))
-    for one in service.engine().containers.list():
-        if network_name(one.record["network"]) == found["Name"]:
-            found["Containers"][one.id] = {
-                "Name": one.name, "EndpointID": one.id, "MacAddress": "", "IPv4Address": "",
-                "IPv6Address": "",
-            }  # fmt: skip
+    engine = service.engine()
+    whole = _name(engine, name)
+    if whole in WITHOUT:
+        found, members = _without(whole), {}
+    else:
+        told = engine.networks.inspect(whole)
+        found, members = _shape(told), told["containers"]
+    for one in engine.containers.list():
+        if whole not in names(one):
+            continue
+        place = (members.get(one.id) or {}).get("interfaces", {}).get("eth0", {})
+        addresses = [each["ipnet"] for each in place.get("subnets", ())]
+        found["Containers"][one.id] = {
+            "Name": one.name,
+            "EndpointID": one.id,
+            "MacAddress": place.get("mac_address", ""),
+            "IPv4Address": next((each for each in addresses if ":" not in each), ""),
+            "IPv6Address": next((each for each in addresses if ":" in each), ""),
+        }
     exchange.json(found)
 
 
 def create(service: Service, exchange: Exchange, _: str) -> None:
     """POST /networks/create."""
-    name = str(exchange.body.json().get("Name") or "")
-    if name in _USUAL:
+    body = exchange.body.json()
+    name = str(body.get("Name") or "")
+    if name in (*WITHOUT, "bridge"):
         raise ApiError(403, f"operation is not permitted on predefined {name} network")
-    raise ApiError(501, "networks of one's own are not made by this service")
+    for key, value in body.items():
+        if (key not in _FIELDS or key in ("ConfigOnly", "Ingress")) and value:
+            raise UsageError(f"a network has no {key} here")
+    if (body.get("ConfigFrom") or {}).get("Network"):
+        raise UsageError("a network has no ConfigFrom here")
+    if body.get("Scope") not in (None, "", "local"):
+        raise UsageError(f"the scope of a network is local, not {body['Scope']}")
+    if body.get("EnableIPv4") is False:
+        raise UsageError("a network without IPv4 (EnableIPv4) is not supported")
+    subnets, gateways, ranges = _ipam(body.get("IPAM") or {})
+    try:
+        made = service.engine().networks.create(
+            name,
+            body.get("Driver") or None,
+            {str(key): str(value) for key, value in (body.get("Options") or {}).items()},
+            subnets=subnets,
+            gateways=gateways,
+            ip_ranges=ranges,
+            internal=bool(body.get("Internal")),
+            labels=body.get("Labels") or {},
+            enable_ipv6=bool(body.get("EnableIPv6")),
+        )
+    except Conflict as error:
+        if error.message == f"the network {name} exists":
+            raise ApiError(409, f"network with name {name} already exists") from None
+        raise ApiError(403, error.message) from None
+    exchange.json({"Id": made["id"], "Warning": ""}, 201)
+
+
+def _ipam(given: Json) -> tuple[list[str], list[str], list[str]]:
+    """Subnets, gateways and ranges.  Raises UsageError."""
+    if given.get("Driver") not in (None, "", "default") or given.get("Options"):
+        raise UsageError("IPAM: there is only the driver default, without options")
+    subnets, gateways, ranges = [], [], []
+    for one in given.get("Config") or ():
+        for key, value in one.items():
+            if key not in ("Subnet", "Gateway", "IPRange") and value:
+                raise UsageError(f"IPAM.Config has no {key} here")
+        if one.get("Subnet"):
+            subnets.append(str(one["Subnet"]))
+        elif one.get("Gateway") or one.get("IPRange"):
+            raise UsageError("IPAM.Config: a gateway or a range needs its Subnet")
+        gateways += [str(one["Gateway"])] if one.get("Gateway") else []
+        ranges += [str(one["IPRange"])] if one.get("IPRange") else []
+    return subnets, gateways, ranges
 
 
 def remove(service: Service, exchange: Exchange, name: str) -> None:
     """DELETE /networks/{id}."""
-    found = _find(name)
-    raise ApiError(403, f"{found} is a pre-defined network and cannot be removed")
+    engine = service.engine()
+    whole = _name(engine, name)
+    if whole in (*WITHOUT, "bridge"):
+        raise ApiError(403, f"{whole} is a pre-defined network and cannot be removed")
+    try:
+        engine.networks.remove(whole)
+    except Conflict as error:
+        raise ApiError(403, f"error while removing network: {error.message}") from None
+    exchange.send(204)
 
 
 def connect(service: Service, exchange: Exchange, name: str) -> None:
     """POST /networks/{id}/connect."""
-    found = _find(name)
-    raise ApiError(403, f"a container cannot be connected to the network {found} later on")
+    whole = _name(service.engine(), name)
+    raise ApiError(501, f"a container cannot be connected to the network {whole} later on")
 
 
 def disconnect(service: Service, exchange: Exchange, name: str) -> None:
     """POST /networks/{id}/disconnect."""
-    found = _find(name)
-    raise ApiError(403, f"a container cannot be disconnected from the network {found}")
+    whole = _name(service.engine(), name)
+    raise ApiError(501, f"a container cannot be disconnected from the network {whole}")
 
 
 def prune(service: Service, exchange: Exchange, _: str) -> None:
     """POST /networks/prune."""
-    exchange.json({"NetworksDeleted": None})
+    filters = exchange.filters()
+    for key in filters:
+        if key not in ("label", "label!", "until"):
+            raise UsageError(f"invalid filter '{key}'")
+    exchange.json({"NetworksDeleted": service.engine().networks.prune(filters) or None})

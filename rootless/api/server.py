@@ -57,15 +57,26 @@ class Server:
         self._busy = 0
         self._last = time.monotonic()
         self._count = 0
+        self._ended = False
+        self._wakened, self.waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def end(self) -> None:
+        """Have `serve` return; a handler of signals may call it."""
+        self._ended = True
+        try:
+            os.write(self.waker, b"e")
+        except OSError:
+            pass  # it is full: the loop wakes anyway
 
     def serve(self) -> None:
-        """Until idle for long enough; a signal's exception passes through."""
+        """Until idle for long enough, or `end`."""
         threading.stack_size(_STACK)
+        self._epoll.register(self._wakened, select.EPOLLIN)
         for fd, one in self._listeners.items():
             one.setblocking(False)
             self._epoll.register(fd, select.EPOLLIN)
         resume = 0.0
-        while True:
+        while not self._ended:
             now = time.monotonic()
             if resume and now >= resume:
                 resume = 0.0
@@ -80,6 +91,9 @@ class Server:
                         # no descriptors: others have to end first, and looking would only spin
                         self._listen(False)
                         resume = time.monotonic() + 0.1
+                    continue
+                if fd == self._wakened:
+                    os.read(fd, 64)
                     continue
                 connection = self._waiting.pop(fd, None)
                 if connection is not None:

@@ -31,13 +31,14 @@ def run(address: str, make: Maker, *, idle: float, debug: bool = False) -> None:
     listeners, made, admit = _listen(address or f"unix://{default_path()}")
     _prepare_process()
     service = Service(make, socket_path=_path_of(listeners), debug=debug)
+    server = Server(listeners, lambda one: router.answer(service, one), idle=idle, admit=admit)
+    # by the loop, never by an exception: one that is raised inside a destructor would be lost
+    signal.set_wakeup_fd(server.waker, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _end)
+        signal.signal(number, lambda *_: server.end())
     try:
         _ready()
-        Server(listeners, lambda one: router.answer(service, one), idle=idle, admit=admit).serve()
-    except _Ended:
-        pass
+        server.serve()
     finally:
         for one in listeners:
             one.close()
@@ -46,14 +47,6 @@ def run(address: str, make: Maker, *, idle: float, debug: bool = False) -> None:
     # threads that still wait for somebody are not waited for; containers live on without us
     sys.stdout.flush()
     os._exit(0)
-
-
-class _Ended(BaseException):
-    """A signal asked the service to end."""
-
-
-def _end(number: int, frame: object) -> None:
-    raise _Ended
 
 
 def _prepare_process() -> None:

@@ -6,11 +6,12 @@ docker's fields: all of them there, of the right types, null where docker has nu
 
 from __future__ import annotations
 
-from rootless.api.network_names import identifier, network_name
+from rootless.api import network_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.api.exchange import Exchange
+    from rootless.api.network_names import Ids
     from rootless.documents import Json
     from rootless.engine.containers.container import Container
 
@@ -51,7 +52,7 @@ _ENDPOINT: Json = {
 }  # fmt: skip
 
 
-def inspected(container: Container, exchange: Exchange, *, size: bool = False) -> Json:
+def inspected(container: Container, exchange: Exchange, ids: Ids, *, size: bool = False) -> Json:
     """GET /containers/{id}/json."""
     from rootless.engine.containers import exec_object, requested
 
@@ -88,14 +89,14 @@ def inspected(container: Container, exchange: Exchange, *, size: bool = False) -
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": exec_object.listed(container) or None,
-        "HostConfig": _host_config(attrs, asked),
+        "HostConfig": _host_config(container, attrs, asked),
         "GraphDriver": {
             "Name": attrs["GraphDriver"]["Name"],
             "Data": attrs["GraphDriver"]["Data"] or None,
         },
         "Mounts": mounts(attrs["Mounts"]),
         "Config": _config(attrs, asked),
-        "NetworkSettings": _network(container, attrs, asked),
+        "NetworkSettings": _network(container, attrs, asked, ids),
     }  # fmt: skip
     if size:
         from rootless.engine.containers import size as container_size
@@ -111,14 +112,14 @@ def _moment(text: str) -> str:
     return ZERO_TIME if text.startswith("1970-01-01T00:00:00") else text
 
 
-def _host_config(attrs: Json, asked: Json) -> Json:
+def _host_config(container: Container, attrs: Json, asked: Json) -> Json:
     told = attrs["HostConfig"]
     made = dict(_HOST_CONFIG)
     given = asked.get("HostConfig")
     if given is None:
         # made by the command line: what holds, in docker's fields
         made |= {key: told[key] for key in told if key in made}
-        made["NetworkMode"] = network_name(told["NetworkMode"])
+        made["NetworkMode"] = network_names.mode(container)
         made["CapAdd"], made["CapDrop"] = told["CapAdd"] or None, told["CapDrop"] or None
         made["PidMode"] = "" if told["PidMode"] == "private" else told["PidMode"]
         made["UTSMode"] = "" if told["UTSMode"] == "private" else told["UTSMode"]
@@ -132,7 +133,7 @@ def _host_config(attrs: Json, asked: Json) -> Json:
         made["ShmSize"] = given.get("ShmSize") or 67108864
         made["Runtime"] = given.get("Runtime") or "rootless"
         if not given.get("NetworkMode") or given.get("NetworkMode") == "default":
-            made["NetworkMode"] = network_name(attrs["HostConfig"]["NetworkMode"])
+            made["NetworkMode"] = network_names.mode(container)
         if not (given.get("LogConfig") or {}).get("Type"):
             made["LogConfig"] = {
                 "Type": told["LogConfig"]["Type"], "Config": told["LogConfig"]["Config"],
@@ -161,7 +162,7 @@ def _config(attrs: Json, asked: Json) -> Json:
     if given:
         own = given.get("Entrypoint")
         entry = [own] if isinstance(own, str) else own if own is not None else entry
-        for key in ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce", "Domainname",
+        for key in ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce", "Domainname", "Env",
                     "Volumes", "OnBuild", "MacAddress", "Shell"):  # fmt: skip
             if given.get(key) is not None:
                 made[key] = given[key]
@@ -206,14 +207,14 @@ def mounts(found: Json) -> list[Json]:
     return made
 
 
-def _network(container: Container, attrs: Json, asked: Json) -> Json:
+def _network(container: Container, attrs: Json, asked: Json, ids: Ids) -> Json:
     told = attrs["NetworkSettings"]
     running = attrs["State"]["Running"]
     table: Json = told["Ports"] if running else {}
     for port in attrs["Config"]["ExposedPorts"]:
         if running:
             table.setdefault(port, None)
-    endpoints = networks(container, attrs, asked)
+    endpoints = _endpoints(container, attrs, asked, ids)
     first = next(iter(endpoints.values()), _ENDPOINT)
     return {
         "Bridge": "",
@@ -236,32 +237,40 @@ def _network(container: Container, attrs: Json, asked: Json) -> Json:
     }  # fmt: skip
 
 
-def networks(container: Container, attrs: Json, asked: Json) -> Json:
+def _endpoints(container: Container, attrs: Json, asked: Json, ids: Ids) -> Json:
     """NetworkSettings.Networks."""
-    mode = attrs["HostConfig"]["NetworkMode"]
-    if mode.startswith("container:"):
-        return {}
-    name = network_name(mode)
     running = attrs["State"]["Running"]
-    told = attrs["NetworkSettings"]
-    given = ((asked.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}).get(name) or {}
-    one = dict(_ENDPOINT)
-    one |= {key: given[key] for key in ("Aliases", "IPAMConfig") if given.get(key)}
-    one["NetworkID"] = identifier(name)
-    if running:
-        one["EndpointID"] = container.id
-        for key in ("Gateway", "IPAddress", "IPPrefixLen", "MacAddress"):
-            if told.get(key):
-                one[key] = told[key]
-    return {name: one}
+    told = attrs["NetworkSettings"]["Networks"]
+    given = (asked.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
+    made: Json = {}
+    for name, place in zip(network_names.names(container), told.values(), strict=False):
+        wanted = given.get(name) or {}
+        one = {**_ENDPOINT, **{key: place[key] for key in _ENDPOINT if place.get(key)}}
+        one |= {
+            key: wanted[key] for key in ("Aliases", "IPAMConfig", "DriverOpts") if wanted.get(key)
+        }
+        one["NetworkID"] = ids(name)
+        one["EndpointID"] = container.id if running else ""
+        if name not in (*network_names.WITHOUT, "bridge"):
+            aliases = [*(one["Aliases"] or ()), container.name, container.short_id]
+            one["DNSNames"] = list(dict.fromkeys(aliases))
+        elif not wanted.get("Aliases"):
+            one["Aliases"] = None
+        if not running:
+            for key in ("Gateway", "IPAddress", "MacAddress"):
+                one[key] = ""
+            one["IPPrefixLen"] = 0
+        made[name] = one
+    return made
 
 
-def summary(container: Container, exchange: Exchange, *, size: bool = False) -> Json:
+def summary(container: Container, ids: Ids, *, size: bool = False) -> Json:
     """One of GET /containers/json."""
+    from rootless.engine.containers import requested
+
     record = container.record
     state = container.look()
-    mode = record["network"]
-    name = network_name(mode)
+    named = (requested.read(container).get("Config") or {}).get("Image")
     running = state.status in ("running", "paused")
     ports: list[Json] = []
     if running and not state.network_lost and not state.ports_lost:
@@ -279,13 +288,13 @@ def summary(container: Container, exchange: Exchange, *, size: bool = False) -> 
             if one not in there:
                 number, _, kind = one.partition("/")
                 ports.append({"PrivatePort": int(number), "Type": kind or "tcp"})
-    networks_: Json = {}
-    if not mode.startswith("container:"):
-        networks_[name] = {**_ENDPOINT, "NetworkID": identifier(name)}
+    networks: Json = {
+        name: {**_ENDPOINT, "NetworkID": ids(name)} for name in network_names.names(container)
+    }
     made: Json = {
         "Id": container.id,
         "Names": ["/" + container.name],
-        "Image": container.image,
+        "Image": named or container.image,
         "ImageID": f"sha256:{container.image_id}" if container.image_id else "",
         "Command": container.command_text(),
         "Created": int(container.created),
@@ -293,8 +302,8 @@ def summary(container: Container, exchange: Exchange, *, size: bool = False) -> 
         "Labels": container.labels,
         "State": state.status,
         "Status": container.status_text(),
-        "HostConfig": {"NetworkMode": name},
-        "NetworkSettings": {"Networks": networks_},
+        "HostConfig": {"NetworkMode": network_names.mode(container)},
+        "NetworkSettings": {"Networks": networks},
         "Mounts": mounts(record["mounts"]),
     }
     if size:

@@ -6,6 +6,7 @@ import os
 
 from rootless.api import passwords
 from rootless.api.exchange import NEWEST_TEXT, OLDEST, ApiError
+from rootless.api.network_names import Ids
 from rootless.errors import RegistryError
 
 TYPE_CHECKING = False
@@ -176,13 +177,14 @@ def df(service: Service, exchange: Exchange, _: str) -> None:
     told = engine.df()
     wanted = exchange.queries.get("type") or ["container", "image", "volume", "build-cache"]
     made: Json = {}
+    ids = Ids(engine)
     if "image" in wanted:
         made["LayersSize"] = told["LayersSize"]
         made["Images"] = [images.of_df(one) for one in told["Images"]]
     if "container" in wanted:
         sizes = {one["Id"]: one["SizeRw"] for one in told["Containers"]}
         made["Containers"] = [
-            {**shapes.summary(one, exchange), "SizeRw": sizes.get(one.id, 0), "SizeRootFs": 0}
+            {**shapes.summary(one, ids), "SizeRw": sizes.get(one.id, 0), "SizeRootFs": 0}
             for one in engine.containers.list(all=True)
         ]
     if "volume" in wanted:

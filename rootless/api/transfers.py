@@ -89,7 +89,10 @@ class Lines(Progress):
         if not self._exchange.answered:
             raise error
         text = failures.sentence(error)
-        self.tell({"errorDetail": {"message": text}, "error": text})
+        code = getattr(error, "status", 0)
+        self.tell(
+            {"errorDetail": {**({"code": code} if code else {}), "message": text}, "error": text}
+        )
 
     def end(self) -> None:
         """The end of the stream.  Raises ClientGone."""
@@ -115,7 +118,7 @@ def create(service: Service, exchange: Exchange, _: str) -> None:
     name, tag = exchange.query.get("fromImage", ""), exchange.query.get("tag", "")
     if not name:
         raise UsageError("invalid reference format: no image was named")
-    platform = exchange.query.get("platform") or None
+    platform = platform_of(exchange)
     given = passwords.credentials(exchange)
     named = "@" in name or ":" in name.rpartition("/")[2]
     if tag:
@@ -160,6 +163,23 @@ def create(service: Service, exchange: Exchange, _: str) -> None:
         lines.tell({"status": f"Digest: {digest}"})
         lines.tell({"status": f"Status: {newer} for {one}"})
     lines.end()
+
+
+_SYSTEMS = ("linux", "windows", "darwin", "freebsd")
+_MACHINES = ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "mips64le", "loong64",
+             "x86_64", "aarch64")  # fmt: skip
+
+
+def platform_of(exchange: Exchange) -> str | None:
+    """OS[/ARCH[/VARIANT]], or an architecture alone.  Raises UsageError."""
+    text = exchange.query.get("platform", "")
+    if not text:
+        return None
+    first, slash, rest = text.partition("/")
+    known = first in _SYSTEMS if slash else first in (*_SYSTEMS, *_MACHINES)
+    if not known or (slash and rest.partition("/")[0] not in _MACHINES):
+        raise UsageError(f'invalid platform "{text}": unknown operating system or architecture')
+    return text
 
 
 def _settings(given: dict[str, str] | None) -> Settings:
@@ -309,7 +329,9 @@ def load(service: Service, exchange: Exchange, _: str) -> None:
     except ClientGone:
         raise
     except Exception as error:
-        lines.fail(error)
+        # docker's status of a load is always 200, the error is in the stream
+        text = failures.sentence(error)
+        lines.tell({"errorDetail": {"message": text}, "error": text})
     lines.end()
 
 

@@ -91,12 +91,8 @@ def _volume_options(made: list[str], given: Json) -> None:
     if given.get("NoCopy"):
         made.append("volume-nocopy")
     driver = given.get("DriverConfig") or {}
-    if driver.get("Name") not in (None, "", "local") or driver.get("Options"):
-        raise UsageError(
-            "Mounts.VolumeOptions.DriverConfig is not supported: create the volume first"
-        )
-    if given.get("Labels"):
-        raise UsageError("Mounts.VolumeOptions.Labels is not supported: create the volume first")
+    if driver.get("Name") not in (None, "", "local"):
+        raise UsageError("Mounts.VolumeOptions.DriverConfig: there is only the driver local")
     if given.get("Subpath"):
         raise UsageError("Mounts.VolumeOptions.Subpath is not supported")
 

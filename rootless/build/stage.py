@@ -29,13 +29,26 @@ if TYPE_CHECKING:
 
 
 class StepFailed(RootlessError):
-    """A command of RUN ended with another status than 0.  `line`: where it stands."""
+    """A command of RUN ended with another status than 0.
+
+    `line`: where it stands; `argv`: the command; `status`: how it ended.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", line: Line | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        line: Line | None = None,
+        argv: Sequence[str] = (),
+        status: int = 1,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.line = line
+        self.argv = list(argv)
+        self.status = status
 
 
 class StageRun:
@@ -470,6 +483,8 @@ class StageRun:
                 f"{instruction.line.place}: RUN {_shortened(instruction)} ended with status "
                 f"{status}",
                 line=instruction.line,
+                argv=process.argv,
+                status=status,
             )
         return room.layers.finish(snapshot), {}
 

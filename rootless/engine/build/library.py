@@ -49,6 +49,7 @@ def build(
     contexts: Mapping[str, str] | None = None,
     quiet: bool = False,
     on_line: Callable[[Json], None] | None = None,
+    red: bool = False,
     **words: Json,
 ) -> tuple[Image, Iterator[Json]]:
     """See `Images.build`."""
@@ -95,7 +96,7 @@ def build(
         if on_line is not None:
             on_line(value)
 
-    made = building.build(engine, request, lambda event: _tell(line, event, quiet))
+    made = building.build(engine, request, lambda event: _tell(line, event, quiet, red))
     assert made.image is not None
     line({"aux": {"ID": f"sha256:{made.image.id}"}})
     if not quiet:
@@ -107,13 +108,15 @@ def _given(data: bytes) -> Secret:
     return lambda: data
 
 
-def _tell(line: Callable[[Json], None], event: Event, quiet: bool) -> None:
+def _tell(line: Callable[[Json], None], event: Event, quiet: bool, red: bool) -> None:
     if quiet:
         return
     if isinstance(event, StepEvent) and event.state in ("started", "cached"):
         cached = " ---> Using cache\n" if event.state == "cached" else ""
         line({"stream": f"Step {event.number} : {event.name}\n{cached}"})
     elif isinstance(event, LogEvent):
-        line({"stream": event.data.decode("utf-8", "replace")})
+        text = event.data.decode("utf-8", "replace")
+        # as docker's own builder marks what goes to standard error
+        line({"stream": f"\x1b[91m{text}\x1b[0m" if red and event.stream == 2 else text})
     elif isinstance(event, WarningEvent):
         line({"stream": f"{event.rule}: {event.text} (line {event.line})\n"})

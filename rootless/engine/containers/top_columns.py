@@ -8,7 +8,7 @@ import time
 from rootless.errors import UsageError
 
 DEFAULT = ("uid", "pid", "ppid", "c", "stime", "tty", "time", "cmd")
-_AUX = ("user", "pid", "%cpu", "%mem", "vsz", "rss", "tty", "stat", "stime", "time", "args")
+_AUX = ("user", "pid", "%cpu", "%mem", "vsz", "rss", "tty", "stat", "start", "time", "args")
 _FEW = ("pid", "tty", "time", "comm")
 SAME = {
     "user": "uid", "euser": "uid", "uname": "uid", "args": "cmd", "command": "cmd",
@@ -37,7 +37,7 @@ def wanted(arguments: list[str]) -> list[tuple[str, str]]:
             names += rest.pop(0).split(",") if rest else []
         elif word.startswith(("-o", "--format=")):
             names += word.removeprefix("--format=").removeprefix("-o").split(",")
-        elif word in ("aux", "-aux", "axu", "u", "ux"):
+        elif "u" in word and set(word.removeprefix("-")) <= set("auxw"):
             names += _AUX
         elif word in ("-ef", "-f", "ef", "-Af", "-fe"):
             names += DEFAULT
