@@ -144,6 +144,42 @@ def parse_exposed(word: str) -> list[Port]:
     return [Port("", 0, port, protocol) for port in _range(text, word)]
 
 
+# Where clients of IPv6 are led to in a container that has no address of it, and what is seen of
+# those on the host's loopback: of slirp4netns' network, where nobody has the first (slirp4netns(1)).
+_ADDRESS6, _GATEWAY6 = "fd00::100", "fd00::2"
+_GATEWAY = "10.0.2.2"  # of a network without one
+_RETRY = "10"  # seconds
+
+
+def proxy(
+    ports: list[Port],
+    *,
+    address: str,
+    gateway: str,
+    address6: str = "",
+    gateway6: str = "",
+    retry: str = "",
+    header: str = "",
+) -> list[str]:
+    """The words of helpers/programs/ports.c.
+
+    `address`: the container's; `gateway`: what it sees of clients on the host's loopback; `retry`:
+    seconds for which a port that does not listen is tried; `header`: version of the PROXY protocol.
+    """
+    words = [f"gateway={gateway or _GATEWAY}"]
+    if address:
+        words.append(f"address={address}")
+    own = bool(address6 and gateway6)
+    words += [
+        f"address6={address6 if own else _ADDRESS6}",
+        f"gateway6={gateway6 if own else _GATEWAY6}",
+        f"retry={retry or _RETRY}",
+    ]
+    if header:
+        words.append(f"header={header}")
+    return words + told(ports)
+
+
 def told(ports: list[Port]) -> list[str]:
     """The ports as helpers/programs/ports.c is told them, with ranges in one word."""
     words: list[str] = []

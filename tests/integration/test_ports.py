@@ -131,6 +131,19 @@ def test_the_clients_true_address_arrives(hosts: Neighbours, image: str) -> None
             one.connect((HOST4, 8080))  # the host knows no way back
 
 
+def test_a_container_on_a_network_with_a_name(hosts: Neighbours, image: str) -> None:
+    hosts.rootless("network", "create", "--subnet", "10.77.0.0/24", "net")
+    serve(hosts.rootless, image, "--network", "net", "-p", "8080:80", listens=("tcp", "80"))
+    for where, family, target, source in (
+        ("neighbour", socket.AF_INET, HOST4, NEIGHBOUR4),
+        ("neighbour", socket.AF_INET6, HOST6, NEIGHBOUR6),
+        ("host", socket.AF_INET, "127.0.0.1", "10.77.0.1"),
+    ):
+        with hosts.socket(where, family) as one:
+            one.connect((target, 8080))
+            assert ask(one, "who").split()[0].decode() == source
+
+
 def test_a_server_without_ipv6_is_reached_by_it(hosts: Neighbours, image: str) -> None:
     serve(hosts.rootless, image, "-p", "8080:80", listens=("tcp4", "80"))
     with hosts.socket("neighbour", socket.AF_INET6) as one:

@@ -158,6 +158,8 @@ def start(container: ContainerRef, places: list[PlaceRecord]) -> Started:
             for lease in held:
                 leases.publish(lease, container.id, list(dict.fromkeys(names)), one["mac"], each)
             addresses.append(one)
+        if container.record["ports"]:
+            made.orders.append(_ports(container, addresses))
         made.orders.append(to_monitor.leases(len(made.fds), files))
         documents.write(os.path.join(container.directory, ADDRESSES), addresses)
         _hosts(container, addresses)
@@ -165,6 +167,22 @@ def start(container: ContainerRef, places: list[PlaceRecord]) -> Started:
         made.close()
         raise
     return made
+
+
+def _ports(container: ContainerRef, addresses: list[AddressRecord]) -> Record:
+    """What publishes its ports: on its address in the network that leads out, or in the first."""
+    from rootless.network import ports
+
+    chosen = next((one for one in addresses if one["gateway"]), addresses[0])
+    published = [ports.Port.from_dict(one) for one in container.record["ports"]]
+    words = ports.proxy(
+        published,
+        address=chosen["address"],
+        gateway=chosen["gateway"],
+        address6=chosen["address6"],
+        gateway6=chosen["gateway6"],
+    )
+    return to_monitor.ports(paths.helper("ports"), words)
 
 
 def _lease(directory: str, found: NetworkDocument, place: PlaceRecord) -> list[leases.Lease]:

@@ -28,7 +28,7 @@ class NamedNetworks(Backend):
         "eth0 in the container - a bridge that the containers of the network share - one way out "
         "of all networks - sockets of yours - the host's network"
     )
-    unpublished = "ports of containers on networks with names are not published yet"
+    publishes = True
     noise = ("Support for seccomp is experimental",)
 
     def parse(self, rest: str) -> Network | None:

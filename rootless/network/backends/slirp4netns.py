@@ -28,10 +28,6 @@ _VALUES = (
 )  # fmt: skip
 # Who serves published ports: our own proxy, by podman's names for the one that it prefers as well.
 _PROXY = ("proxy", "rootlesskit", "rootlessport")
-_RETRY = "10"
-# Ours and the gateway's among slirp4netns' IPv6 addresses (slirp4netns(1)); nobody has ours, it is
-# where IPv6 clients are led to also without --enable-ipv6.
-_ADDRESS6, _GATEWAY6 = "fd00::100", "fd00::2"
 # Where clouds give their machines secrets, and what is between neighbours of the host.
 _LINK_LOCAL = ("169.254.0.0/16", "fd00:ec2::254/128")
 _SOCKET = "slirp"  # of requests, in the directory of the container's sockets
@@ -108,8 +104,8 @@ class Slirp4netns(Backend):
     def sidecar(self, network: Network, ports: list[Port], directory: str) -> Sidecar | None:
         """slirp4netns, and our own program for published ports, or its requests for them."""
         if network.options.get("port_handler", _PROXY[0]) in _PROXY:
-            words = _proxy(network.options, self.addresses(network.options), ports)
-            return Sidecar(_arguments(network.options, ""), ports=words if ports else ())
+            argv = _arguments(network.options, "")
+            return Sidecar(argv, ports=self._proxy(network.options, ports) if ports else ())
         if any(":" in port.host_ip for port in ports):
             raise UsageError(
                 "slirp4netns' own port handler has no IPv6", hint="leave port_handler= out"
@@ -133,6 +129,18 @@ class Slirp4netns(Backend):
             words.append("--enable-sandbox")
         words += ["--enable-seccomp", "--netns-type=path", "--ready-fd=4", "--exit-fd=5"]
         return [*words, "/proc/self/fd/3", "tap0"]
+
+    def _proxy(self, options: dict[str, str], ports: list[Port]) -> list[str]:
+        from rootless.network.ports import proxy
+
+        addresses = self.addresses(options)
+        return proxy(
+            ports,
+            address=addresses.container,
+            gateway=addresses.gateway,
+            retry=options.get("retry", ""),
+            header=options.get("proxy_protocol", ""),
+        )
 
     def made(self, argv: Sequence[str]) -> bool:
         """By the name of the program."""
@@ -222,18 +230,6 @@ def _arguments(options: dict[str, str], socket: str) -> list[str]:
     if socket:
         words.append(f"--api-socket={socket}")
     return [*words, "@NET@", "tap0"]
-
-
-def _proxy(options: dict[str, str], addresses: Addresses, ports: list[Port]) -> list[str]:
-    """The words of rootless-ports."""
-    from rootless.network.ports import told
-
-    words = [f"address={addresses.container}", f"gateway={addresses.gateway}"]
-    words += [f"address6={_ADDRESS6}", f"gateway6={_GATEWAY6}"]
-    words.append(f"retry={options.get('retry', _RETRY)}")
-    if "proxy_protocol" in options:
-        words.append(f"header={options['proxy_protocol']}")
-    return words + told(ports)
 
 
 def _request(port: Port) -> bytes:
