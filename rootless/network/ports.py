@@ -145,7 +145,7 @@ def parse_exposed(word: str) -> list[Port]:
 
 
 # Where clients of IPv6 are led to in a container that has no address of it, and what is seen of
-# those on the host's loopback: of slirp4netns' network, where nobody has the first (slirp4netns(1)).
+# those on the host's loopback: of slirp4netns' network, where nobody has the first.
 _ADDRESS6, _GATEWAY6 = "fd00::100", "fd00::2"
 _GATEWAY = "10.0.2.2"  # of a network without one
 _RETRY = "10"  # seconds

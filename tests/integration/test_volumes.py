@@ -365,3 +365,13 @@ def test_cve_2023_0778_a_volume_exchanged_for_a_link_is_not_exported(
         assert "leads through a symbolic link" in found.stderr
         assert b"secret" not in found.out
     assert os.listdir(secret) == ["key"]
+
+
+def test_a_creation_that_fails_leaves_no_anonymous_volume(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    missing = place.work / "missing"
+    refused = rootless("run", "-d", "-v", "/data", "-v", f"{missing}:/x", busybox_image, "true",
+                       code=125)  # fmt: skip
+    assert str(missing) in refused.stderr
+    assert rootless("volume", "ls", "-q").stdout == ""

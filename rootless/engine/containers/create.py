@@ -78,6 +78,7 @@ def create(
     directory = os.path.join(ctx.containers_dir, identifier)
     lock = _make_directory(ctx, directory)
     name, maps = "", ids.maps
+    anonymous: list[str] = []
     try:
         name = _take_name(ctx, (options.name or "").removeprefix("/"), identifier)
         place = Place(identifier, directory, lock, name)
@@ -95,7 +96,7 @@ def create(
                 hint="--network container:NAME",
             )
         plan = NetworkPlan(spaces.network, published)
-        draft = _fill(request, source, ids, place, spaces, plan)
+        draft = _fill(request, source, ids, place, spaces, plan, anonymous)
         _record(draft, starts)
         _notice_defaults(draft)
     except BaseException:
@@ -104,6 +105,8 @@ def create(
 
         # an interrupt may come when the name is taken and nobody knows yet which it is
         owned.Owned(identifier, maps if maps.single else ctx.maps, name=name).release(ctx)
+        for volume in anonymous:
+            stores.volumes.store.remove_quietly(volume)
         raise
     return identifier, lock
 
@@ -301,8 +304,12 @@ def _fill(
     place: Place,
     spaces: Namespaces,
     network: NetworkPlan,
+    anonymous: list[str],
 ) -> Draft:
-    """Write everything in the container's directory but the orders and `container.json`."""
+    """Write everything in the container's directory but the orders and `container.json`.
+
+    `anonymous` gets the names of its volumes as they are made.
+    """
     options = request.options
     root = container_rootfs.prepare_root(request, source, place, spaces)
     process = _process(request, source, ids, place, spaces, network, root)
@@ -313,6 +320,7 @@ def _fill(
         (account.uid, account.gid),
         lambda name: _mounted_image(request, spaces, name),
     )
+    binds.anonymous = anonymous
     spec_mounts.collect(options, source.config, binds, _others(request))
     if options.systemd and systemd_mode.wanted(options, process.arguments):
         systemd_mode.mount(binds)
