@@ -72,6 +72,7 @@ def remove_worker(request: Json) -> Json:
     import resource
     import sys
 
+    before = sys.getrecursionlimit()
     sys.setrecursionlimit(200000)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -80,6 +81,8 @@ def remove_worker(request: Json) -> Json:
         remove_tree(parent, os.path.basename(request["path"]))
     finally:
         os.close(parent)
+        # a worker goes on, and a document nested that deep would overflow the stack of the parser
+        sys.setrecursionlimit(before)
     return not os.path.lexists(request["path"])
 
 

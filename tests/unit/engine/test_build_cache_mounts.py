@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from rootless.engine.build import mounts
@@ -33,3 +34,12 @@ def test_what_a_removal_left_is_replaced(tmp_path: Path) -> None:
     (caches / "meet").mkdir(parents=True)
     make(caches, "one")
     assert (caches / "meet" / "fs").stat().st_mode & 0o7777 == 0o700
+
+
+def test_making_one_leaves_the_process_as_it_was(tmp_path: Path) -> None:
+    """The parser of documents is stopped by this limit before the stack ends."""
+    before = sys.getrecursionlimit()
+    (tmp_path / "caches").mkdir()
+    make(tmp_path / "caches", "one")
+    make(tmp_path / "caches", "two")
+    assert sys.getrecursionlimit() == before
