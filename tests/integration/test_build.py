@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -328,6 +330,32 @@ def test_standard_input_and_other_places(build: Build, rootless: Command, place:
         path = place.work / f"{name}.tar"
         rootless("save", "--format", "oci-archive", "-o", path, name)
         assert set(image_reader.read(path).files) == {expected}
+
+
+def test_an_archive_with_directories_that_nobody_may_write(
+    build: Build, rootless: Command, place: Place
+) -> None:
+    """They come before what is in them, and keep their modes in the image."""
+    path = place.work / "context.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, kind, mode, data in (
+            ("Dockerfile", tarfile.REGTYPE, 0o644, b"FROM scratch\nCOPY . /o\n"),
+            ("d", tarfile.DIRTYPE, 0o555, b""),
+            ("d/e", tarfile.DIRTYPE, 0o500, b""),
+            ("d/e/f", tarfile.REGTYPE, 0o444, b"content"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.size = kind, mode, len(data)
+            archive.addfile(member, io.BytesIO(data))
+    rootless("build", "-q", "-t", "made", "-", input=path.read_bytes())
+    # what the first one could not remove does not stay
+    rootless("build", "-q", "-t", "made", path)
+    rootless("build", "-q", "-t", "other", "-", input="FROM scratch\nLABEL a=1\n")
+    saved = place.work / "made.tar"
+    rootless("save", "--format", "oci-archive", "-o", saved, "made")
+    files = image_reader.read(saved).files
+    assert (files["/o/d"].mode, files["/o/d/e"].mode) == (0o555, 0o500)
+    assert files["/o/d/e/f"].content == b"content"
 
 
 def test_what_is_not_offered_is_named(build: Build) -> None:

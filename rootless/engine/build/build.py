@@ -69,6 +69,7 @@ def build(
         return made
     progress = Progress(receiver)
     layers, shared = _layers(engine, workers, request, progress)
+    layers.own_host = "network.host" in request.options.allow
     layers.prepare()
     with closing(layers), _in_use(engine), _Contexts(engine, layers, request) as contexts:
         if shared is not None:

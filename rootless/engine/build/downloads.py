@@ -1,8 +1,10 @@
 """Opening the http addresses that a Dockerfile names, and those that their servers send us to.
 
-A redirect is a stranger's word, and we ask there from inside this machine's network (see
-`rootless.images.registry.peers`): nobody may send us to the loopback who is not there himself, and
-link-local addresses, where clouds give out a machine's own credentials, are asked for nobody.
+ADD of an address of this machine has to be allowed, as a step that wants its network; one that is
+given as the context need not.  A redirect is a stranger's word, and we ask there from inside this
+machine's network (see `rootless.images.registry.peers`): nobody may send us to the loopback who is
+not there himself, and link-local addresses, where clouds give out a machine's own credentials, are
+asked for nobody.
 Addresses are looked at once connected: a name may lead anywhere.  What a proxy reaches is the
 proxy's business.
 """
@@ -25,9 +27,10 @@ _LEAST = 100  # bytes a second
 class _Rule:
     """What one download may connect to."""
 
-    def __init__(self) -> None:
+    def __init__(self, own_host: bool) -> None:
         self._own: set[str] = set()
         self._first = True
+        self._own_host = own_host
 
     def check(self, address: str, host: str) -> None:
         """Raise UsageError for an address (as the kernel has it) that is not to be asked."""
@@ -36,6 +39,12 @@ class _Rule:
             raise UsageError(
                 f"{host} is a link-local address, where clouds have their metadata services",
                 hint="nothing was asked there",
+            )
+        if self._first and kind and not self._own_host:
+            # what listens there for this machine alone is no business of a Dockerfile's
+            raise UsageError(
+                f"{host} is an address of this machine, which the build does not allow",
+                hint="rootless build --allow network.host",
             )
         if self._first:
             self._first = False
@@ -96,9 +105,12 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
         return self.do_open(partial(_Https, rule=self._rule), req)
 
 
-def opened(address: str, seconds: float) -> http.client.HTTPResponse:
-    """The answer of an address; a context manager.  Raises UsageError, HTTPError, OSError."""
-    rule = _Rule()
+def opened(address: str, seconds: float, *, own_host: bool = True) -> http.client.HTTPResponse:
+    """The answer of an address; a context manager.  `own_host`: it may be one of this machine.
+
+    Raises UsageError, HTTPError, OSError.
+    """
+    rule = _Rule(own_host)
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(), _HttpHandler(rule), _HttpsHandler(rule),

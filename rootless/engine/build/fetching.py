@@ -56,12 +56,12 @@ def _seekable(file: BinaryIO) -> bool:
 
 
 def fetch(
-    engine: Collections, parent: str, address: str, checksum: str
+    engine: Collections, parent: str, address: str, checksum: str, *, own_host: bool
 ) -> tuple[str, str, str, int | None]:
     """A file for ADD into a directory of its own below `parent`: (path, name, digest, time)."""
     directory = tempfile.mkdtemp(prefix="fetched-", dir=parent)
     try:
-        path, digest, when = fetch_to(engine, directory, address)
+        path, digest, when = fetch_to(engine, directory, address, own_host=own_host)
         if checksum:
             wanted = checksum if checksum.startswith("sha256:") else f"sha256:{checksum}"
             if wanted != f"sha256:{digest}":
@@ -76,7 +76,9 @@ def fetch(
     return path, os.path.basename(path), digest, when
 
 
-def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, str, int | None]:
+def fetch_to(
+    engine: Collections, directory: str, address: str, *, own_host: bool = True
+) -> tuple[str, str, int | None]:
     """A file from an http address into a directory: (path, sha256, time in ns or None)."""
     import http.client
     import urllib.error
@@ -87,7 +89,10 @@ def fetch_to(engine: Collections, directory: str, address: str) -> tuple[str, st
     path = os.path.join(directory, "file")
     hasher = hashlib.sha256()
     try:
-        with downloads.opened(address, _SECONDS) as answer, open(path, "wb") as out:
+        with (
+            downloads.opened(address, _SECONDS, own_host=own_host) as answer,
+            open(path, "wb") as out,
+        ):
             total = 0
             pace = downloads.Pace(_shown(address))
             while data := answer.read1(_PIECE):

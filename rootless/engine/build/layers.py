@@ -96,6 +96,8 @@ class BuildLayers:
         # of the driver copy: trees that are ready for the next step, by what they hold
         self._ready: dict[Chain, Draft] = {}
         self._guard = threading.Lock()
+        # whether ADD may ask addresses of this machine
+        self.own_host = False
         self._doomed: queue.Queue[str] = queue.Queue()
         self._remover: threading.Thread | None = None
 
@@ -462,7 +464,7 @@ class BuildLayers:
         """A file at an http address."""
         from rootless.engine.build import fetching
 
-        return fetching.fetch(self.engine, self.scratch, address, checksum)
+        return fetching.fetch(self.engine, self.scratch, address, checksum, own_host=self.own_host)
 
     # ------------------------------------------------------------ packing
 

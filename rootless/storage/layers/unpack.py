@@ -29,6 +29,9 @@ _AT_ONCE = 256 << 10
 """Bytes of a file that are kept in memory to be written by one call."""
 
 
+_OWN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
 def unpack_worker(request: Json) -> Json:
     """{"target", "blob", "diff_id", "single"} -> {"diff_id", "files", "bytes", "content"}, in the
     namespace: bytes of the archive, and of the files in it.
@@ -126,6 +129,9 @@ class Unpacker:
         self.sharing: Sharing | None = None
         self._parent: tuple[str, int] = ("", -1)
         self._times: list[tuple[str, int]] = []
+        # modes that come last: who is not root could make nothing in a directory that is read-only
+        self._late = not layer and os.geteuid() != 0
+        self._modes: list[tuple[str, int]] = []
 
     def close(self) -> None:
         """Let go of the directories."""
@@ -150,6 +156,13 @@ class Unpacker:
                 kernel.calls.utimensat(parent, name or ".", when, when)
             except OSError:
                 continue
+        for path, mode in reversed(self._modes):
+            parent, name = self._place(path)
+            fd = os.open(name, _OWN_DIRECTORY, dir_fd=parent)
+            try:
+                os.fchmod(fd, mode)
+            finally:
+                os.close(fd)
 
     def _place(self, path: str) -> tuple[int, str]:
         """(descriptor of the parent, last component) of a path in the archive."""
@@ -261,6 +274,9 @@ class Unpacker:
             self._file(archive, entry, parent, name, path)
             self.content += entry.size
         elif entry.kind == tar.DIRECTORY:
+            if self._late and entry.mode & 0o300 != 0o300:
+                self._modes.append((path, entry.mode))
+                entry.mode |= 0o700
             if self._make_directory(entry, parent, name):
                 self._times.append((path, entry.time))
         elif entry.kind == tar.LINK:
@@ -276,7 +292,6 @@ class Unpacker:
 
     def _make_directory(self, entry: Member, parent: int, name: str) -> bool:
         """Whether its time is to be set as well."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             os.mkdir(name, 0o700, dir_fd=parent)
         except FileExistsError:
@@ -285,7 +300,7 @@ class Unpacker:
                 raise
             if self.keeps_directories:
                 return False
-        fd = os.open(name, flags, dir_fd=parent)
+        fd = os.open(name, _OWN_DIRECTORY, dir_fd=parent)
         try:
             self.owners.give(fd, "", entry)
         finally:
