@@ -52,6 +52,19 @@ def read_store(data: Path, digest: str) -> Read:
     return image
 
 
+def read_directory(path: Path) -> Read:
+    """Read what skopeo and its kin write to dir:PATH."""
+    manifest = json.loads((path / "manifest.json").read_bytes())
+
+    def blob(digest: str) -> bytes:
+        return (path / digest.partition(":")[2]).read_bytes()
+
+    image = Read(json.loads(blob(manifest["config"]["digest"])), manifest)
+    for layer in manifest["layers"]:
+        _apply(image, blob(layer["digest"]))
+    return image
+
+
 def read(path: Path) -> Read:
     """Read the first image of an OCI archive."""
     with tarfile.open(path) as archive:

@@ -21,10 +21,19 @@ exec podman --root {base}/store --runroot /run/peer --storage-driver vfs --cgrou
     --events-backend file run --rm --network none --cgroups disabled -v /dev/pts:/dev/pts "$@"
 """
 
-_INSIDE = """
+INSIDE = """
 export HOME=/tmp/home PATH=/usr/sbin:/usr/bin:/sbin:/bin; mkdir -p $HOME
-rootless() {{ {python} -ISB -c '{code}' "$@"; }}
+rootless() {{ {words} "$@"; }}
 """
+
+
+def program_words() -> tuple[str, list[str]]:
+    """How the command is called where this tree is /tree; and directories with what it imports."""
+    sites = _site_packages()
+    code = (f'import sys; sys.path[:0] = ["/tree"]; sys.path += {json.dumps(sites)}; '
+            "from rootless.cli.main import main; sys.exit(main())")  # fmt: skip
+    return f"{_python()} -ISB -c '{code}'", sites
+
 
 Outer = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -44,19 +53,19 @@ def outer(rootless: Command, place: Place, busybox_tar: Path) -> Outer:
     (root / "etc/group").write_text("root:x:0:\nalice:x:1000:\n")
     (root / "busybox.tar").write_bytes(busybox_tar.read_bytes())
     (base / "begin").write_text(_BEGIN.format(base=base))
-    sites = _site_packages()
+    words, sites = program_words()
 
-    def run(script: str, *options: str, tree: Path = TREE) -> subprocess.CompletedProcess[str]:
-        code = (f'import sys; sys.path[:0] = ["/tree"]; sys.path += {json.dumps(sites)}; '
-                "from rootless.cli.main import main; sys.exit(main())")  # fmt: skip
-        inside = _INSIDE.format(python=_python(), code=code) + script
+    def run(
+        script: str, *options: str, tree: Path = TREE, timeout: int = 100
+    ) -> subprocess.CompletedProcess[str]:
+        inside = INSIDE.format(words=words) + script
         binds = {"/usr": "/usr", str(tree): "/tree", **{site: site for site in sites}}
         volumes = [word for one in binds.items() for word in ("-v", f"{one[0]}:{one[1]}:ro")]
         return subprocess.run(
             [*rootless.words, "unshare", "unshare", "--mount", "--cgroup", "sh", base / "begin",
              *volumes, *options, "--rootfs", root, "sh", "-c", inside],
             env=place.env, cwd=place.work, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=100,
+            timeout=timeout,
         )  # fmt: skip
 
     return run

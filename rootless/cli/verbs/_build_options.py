@@ -226,6 +226,8 @@ SECTIONS = (
                 text("--progress", "MODE", "Progress output: auto, plain, tty, rawjson or quiet",
                      complete="auto plain tty rawjson quiet"),
                 text("--logfile", "FILE", "Write the progress output to a file", complete="file"),
+                flag("--in-ci", "Say what a CI job lacks, and which of its walls the build goes "
+                     "around"),
                 flag("--check", "Check the Dockerfile without building"),
                 text("--call", "METHOD[,format=json]", "What to do: build, check, outline or "
                      "targets", complete="build check outline targets"),

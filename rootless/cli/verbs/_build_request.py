@@ -138,6 +138,7 @@ def request(given: dict[str, Json], words: list[str]) -> Request:
         os_version=given["os_version"] or "",
         os_features=tuple(given["os_feature"]),
         step=step,
+        in_ci=bool(given["in_ci"]),
         cache_from=values.caches("--cache-from", given["cache_from"]),
         cache_to=values.caches("--cache-to", given["cache_to"]),
         cache_ttl=values.seconds("--cache-ttl", given["cache_ttl"]),

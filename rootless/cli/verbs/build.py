@@ -72,6 +72,10 @@ def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
     mode = "quiet" if given["quiet"] else given["progress"] or "auto"
     if mode not in build_progress.MODES:
         raise UsageError(f'unknown --progress "{mode}"', hint=", ".join(build_progress.MODES))
+    if given["in_ci"]:
+        from rootless.cli import build_ci
+
+        build_ci.report(engine)
     with _logged(given["logfile"]) as log:
         display = build_progress.choose(mode, log)
         try:

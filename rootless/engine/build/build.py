@@ -94,7 +94,7 @@ def build(
                     options,
                     images=bases,
                     layers=layers,
-                    steps=_Steps(layers, request.step),
+                    steps=_Steps(layers, request.step, request.in_ci),
                     scratch=layers.scratch,
                     progress=progress,
                     cancel=cancel,
@@ -274,9 +274,10 @@ def _in_use(engine: Collections) -> documents.Lock:
 class _Steps:
     """Runs steps with what a build that finds all of them in the cache need not load."""
 
-    def __init__(self, layers: BuildLayers, options: ContainerOptions) -> None:
+    def __init__(self, layers: BuildLayers, options: ContainerOptions, in_ci: bool) -> None:
         self._layers = layers
         self._options = options
+        self._in_ci = in_ci
         self._made: RunSteps | None = None
         self._lock = threading.Lock()
 
@@ -287,7 +288,7 @@ class _Steps:
                 from rootless.engine.build.steps import RunSteps, forget_secrets
 
                 forget_secrets()
-                self._made = RunSteps(self._layers, self._options)
+                self._made = RunSteps(self._layers, self._options, in_ci=self._in_ci)
         return self._made.run(snapshot, process, log, cancel)
 
 

@@ -93,6 +93,8 @@ class Request:
     step: ContainerOptions = field(default_factory=lambda: ContainerOptions(""))
     dockerfile: bytes | None = None
     registry: RegistryAccess = RegistryAccess()
+    # a job of a CI, whose network steps may have where they can have none of their own
+    in_ci: bool = False
     cache_from: Sequence[CachePlace] = ()
     cache_to: Sequence[CachePlace] = ()
     cache_ttl: float | None = None

@@ -53,7 +53,11 @@ class RunSteps:
     """`rootless.build.protocols.Steps` with containers of ours.  `options` has what holds for every
     step: capabilities, limits of processes, host names."""
 
-    def __init__(self, layers: BuildLayers, options: ContainerOptions) -> None:
+    def __init__(
+        self, layers: BuildLayers, options: ContainerOptions, *, in_ci: bool = False
+    ) -> None:
+        """`in_ci`: steps that cannot have a network of their own have that of the job."""
+        self._in_ci = in_ci or host.contained() or "KUBERNETES_SERVICE_HOST" in os.environ
         self.layers = layers
         self.engine = layers.engine
         self.maps = layers.maps
@@ -69,6 +73,21 @@ class RunSteps:
             raise Interrupted("the build was ended")
         with _Step(self, snapshot, process) as step:
             return step.run(log, cancel)
+
+    def network(self, name: str) -> Network:
+        """The network of a step.
+
+        Within a container without /dev/net/tun there is only one network to be had, and it is not
+        the host's: a step may use it, as everything else in that container.
+        """
+        if name not in ("", "default"):
+            return networks.parse(name)
+        found = networks.default(shared=self._in_ci)
+        if found.backend.shares_host:
+            self.engine.context.notice(
+                "build-network", f"steps use the network of this container: {found.why}"
+            )
+        return found
 
     def held(self, name: str) -> threading.Lock:
         """The lock of a cache mount that steps do not share."""
@@ -291,7 +310,7 @@ class _Step:
         process, maps, mount = self.process, self.steps.maps, self.draft.mount
         options = self.steps.options
         covered = bool(host.current().covered_proc)
-        network = networks.parse(None if process.network in ("", "default") else process.network)
+        network = self.steps.network(process.network)
         account = spec_user.account(
             process.user, list(options.group_add), lambda path: read_lowers(mount.lowers, path)
         )

@@ -137,7 +137,7 @@ class Spool:
         except OSError as error:
             self.file.close()
             raise disks.refused(
-                _directory(), error, elsewhere="set TMPDIR to a directory with more room"
+                spool_directory(), error, elsewhere="set TMPDIR to a directory with more room"
             ) from None
         except BaseException:
             self.file.close()
@@ -164,11 +164,14 @@ class Spool:
 
 
 def _temporary() -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=_directory())
+    return tempfile.TemporaryFile(dir=spool_directory())
 
 
-def _directory() -> str:
-    return os.environ.get("TMPDIR", "/var/tmp")
+def spool_directory() -> str:
+    """Where large files are for a moment: on a disk if it can be, which /tmp often is not, and
+    small images that jobs of a CI run in have no /var/tmp."""
+    given = os.environ.get("TMPDIR")
+    return given or ("/var/tmp" if os.path.isdir("/var/tmp") else tempfile.gettempdir())
 
 
 def _compressed(chunks: Iterable[bytes], kind: str, level: int | None = None) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from rootless.errors import StorageError
-from rootless.images.formats import compression, manifests
+from rootless.images.formats import compression, manifests, media_types
 from rootless.images.transports.base import CHUNK, open_file, pieces
 
 _MEMBERS_MAX = 1 << 16
@@ -135,7 +135,7 @@ class Archive(Files):
             source.seek(0)
             first = source.read(CHUNK)
             kind = compression.detect(first)
-            with tempfile.TemporaryFile(dir=os.environ.get("TMPDIR", "/var/tmp")) as spool:
+            with tempfile.TemporaryFile(dir=media_types.spool_directory()) as spool:
 
                 def chunks() -> Iterator[bytes]:
                     yield first

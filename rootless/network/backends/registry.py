@@ -85,8 +85,8 @@ def _parse(text: str) -> Network:
     raise UsageError(f'unknown network "{text}"', hint=hint)
 
 
-def default() -> Network:
-    """The best that works on this host."""
+def default(*, shared: bool = False) -> Network:
+    """The best that works on this host; where none does, no network, or the host's if `shared`."""
     problems = []
     for name in _DEFAULTS:
         backend = get(name)
@@ -94,7 +94,7 @@ def default() -> Network:
         if not missing:
             return Network(backend, why=backend.works)
         problems.append(f"{missing}; {remedy}")
-    return Network(get(_LAST_RESORT), why="; ".join(problems))
+    return Network(get(_HOST if shared else _LAST_RESORT), why="; ".join(problems))
 
 
 def way_out() -> tuple[list[str], str]:
