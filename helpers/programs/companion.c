@@ -2,13 +2,16 @@
  *
  *   rootless-companion LOG DIRECTORY [WAY-OUT ARGUMENT...]
  *
- * It keeps another program running, the way out of the network namespace that the containers share.
+ * It keeps another program running, the way out of the network namespace that the containers share, and
+ * answers their questions for names (lib/resolver); DIRECTORY has the leases.
  * Descriptors: 3 the user namespace, 4 the network namespace that it owns, 5 the read end of a pipe that
  * all monitors write to (never: it is closed with the last, and so ends the companion), 6 the write end of
  * a pipe that tells them that the companion lives, 7 where it says that it is ready.
  * It lives in the host's namespaces.  Killing it loses nothing: a monitor starts it again. */
 #define _GNU_SOURCE
 #include "lib/process.h"
+#include "lib/resolver.h"
+#include "lib/scm_rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +24,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,6 +76,37 @@ static void start_way_out(char **argv)
     next_try = now() + 200;
 }
 
+/* Sockets in the shared namespace, made by a process that goes there and comes back with them. */
+static int open_resolver(const char *directory)
+{
+    int ends[2], fds[RESOLVER_SOCKETS], status;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (setns(USER, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
+            setns(NET, CLONE_NEWNET) < 0)
+            _exit(1);
+        resolver_sockets(fds);
+        for (int i = 0; i < RESOLVER_SOCKETS; i++)
+            if (fds[i] < 0 ? send(ends[1], "-", 1, 0) != 1 : send_descriptor(ends[1], "s", 1, fds[i]) < 0)
+                _exit(1);
+        _exit(0);
+    }
+    close(ends[1]);
+    for (int i = 0; i < RESOLVER_SOCKETS; i++) {
+        char kind;
+        if (receive_descriptor(ends[0], &kind, 1, &fds[i]) != 1)
+            fds[i] = -1;
+        if (fds[i] >= 0)
+            fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+    }
+    close(ends[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return resolver_open(fds, directory);
+}
+
 /* Once: that all is well, or, by closing it, that it is not. */
 static void say_ready(int well)
 {
@@ -100,15 +135,20 @@ int main(int argc, char **argv)
     if (signals < 0 || write(ALIVE, "a", 1) != 1)
         return 125;
     start_way_out(argv + 3);
+    if (open_resolver(argv[2]) < 0)
+        fprintf(stderr, "no names are answered: %s\n", strerror(errno));
     if (!way_out)
         say_ready(1);
     for (;;) {
-        struct pollfd polled[] = {{MEMBERS, 0, 0}, {signals, POLLIN, 0}, {way_out_ready, POLLIN, 0}};
-        int wait = -1;
+        struct pollfd polled[3 + RESOLVER_POLLED] = {{MEMBERS, 0, 0}, {signals, POLLIN, 0}, {way_out_ready, POLLIN, 0}};
+        int names = resolver_poll(polled + 3), wait = resolver_wait();
         if (argv[3] && !way_out)
-            wait = next_try > now() ? (int)(next_try - now()) : 0;
-        if (poll(polled, 3, wait) < 0 && errno != EINTR)
-            return 125;
+            wait = next_try <= now() ? 0 : wait >= 0 && wait < next_try - now() ? wait : (int)(next_try - now());
+        if (poll(polled, (nfds_t)(3 + names), wait) < 0) {
+            if (errno != EINTR)
+                return 125;
+            continue;
+        }
         if (polled[0].revents)
             break; /* the last container has ended */
         if (polled[2].revents) {
@@ -126,7 +166,10 @@ int main(int argc, char **argv)
             while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
                 if (ended == way_out)
                     way_out = 0;
+                else
+                    resolver_child_ended();
         }
+        resolver_serve(polled + 3, names);
         if (argv[3] && !way_out && now() >= next_try)
             start_way_out(argv + 3);
     }

@@ -14,6 +14,7 @@ Source: flock(2).
 from __future__ import annotations
 
 import os
+import time
 
 from rootless.errors import Conflict, UsageError
 from rootless.network.subnets import Subnet, number, shown
@@ -69,12 +70,19 @@ def lease(
     Raises Conflict when there is none.
     """
     if wanted:
-        fd = _take(os.path.join(directory, wanted), new=False)
+        path = os.path.join(directory, wanted)
+        fd = _take(path, new=False)
+        for _ in range(20):
+            if fd >= 0:
+                break
+            # its container may have ended just now; the resolver looks at it for a moment
+            time.sleep(0.005)
+            fd = _take(path, new=False)
         if fd < 0:
             raise Conflict(
                 f"the address {wanted} is in use", hint="choose another one, or none: --ip"
             )
-        return Lease(wanted, fd, os.path.join(directory, wanted))
+        return Lease(wanted, fd, path)
     subnet = Subnet(record["subnet"])
     first = number(record["first"]) if record.get("first") else subnet.first + 1
     last = number(record["last"]) if record.get("last") else subnet.last - (subnet.size == 32)

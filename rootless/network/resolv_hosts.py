@@ -28,7 +28,8 @@ def resolv_conf(
         elif words[0] == "options":
             others += words[1:]
     servers = dns or network.backend.name_servers(servers, network.options)
-    searches = search or searches
+    # a name of a container is whole: it would be asked with each of the host's domains first
+    searches = search or ([] if network.backend.named else searches)
     others = options or others
     lines = [f"nameserver {one}" for one in servers[:3] if one != "none"]
     if searches and searches != ["."]:

@@ -148,6 +148,7 @@ def start(container: ContainerRef, places: list[PlaceRecord]) -> Started:
             held = _lease(directory, found, place)
             made.fds += [one.fd for one in held]
             files += [one.path for one in held]
+            _rules(directory, found)
             one = _address(found, place, held, number)
             leads = default and not found["internal"] and one["gateway"] != ""
             default = default and not leads
@@ -183,6 +184,20 @@ def _ports(container: ContainerRef, addresses: list[AddressRecord]) -> Record:
         gateway6=chosen["gateway6"],
     )
     return to_monitor.ports(paths.helper("ports"), words)
+
+
+def _rules(directory: str, found: NetworkDocument) -> None:
+    """What the network allows, for the resolver (helpers/lib/lease_table.h)."""
+    path = os.path.join(directory, "leases", found["interface"], ".network")
+    flags = ("n" if found["dns"] else "") + ("i" if found["internal"] else "")
+    text = f"{flags}\n{' '.join(found['nameservers'])}\n".encode()
+    try:
+        with open(path, "rb") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    documents.write_bytes(path, text)
 
 
 def _lease(directory: str, found: NetworkDocument, place: PlaceRecord) -> list[leases.Lease]:
