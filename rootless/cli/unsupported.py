@@ -60,8 +60,6 @@ _OPTIONS = {
     "--tlsverify": _DAEMON,
     "--gpus": _GPUS,
     "--link": "--network container:NAME shares the other's network, with its loopback",
-    "--ip": "an address cannot be chosen; -p publishes a port",
-    "--network-alias": "names on a network need a network by name, which is not here yet",
     "--isolation": "leave it out: that is a choice on Windows",
     "--volume-driver": "`rootless volume create --opt`, then -v NAME:DIR",
     "--pod": "--network container:NAME shares one network",

@@ -31,9 +31,6 @@ LACKING = {
     "AppArmor": "only root can apply a profile",
     "ContainersConfModule": "there is no containers.conf; settings are in rootless/config.toml",
     "HttpProxy": "set the variables with Environment=",
-    "IP": "there are no networks of containers yet",
-    "IP6": "there are no networks of containers yet",
-    "NetworkAlias": "there are no networks of containers yet",
     "Pod": "there are no pods yet",
     "RemapGid": "use UserNS= or GIDMap=",
     "RemapUid": "use UserNS= or UIDMap=",
@@ -225,20 +222,19 @@ def _mount_source(made: Service, entry: Entry, text: str) -> str:
 
 
 def _network(made: Service) -> list[str]:
-    found = made.source.all("Network")
-    if len(found) > 1:
-        raise found[1].wrong("a container cannot be in several networks yet")
-    if not found:
-        return []
-    entry = found[0]
-    name = entry.value.partition(":")[0]
-    if name.endswith(".container"):
-        return ["--network", f"container:{made.other(entry, name).resource}"]
-    if name.endswith(".network"):
-        raise entry.wrong(f"Network={entry.value}: there are no networks of containers yet")
-    if name == "pasta" or name == "bridge":
-        raise entry.wrong(f"Network={entry.value} cannot be had", hint="slirp4netns, none or host")
-    return ["--network", entry.value]
+    words: list[str] = []
+    for entry in made.source.all("Network"):
+        name = entry.value.partition(":")[0]
+        if name.endswith(".container"):
+            words += ["--network", f"container:{made.other(entry, name).resource}"]
+            continue
+        if name.endswith(".network"):
+            raise entry.wrong(f"Network={entry.value}: files of networks are not read yet",
+                              hint="rootless network create, and Network=NAME")  # fmt: skip
+        if name == "pasta":
+            raise entry.wrong(f"Network={entry.value} cannot be had", hint="a network by name")
+        words += ["--network", entry.value]
+    return words
 
 
 def _image(made: Service) -> list[str]:

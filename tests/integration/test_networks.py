@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -163,6 +164,17 @@ def test_several_networks_with_chosen_addresses(rootless: Command, busybox_image
     assert "back0" in found and "10.123.5.2/24" in found
     said = rootless("run", "--network", "one:ip=10.9.9.9", busybox_image, "true", code=125).stderr
     assert "10.9.9.9" in said and "10.123.4.0/24" in said
+    found = rootless("run", "--rm", "--network", "one", "--ip", "10.123.4.9", "--mac-address",
+                     "02:aa:00:00:00:01", busybox_image, "ip", "addr").stdout  # fmt: skip
+    assert "10.123.4.9/24" in found and "02:aa:00:00:00:01" in found
+    rootless("run", "-d", "--name", "first", "--network", "one:ip=10.123.4.9", busybox_image,
+             *SLEEP)  # fmt: skip
+    said = rootless("run", "--network", "one", "--ip", "10.123.4.9", busybox_image, "true",
+                    code=125).stderr  # fmt: skip
+    assert "10.123.4.9 is in use" in said
+    for words in (("--ip", "10.1.1.1"), ("--network-alias", "x"), ("--mac-address", "x")):
+        said = rootless("run", *words, busybox_image, "true", code=125).stderr
+        assert words[0] in said and "--network NAME" in said
     said = rootless("run", "--network", "nothing", busybox_image, "true", code=125).stderr
     assert 'no such network: "nothing"' in said
 
@@ -220,3 +232,36 @@ def test_a_network_in_use_stays(rootless: Command, busybox_image: str) -> None:
     rootless("network", "rm", "-f", "web")
     rootless("network", "exists", "web", code=1)
     assert rootless("ps", "-aq").stdout == ""
+
+
+def test_many_joins_at_once_have_addresses_of_their_own(
+    rootless: Command, busybox_image: str
+) -> None:
+    rootless("network", "create", "web")
+    started = [
+        rootless.start(
+            "run",
+            "--rm",
+            "--network",
+            "web",
+            busybox_image,
+            "ip",
+            "-o",
+            "addr",
+            "show",
+            "eth0",
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        for _ in range(12)
+    ]
+    told = []
+    for one in started:
+        out, _ = one.communicate(timeout=280)
+        told += [line.split()[3] for line in out.decode().splitlines() if " inet " in line]
+    assert len(told) == 12
+    names = [f"c{at}" for at in range(8)]
+    for one in [rootless.start("run", "-d", "--name", name, "--network", "web", busybox_image,
+                               *SLEEP, stdout=subprocess.PIPE) for name in names]:  # fmt: skip
+        one.communicate(timeout=280)
+        assert one.returncode == 0
+    assert len({address(rootless, name, "web") for name in names}) == 8

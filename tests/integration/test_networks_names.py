@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("everyone")
 
 SLEEP = ("sleep", "1000")
 
-# a question for the address of "a" by TCP, with its length before it; and what is no question at all
+# a question for the address of "a" with its length before it, and what is no question at all
 QUESTION = r"\000\023\022\064\001\000\000\001\000\000\000\000\000\000\001a\000\000\001\000\001"
 NONSENSE = (
     r"\377",

@@ -117,14 +117,14 @@ class Containers:
         health_max_log_size, health_on_failure, health_retries, health_start_interval,
         health_start_period, health_startup_cmd, health_startup_interval, health_startup_retries,
         health_startup_success, health_startup_timeout, health_timeout, hostname, http_proxy,
-        image_volume, init, interactive, ipc, label, label_file, lazy, log_driver, log_opt, memory,
-        memory_reservation, memory_swap, mount, name, network, no_healthcheck, no_hostname,
-        no_hosts, oom_score_adj, personality, pid, pid_file, pids_limit, platform, preserve_fd,
-        preserve_fds, privileged, publish, publish_all, pull, read_only, read_only_tmpfs, replace,
-        requires, restart, rm, rootfs, runtime, sdnotify, security_opt, shm_size, stop_signal,
-        stop_timeout, storage_driver, storage_opt, sysctl, systemd, timeout, tmpfs, tty, tz, uidmap,
-        ulimit, umask, unsetenv, unsetenv_all, user, userns, uts, volume, volumes_from, workdir,
-        writable_tmpfs.
+        image_volume, init, interactive, ip, ip6, ipc, label, label_file, lazy, log_driver, log_opt,
+        mac_address, memory, memory_reservation, memory_swap, mount, name, network, network_alias,
+        no_healthcheck, no_hostname, no_hosts, oom_score_adj, personality, pid, pid_file,
+        pids_limit, platform, preserve_fd, preserve_fds, privileged, publish, publish_all, pull,
+        read_only, read_only_tmpfs, replace, requires, restart, rm, rootfs, runtime, sdnotify,
+        security_opt, shm_size, stop_signal, stop_timeout, storage_driver, storage_opt, sysctl,
+        systemd, timeout, tmpfs, tty, tz, uidmap, ulimit, umask, unsetenv, unsetenv_all, user,
+        userns, uts, volume, volumes_from, workdir, writable_tmpfs.
         """
         from rootless.engine.containers import run as container_run
 

@@ -60,9 +60,11 @@ def create(
     _check(options)
     request = Request(ctx, stores, options)
     network = networks.parse(options.network)
-    if network.places:
+    wanted = options.ip or options.ip6 or options.mac_address or options.network_alias
+    if network.places or wanted:
         from rootless.engine.containers import named_networks
 
+        named_networks.chosen(options, network)
         named_networks.resolve(ctx.data_dir, network)
     published = ports.parse_publish(list(options.publish), [])
     source = _find_source(request)

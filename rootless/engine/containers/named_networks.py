@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rootless.engine.containers.draft import Draft
     from rootless.engine.containers.ref import ContainerRef
     from rootless.engine.context import Context
+    from rootless.engine.spec.options import ContainerOptions
     from rootless.network.backends.backend import Network, PlaceRecord
     from rootless.network.definitions import NetworkDocument
     from rootless.runtime.plan_format import Record
@@ -45,12 +46,55 @@ ADDRESSES = "addresses"
 """The document of what a running container has, in its directory."""
 
 
+def chosen(options: ContainerOptions, network: Network) -> None:
+    """Take --ip, --ip6, --mac-address and --network-alias over.  Raises UsageError."""
+    for flag, key, value in (
+        ("--ip", "ip", options.ip),
+        ("--ip6", "ip6", options.ip6),
+        ("--mac-address", "mac", options.mac_address),
+        ("--network-alias", "aliases", options.network_alias),
+    ):
+        if not value:
+            continue
+        if not network.places:
+            raise UsageError(f"{flag} needs a network by name", hint="--network NAME")
+        if isinstance(value, list):
+            for place in network.places:
+                place["aliases"] += value
+        elif len(network.places) > 1:
+            raise UsageError(
+                f"{flag} cannot say which of several networks it means",
+                hint=f"--network NAME:{key}={value}",
+            )
+        elif key == "ip":
+            network.places[0]["ip"] = value
+        elif key == "ip6":
+            network.places[0]["ip6"] = value
+        else:
+            network.places[0]["mac"] = value
+
+
+def _check_mac(text: str) -> None:
+    parts = text.split(":")
+    digits = "0123456789abcdefABCDEF"
+    good = len(parts) == 6 and all(len(one) == 2 and not one.strip(digits) for one in parts)
+    if not good or int(parts[0], 16) & 1:
+        raise UsageError(
+            f'"{text}" is no address of a network device', hint="as in 02:42:0a:59:00:02"
+        )
+
+
 def resolve(data_dir: str, network: Network) -> None:
     """Look the networks up, and what is known of them before the start.
 
     Raises NetworkNotFound, UsageError.
     """
     servers = []
+    for place in network.places:
+        if place["mac"]:
+            _check_mac(place["mac"])
+        if place["interface"] and not 0 < len(place["interface"]) < 16:
+            raise UsageError(f'"{place["interface"]}" cannot be the name of an interface')
     for place in network.places:
         found = definitions.read(data_dir, place["name"])
         place["name"] = found["name"]

@@ -88,6 +88,8 @@ class ContainerOptions(ContainerValues):
         anonymous)
     init (bool): Run an init that forwards signals and reaps processes
     interactive (bool): Keep standard input open even if not attached
+    ip (str): Set the IPv4 address on the network
+    ip6 (str): Set the IPv6 address on the network
     ipc (str): IPC namespace to use: private, shareable, none (without /dev/shm), host or
         container:NAME
     label (list of str): Set metadata on the container
@@ -96,6 +98,7 @@ class ContainerOptions(ContainerValues):
     log_driver (str): Logging driver: k8s-file, json-file, journald or none
     log_opt (list of str): Logging driver options: max-size=SIZE, max-file=N, path=FILE; for
         journald tag=TEXT, labels=, env=
+    mac_address (str): Set the MAC address on the network
     memory (str): Memory limit, as in 512m (-1 for unlimited)
     memory_reservation (str): Memory soft limit
     memory_swap (str): Limit of memory plus swap (-1 for unlimited swap)
@@ -104,6 +107,7 @@ class ContainerOptions(ContainerValues):
     name (str): Assign a name to the container (default: a generated one)
     network (list of str): Networks by name (NAME[:ip=,ip6=,mac=,alias=,interface_name=]), or none,
         host, slirp4netns[:OPTIONS] or container:NAME
+    network_alias (list of str): Answer to another name on the networks
     no_healthcheck (bool): Disable any health check specified by the image
     no_hostname (bool): Do not make /etc/hostname in the container
     no_hosts (bool): Do not make /etc/hosts in the container
@@ -163,8 +167,8 @@ class ContainerOptions(ContainerValues):
     LISTS = (
         "command", "create_command",
         "env", "env_merge", "env_file", "unsetenv", "label", "label_file", "volume", "mount",
-        "tmpfs", "volumes_from", "device", "storage_opt", "network", "publish", "expose",
-        "chrootdirs", "add_host", "dns", "dns_search", "dns_option", "uidmap", "gidmap",
+        "tmpfs", "volumes_from", "device", "storage_opt", "network", "network_alias", "publish",
+        "expose", "chrootdirs", "add_host", "dns", "dns_search", "dns_option", "uidmap", "gidmap",
         "group_add", "cap_add", "cap_drop", "security_opt", "sysctl", "blkio_weight_device",
         "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops",
         "cgroup_conf", "ulimit", "device_cgroup_rule", "annotation", "requires", "log_opt",
@@ -179,12 +183,12 @@ class ContainerOptions(ContainerValues):
     TEXTS = (
         "name", "workdir", "user", "entrypoint", "restart", "stop_signal", "stop_timeout",
         "timeout", "pull", "platform", "cidfile", "image_volume", "read_only_tmpfs",
-        "storage_driver", "hostname", "userns", "umask", "ipc", "pid", "uts", "cgroupns", "memory",
-        "memory_swap", "memory_reservation", "cpus", "cpu_shares", "cpu_period", "cpu_quota",
-        "cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight", "shm_size", "oom_score_adj",
-        "kernel_memory", "memory_swappiness", "cpu_rt_period", "cpu_rt_runtime", "health_cmd",
-        "health_interval", "health_timeout", "health_retries", "health_start_period",
-        "health_start_interval", "health_on_failure", "health_startup_cmd",
+        "storage_driver", "ip", "ip6", "mac_address", "hostname", "userns", "umask", "ipc", "pid",
+        "uts", "cgroupns", "memory", "memory_swap", "memory_reservation", "cpus", "cpu_shares",
+        "cpu_period", "cpu_quota", "cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight",
+        "shm_size", "oom_score_adj", "kernel_memory", "memory_swappiness", "cpu_rt_period",
+        "cpu_rt_runtime", "health_cmd", "health_interval", "health_timeout", "health_retries",
+        "health_start_period", "health_start_interval", "health_on_failure", "health_startup_cmd",
         "health_startup_interval", "health_startup_retries", "health_startup_success",
         "health_startup_timeout", "health_log_destination", "health_max_log_count",
         "health_max_log_size", "http_proxy", "systemd", "personality", "tz", "cgroup_parent",
@@ -287,6 +291,10 @@ class ContainerOptions(ContainerValues):
         storage_driver: str | None
         storage_opt: list[str]
         network: list[str]
+        ip: str | None
+        ip6: str | None
+        mac_address: str | None
+        network_alias: list[str]
         publish: list[str]
         publish_all: bool
         expose: list[str]
