@@ -9,9 +9,11 @@ The import system's own work for a module costs as much as running it.  So a mod
 that it will import: before it runs these are made without asking that system.
 
 The file: a mark; Python's magic number; the lengths of the next two parts; this module's code; the
-table; then every module, as marshal of (the modules that it needs at once in the order of their
-running, code).  table: module name -> (is it a package, offset from the end of the table, length,
-its source's mtime in ns and size).
+table; then every module, as marshal of the modules that it needs at once in the order of their
+running, and marshal of its code without what only readers and mypy need (packing.stripped).  table:
+module name -> an entry of little-endian numbers: is it a package (1 byte), offset from the end of
+the table (4), lengths of the two parts (4, 4), its source's mtime in ns (8) and size (4).  The
+table is read whole by every command, and bytes are read faster than tuples.
 """
 
 # no `from __future__`, here and in the package's own module: that is a file of its own to be found
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
-    Entry = tuple[bool, int, int, int, int]
-
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
-MARK = b"rootless pack 3\n"
+MARK = b"rootless pack 4\n"
 FUTURE = "__future__"
 BEGIN = 28
 """Length of what is before this module's code."""
@@ -75,6 +75,11 @@ def magic() -> bytes:
     return _frozen_importlib_external.MAGIC_NUMBER
 
 
+def version(found: os.stat_result) -> bytes:
+    """What tells a source from what it was."""
+    return found.st_mtime_ns.to_bytes(8, "little") + found.st_size.to_bytes(4, "little")
+
+
 def source_of(name: str) -> str:
     """Where the source of a module is, as the rest of Python's library lies beside `os`."""
     if name == FUTURE:
@@ -85,7 +90,7 @@ def source_of(name: str) -> str:
 class _Finder:
     """Finder and loader in one (https://docs.python.org/3/reference/import.html)."""
 
-    def __init__(self, fd: int, table: "dict[str, Entry]", base: int) -> None:
+    def __init__(self, fd: int, table: "dict[str, bytes]", base: int) -> None:
         self.fd = fd
         self.table = table
         self.base = base
@@ -101,7 +106,7 @@ class _Finder:
         entry = self.table.get(name)
         if entry is None:
             return None
-        package, _, _, changed, size = entry
+        package = entry[0]
         place = source_of(name)
         source = place + "/__init__.py" if package else place + ".py"
         if name == FUTURE:
@@ -110,9 +115,9 @@ class _Finder:
             found = os.stat(source)
         except OSError:
             return None
-        if (found.st_mtime_ns, found.st_size) != (changed, size):
+        if entry[13:] != version(found):
             return None
-        spec = self.spec(name, self, origin=source, is_package=package)  # type: ignore[arg-type]
+        spec = self.spec(name, self, origin=source, is_package=bool(package))  # type: ignore[arg-type]
         spec.has_location = True
         if package:
             spec.submodule_search_locations = [place]
@@ -123,13 +128,12 @@ class _Finder:
 
     def exec_module(self, module: "ModuleType") -> None:
         """Run its code, after that of all that it imports."""
-        needed, code = self._read(module.__name__)
         # the locks of the import system are passed by: with other threads it does all by itself
         if not _thread._count():
-            for one in needed:
+            for one in self._needed(module.__name__):
                 if one not in sys.modules:
                     self._make(one)
-        exec(code, module.__dict__)
+        exec(self.get_code(module.__name__), module.__dict__)
 
     def _make(self, name: str) -> None:
         """What `import` would do; not for a module whose source has changed."""
@@ -146,20 +150,22 @@ class _Finder:
             made.__package__ = name
         sys.modules[name] = made
         try:
-            exec(self._read(name)[1], made.__dict__)
+            exec(self.get_code(name), made.__dict__)
         except BaseException:
             sys.modules.pop(name, None)
             raise
         if parent:
             setattr(sys.modules[parent], last, made)
 
-    def _read(self, name: str) -> "tuple[tuple[str, ...], CodeType]":
-        _, at, length, _, _ = self.table[name]
-        found: tuple[tuple[str, ...], CodeType] = marshal.loads(
-            os.pread(self.fd, length, self.base + at)
-        )
+    def _needed(self, name: str) -> "tuple[str, ...]":
+        entry = self.table[name]
+        begin, length = int.from_bytes(entry[1:5], "little"), int.from_bytes(entry[5:9], "little")
+        found: tuple[str, ...] = marshal.loads(os.pread(self.fd, length, self.base + begin))
         return found
 
     def get_code(self, name: str) -> "CodeType":
-        """The code of a module (for `python -m`)."""
-        return self._read(name)[1]
+        """The code of a module."""
+        entry = self.table[name]
+        begin, needed, length = (int.from_bytes(entry[at : at + 4], "little") for at in (1, 5, 9))
+        found: CodeType = marshal.loads(os.pread(self.fd, length, self.base + begin + needed))
+        return found

@@ -95,20 +95,20 @@ def write(file: str = "") -> str:
         with open(source, "rb") as opened:
             texts[name.removesuffix(".__init__")] = (source, opened.read())
     imports = {name: _imports(text, set(texts)) for name, (_, text) in texts.items()}
-    table: dict[str, tuple[bool, int, int, int, int]] = {}
-    codes = []
+    table: dict[str, bytes] = {}
+    codes: list[bytes] = []
     own = b""
     at = 0
     for name, (source, text) in texts.items():
-        status = os.stat(source)
-        code = compile(text, source, "exec", dont_inherit=True)
-        data = marshal.dumps((_needed(name, imports), code))
-        package = source.endswith("/__init__.py")
-        table[name] = (package, at, len(data), status.st_mtime_ns, status.st_size)
+        code = compile(stripped(text), source, "exec", dont_inherit=True)
+        both = (marshal.dumps(_needed(name, imports)), marshal.dumps(code))
+        numbers = [number.to_bytes(4, "little") for number in (at, len(both[0]), len(both[1]))]
+        package = bytes([source.endswith("/__init__.py")])
+        table[name] = b"".join([package, *numbers, packed.version(os.stat(source))])
         if name == packed.__name__:
-            own = marshal.dumps(code)
-        codes.append(data)
-        at += len(data)
+            own = both[1]
+        codes += both
+        at += len(both[0]) + len(both[1])
     head = marshal.dumps(table)
     file = file or packed.path()
     with open(file + ".new", "wb") as out:
@@ -116,6 +116,44 @@ def write(file: str = "") -> str:
         out.writelines([MARK, packed.magic(), *lengths, own, head, *codes])
     os.replace(file + ".new", file)
     return file
+
+
+def stripped(text: bytes) -> ast.Module:
+    """A module without what costs at each start and changes nothing that it does.
+
+    That is: what stands below `if TYPE_CHECKING`, annotations of functions, documentation.  Lines
+    keep their numbers, for tracebacks; annotations in classes stay, because they may be fields.
+    """
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+            words = node.args
+            for one in [*words.posonlyargs, *words.args, *words.kwonlyargs]:
+                one.annotation = None
+            for two in (words.vararg, words.kwarg):
+                if two is not None:
+                    two.annotation = None
+        for name in ("body", "orelse", "finalbody"):
+            body = getattr(node, name, None)
+            if isinstance(body, list):
+                setattr(node, name, _without(body, needs_one=name == "body"))
+    return tree
+
+
+def _without(body: list[ast.stmt], *, needs_one: bool) -> list[ast.stmt]:
+    made: list[ast.stmt] = []
+    for one in body:
+        match one:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                made += one.orelse
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass
+            case _:
+                made.append(one)
+    if needs_one and body and not made:
+        made.append(ast.copy_location(ast.Pass(), body[0]))
+    return made
 
 
 def _imports(text: bytes, known: set[str]) -> list[str]:

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rootless
-from rootless import packed
+from rootless import packed, packing
 
 PACKAGE = Path(rootless.__file__).parent
 WRITE = "from rootless import packing; packing.write()"
@@ -195,3 +196,39 @@ def test_a_module_leads_to_the_library_of_an_installation(
     ]
     done = subprocess.run([sys.executable, module, "version"], capture_output=True, text=True)
     assert rootless.__version__ in done.stdout, done.stderr
+
+
+def test_what_only_readers_need_is_left_out() -> None:
+    code = compile(packing.stripped(SOURCE), "x", "exec", dont_inherit=True)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert "json" not in names and names["f"](1, y=2) == (1, (), 2, {})
+    assert names["f"].__doc__ is None and names["f"].__annotations__ == {}
+    assert names["C"].__annotations__ == {"field": "int"} and names["D"]().g() is None
+    with pytest.raises(ZeroDivisionError) as caught:
+        names["C"].fail()
+    assert caught.traceback[-1].lineno + 1 == SOURCE.splitlines().index(b"        1 / 0") + 1
+
+
+SOURCE = b'''"""A module."""
+from __future__ import annotations
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import json
+class C:
+    """A class."""
+    field: int
+    @staticmethod
+    def fail():
+        """A function."""
+        1 / 0
+def f(x: json.X, *z: int, y: int = 3, **w: int) -> int:
+    """A function."""
+    return x, z, y, w
+class D:
+    if TYPE_CHECKING:
+        def g(self) -> int: ...
+    else:
+        def g(self):
+            """Only this."""
+'''
