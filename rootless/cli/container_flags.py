@@ -199,6 +199,9 @@ _FILES = (
     several("--tmpfs", "DIR[:OPTIONS]", "Mount a tmpfs directory", quadlet="Tmpfs"),
     several("--volumes-from", "CONTAINER[:ro]", "Mount the volumes of another container",
             complete="container"),
+    several("--secret", "NAME[,target=PATH,...]",
+            "Show a secret to the container as a file, /run/secrets/NAME (options: target=, uid=, "
+            "gid=, mode=)"),
     text("--image-volume", "HOW",
          "How to handle the image's volumes: anonymous, tmpfs or ignore (default anonymous)",
          complete="anonymous tmpfs ignore"),

@@ -35,13 +35,11 @@ _VERBS = {
     "stack": ("there are no clusters here", _SWARM),
     "node": ("there are no clusters here", _SWARM),
     "config": ("there are no clusters here", "-v FILE:FILE:ro puts a file into a container"),
-    "secret": ("there are no secrets here yet", "-v FILE:/run/secrets/NAME:ro, or --env-file"),
     "plugin": ("there are no plugins", "leave it out"),
     "trust": ("docker's notary is not used", "`rootless image trust` and `image verify`"),
     "scan": ("images are not searched for weaknesses", "`rootless save` hands one to a scanner"),
     "container checkpoint": ("a checkpoint needs root", "`rootless commit` keeps the files"),
     "container restore": ("a checkpoint needs root", "`rootless commit` keeps the files"),
-    "init": ("nothing has to be set up first", "`rootless doctor` checks this host"),
 }
 
 _DAEMON = "leave it out: there is no daemon, so none can be chosen"

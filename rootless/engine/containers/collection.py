@@ -122,9 +122,9 @@ class Containers:
         no_healthcheck, no_hostname, no_hosts, oom_score_adj, personality, pid, pid_file,
         pids_limit, platform, preserve_fd, preserve_fds, privileged, publish, publish_all, pull,
         read_only, read_only_tmpfs, replace, requires, restart, rm, rootfs, runtime, sdnotify,
-        security_opt, shm_size, stop_signal, stop_timeout, storage_driver, storage_opt, sysctl,
-        systemd, timeout, tmpfs, tty, tz, uidmap, ulimit, umask, unsetenv, unsetenv_all, user,
-        userns, uts, volume, volumes_from, workdir, writable_tmpfs.
+        secret, security_opt, shm_size, stop_signal, stop_timeout, storage_driver, storage_opt,
+        sysctl, systemd, timeout, tmpfs, tty, tz, uidmap, ulimit, umask, unsetenv, unsetenv_all,
+        user, userns, uts, volume, volumes_from, workdir, writable_tmpfs.
         """
         from rootless.engine.containers import run as container_run
 

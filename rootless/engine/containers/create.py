@@ -18,6 +18,7 @@ from rootless.engine.containers import names as container_names
 from rootless.engine.containers import record as container_record
 from rootless.engine.containers import ref as container_ref
 from rootless.engine.containers import rootfs as container_rootfs
+from rootless.engine.containers import secrets
 from rootless.engine.containers.draft import (
     Draft,
     Ids,
@@ -34,6 +35,7 @@ from rootless.engine.spec import user as spec_user
 from rootless.errors import Conflict, RootlessError, UsageError
 from rootless.network import ports
 from rootless.network.backends import registry as networks
+from rootless.runtime import operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -336,6 +338,8 @@ def _fill(
         from rootless.engine.containers import sd_notify
 
         mounts.append(sd_notify.mount(place.identifier))
+    if options.secret:
+        mounts += _secrets(request, place, spaces, binds)
     spec = container_bundle.spec(
         request, source, spaces, network, root, process, [*binds.mounts, *mounts]
     )
@@ -380,6 +384,20 @@ def _mounted_image(request: Request, spaces: Namespaces, name: str) -> spec_moun
     return spec_mounts.MountedImage(
         record.id, [one.diff_id for one in record.layers], images.unpack(record, spaces.maps)
     )
+
+
+def _secrets(
+    request: Request, place: Place, spaces: Namespaces, binds: spec_mounts.Binds
+) -> list[Json]:
+    """Mounts of the secrets; whose they are is set when it is started."""
+    uses = secrets.parse(request.options.secret)
+    store = secrets.Secrets(request.ctx.data_dir)
+    made = secrets.mounts(place.identifier, uses)
+    for use, mount in zip(uses, made, strict=True):
+        store.get(use["name"])
+        if (use["uid"] or use["gid"]) and not spaces.maps.single:
+            binds.preparations.append(operations.chown(mount["source"], use["uid"], use["gid"]))
+    return made
 
 
 def _stop_signal(draft: Draft) -> str:
@@ -466,6 +484,7 @@ def _record(draft: Draft, starts: bool) -> None:
         "health": health,
         "timeout": options.timeout or 0,
         "asked": draft.request.asked(),
+        "secrets": secrets.parse(options.secret),
         "requires": [container_ref.get(ctx, one).id for one in options.requires],
         "service": service,
     }

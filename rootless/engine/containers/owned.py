@@ -4,6 +4,7 @@
     its directory   `containers/ID`: bundle, log, `upper`, overlays, the ids of `--userns auto`
     its sockets     `c/ID` in the runtime directory
     its cgroup      as the file `cgroup` in its directory has it
+    its secrets     copies in `secrets/ID` of the runtime directory
     its volumes     anonymous ones, unless another container uses them
 
 It goes in two ways: by `release`, for `rm`, `--replace`, prune and reset (remove), for a creation
@@ -18,6 +19,7 @@ import os
 
 from rootless import documents, paths
 from rootless.engine.containers import names as container_names
+from rootless.engine.containers import secrets
 from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
@@ -57,6 +59,8 @@ class Owned:
                 container_names.release(containers, name, self.identifier)
         trees_remove.remove(os.path.join(containers, self.identifier), self.maps)
         _remove_sockets(paths.socket_directory(self.identifier))
+        if os.path.isdir(secrets.directory(self.identifier)):
+            secrets.take_back(self.identifier)
         if self.cgroup:
             from rootless.cgroups import tree
 
@@ -85,6 +89,8 @@ def orders(draft: Draft) -> list[Record]:
     request, place = draft.request, draft.place
     volumes = request.stores.volumes.store
     trees = [place.directory] if draft.spaces.maps.root_is_caller else _pieces(draft)
+    if request.options.secret:
+        trees.append(secrets.directory(place.identifier))
     trees += [volumes.directory(name) for name in draft.binds.anonymous]
     name = os.path.join(request.ctx.containers_dir, "names", place.name)
     return [to_monitor.remove(trees), to_monitor.unlink([name])]

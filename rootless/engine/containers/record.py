@@ -45,6 +45,15 @@ if TYPE_CHECKING:
         lowers: list[str]
         nested: bool
 
+    class SecretUse(TypedDict):
+        """How a container has a secret."""
+
+        name: str
+        target: str
+        mode: int
+        uid: int
+        gid: int
+
     class ContainerRecord(RootRecord):
         """What was asked for: the document as readers of this version have it."""
 
@@ -93,6 +102,7 @@ if TYPE_CHECKING:
         timeout: NotRequired[float]
         asked: NotRequired[dict[str, list[str]]]
         requires: NotRequired[list[str]]
+        secrets: NotRequired[list[SecretUse]]
         service: ServiceRecord | None
 
 
@@ -267,6 +277,7 @@ SHAPE: Json = {
     "timeout?": _seconds,
     "asked?": {"*": _WORDS},
     "requires?": [_identifier],
+    "secrets?": [{"name": _name, "target": str, "mode": _number, "uid": _number, "gid": _number}],
     "ownHome?": bool,
     "service?": (
         None,

@@ -54,6 +54,10 @@ def launch(container: ContainerRef, window: tuple[int, int] | None = None) -> St
     except FileNotFoundError:
         paths.ensure(paths.runtime_dir())
         os.makedirs(sockets, 0o700, exist_ok=True)
+    if container.record.get("secrets"):
+        from rootless.engine.containers import secrets
+
+        secrets.lend(container)
     if container.record["ports"]:
         from rootless.network import ports
 

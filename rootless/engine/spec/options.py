@@ -134,6 +134,8 @@ class ContainerOptions(ContainerValues):
     runtime (str): OCI runtime to use: rootless (built in), crun, runc or a path
     sdnotify (str): Who notifies systemd of readiness: conmon (the monitor, once the container
         runs), container, healthy (the monitor, once the container is healthy) or ignore
+    secret (list of str): Show a secret to the container as a file, /run/secrets/NAME (options:
+        target=, uid=, gid=, mode=)
     security_opt (list of str): Security options: no-new-privileges, seccomp=unconfined|FILE,
         mask=PATHS, unmask=PATHS|ALL
     shm_size (str): Size of /dev/shm (default 64m)
@@ -167,12 +169,12 @@ class ContainerOptions(ContainerValues):
     LISTS = (
         "command", "create_command",
         "env", "env_merge", "env_file", "unsetenv", "label", "label_file", "volume", "mount",
-        "tmpfs", "volumes_from", "device", "storage_opt", "network", "network_alias", "publish",
-        "expose", "chrootdirs", "add_host", "dns", "dns_search", "dns_option", "uidmap", "gidmap",
-        "group_add", "cap_add", "cap_drop", "security_opt", "sysctl", "blkio_weight_device",
-        "device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops",
-        "cgroup_conf", "ulimit", "device_cgroup_rule", "annotation", "requires", "log_opt",
-        "preserve_fd",
+        "tmpfs", "volumes_from", "secret", "device", "storage_opt", "network", "network_alias",
+        "publish", "expose", "chrootdirs", "add_host", "dns", "dns_search", "dns_option", "uidmap",
+        "gidmap", "group_add", "cap_add", "cap_drop", "security_opt", "sysctl",
+        "blkio_weight_device", "device_read_bps", "device_write_bps", "device_read_iops",
+        "device_write_iops", "cgroup_conf", "ulimit", "device_cgroup_rule", "annotation",
+        "requires", "log_opt", "preserve_fd",
     )  # fmt: skip
     FLAGS = (
         "interactive", "tty", "rm", "env_host", "unsetenv_all", "init", "replace", "detach",
@@ -281,6 +283,7 @@ class ContainerOptions(ContainerValues):
         mount: list[str]
         tmpfs: list[str]
         volumes_from: list[str]
+        secret: list[str]
         image_volume: str | None
         read_only: bool
         read_only_tmpfs: str | None
