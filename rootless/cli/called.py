@@ -34,10 +34,11 @@ def local_name(name: str) -> str:
     return local.name_here(name)
 
 
-def without_terminal() -> None:
-    """Say that `-it` has no terminal to talk through; docker refuses it.  Raises UsageError."""
+def without_terminal(verb: str) -> None:
+    """`-it` has no terminal to talk through: `run` says so, docker refuses it.  UsageError."""
     from rootless.errors import UsageError
 
     if tool() == "docker":
         raise UsageError("standard input is not a terminal", hint="leave out -t")
-    os.write(2, b"rootless: standard input is not a terminal, so nothing can be typed with -t\n")
+    if verb == "run":
+        os.write(2, b"rootless: standard input is not a terminal: nothing can be typed\n")

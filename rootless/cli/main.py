@@ -115,6 +115,7 @@ def _run(words: list[str]) -> int:
         shared, rest = cli_options.parse(cli_options.GLOBALS, words, stop_early=True)
     except UsageError as error:
         raise _hinted(error) from None
+    _obey(shared)
     if shared["version"]:
         from rootless import __version__
 
@@ -145,12 +146,36 @@ def _run(words: list[str]) -> int:
         options, others = cli_options.parse(verb.options, arguments, stop_early=verb.stop_early)
         cli_options.check_count(verb, others, latest=bool(options.get("latest")))
     except UsageError as error:
-        if isinstance(error, cli_options.NoSuchOption) and error.option == "--help":
+        asked = isinstance(error, cli_options.NoSuchOption) and error.option in ("--help", "-h")
+        if asked:
             return _help(name)
         raise _hinted(error, verb) from None
     if full in INSPECTS:
         options["type"] = INSPECTS[full]
     return perform(module, options, others, shared)
+
+
+_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
+
+
+def _obey(shared: dict[str, Json]) -> None:
+    """Check the options before the verb that are not the engine's, and send the output elsewhere.
+
+    Raises UsageError.
+    """
+    level, events = shared["log_level"], shared["events_backend"]
+    if level is not None and level.lower() not in _LEVELS:
+        raise UsageError(f'unknown --log-level "{level}"', hint=", ".join(_LEVELS))
+    if events not in (None, "file"):
+        raise UsageError(
+            f"--events-backend {events} is not offered", hint="events are kept in files: file"
+        )
+    path = os.devnull if shared["noout"] else shared["out"]
+    if path:
+        # programs that take this one's place, as the client of `run`, write there as well
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        os.dup2(fd, 1)
+        os.close(fd)
 
 
 def _help(name: str) -> int:

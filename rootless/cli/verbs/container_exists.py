@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb
+from rootless.cli.options import Verb, flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ VERB = Verb(
     "container exists",
     "CONTAINER",
     "Check whether a container exists",
+    (flag("-e --external", "Accepted for compatibility: nobody else has containers here"),),
     minimum=1,
     maximum=1,
     complete=("container",),

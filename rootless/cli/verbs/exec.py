@@ -59,7 +59,7 @@ def run(call: Call) -> int:
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
         from rootless.cli import called
 
-        called.without_terminal()
+        called.without_terminal("exec")
     container = call.engine().containers.get(name)
     container.become_exec(options)
     return 0

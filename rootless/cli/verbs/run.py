@@ -56,7 +56,7 @@ def run(call: Call) -> int:
     if options.tty and options.interactive and not options.detach and not os.isatty(0):
         from rootless.cli import called
 
-        called.without_terminal()
+        called.without_terminal("run")
     engine = call.engine()
     if own["quiet"]:
         engine.progress.quiet = True
