@@ -129,9 +129,10 @@ class OurLife(Life):
             self.containers[name].state = "exited"
         if running:
             self.do(True, "start", "--all", "--filter", "should-start-on-boot=true")
-        for name in running:
-            if self.containers[name].always:
-                self.containers[name].state = "running"
+        for name, one in self.containers.items():
+            # docker's rule for a new daemon: `always` also means those that somebody has stopped
+            if running and one.always:
+                one.state = "running"
                 self.asked = name
 
     @precondition(lambda self: self.pick(0, "created", "exited"))
