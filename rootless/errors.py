@@ -10,6 +10,9 @@
     +-- Conflict                      a name is taken, a thing is in use or in the wrong state
     |   `-- InUse                     a thing that is in use, or runs, cannot be removed
     +-- HostError                     this host cannot do what was asked
+    +-- TimedOut                      it took longer than the caller would wait
+    +-- CommandFailed                 a command that had to succeed did not
+    +-- NotOffered                    docker has it, and it is not here
     +-- StorageError                  layers, archives, disk
     |   +-- DigestMismatch
     |   `-- DamagedDocument           what is kept of one thing cannot be read
@@ -71,6 +74,39 @@ class InUse(Conflict):
 
 class HostError(RootlessError):
     """This host cannot do what was asked; the hint names what its administrator can do."""
+
+
+class TimedOut(RootlessError, TimeoutError):
+    """It took longer than the caller would wait; `output`, `error`: what was written until then."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", output: bytes = b"", error: bytes = b""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.output = output
+        self.error = error
+
+
+class CommandFailed(RootlessError):
+    """A command that had to succeed did not.
+
+    `exit_code` and `exit_status` are how it ended, `output` and `error` what it wrote.
+    """
+
+    def __init__(
+        self, where: str, command: list[str], code: int, *, output: bytes, error: bytes
+    ) -> None:
+        words = " ".join(command)
+        told = (error.strip() or output.strip()).decode(errors="replace").splitlines()[-5:]
+        super().__init__(f"{words} ended with {code} in {where}", hint="\n".join(told))
+        self.command = command
+        self.exit_code = self.exit_status = code
+        self.output = output
+        self.error = self.stderr = error
+
+
+class NotOffered(RootlessError):
+    """What docker's Python client has and this library has not."""
 
 
 class StorageError(RootlessError):

@@ -66,6 +66,27 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         """Nothing is held, so nothing is let go."""
 
+    def __repr__(self) -> str:
+        return f"<Engine {self.data_dir}>"
+
+    def __getattr__(self, name: str) -> object:
+        """Raises NotOffered for what docker's client has and this has not."""
+        if name in _NOT_OFFERED:
+            from rootless.errors import NotOffered
+
+            raise NotOffered(
+                f"Engine.{name} is docker's and not here: {_NOT_OFFERED[name]}",
+                hint="docs/python.md says what there is",
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def close(self) -> None:
+        """Nothing is held, so nothing is let go."""
+
+    def ping(self) -> bool:
+        """Whether it can be used; there is no daemon that could be away."""
+        return True
+
     def _emit(
         self, kind: str, action: str, identifier: str, name: str, attributes: dict[str, str]
     ) -> None:
@@ -289,6 +310,26 @@ class Engine:
         from rootless.images.registry import credentials
 
         credentials.remove_all(authfile)
+
+
+def from_env(**options: object) -> Engine:
+    """The engine, where docker's client would be asked for: `import rootless as docker`.
+
+    Options of docker's (version, timeout, ...) are taken and mean nothing: there is no daemon.
+    """
+    known = {"data_dir", "storage_driver", "storage_options", "cgroup_manager", "runtime"}
+    words = {name: value for name, value in options.items() if name in known}
+    return Engine(**words)  # type: ignore[arg-type]
+
+
+_NOT_OFFERED = {
+    "api": "there is no daemon and no socket to talk to",
+    "swarm": "one user's containers on one host are no cluster",
+    "services": "they are of a swarm; see docs/services.md for systemd's",
+    "nodes": "they are of a swarm",
+    "configs": "they are of a swarm",
+    "plugins": "the engine has none",
+}
 
 
 class _Users:

@@ -14,8 +14,8 @@ from rootless.errors import Conflict, ContainerNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, BinaryIO
 
     from rootless.documents import Json
     from rootless.engine.containers.attach import Session
@@ -150,11 +150,17 @@ class Container(ContainerRef):
         container_update.update(self, self._stores, **words)  # type: ignore[arg-type]
         self.emit("update")
 
-    def stats(self, seconds: float = 1.0) -> Iterator[Json]:
-        """What it uses, again and again; see rootless.engine.containers.stats.stats."""
+    def stats(
+        self, seconds: float = 1.0, *, stream: bool = True, decode: bool | None = None
+    ) -> Any:
+        """What it uses, again and again; without `stream` once, as a table.
+
+        See rootless.engine.containers.stats.stats.  `decode` is docker's; it always is.
+        """
         from rootless.engine.containers import stats as container_stats
 
-        return (rows[0] for rows in container_stats.stats([self], seconds) if rows)
+        found = (rows[0] for rows in container_stats.stats([self], seconds) if rows)
+        return found if stream else next(found)
 
     def remove(
         self, *, force: bool = False, volumes: bool = False, timeout: int | None = None
@@ -183,16 +189,20 @@ class Container(ContainerRef):
         self.emit("rename", oldName="/" + old)
 
     def wait(
-        self, condition: str | list[str] = "stopped", *, interval: float | None = None
+        self,
+        condition: str | list[str] = "stopped",
+        *,
+        interval: float | None = None,
+        timeout: float | None = None,
     ) -> dict[str, int]:
         """Wait until (one of) the condition(s) holds; {"StatusCode": n}, -1 when it has not ended.
 
-        See rootless.engine.containers.wait.wait.
+        Raises TimedOut after `timeout` seconds.  See rootless.engine.containers.wait.wait.
         """
         from rootless.engine.containers import wait as container_wait
 
         conditions = [condition] if isinstance(condition, str) else list(condition)
-        return {"StatusCode": container_wait.wait(self, conditions, interval)}
+        return {"StatusCode": container_wait.wait(self, conditions, interval, timeout)}
 
     def waiter(self, condition: str = "stopped") -> Waiter:
         """Begin to wait, without waiting: whatever happens from now on counts."""
@@ -202,16 +212,69 @@ class Container(ContainerRef):
 
     # what happens in it
 
-    def exec(self, command: list[str] | str, **options: object) -> ExecResult:
+    def exec(
+        self,
+        command: list[str] | str,
+        *,
+        timeout: float | None = None,
+        check: bool = False,
+        **options: object,
+    ) -> ExecResult:
         """Run a command in it: (exit_code, output, error).  Further words: ExecOptions.
 
-        A string is taken apart into words; no shell is asked.
+        A string is taken apart into words; no shell is asked.  After `timeout` seconds it is
+        killed, and TimedOut is raised; with `check` CommandFailed, unless it ends with 0.
         """
         from rootless.engine.containers import exec as container_exec
 
-        return container_exec.run(self, command, **options)
+        return container_exec.run(self, command, timeout=timeout, check=check, **options)
 
-    exec_run = exec
+    def exec_run(
+        self,
+        cmd: list[str] | str,
+        stdout: bool = True,
+        stderr: bool = True,
+        stdin: bool = False,
+        *,
+        detach: bool = False,
+        stream: bool = False,
+        socket: bool = False,
+        demux: bool = False,
+        **options: object,
+    ) -> Any:
+        """As docker's Python client: (exit_code, output).
+
+        `stream`: (None, an iterator of bytes); `socket`: (None, a socket to the command);
+        `demux`: the output is (stdout, stderr), each None if empty, and so is what is streamed;
+        `detach`: it is not waited for.  Further words: ExecOptions.
+        """
+        from rootless.engine.containers import exec_run
+
+        return exec_run.run(
+            self, cmd, stdout, stderr, stdin, detach=detach, stream=stream, socket=socket,
+            demux=demux, words=options,
+        )  # fmt: skip
+
+    def attach(
+        self,
+        *,
+        stdout: bool = True,
+        stderr: bool = True,
+        stream: bool = False,
+        logs: bool = False,
+        demux: bool = False,
+    ) -> Any:
+        """What it writes from now on, until it ends; with `logs` what it has written before.
+
+        Bytes, or with `stream` an iterator of bytes; `demux`: (stdout, stderr) instead of bytes.
+        """
+        from rootless.engine.containers import output
+
+        pairs = output.chosen(
+            self.logs(follow=True) if logs else self.attach_session().channel().output(),
+            stdout, stderr,
+        )  # fmt: skip
+        return output.shaped(pairs, stream, demux)
 
     def become_exec(self, options: ExecOptions) -> str:
         """For the command line: replace this process by the command; detached, return at once."""
@@ -221,18 +284,24 @@ class Container(ContainerRef):
 
     def logs(
         self,
-        *,
-        follow: bool = False,
-        since: float | None = None,
-        until: float | None = None,
-        tail: int | None = None,
+        stdout: bool = True,
+        stderr: bool = True,
+        stream: bool | None = None,
         timestamps: bool = False,
+        tail: int | str | None = None,
+        since: Any = None,
+        follow: bool | None = None,
+        until: Any = None,
+        *,
         stop: Callable[[], bool] | None = None,
-    ) -> Iterator[tuple[str, bytes]]:
-        """("stdout" | "stderr", bytes) pairs, oldest first.
+    ) -> Any:
+        """("stdout" | "stderr", bytes) pairs, oldest first; where bytes are expected, all of it.
 
-        `stop` is asked now and then whether whoever follows has gone.
+        With `stream` an iterator of bytes, that follows unless `follow` is false, as docker's
+        client.  `tail`: a number of lines, or "all"; `since`, `until`: seconds since the epoch or a
+        datetime.  `stop` is asked now and then whether whoever follows has gone.
         """
+        from rootless.engine.containers import output
         from rootless.engine.logs import reader as log_reader
 
         def alive() -> bool:
@@ -246,16 +315,21 @@ class Container(ContainerRef):
         path = self.record["logPath"]
         if self.record["logDriver"] == "journald":
             path = self.id
-        return log_reader.read(
+        pairs = log_reader.read(
             path,
             self.record["logDriver"],
-            follow=follow,
-            since=since,
-            until=until,
-            tail=tail,
+            follow=bool(stream if follow is None else follow),
+            since=output.moment(since),
+            until=output.moment(until),
+            tail=None if tail in (None, "all") else int(tail),
             timestamps=timestamps,
             alive=alive,
         )
+        if not (stdout and stderr):
+            pairs = output.chosen(pairs, stdout, stderr)
+        if stream is None:
+            return output.Entries(pairs)
+        return output.shaped(pairs, stream, False)
 
     @property
     def attrs(self) -> Json:
@@ -291,17 +365,28 @@ class Container(ContainerRef):
 
         return container_copy.diff(self)
 
-    def get_archive(self, path: str, out: int) -> Json:
-        """Write what is at `path` to the descriptor as a tar stream."""
+    def get_archive(self, path: str, out: int | None = None, chunk_size: int = 1 << 21) -> Any:
+        """What is at `path` as a tar stream: written to the descriptor `out`, or returned.
+
+        Returned is (iterator of bytes, {"name", "size", "mode", "mtime", "linkTarget"}), as
+        docker's client does.
+        """
+        from rootless.engine.containers import archive
         from rootless.engine.containers import copy as container_copy
 
-        return container_copy.get_archive(self, path, out)
+        if out is not None:
+            return container_copy.get_archive(self, path, out)
+        return archive.get(self, path, chunk_size)
 
-    def put_archive(self, path: str, source: int, *, keep_owner: bool = True) -> Json:
-        """Unpack a tar stream from the descriptor below the directory `path`."""
+    def put_archive(
+        self, path: str, data: bytes | BinaryIO | int, *, keep_owner: bool = True
+    ) -> Json:
+        """Unpack a tar stream (bytes, a file or its descriptor) below the directory `path`."""
+        from rootless.engine.containers import archive
         from rootless.engine.containers import copy as container_copy
 
-        return container_copy.put_archive(self, path, source, keep_owner=keep_owner)
+        with archive.source(data) as descriptor:
+            return container_copy.put_archive(self, path, descriptor, keep_owner=keep_owner)
 
     def export(self, target: str | int) -> Json:
         """Write its whole file system as a tar to a path or descriptor; {"files", "bytes"}."""
@@ -309,10 +394,15 @@ class Container(ContainerRef):
 
         return container_commit.export_to(self, target)
 
-    def commit(self, name: str = "", **words: Any) -> Image:
-        """Make an image of it; further words: rootless.images.store.commit.Words."""
+    def commit(self, name: str = "", tag: str = "", *, repository: str = "", **words: Any) -> Image:
+        """Make an image of it, named `name` or, as docker's client has it, repository:tag.
+
+        Further words: rootless.images.store.commit.Words.
+        """
         from rootless.engine.containers import commit as container_commit
 
+        name = repository or name
+        name = f"{name}:{tag}" if name and tag else name
         return container_commit.commit(self, self._stores.images, name, **words)
 
     def check_health(self) -> Outcome:

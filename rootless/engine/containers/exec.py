@@ -13,6 +13,7 @@ from rootless.runtime import launch_plan, operations, plan_format
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from subprocess import Popen
 
     from rootless.documents import Json
     from rootless.engine.containers.exec_result import ExecResult
@@ -275,34 +276,67 @@ def monitored(
     )
 
 
-def run(container: ContainerRef, command: list[str] | str, **words: object) -> ExecResult:
+def run(
+    container: ContainerRef,
+    command: list[str] | str,
+    *,
+    timeout: float | None = None,
+    check: bool = False,
+    **words: object,
+) -> ExecResult:
     """Run a command and collect what it writes (the library's `exec`).
 
-    `input`: bytes for its standard input.  Other words are those of ExecOptions.
+    `input`: bytes for its standard input.  `timeout`: seconds after which it is killed; raises
+    TimedOut.  `check`: raises CommandFailed unless it ends with 0.  Other words: ExecOptions.
     """
-    from rootless.engine.containers.exec_result import collect
+    import subprocess
+
+    from rootless.engine.containers import exec_result
     from rootless.engine.spec.option_values import ExecOptions
 
     given = words.pop("input", None)
     options = ExecOptions(command=command, interactive=given is not None, **words)
+    fed = given if isinstance(given, bytes) else None
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    process = begin(
+        container, options, stdin=nothing if fed is None else pipe, stdout=pipe, stderr=pipe
+    )
+    result = exec_result.collect(process, fed, timeout, options.command)
+    if check:
+        result.check(options.command, container.name)
+    return result
+
+
+def begin(
+    container: ContainerRef, options: ExecOptions, *, stdin: int, stdout: int, stderr: int
+) -> Popen[bytes]:
+    """Start a command with these streams, as subprocess.Popen takes them."""
+    import subprocess
+
     items = plan(container, options)
     directory = os.path.join(container.directory, "exec")
     os.makedirs(directory, 0o700, exist_ok=True)
     identifier = os.urandom(32).hex()
     items.insert(0, tell(container, identifier))
     path = plan_format.write(directory, identifier[:12] + ".plan", items, operations.NUMBERS)
-    arguments = [paths.helper("launch"), "-", path]
     admit = admission(container)
-    if admit is None:
-        return collect(arguments, given if isinstance(given, bytes) else None)
     # the launcher waits for this lock; our own process stays where it is
-    with documents.Lock(path) as lock:
-
-        def started(pid: int) -> None:
-            admit(pid)
+    lock = documents.Lock(path) if admit is not None else None
+    try:
+        process = subprocess.Popen(
+            [paths.helper("launch"), "-", path], stdin=stdin, stdout=stdout, stderr=stderr
+        )
+        if admit is not None:
+            try:
+                admit(process.pid)
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+    finally:
+        if lock is not None:
             lock.close()
-
-        return collect(arguments, given if isinstance(given, bytes) else None, started)
+    return process
 
 
 def admission(container: ContainerRef) -> Callable[[int], str] | None:

@@ -8,6 +8,7 @@ import time
 
 from rootless import documents, paths
 from rootless.engine.containers import exec as container_exec
+from rootless.engine.containers import exec_result
 from rootless.engine.spec.option_values import ExecOptions
 from rootless.runtime import operations, plan_format
 
@@ -62,7 +63,7 @@ def _wait(pid: int, out: int, seconds: float) -> tuple[int, str]:
             left = deadline - time.monotonic()
             if left <= 0 and not late:
                 late = True
-                _end(pid)
+                exec_result.kill(pid)
                 deadline += 5
                 continue
             ready = dict(waiting.poll(max(0, int(left * 1000) + 1)))
@@ -82,26 +83,3 @@ def _wait(pid: int, out: int, seconds: float) -> tuple[int, str]:
         return -1, f"Health check exceeded timeout ({seconds:g}s)"
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return code if code >= 0 else 128 - code, text.decode("utf-8", "replace")
-
-
-def _end(launcher: int) -> None:
-    """Kill the command, which is the launcher's child; the launcher then ends by itself."""
-    import _signal  # type: ignore[import-not-found,unused-ignore]
-
-    opened: dict[int, int] = {}
-    try:
-        for child in _children(launcher):
-            opened[child] = os.pidfd_open(child)
-        # a descriptor is of whom we mean if that one was a child after it was opened
-        for child in set(_children(launcher)) & set(opened):
-            _signal.pidfd_send_signal(opened[child], 9)
-    except OSError:
-        pass
-    finally:
-        for fd in opened.values():
-            os.close(fd)
-
-
-def _children(launcher: int) -> list[int]:
-    with open(f"/proc/{launcher}/task/{launcher}/children", encoding="ascii") as file:
-        return list(map(int, file.read().split()))

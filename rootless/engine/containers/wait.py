@@ -53,10 +53,24 @@ class Waiter:
         return _wait(self._container, self._conditions, self._first, interval, stop)
 
 
-def wait(container: ContainerRef, conditions: list[str], interval: float | None) -> int:
-    """Wait until one of the conditions holds; see Waiter."""
-    found = Waiter(container, conditions).wait(interval)
-    return -1 if found is None else found
+def wait(
+    container: ContainerRef,
+    conditions: list[str],
+    interval: float | None,
+    timeout: float | None = None,
+) -> int:
+    """Wait until one of the conditions holds; see Waiter.  Raises TimedOut after `timeout`."""
+    end = None if timeout is None else time.monotonic() + timeout
+    stop = None if end is None else lambda: time.monotonic() > end
+    found = Waiter(container, conditions).wait(interval, stop)
+    if found is None:
+        from rootless.errors import TimedOut
+
+        raise TimedOut(
+            f"the container {container.name} was not {' or '.join(conditions)} within "
+            f"{timeout:g} seconds"
+        )
+    return found
 
 
 def _wait(

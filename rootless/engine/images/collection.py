@@ -8,7 +8,7 @@ from rootless.errors import ImageNotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import BinaryIO
+    from typing import BinaryIO, Literal, overload
 
     from rootless.documents import Json
     from rootless.engine.images.image import Image
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     ImageList = list[ImageRecord]
     Summaries = list[Summary]
     Strings = list[str]
+    Pulled = list[Image]
     Tables = list[dict[str, Json]]
     Documents = list[Json]
     Filters = Mapping[str, str | Strings]
@@ -70,6 +71,36 @@ class Images(LocalImages):
                 raise
         return self.pull(name, platform, tls_verify, settings, lazy=lazy)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def pull(
+            self,
+            name: str,
+            platform: str | None = None,
+            tls_verify: bool | None = None,
+            settings: Settings | None = None,
+            *,
+            lazy: bool = False,
+            tag: str | None = None,
+            all_tags: Literal[False] = False,
+            auth_config: dict[str, str] | None = None,
+        ) -> Image: ...
+
+        @overload
+        def pull(
+            self,
+            name: str,
+            platform: str | None = None,
+            tls_verify: bool | None = None,
+            settings: Settings | None = None,
+            *,
+            lazy: bool = False,
+            tag: str | None = None,
+            all_tags: Literal[True],
+            auth_config: dict[str, str] | None = None,
+        ) -> Pulled: ...
+
     def pull(
         self,
         name: str,
@@ -78,11 +109,34 @@ class Images(LocalImages):
         settings: Settings | None = None,
         *,
         lazy: bool = False,
-    ) -> ImageRecord:
+        tag: str | None = None,
+        all_tags: bool = False,
+        auth_config: dict[str, str] | None = None,
+    ) -> Image | Pulled:
         """Fetch an image and unpack it; layers are unpacked while others arrive.
 
-        `lazy`: only what must be here before it is started.
+        `lazy`: only what must be here before it is started.  `tag` (or a digest) is put behind the
+        name; `all_tags`: every image of the repository, as a list.
         """
+        if auth_config:
+            from rootless.engine.images import transfer as image_transfer
+
+            settings = image_transfer.settings(auth_config)
+        if all_tags:
+            tags = self.tags(name, tls_verify=tls_verify, settings=settings)
+            return [self.pull(f"{name}:{one}", platform, tls_verify, settings) for one in tags]
+        if tag:
+            name = f"{name}@{tag}" if tag.startswith("sha256:") else f"{name}:{tag}"
+        return self.hand(self._pull(name, platform, tls_verify, settings, lazy))
+
+    def _pull(
+        self,
+        name: str,
+        platform: str | None,
+        tls_verify: bool | None,
+        settings: Settings | None,
+        lazy: bool,
+    ) -> ImageRecord:
         if names_hello(name):
             return self.for_run(name, "missing")
         self.ctx.prepare()
@@ -168,8 +222,12 @@ class Images(LocalImages):
 
         return image_remove.untag(self, name, arguments.words("the tags", tags))
 
-    def load(self, source: str | BinaryIO) -> ImageList:
-        """Images of an archive."""
+    def load(self, source: str | BinaryIO | bytes) -> ImageList:
+        """Images of an archive: its path, a file or bytes."""
+        if isinstance(source, bytes):
+            import io
+
+            source = io.BytesIO(source)
         from rootless.engine.images import trust as image_trust
         from rootless.engine.images.unpack import Making
         from rootless.images.transfer import load as transfer_load

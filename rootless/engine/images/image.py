@@ -11,6 +11,7 @@ Steps = dict[str, "Json"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO, Protocol
 
     from rootless.documents import Json
@@ -80,12 +81,34 @@ class Image(ImageRecord):
         """The shape of `docker image inspect`."""
         return self.images.attrs(self)
 
+    def __repr__(self) -> str:
+        return f"<Image {', '.join(self.tags) or self.short_id}>"
+
     def save(
-        self, target: str | BinaryIO, *, format: str = "docker-archive", compress: bool = False
-    ) -> None:
-        """Write it, with all its names, to a path or a stream; see images.transfer.save.save."""
+        self,
+        target: str | BinaryIO | None = None,
+        *,
+        format: str = "docker-archive",
+        compress: bool = False,
+    ) -> Iterator[bytes]:
+        """Write it, with all its names, to a path or a stream; see images.transfer.save.save.
+
+        Without a target the archive is returned in pieces, as docker's client does.
+        """
         names: list[str] = list(self.names) or [self.id]
+        if target is None:
+            return self._pieces(names, format, compress)
         self.images.save(names, target, format=format, compress=compress)
+        return iter(())
+
+    def _pieces(self, names: list[str], format: str, compress: bool) -> Iterator[bytes]:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            self.images.save(names, file, format=format, compress=compress)
+            file.seek(0)
+            while data := file.read(1 << 20):
+                yield data
 
     def tag(self, name: str) -> None:
         """Give it a further name."""

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.context import Context
     from rootless.engine.volumes.users import VolumeUsers
+    from rootless.engine.volumes.volume import Volume
     from rootless.storage.volumes.store import Volumes as VolumeStore
 
     Documents = list[Json]
+    VolumeList = list[Volume]
     Strings = list[str]
     Filters = Mapping[str, str | Strings]
     Users = dict[str, Strings]
@@ -46,10 +48,12 @@ class Volumes:
         options: dict[str, str] | Strings | None = None,
         *,
         ignore: bool = False,
-    ) -> Json:
+        driver_opts: dict[str, str] | None = None,
+    ) -> Volume:
         """Make a volume; anonymous without a name.  `ignore`: one that exists is as good.
 
-        Labels and options are tables, or NAME=VALUE words.  Raises Conflict, UsageError, HostError.
+        Labels and options are tables, or NAME=VALUE words; `driver_opts` is docker's name of
+        options.  Raises Conflict, UsageError, HostError.
         """
         from rootless.engine.common import arguments
 
@@ -61,22 +65,27 @@ class Volumes:
             chosen,
             arguments.pairs("labels", labels),
             driver,
-            arguments.pairs("options", options),
+            arguments.pairs("options", driver_opts or options),
             anonymous=not name,
         )
         self.event("create", chosen)
-        return made
+        return self._hand(made)
+
+    def _hand(self, found: Json) -> Volume:
+        from rootless.engine.volumes.volume import Volume
+
+        return Volume(found, self)
 
     def event(self, action: str, name: str) -> None:
         """Write an event of a volume."""
         self.ctx.emit("volume", action, name, name, {"driver": "local"})
 
-    def get(self, name: str) -> Json:
+    def get(self, name: str) -> Volume:
         """The volume of this name, or the only one whose name begins so.
 
         Raises VolumeNotFound, DamagedDocument.
         """
-        return self.store.get(self._full(name))
+        return self._hand(self.store.get(self._full(name)))
 
     def _full(self, name: str) -> str:
         try:
@@ -109,11 +118,12 @@ class Volumes:
         except VolumeNotFound:
             return False
 
-    def list(self, filters: Filters | None = None) -> Documents:
+    def list(self, filters: Filters | None = None) -> VolumeList:
         """All volumes that pass the filters.  Raises UsageError."""
         from rootless.engine.common import arguments
 
-        return self._filtered(self.store.list(), arguments.filters(filters))
+        found = self._filtered(self.store.list(), arguments.filters(filters))
+        return [self._hand(one) for one in found]
 
     def _filtered(self, found: Documents, filters: Users) -> Documents:
         from rootless.engine.common import list_filters
