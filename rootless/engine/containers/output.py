@@ -43,7 +43,8 @@ class Entries:
     __hash__ = None  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        # only what bytes have: everything else must not read what is there to be read once
+        if name.startswith("_") or not hasattr(bytes, name):
             raise AttributeError(name)
         return getattr(bytes(self), name)
 
