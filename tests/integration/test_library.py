@@ -60,6 +60,13 @@ def test_types_are_told_apart_by_detach(place: Place) -> None:
         "engine = rootless.Engine()\n"
         'name: str = engine.containers.run("x", detach=True).name\n'
         'code: int = engine.containers.run("x", ["true"]).exit_code\n'
+        'one = engine.containers.get("x")\n'
+        "pairs: list[tuple[str, bytes]] = list(one.logs())\n"
+        "pieces: list[bytes] = list(one.logs(stream=True))\n"
+        "whole: bytes = one.logs(stream=False)\n"
+        'made: str = engine.volumes.create("v").name\n'
+        'pulled: list[str] = engine.images.pull("x").tags\n'
+        'every: list[str] = [image.id for image in engine.images.pull("x", all_tags=True)]\n'
     )
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", place.work / "cache", file],

@@ -14,18 +14,22 @@ from rootless.errors import Conflict, ContainerNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, BinaryIO
+    import datetime
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO, Literal, overload
 
     from rootless.documents import Json
     from rootless.engine.containers.attach import Session
     from rootless.engine.containers.exec_result import ExecResult
+    from rootless.engine.containers.output import Entries
     from rootless.engine.containers.stores import Stores
     from rootless.engine.containers.wait import Waiter
     from rootless.engine.context import Context
     from rootless.engine.health.check import Outcome
     from rootless.engine.images.image import Image
     from rootless.engine.spec.option_values import ExecOptions
+
+    Moment = float | datetime.datetime | None
 
 
 class Container(ContainerRef):
@@ -150,9 +154,25 @@ class Container(ContainerRef):
         container_update.update(self, self._stores, **words)  # type: ignore[arg-type]
         self.emit("update")
 
+    if TYPE_CHECKING:
+
+        @overload
+        def stats(
+            self,
+            seconds: float = 1.0,
+            *,
+            stream: Literal[True] = True,
+            decode: bool | None = None,
+        ) -> Iterator[Json]: ...
+
+        @overload
+        def stats(
+            self, seconds: float = 1.0, *, stream: Literal[False], decode: bool | None = None
+        ) -> dict[str, Json]: ...
+
     def stats(
         self, seconds: float = 1.0, *, stream: bool = True, decode: bool | None = None
-    ) -> Any:
+    ) -> Iterator[Json] | dict[str, Json]:
         """What it uses, again and again; without `stream` once, as a table.
 
         See rootless.engine.containers.stats.stats.  `decode` is docker's; it always is.
@@ -282,6 +302,53 @@ class Container(ContainerRef):
 
         return container_exec.become(self, options)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def logs(
+            self,
+            stdout: bool = True,
+            stderr: bool = True,
+            stream: None = None,
+            timestamps: bool = False,
+            tail: int | str | None = None,
+            since: Moment = None,
+            follow: bool | None = None,
+            until: Moment = None,
+            *,
+            stop: Callable[[], bool] | None = None,
+        ) -> Entries: ...
+
+        @overload
+        def logs(
+            self,
+            stdout: bool = True,
+            stderr: bool = True,
+            *,
+            stream: Literal[True],
+            timestamps: bool = False,
+            tail: int | str | None = None,
+            since: Moment = None,
+            follow: bool | None = None,
+            until: Moment = None,
+            stop: Callable[[], bool] | None = None,
+        ) -> Iterator[bytes]: ...
+
+        @overload
+        def logs(
+            self,
+            stdout: bool = True,
+            stderr: bool = True,
+            *,
+            stream: Literal[False],
+            timestamps: bool = False,
+            tail: int | str | None = None,
+            since: Moment = None,
+            follow: bool | None = None,
+            until: Moment = None,
+            stop: Callable[[], bool] | None = None,
+        ) -> bytes: ...
+
     def logs(
         self,
         stdout: bool = True,
@@ -289,12 +356,12 @@ class Container(ContainerRef):
         stream: bool | None = None,
         timestamps: bool = False,
         tail: int | str | None = None,
-        since: Any = None,
+        since: Moment = None,
         follow: bool | None = None,
-        until: Any = None,
+        until: Moment = None,
         *,
         stop: Callable[[], bool] | None = None,
-    ) -> Any:
+    ) -> Entries | Iterator[bytes] | bytes:
         """("stdout" | "stderr", bytes) pairs, oldest first; where bytes are expected, all of it.
 
         With `stream` an iterator of bytes, that follows unless `follow` is false, as docker's

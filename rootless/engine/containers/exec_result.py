@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_PATIENCE = 5.0
+"""Seconds that a launcher has to end after what it started was killed."""
+
+
 class ExecResult:
     """`exit_code`, `output` (standard output) and `error` (standard error), as bytes.
 
@@ -77,7 +81,11 @@ def collect(
             from rootless.errors import TimedOut
 
             kill(process.pid)
-            output, error = process.communicate()
+            try:
+                output, error = process.communicate(timeout=_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, error = process.communicate()
             raise TimedOut(
                 f"{' '.join(command)} did not end within {timeout:g} seconds",
                 output=output, error=error,
@@ -87,6 +95,18 @@ def collect(
             raise
     code = process.returncode if process.returncode >= 0 else 128 - process.returncode
     return ExecResult(code, output, error)
+
+
+def end(process: Popen[bytes]) -> None:
+    """Kill a command whose output nobody reads any more."""
+    import subprocess
+
+    kill(process.pid)
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        # it had not begun, or its launcher cannot get rid of what it wrote
+        process.kill()
 
 
 def kill(launcher: int) -> None:

@@ -37,10 +37,10 @@ def _read(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bytes]]:
     import selectors
 
     assert process.stdout is not None and process.stderr is not None
-    try:
-        with process, selectors.DefaultSelector() as waiting:
-            waiting.register(process.stdout, selectors.EVENT_READ, "stdout")
-            waiting.register(process.stderr, selectors.EVENT_READ, "stderr")
+    with process, selectors.DefaultSelector() as waiting:
+        waiting.register(process.stdout, selectors.EVENT_READ, "stdout")
+        waiting.register(process.stderr, selectors.EVENT_READ, "stderr")
+        try:
             while waiting.get_map():
                 for key, _ in waiting.select():
                     data = os.read(key.fd, 65536)
@@ -48,9 +48,10 @@ def _read(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bytes]]:
                         yield key.data, data
                     else:
                         waiting.unregister(key.fileobj)
-    except GeneratorExit:
-        exec_result.kill(process.pid)
-        raise
+        except GeneratorExit:
+            # before `with` waits for its end
+            exec_result.end(process)
+            raise
 
 
 def talk(container: ContainerRef, options: ExecOptions) -> Socket:

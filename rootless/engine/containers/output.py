@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterable, Iterator
     from typing import Any
 
@@ -87,12 +88,12 @@ def shaped(pairs: Pairs, stream: bool, demux: bool) -> Any:
     return both(pairs) if demux else b"".join(as_bytes(pairs))
 
 
-def moment(value: Any) -> float | None:
+def moment(value: float | datetime.datetime | None) -> float | None:
     """Seconds since the epoch of a number or a datetime, which is UTC where it has no zone."""
     if value is None or isinstance(value, (int, float)):
         return value
-    import datetime
-
     if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.UTC)
-    return float(value.timestamp())
+        from datetime import UTC
+
+        value = value.replace(tzinfo=UTC)
+    return value.timestamp()
