@@ -371,11 +371,13 @@ class Container(ContainerRef):
         from rootless.engine.containers import output
         from rootless.engine.logs import reader as log_reader
 
+        end = output.moment(until)
+
         def alive() -> bool:
             if stop is not None and stop():
                 return False
             # what comes later than `until` is not waited for
-            if until is not None and time.time() >= until:
+            if end is not None and time.time() >= end:
                 return False
             return bool(container_state.read(self.directory).monitor)
 
@@ -387,7 +389,7 @@ class Container(ContainerRef):
             self.record["logDriver"],
             follow=bool(stream if follow is None else follow),
             since=output.moment(since),
-            until=output.moment(until),
+            until=end,
             tail=None if tail in (None, "all") else int(tail),
             timestamps=timestamps,
             alive=alive,
@@ -396,7 +398,8 @@ class Container(ContainerRef):
             pairs = output.chosen(pairs, stdout, stderr)
         if stream is None:
             return output.Entries(pairs)
-        return output.shaped(pairs, stream, False)
+        parts = output.as_bytes(pairs)
+        return parts if stream else b"".join(parts)
 
     @property
     def attrs(self) -> Json:
