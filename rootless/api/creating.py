@@ -387,11 +387,12 @@ def _mounts(words: Words, body: Json, host: Json, own_socket: str) -> None:
     tmpfs = values.table(host.get("Tmpfs"), "HostConfig.Tmpfs")
     targets |= {os.path.normpath(one) for one in tmpfs}
     for target in body.get("Volumes") or ():
-        if target in (host.get("Binds") or ()):
-            continue  # docker's Python library names its binds here once more
-        if not target.startswith("/"):
+        # docker's clients write binds here as well: the library once more, Debian's client those
+        # of volumes with names only here
+        place = target if target.startswith("/") else target.partition(":")[2].partition(":")[0]
+        if not place.startswith("/"):
             raise UsageError(f"invalid mount path: '{target}' mount path must be absolute")
-        if os.path.normpath(target) not in targets:
+        if os.path.normpath(place) not in targets:
             volumes.append(target)
     words["volume"], words["mount"] = volumes, mounts
     words["tmpfs"] = [f"{one}:{text}" if text else one for one, text in tmpfs.items()]

@@ -235,3 +235,20 @@ def test_it_ends_when_nobody_asks(rootless: Command) -> None:
     second = Service(rootless)
     second.process.send_signal(signal.SIGTERM)
     assert second.process.wait(60) == 0
+
+
+def test_a_container_with_the_socket_asks_the_service(
+    service: Service, debian_image: str, rootless: Command
+) -> None:
+    """As testcontainers' Ryuk and programs in CI do, whatever they call the socket."""
+    script = (
+        "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => '/var/run/docker.sock') "
+        'or die "no: $!"; print $s "GET /_ping HTTP/1.0\\r\\n\\r\\n"; print <$s>;'
+    )
+    for source in (service.path, "/var/run/docker.sock"):
+        words = ("run", "--rm", "--network", "none", "-v", f"{source}:/var/run/docker.sock")
+        said = service.docker(*words, debian_image, "perl", "-e", script)
+        assert said.stdout.startswith("HTTP/1.1 200 OK") and said.stdout.endswith("OK")
+        # the other ids of a container are not the user
+        refused = service.docker(*words, "-u", "5", debian_image, "perl", "-e", script, code=None)
+        assert refused.code != 0 or not refused.stdout
