@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rootless.build import config as configuration
 from rootless.build import hashing, keys, run_mounts, sources
@@ -28,10 +28,22 @@ if TYPE_CHECKING:
     from rootless.documents import Json
 
 
+class Left:
+    """What there was before a step that failed: files and configuration, and its environment."""
+
+    def __init__(self, state: State, stage: Stage, environment: Mapping[str, str]) -> None:
+        self.state = state
+        self.stage = stage
+        self.environment = environment
+        # where somebody keeps it, by which id
+        self.image = ""
+
+
 class StepFailed(RootlessError):
     """A command of RUN ended with another status than 0.
 
-    `line`: where it stands; `argv`: the command; `status`: how it ended.
+    `line`: where it stands; `argv`: the command; `status`: how it ended; `left`: what there was
+    before it.
     """
 
     exit_code = 1
@@ -44,8 +56,10 @@ class StepFailed(RootlessError):
         line: Line | None = None,
         argv: Sequence[str] = (),
         status: int = 1,
+        left: Left | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
+        self.left = left
         self.line = line
         self.argv = list(argv)
         self.status = status
@@ -485,6 +499,7 @@ class StageRun:
                 line=instruction.line,
                 argv=process.argv,
                 status=status,
+                left=Left(self.state, self.stage, process.environment),
             )
         return room.layers.finish(snapshot), {}
 

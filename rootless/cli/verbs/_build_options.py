@@ -228,6 +228,9 @@ SECTIONS = (
                 text("--logfile", "FILE", "Write the progress output to a file", complete="file"),
                 flag("--in-ci", "Say what a CI job lacks, and which of its walls the build goes "
                      "around"),
+                text("--on-failure", "WHAT", "With shell: open a shell on the files as they were "
+                     "before the step that failed", complete="shell"),
+                flag("--watch", "Build again whenever the context changes, until interrupted"),
                 flag("--check", "Check the Dockerfile without building"),
                 text("--call", "METHOD[,format=json]", "What to do: build, check, outline or "
                      "targets", complete="build check outline targets"),

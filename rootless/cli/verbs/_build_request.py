@@ -131,6 +131,7 @@ def request(given: dict[str, Json], words: list[str]) -> Request:
         platforms=tuple(wanted) if len(wanted) > 1 else (),
         manifest=given["manifest"] or "",
         provenance=values.provenance(given["attest"], given["provenance"], given["sbom"]),
+        keep_failed=given["on_failure"] == "shell",
         from_image=given["from"] or "",
         annotations=values.annotated(given["annotation"], given["unsetannotation"]),
         created_annotation=bool(given["created_annotation"]),

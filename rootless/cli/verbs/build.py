@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+    from rootless.build.stage import StepFailed
     from rootless.cli.options import Call
     from rootless.documents import Json
     from rootless.engine.build.delivery import Built
@@ -55,6 +56,8 @@ def run(call: Call) -> int:
         call_for = given["print"] or given["call"] or "build"
         if given["check"] or call_for != "build":
             return _describe(engine, request, "check" if given["check"] else call_for)
+        if given["watch"]:
+            return _watch(engine, call, request)
         return _build(engine, request, given)
     except DockerfileError as error:
         # the sentence, and below it the line with a mark
@@ -65,6 +68,7 @@ def run(call: Call) -> int:
 
 def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
     from rootless import documents
+    from rootless.build.stage import StepFailed
     from rootless.cli import build_progress, output
     from rootless.engine.build import build
     from rootless.errors import UsageError
@@ -80,6 +84,11 @@ def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
         display = build_progress.choose(mode, log)
         try:
             made = build.build(engine, request, display.take)
+        except StepFailed as error:
+            display.close()
+            if error.left is None or not error.left.image:
+                raise
+            return _shell(engine, request, error)
         finally:
             display.close()
     image = made.image
@@ -93,6 +102,68 @@ def _build(engine: Engine, request: Request, given: dict[str, Json]) -> int:
     if given["quiet"]:
         output.line(identity)
     return 0
+
+
+def _shell(engine: Engine, request: Request, error: StepFailed) -> int:
+    """--on-failure=shell: a container with the files before the step, until its shell ends."""
+    import os
+    import subprocess
+    import sys
+
+    from rootless.cli import output
+    from rootless.engine.common import reexec
+
+    left = error.left
+    assert left is not None
+    sys.stderr.write(
+        output.harmless(f"error: {error.message}") + "\n"
+        "hint: this is a shell on the files as they were before that step; exit ends it\n"
+    )
+    context = engine.context
+    words = ["--root", context.data_dir]
+    if context.storage_driver:
+        words += ["--storage-driver", context.storage_driver]
+    words += ["run", "--rm", "-it" if os.isatty(0) else "-i", "--network"]
+    words.append({"none": "none"}.get(request.options.network, "private"))
+    for name, value in left.environment.items():
+        words += ["-e", f"{name}={value}"]
+    words += ["--entrypoint", left.state.config.shell[0], left.image]
+    try:
+        subprocess.run(reexec.command(words), check=False)
+    finally:
+        engine.images.remove(left.image)
+    return error.exit_code
+
+
+def _watch(engine: Engine, call: Call, request: Request) -> int:
+    """Build again and again; mistakes are said, and the next change is waited for."""
+    import os
+    import sys
+
+    from rootless.build.dockerfile.source import DockerfileError
+    from rootless.build.stage import StepFailed
+    from rootless.cli import output
+    from rootless.cli.verbs import _build_request
+    from rootless.engine.build.watching import Watch
+    from rootless.errors import NotFound, UsageError
+
+    given = call.options
+    if not os.path.isdir(request.context) or given["file"] == "-":
+        raise UsageError("--watch needs a directory as the context", hint="leave --watch out")
+    watch = Watch(request.context, given["file"])
+    while True:
+        try:
+            _build(engine, request, given)
+        except (DockerfileError, NotFound, StepFailed) as error:
+            excerpt = getattr(error, "excerpt", "")
+            error.message += f"\n{excerpt}" if excerpt else ""
+            output.tell(error)
+        sys.stderr.write("waiting for changes\n")
+        sys.stderr.flush()
+        changed = watch.settle()
+        sys.stderr.write(output.harmless(f"changed: {', '.join(changed)}") + "\n")
+        # secrets and ignore files are read anew
+        request = _build_request.request(given, call.words)
 
 
 @contextmanager

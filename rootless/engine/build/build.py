@@ -21,6 +21,7 @@ from rootless.build.dockerfile.platforms import Platform
 from rootless.build.options import BuildOptions, NamedContext
 from rootless.build.progress import Event, Progress, WarningEvent
 from rootless.build.protocols import Process, Sink, Snapshot
+from rootless.build.stage import StepFailed
 from rootless.engine.build import provenance, step_options
 from rootless.engine.build.delivery import Built as Built
 from rootless.engine.build.delivery import Delivery, indexed, names
@@ -101,8 +102,13 @@ def build(
                     settled=ahead.settled if ahead is not None else None,
                 )
                 began = time.time()
-                with ahead or nullcontext():
-                    outcome = run.run()
+                try:
+                    with ahead or nullcontext():
+                        outcome = run.run()
+                except StepFailed as error:
+                    if request.keep_failed and error.left is not None:
+                        delivery.failed(error.left)
+                    raise
                 facts = provenance.Facts(
                     request, plan, contexts.main.dockerfile, began, time.time()
                 ) if request.provenance else None  # fmt: skip

@@ -19,6 +19,7 @@ from rootless.errors import Conflict, RootlessError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.build.stage import Left
     from rootless.documents import Json
     from rootless.engine.build.provenance import Facts
     from rootless.engine.collections import Collections
@@ -79,6 +80,16 @@ class Delivery:
         self.images.append(image)
         if indexed(self.request):
             self._members(image, outcome, facts)
+
+    def failed(self, left: Left) -> None:
+        """Keep what there was before a step that failed as an image without a name."""
+        state = left.state
+        if not state.chain:
+            return
+        outcome = executor.Outcome(
+            state.config, state.chain, state.key, state.created, left.stage.platform
+        )
+        left.image = self.storing.store(outcome, ()).id
 
     def finish(self) -> Built:
         """What is known when all are there: names, the index, archives, the registry."""

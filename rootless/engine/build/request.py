@@ -102,6 +102,7 @@ class Request:
     platforms: Sequence[str] = ()
     manifest: str = ""
     provenance: str = ""  # min or max
+    keep_failed: bool = False
     from_image: str = ""
     annotations: Sequence[Annotation] = ()
     created_annotation: bool = False
