@@ -450,3 +450,14 @@ def test_link_local_addresses_are_out_of_reach(rootless: Command, busybox_image:
     kept = rootless("run", "--rm", busybox_image, "ip", "route", "del", "prohibit",
                     "169.254.0.0/16", code=None)  # fmt: skip
     assert kept.code
+
+
+def test_an_internal_network_lets_nobody_in(rootless: Command, busybox_image: str) -> None:
+    (port,) = free_ports()
+    rootless("network", "create", "--internal", "net")
+    told = rootless("run", "-d", "--name", "s", "--network", "net", "-p", f"127.0.0.1:{port}:80",
+                    busybox_image, "sleep", "1000")  # fmt: skip
+    assert "published ports are discarded" in told.stderr
+    assert rootless("port", "s").stdout == ""
+    with pytest.raises(ConnectionRefusedError):
+        connect(port)

@@ -12,6 +12,7 @@ UNFILTERED = ("run, no filter", "run --privileged", "build RUN --security=insecu
               "exec, lurker has all capabilities",
               "rootless-runtime *", "startContainer hook")  # fmt: skip
 ADMIN = ("*--privileged", "build RUN --security=insecure", "run --cap-add ALL",
+         "run -p, all capabilities",
          "exec, lurker has all capabilities", "rootless-runtime exec",
          "rootless-runtime run, joins user and pid", "startContainer hook")  # fmt: skip
 
@@ -23,7 +24,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     ),
     (
         ("user-namespace-nested", "calls-of-32-bits"),
-        ("run --cap-add ALL", "exec --privileged"),
+        ("run --cap-add ALL", "run -p, all capabilities", "exec --privileged"),
         "with CAP_SYS_ADMIN the default filter lets namespaces be made, as docker's does",
     ),
     (
@@ -50,8 +51,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     ),
     (
         ("metadata-of-a-cloud",),
-        ("run, beside a cloud",),
-        "a container with a network reaches what its host reaches outside of the loopback",
+        ("run, beside a cloud, allow_link_local",),
+        "allow_link_local=true opens the way",
     ),
     (
         ("setuid-for-others",),

@@ -168,6 +168,8 @@ def like(way: str) -> tuple[str, ...]:
         return ("crun run", "runc run")
     if way.startswith("run, beside a cloud"):
         return ("podman run, beside a cloud",)
+    if way == "run -p, all capabilities":
+        way = "run --cap-add ALL"
     if way.startswith("build RUN"):
         # a step is held against a container with what its flag gives
         way = {"build RUN --network=host": "run --network host",

@@ -577,11 +577,28 @@ def root_of_a_host(stage: Stage) -> Told:
         port=8080), look=True)  # fmt: skip
 
 
-@way("run, beside a cloud")
+@way("run, beside a cloud", sample=True)
 def _beside_a_cloud(house: House) -> Told:
     """The host's network has the address at which a cloud tells its machines secrets."""
-    words = [*house.command.words, "run", "--rm", "--network", "slirp4netns",
-             *house.stage.mounts(), house.image, *house.stage.attack(port=8080)]  # fmt: skip
+    return _on_a_host(house, "--network", "slirp4netns")
+
+
+@way("run, beside a cloud, allow_link_local")
+def _beside_an_open_cloud(house: House) -> Told:
+    return _on_a_host(house, "--network", "slirp4netns:allow_link_local=true")
+
+
+@way("run -p, all capabilities")
+def _publishes(house: House) -> Told:
+    """With a proxy in its network that has sockets of the host, and all rights over it."""
+    return _on_a_host(house, "-p", "7070:7070", "-p", "7070:7070/udp", "--cap-add", "ALL", caps=-1)
+
+
+def _on_a_host(house: House, *options: str, caps: int = 0) -> Told:
+    given = {"caps": caps} if caps else {}
+    words = [*house.command.words, "run", "--rm", *options,
+             *house.stage.mounts(), house.image,
+             *house.stage.attack(port=8080, **given)]  # fmt: skip
     return own_host(house.stage, *words)
 
 

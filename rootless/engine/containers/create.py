@@ -63,17 +63,18 @@ def create(
     request = Request(ctx, stores, options)
     network = networks.parse(options.network)
     wanted = options.ip or options.ip6 or options.mac_address or options.network_alias
+    reached = True
     if network.places or wanted:
         from rootless.engine.containers import named_networks
 
         named_networks.chosen(options, network)
-        named_networks.resolve(ctx.data_dir, network)
+        reached = named_networks.resolve(ctx.data_dir, network)
     published = ports.parse_publish(list(options.publish), [])
     source = _find_source(request)
     if options.publish_all:
         published = ports.parse_publish(list(options.publish), _exposed(request, source))
-    if published and not network.backend.publishes:
-        _discard_ports(request, network)
+    if published and not (network.backend.publishes and reached):
+        _discard_ports(request, network, "" if reached else "all its networks are internal")
         published = []
     ids = _choose_ids(request, source)
     if options.name and options.replace:
@@ -115,13 +116,14 @@ def create(
     return identifier, lock
 
 
-def _discard_ports(request: Request, network: Network) -> None:
+def _discard_ports(request: Request, network: Network, why: str) -> None:
     """docker and podman start the container all the same, with a warning; so scripts rely on it.
 
     Where nothing could be reached at all it is an error, but for the image's own ports (-P).
     """
     backend = network.backend
-    why = f"there is no network here: {network.why}" if network.why else backend.unpublished
+    if not why:
+        why = f"there is no network here: {network.why}" if network.why else backend.unpublished
     if backend.isolated and request.options.publish:
         raise UsageError(f"ports cannot be published: {why}", hint="leave -p out")
     request.ctx.notice("ports", f"published ports are discarded: {why}", always=True)

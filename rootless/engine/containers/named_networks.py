@@ -84,12 +84,15 @@ def _check_mac(text: str) -> None:
         )
 
 
-def resolve(data_dir: str, network: Network) -> None:
+def resolve(data_dir: str, network: Network) -> bool:
     """Look the networks up, and what is known of them before the start.
+
+    Returns whether one of them can be reached from outside.
 
     Raises NetworkNotFound, UsageError.
     """
     servers = []
+    outside = False
     for place in network.places:
         if place["mac"]:
             _check_mac(place["mac"])
@@ -98,12 +101,14 @@ def resolve(data_dir: str, network: Network) -> None:
     for place in network.places:
         found = definitions.read(data_dir, place["name"])
         place["name"] = found["name"]
+        outside = outside or not found["internal"]
         for key in ("ip", "ip6"):
             wanted = place["ip"] if key == "ip" else place["ip6"]
             if wanted:
                 leases.check(_subnet(found, wanted), wanted)
         servers += [one["gateway"] for one in found["subnets"]]
     network.options["nameservers"] = " ".join(servers)
+    return outside
 
 
 def _subnet(found: NetworkDocument, address: str) -> definitions.SubnetRecord:
@@ -215,10 +220,14 @@ def start(container: ContainerRef, places: list[PlaceRecord]) -> Started:
 
 
 def _ports(container: ContainerRef, addresses: list[AddressRecord]) -> Record:
-    """What publishes its ports: on its address in the network that leads out, or in the first."""
+    """What publishes its ports: on its address in the first network that leads out."""
     from rootless.network import ports
 
-    chosen = next((one for one in addresses if one["gateway"]), addresses[0])
+    ways = [
+        one for one in addresses
+        if not definitions.read(container.ctx.data_dir, one["name"])["internal"]
+    ]  # fmt: skip
+    chosen = (ways or addresses)[0]
     published = [ports.Port.from_dict(one) for one in container.record["ports"]]
     words = ports.proxy(
         published,
