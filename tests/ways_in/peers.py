@@ -10,8 +10,9 @@ import os
 import shlex
 from collections.abc import Callable
 
+from ways_in.hosts import own_host
 from ways_in.stage import DEFAULT_CAPABILITIES, Told
-from ways_in.ways import SOME, House, own_host
+from ways_in.ways import SOME, House
 
 Lead = Callable[..., Told]
 

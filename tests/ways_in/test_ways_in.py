@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Command, Place
-from ways_in import peers, ways
+from ways_in import hosts, peers, ways
 from ways_in.allowed import reason
 from ways_in.stage import Column, Stage, Told, build, image, names
 from ways_in.ways import House
@@ -75,7 +75,7 @@ def test_nothing_reaches_the_host(
 UNPROTECTED: dict[str, Callable[[Stage], Told]] = {
     "no container": ways.plain,
     "no container, yes to all": lambda stage: ways.plain(stage, pretend=True),
-    "no container, root of a host": ways.root_of_a_host,
+    "no container, root of a host": hosts.root_of_a_host,
 }
 
 
@@ -84,7 +84,7 @@ def test_each_attempt_can_fail(stage: Stage, programs: Path, record_property: Re
     works on a host that the test made, or with a kernel that says yes and stand-ins for files."""
     held = {one: [""] for one in names(programs)}
     for name, way in UNPROTECTED.items():
-        column = stage.column(way, lurking=way is ways.root_of_a_host)
+        column = stage.column(way, lurking=way is hosts.root_of_a_host)
         keep(record_property, name, column)
         held = {attempt: [*why, column[attempt].why] for attempt, why in held.items()
                 if column[attempt].outcome != "broke"}  # fmt: skip
