@@ -276,3 +276,17 @@ def test_top_as_the_container_sees_it(rootless: Command, docker: Command, two: s
     assert docker("top", "one").stdout.split()[:3] == ["UID", "PID", "PPID"]
     assert pid in rootless("top", "one", "-ef").stdout
     assert 'no column "colour"' in rootless("top", "one", "colour", code=125).stderr
+
+
+def test_fields_of_stats_and_df(rootless: Command, docker: Command, two: str) -> None:
+    template = "{{.Name}}|{{.ContainerID}}|{{.PIDs}}|{{.NetInput}}|{{.CPUNano}}|{{.AvgCPU}}"
+    told = rootless("stats", "--no-stream", "--format", template, "one").stdout.strip().split("|")
+    assert told[0] == "one" and len(told[1]) == 64 and told[2:4] == ["1", "0"]
+    assert int(told[4]) >= 0 and told[5].endswith("%")
+    wrong = rootless("stats", "--no-stream", "--format", "{{.Nmae}}", code=125)
+    assert "did you mean Name?" in wrong.stderr
+    row = json.loads(docker("stats", "--no-stream", "--format", "json", "one").stdout)
+    assert row["Name"] == "one"
+    shown = rootless("system", "df", "--format", "{{.Type}}|{{.Total}}|{{.RawSize}}").stdout
+    assert shown.startswith("Images|1|")
+    assert rootless("image", "prune", "-f", "--external").stdout.startswith("Total reclaimed")

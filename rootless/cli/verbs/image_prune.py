@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, several
+from rootless.cli.options import Verb, flag, several
 from rootless.cli.verbs._shared_options import ALL_UNUSED, FORCE
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ VERB = Verb(
     (
         ALL_UNUSED,
         FORCE,
+        flag("--external", "Remove what builds have left as well (they leave nothing)"),
         several("--filter", "KEY=VALUE", "Filter by dangling, until, label or label!"),
     ),
     maximum=0,

@@ -7,6 +7,7 @@ from rootless.cli.verbs._shared_options import LATEST, NO_TRUNC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rootless.cli.listing import Fields
     from rootless.cli.options import Call
     from rootless.documents import Json
 
@@ -30,18 +31,6 @@ VERB = Verb(
     examples="rootless stats --no-stream\nrootless stats --no-stream --format json web",
 )
 
-_TITLES = {
-    "ID": "CONTAINER ID",
-    "Name": "NAME",
-    "CPUPerc": "CPU %",
-    "MemUsage": "MEM USAGE / LIMIT",
-    "MemPerc": "MEM %",
-    "NetIO": "NET I/O",
-    "BlockIO": "BLOCK I/O",
-    "PIDs": "PIDS",
-    "Pressure": "PRESSURE",
-    "Source": "SOURCE",
-}
 _SHOWN = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs", "Pressure")
 
 
@@ -69,8 +58,7 @@ def run(call: Call) -> None:
         for found in container_stats.stats(chosen, seconds):
             if given["all"] or (call.words and not live):
                 found = _with_stopped(chosen, found)
-            rows = [_row(one, bool(given["no_trunc"])) for one in found]
-            text = output.rows(rows, given["format"] or "table", _SHOWN, _TITLES)
+            text = _text(found, given["format"] or "table", bool(given["no_trunc"]))
             output.write(text, before="\x1b[H\x1b[J" if clear else "")
             if not live or not found:
                 return
@@ -80,8 +68,9 @@ def run(call: Call) -> None:
 
 def _with_stopped(chosen: list, found: list[Json]) -> list[Json]:  # type: ignore[type-arg]
     table = {one["ID"]: one for one in found}
-    nothing = dict.fromkeys(("CPU", "Memory", "MemoryLimit", "NetInput", "NetOutput", "BlockInput",
-                             "BlockOutput", "PIDs", "PidsLimit"), 0)  # fmt: skip
+    names = ("CPU", "Memory", "MemoryLimit", "NetInput", "NetOutput", "BlockInput", "BlockOutput",
+             "PIDs", "PidsLimit", "CPUSeconds", "Seconds")  # fmt: skip
+    nothing = dict.fromkeys(names, 0)
     return [
         table.get(one.id)
         or {"ID": one.id, "Name": one.name, **nothing, "Pressure": {}, "Source": ""}
@@ -89,27 +78,89 @@ def _with_stopped(chosen: list, found: list[Json]) -> list[Json]:  # type: ignor
     ]
 
 
-def _row(one: Json, full: bool) -> dict[str, Json]:
+def _text(found: list[Json], format: str, full: bool) -> str:
+    from rootless.cli import called, listing
+
+    fields = _fields(full)
+
+    def podman() -> list[Json]:
+        return [{key: fields[name][1](one) for key, name in _PODMAN.items()} for one in found]
+
+    return listing.text(
+        found,
+        format,
+        fields,
+        columns=_SHOWN,
+        docker=_DOCKER,
+        array=podman if called.tool() == "podman" else None,
+    )
+
+
+_DOCKER = ("ID", "Container", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs",
+           "Pressure", "Source", "CPU", "MemoryBytes", "MemoryLimitBytes")  # fmt: skip
+# podman's JSON: its keys, and which of the fields each is
+_PODMAN = {
+    "id": "ID", "name": "Name", "cpu_time": "UpTime", "cpu_percent": "CPUPerc",
+    "avg_cpu": "AvgCPU", "mem_usage": "MemUsage", "mem_percent": "MemPerc", "net_io": "NetIO",
+    "block_io": "BlockIO", "pids": "PIDs",
+}  # fmt: skip
+
+
+def _fields(full: bool) -> Fields:
+    """What a template can name: docker's fields, podman's and our own."""
     from rootless.cli.output import human_size
 
-    limit = one["MemoryLimit"]
-    mark = "*" if "proc" in one["Source"] else ""
+    def identifier(one: Json) -> str:
+        return str(one["ID"] if full else one["ID"][:12])
+
+    def mark(one: Json) -> str:
+        return "*" if "proc" in one["Source"] else ""
+
+    def pair(one: Json, first: str, second: str) -> str:
+        return f"{human_size(one[first])} / {human_size(one[second])}"
+
+    def share(one: Json) -> str:
+        limit = one["MemoryLimit"]
+        return f"{100 * one['Memory'] / limit if limit else 0:.2f}%{mark(one)}"
+
+    def usage(one: Json) -> str:
+        return pair(one, "Memory", "MemoryLimit") + mark(one)
+
+    def pressure(one: Json) -> str:
+        parts = [f"{kind} {part:g}%" for kind, part in one["Pressure"].items() if part]
+        return " ".join(parts) or "-"
+
+    def average(one: Json) -> str:
+        up = one["Seconds"]
+        return f"{100 * one['CPUSeconds'] / up if up else 0:.2f}%"
+
     return {
-        "ID": one["ID"] if full else one["ID"][:12],
-        "Container": one["ID"] if full else one["ID"][:12],
-        "Name": one["Name"],
-        "CPUPerc": f"{one['CPU']:.2f}%{mark}",
-        "MemUsage": f"{human_size(one['Memory'])} / {human_size(limit)}{mark}",
-        "MemPerc": f"{100 * one['Memory'] / limit if limit else 0:.2f}%{mark}",
-        "NetIO": f"{human_size(one['NetInput'])} / {human_size(one['NetOutput'])}",
-        "BlockIO": f"{human_size(one['BlockInput'])} / {human_size(one['BlockOutput'])}",
-        "PIDs": one["PIDs"],
-        "Pressure": " ".join(
-            f"{kind} {share:g}%" for kind, share in one["Pressure"].items() if share
-        )
-        or "-",
-        "Source": one["Source"],
-        "CPU": one["CPU"],
-        "MemoryBytes": one["Memory"],
-        "MemoryLimitBytes": limit,
+        "AvgCPU": ("AVG CPU %", average),
+        "BlockIO": ("BLOCK I/O", lambda one: pair(one, "BlockInput", "BlockOutput")),
+        "BlockInput": ("BLOCK INPUT", lambda one: one["BlockInput"]),
+        "BlockOutput": ("BLOCK OUTPUT", lambda one: one["BlockOutput"]),
+        "CPU": ("CPU", lambda one: one["CPU"]),
+        "CPUNano": ("CPUNANO", lambda one: int(one["CPUSeconds"] * 1e9)),
+        "CPUPerc": ("CPU %", lambda one: f"{one['CPU']:.2f}%{mark(one)}"),
+        "Container": ("CONTAINER", identifier),
+        "ContainerID": ("CONTAINER ID", lambda one: one["ID"]),
+        "ID": ("CONTAINER ID", identifier),
+        "MemLimit": ("MEM LIMIT", lambda one: one["MemoryLimit"]),
+        "MemPerc": ("MEM %", share),
+        "MemUsage": ("MEM USAGE / LIMIT", usage),
+        "MemUsageBytes": (
+            "MEM USAGE / LIMIT",
+            lambda one: f"{one['Memory']} / {one['MemoryLimit']}",
+        ),
+        "MemoryBytes": ("MEMORY", lambda one: one["Memory"]),
+        "MemoryLimitBytes": ("MEMORY LIMIT", lambda one: one["MemoryLimit"]),
+        "Name": ("NAME", lambda one: one["Name"]),
+        "NetIO": ("NET I/O", lambda one: pair(one, "NetInput", "NetOutput")),
+        "NetInput": ("NET INPUT", lambda one: one["NetInput"]),
+        "NetOutput": ("NET OUTPUT", lambda one: one["NetOutput"]),
+        "PIDs": ("PIDS", lambda one: one["PIDs"]),
+        "PIDS": ("PIDS", lambda one: one["PIDs"]),
+        "Pressure": ("PRESSURE", pressure),
+        "Source": ("SOURCE", lambda one: one["Source"]),
+        "UpTime": ("CPU TIME", lambda one: f"{one['CPUSeconds']:.6f}s"),
     }

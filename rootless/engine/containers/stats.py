@@ -43,7 +43,8 @@ def stats(containers: Sequence[ContainerRef], seconds: float = 1.0) -> Iterator[
 
     Keys: ID, Name, CPU (percent of one processor since the last look), Memory, MemoryLimit,
     NetInput, NetOutput, BlockInput, BlockOutput (bytes), PIDs, PidsLimit, Pressure (percent of ten
-    seconds by kind), Source.  Containers that end disappear.
+    seconds by kind), Source, CPUSeconds (so far), Seconds (since its start).  Containers that end
+    disappear.
     """
     before = {one.id: (_try(one), time.monotonic()) for one in containers}
     while True:
@@ -89,6 +90,8 @@ def _row(container: ContainerRef, found: Figures, share: float) -> Json:
         "PidsLimit": found.pids_limit or 0,
         "Pressure": found.pressure,
         "Source": found.source,
+        "CPUSeconds": found.cpu / 1e6,
+        "Seconds": max(0.0, time.time() - container.state().started / 1e9),
     }
 
 
