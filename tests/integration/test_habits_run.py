@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,28 @@ def test_where_the_image_comes_from(rootless: Command, busybox_image: str, tmp_p
     assert "nosuch.invalid/x" in told.stderr
     told = rootless("pull", "--retry-delay", "soon", "nosuch.invalid/x", code=125)
     assert "--retry-delay" in told.stderr
+
+
+def test_the_line_of_every_tutorial(rootless: Command, busybox_image: str, tmp_path: Path) -> None:
+    """`-u $(id -u) -v $PWD:/w` cannot write there, and says what can."""
+    work = tmp_path / "work"
+    work.mkdir(mode=0o755)
+    words = ("-u", str(os.getuid()), "-v", f"{work}:/w", *OFFLINE, busybox_image)
+    script = ("sh", "-c", ">/w/file")
+    single = "a single id" in rootless("run", "--rm", *OFFLINE, busybox_image, "true").stderr
+    told = rootless("run", "--rm", *words, *script, code=None)
+    assert ("--userns keep-id" in told.stderr) == (told.code != 0 and not single)
+    told = rootless("run", "--rm", "--userns", "keep-id", *words, *script)
+    assert "cannot write" not in told.stderr
+    assert (work / "file").stat().st_uid == os.getuid()
+
+
+def test_what_does_not_obey_is_killed(rootless: Command, busybox_image: str) -> None:
+    script = "trap : TERM; echo ready; while :; do sleep 1; done"
+    rootless("run", "-d", "--name", "box", *OFFLINE, busybox_image, "sh", "-c", script)
+    end = time.monotonic() + 60
+    while not rootless("logs", "box").stdout and time.monotonic() < end:
+        time.sleep(0.05)
+    assert "resorting to SIGKILL" in rootless("stop", "-t", "1", "box").stderr
+    rootless("start", "box")
+    assert rootless("stop", "-t", "0", "box").stderr == ""

@@ -178,6 +178,7 @@ def _notice_defaults(draft: Draft) -> None:
             from rootless.engine.images import platform as image_platform
 
             image_platform.report_foreign(ctx, image)
+    _notice_foreign_id(draft)
     if maps.single and not options.userns:
         ctx.notice("single", f"containers have a single id here: {maps.why}")
     if network.backend.isolated and network.why:
@@ -199,6 +200,26 @@ def _notice_defaults(draft: Draft) -> None:
                 "this container ends when your last session here does; "
                 f"loginctl enable-linger {who} keeps it",
             )
+
+
+def _notice_foreign_id(draft: Draft) -> None:
+    """`-u $(id -u) -v $PWD:/w`: inside a user namespace that number is another user's."""
+    ctx, maps, uid = draft.request.ctx, draft.spaces.maps, os.getuid()
+    user = draft.ids.user.partition(":")[0]
+    if user != str(uid) or maps.single or maps.to_host_uid(uid) == uid:
+        return
+    for mount in draft.binds.described:
+        if mount["Type"] != "bind" or not mount["RW"] or {"U", "O"} & {*mount["Mode"].split(",")}:
+            continue
+        found = os.stat(mount["Source"])
+        if found.st_uid == uid and not found.st_mode & 0o002:
+            ctx.notice(
+                "",
+                f"user {uid} cannot write to {mount['Destination']}: on this host it is another "
+                "user than you; with --userns keep-id it is you",
+                always=True,
+            )
+            return
 
 
 def _take_name(ctx: Context, wanted: str, identifier: str) -> str:

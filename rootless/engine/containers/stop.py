@@ -57,6 +57,11 @@ def end(container: ContainerRef, found: State, grace: float, signal: str) -> Non
         signals.send(found.pid, found.pid_start, signals.number(signal))
         if _ended(container.directory, float("inf") if grace < 0 else grace):
             return
+        container.ctx.notice(
+            "",
+            f"{signal} did not end {container.name} in {grace:g} seconds, resorting to SIGKILL",
+            always=True,
+        )
     if not _ended(container.directory, _KILLED, kill=True):
         raise HostError(
             f"the container {container.name} does not end although it was killed",
