@@ -135,12 +135,16 @@ def _pairs(table: dict[str, str], indent: int) -> str:
     return "\n".join(lines)
 
 
-def _documentation(flags: Iterable[ContainerFlag]) -> str:
+def _type_in_words(one: ContainerFlag) -> str:
     shown = {"list[str]": "list of str", "int | None": "int", "str | None": "str",
              "str | list[str] | None": "str, or list of str"}  # fmt: skip
+    return shown.get(_type(one), _type(one))
+
+
+def _documentation(flags: Iterable[ContainerFlag]) -> str:
     lines = [
         textwrap.fill(
-            f"{one.dest} ({shown.get(_type(one), _type(one))}): {one.help}".replace("\\", "\\\\"),
+            f"{one.dest} ({_type_in_words(one)}): {one.help}".replace("\\", "\\\\"),
             100,
             initial_indent="    ",
             subsequent_indent="        ",
@@ -195,10 +199,22 @@ def collection() -> str:
     before, mark, after = text.partition(_BEFORE_NAMES)
     if not mark:
         raise ValueError(f"{_COLLECTION} does not say where the names of options belong")
-    names = ", ".join(sorted(one.dest for one in _fields() if not one.fails))
-    lines = textwrap.fill(names, 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    by_type: dict[str, list[str]] = {}
+    for one in sorted(_fields(), key=lambda one: one.dest):
+        if not one.fails:
+            by_type.setdefault(_type_in_words(one), []).append(one.dest)
+    lines = [
+        textwrap.fill(
+            f"{kind}: {', '.join(names)}",
+            100,
+            initial_indent=" " * 8,
+            subsequent_indent=" " * 12,
+            break_on_hyphens=False,
+        )
+        for kind, names in sorted(by_type.items())
+    ]
     _, end, after = after.partition('        """')
-    return f"{before}{mark}{lines}.\n{end}{after}"
+    return f"{before}{mark}" + "\n".join(lines) + f"\n{end}{after}"
 
 
 _COLLECTION = "engine/containers/collection.py"

@@ -108,23 +108,26 @@ class Containers:
         Detached, the container is returned; otherwise it is waited for, removed, and its
         ExecResult returned.  `input`: bytes for its standard input.  Other words are options, as
         help("rootless.engine.spec.options.ContainerOptions") describes them:
-        add_host, annotation, blkio_weight, blkio_weight_device, cap_add, cap_drop, cgroup_conf,
-        cgroup_parent, cgroupns, cgroups, chrootdirs, cidfile, conmon_pidfile, cpu_period,
-        cpu_quota, cpu_shares, cpus, cpuset_cpus, cpuset_mems, detach, detach_keys, device,
-        device_read_bps, device_read_iops, device_write_bps, device_write_iops, dns, dns_option,
-        dns_search, entrypoint, env, env_file, env_host, env_merge, expose, gidmap, group_add,
-        health_cmd, health_interval, health_log_destination, health_max_log_count,
-        health_max_log_size, health_on_failure, health_retries, health_start_interval,
-        health_start_period, health_startup_cmd, health_startup_interval, health_startup_retries,
-        health_startup_success, health_startup_timeout, health_timeout, hostname, http_proxy,
-        image_volume, init, interactive, ip, ip6, ipc, label, label_file, lazy, log_driver, log_opt,
-        mac_address, memory, memory_reservation, memory_swap, mount, name, network, network_alias,
-        no_healthcheck, no_hostname, no_hosts, oom_score_adj, personality, pid, pid_file,
-        pids_limit, platform, preserve_fd, preserve_fds, privileged, publish, publish_all, pull,
-        read_only, read_only_tmpfs, replace, requires, restart, rm, rootfs, runtime, sdnotify,
-        secret, security_opt, shm_size, stop_signal, stop_timeout, storage_driver, storage_opt,
-        sysctl, systemd, timeout, tmpfs, tty, tz, uidmap, ulimit, umask, unsetenv, unsetenv_all,
-        user, userns, uts, volume, volumes_from, workdir, writable_tmpfs.
+        bool: detach, env_host, init, interactive, lazy, no_healthcheck, no_hostname, no_hosts,
+            privileged, publish_all, read_only, replace, rm, rootfs, tty, unsetenv_all,
+            writable_tmpfs
+        int: blkio_weight, cpu_period, cpu_quota, cpu_shares, health_max_log_count,
+            health_max_log_size, health_retries, health_startup_retries, health_startup_success,
+            oom_score_adj, pids_limit, preserve_fds, stop_timeout, timeout
+        list of str: add_host, annotation, blkio_weight_device, cap_add, cap_drop, cgroup_conf,
+            chrootdirs, device, device_read_bps, device_read_iops, device_write_bps,
+            device_write_iops, dns, dns_option, dns_search, env, env_file, env_merge, expose,
+            gidmap, group_add, label, label_file, log_opt, mount, network, network_alias,
+            preserve_fd, publish, requires, secret, security_opt, storage_opt, sysctl, tmpfs,
+            uidmap, ulimit, unsetenv, volume, volumes_from
+        str: cgroup_parent, cgroupns, cgroups, cidfile, conmon_pidfile, cpus, cpuset_cpus,
+            cpuset_mems, detach_keys, health_interval, health_log_destination, health_on_failure,
+            health_start_interval, health_start_period, health_startup_interval,
+            health_startup_timeout, health_timeout, hostname, http_proxy, image_volume, ip, ip6,
+            ipc, log_driver, mac_address, memory, memory_reservation, memory_swap, name,
+            personality, pid, pid_file, platform, pull, read_only_tmpfs, restart, runtime, sdnotify,
+            shm_size, stop_signal, storage_driver, systemd, tz, umask, user, userns, uts, workdir
+        str, or list of str: entrypoint, health_cmd, health_startup_cmd
         """
         from rootless.engine.containers import run as container_run
 
