@@ -265,3 +265,26 @@ def test_many_joins_at_once_have_addresses_of_their_own(
         one.communicate(timeout=280)
         assert one.returncode == 0
     assert len({address(rootless, name, "web") for name in names}) == 8
+
+
+def test_every_map_of_ids_is_on_the_same_network(
+    rootless: Command, busybox_image: str, everyone: str
+) -> None:
+    rootless("network", "create", "web")
+    rootless("run", "-d", "--name", "a", "--network", "web", busybox_image, *SLEEP)
+    there = address(rootless, "a", "web")
+    several = ("auto:size=1000", "nomap") if everyone == "mapped" else ()
+    for kind in ("keep-id", "single", *several):
+        rootless("run", "--rm", "--network", "web", "--userns", kind, busybox_image,
+                 "sh", "-c", f"echo x | nc -w 20 {there} 9; nslookup a")  # fmt: skip
+
+
+def test_a_container_that_starts_again_has_its_address(
+    rootless: Command, busybox_image: str
+) -> None:
+    rootless("network", "create", "web")
+    rootless("run", "-d", "--name", "a", "--network", "web", "--restart", "on-failure:2",
+             busybox_image, "sh", "-c", "ip -o -4 addr show eth0; exit 1")  # fmt: skip
+    rootless("wait", "a", code=None)
+    lines = rootless("logs", "a").stdout.splitlines()
+    assert len(lines) == 3 and len(set(lines)) == 1, lines
