@@ -10,6 +10,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -21,6 +22,9 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* IFLA_BRPORT_LOCKED, which headers before Linux 5.18 lack */
+enum { PORT_LOCKED = 39 };
 
 #define WAY_OUT "tap0" /* the device that leads out of the shared namespace */
 
@@ -252,6 +256,11 @@ static int bridge(struct netlink *n, int sock, const struct endpoint *e)
 
 /* ---- a container's devices */
 
+static int mac_of(const struct endpoint *e, unsigned char mac[6])
+{
+    return sscanf(e->mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) == 6;
+}
+
 static void pair(struct netlink *n, const struct endpoint *e, int master, int target, const char *name)
 {
     /* Made where it is to be: a device that is moved afterwards costs thirty times as much.  The other
@@ -270,7 +279,7 @@ static void pair(struct netlink *n, const struct endpoint *e, int master, int ta
     size_t data = netlink_nest(n, IFLA_INFO_DATA, NULL, 0);
     size_t other = netlink_nest(n, VETH_INFO_PEER, &peer, sizeof peer);
     netlink_text(n, IFLA_IFNAME, e->device);
-    if (sscanf(e->mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) == 6)
+    if (mac_of(e, mac))
         netlink_put(n, IFLA_ADDRESS, mac, sizeof mac);
     if (atoi(e->mtu) > 0)
         netlink_number(n, IFLA_MTU, (uint32_t)atoi(e->mtu));
@@ -278,6 +287,30 @@ static void pair(struct netlink *n, const struct endpoint *e, int master, int ta
     netlink_end(n, other);
     netlink_end(n, data);
     netlink_end(n, info);
+}
+
+/* What a container with rights over its device could try: another one's MAC address, so that the bridge
+ * brings it what is meant for that.  Its port has one address, learns none, and drops what comes from
+ * others.  Kernels before 5.18 cannot drop; there it is as on any bridge. */
+static void lock_port(struct netlink *n, const struct endpoint *e, int index)
+{
+    const unsigned char no = 0, yes = 1;
+    unsigned char mac[6];
+    struct ndmsg neighbour = {.ndm_family = AF_BRIDGE, .ndm_ifindex = index, .ndm_state = NUD_NOARP, .ndm_flags = NTF_MASTER};
+    struct ifinfomsg head = {.ifi_index = index};
+    if (!mac_of(e, mac))
+        return;
+    netlink_message(n, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &neighbour, sizeof neighbour, 0);
+    netlink_put(n, NDA_LLADDR, mac, sizeof mac);
+    netlink_message(n, RTM_NEWLINK, 0, &head, sizeof head, 0);
+    size_t info = netlink_nest(n, IFLA_LINKINFO, NULL, 0);
+    netlink_text(n, IFLA_INFO_SLAVE_KIND, "bridge");
+    size_t data = netlink_nest(n, IFLA_INFO_SLAVE_DATA, NULL, 0);
+    netlink_put(n, IFLA_BRPORT_LEARNING, &no, 1);
+    netlink_put(n, PORT_LOCKED, &yes, 1);
+    netlink_end(n, data);
+    netlink_end(n, info);
+    netlink_send(n);
 }
 
 static int inside(struct netlink *n, int index, const struct endpoint *e)
@@ -349,6 +382,8 @@ int network_attach(int shared, int target, const struct endpoint *e, const char 
         (index = interface(inner_socket, e->device, NULL)) < 0 || inside(&inner, index, e) < 0)
         goto out;
     int own = interface(outer_socket, name, NULL);
+    if (own > 0)
+        lock_port(&outer, e, own);
     result = look_at(&inner, index) < 0 || own < 0 || look_at(&outer, own) < 0 || look_at(&outer, master) < 0 ? -1 : 0;
 out:;
     int saved = errno;

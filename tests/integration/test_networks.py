@@ -288,3 +288,20 @@ def test_a_container_that_starts_again_has_its_address(
     rootless("wait", "a", code=None)
     lines = rootless("logs", "a").stdout.splitlines()
     assert len(lines) == 3 and len(set(lines)) == 1, lines
+
+
+def test_nobody_takes_a_neighbours_mac_address(rootless: Command, busybox_image: str) -> None:
+    rootless("network", "create", "web")
+    run = ("run", "-d", "--network", "web", "--name")
+    for name in ("a", "b"):
+        rootless(*run, name, busybox_image, *SLEEP)
+    rootless(*run, "thief", "--cap-add", "NET_ADMIN", busybox_image, *SLEEP)
+    there = address(rootless, "a", "web")
+    rootless("exec", "thief", "ping", "-c", "1", "-w", "20", there)
+    shown = json.loads(rootless("inspect", "a").stdout)[0]["NetworkSettings"]["Networks"]["web"]
+    take = f"ip link set eth0 address {shown['MacAddress']}; ip route; ping -c 1 -w 2 {there}"
+    rootless("exec", "thief", "sh", "-c", take, code=1)
+    # the bridge brings it nothing that is meant for the other
+    rootless("exec", "b", "ping", "-c", "1", "-w", "20", there)
+    back = "ip link set eth0 address 02:77:00:00:00:01"
+    rootless("exec", "thief", "sh", "-c", f"{back}; ping -c 1 -w 2 {there}", code=1)

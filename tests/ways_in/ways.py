@@ -248,6 +248,27 @@ def _run_host_network(house: House) -> Told:
     return house.run("--network", "host")
 
 
+def named(house: House) -> tuple[str, str]:
+    """A network with a name."""
+    house.command("network", "create", "--ipv6", "ways")
+    return "--network", "ways"
+
+
+@way("run --network NAME", sample=True, single=True)
+def _run_named_network(house: House) -> Told:
+    return house.run(*named(house))
+
+
+@way("run --cap-add ALL, on a named network")
+def _run_named_network_caps(house: House) -> Told:
+    return house.run(*named(house), "--cap-add", "ALL", caps=-1)
+
+
+@way("run --network container:, on a named network", lurking=True)
+def _join_named_network(house: House) -> Told:
+    return house.join("--network", "container:box", box=named(house))
+
+
 @way("run --userns keep-id", sample=True)
 def _run_keep_id(house: House) -> Told:
     return house.run("--userns", "keep-id", *NET, caps=-1)
@@ -556,6 +577,14 @@ def _on_a_host(house: House, *options: str, caps: int = 0) -> Told:
     words = [*house.command.words, "run", "--rm", *options,
              *house.stage.mounts(), house.image,
              *house.stage.attack(port=8080, **given)]  # fmt: skip
+    return own_host(house.stage, *words)
+
+
+@way("run --network NAME, beside a cloud")
+def _named_beside_a_cloud(house: House) -> Told:
+    house.command("network", "create", "ways")
+    words = [*house.command.words, "run", "--rm", "--network", "ways",
+             *house.stage.mounts(), house.image, *house.stage.attack(port=8080)]  # fmt: skip
     return own_host(house.stage, *words)
 
 
