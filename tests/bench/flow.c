@@ -89,9 +89,11 @@ static int ask(const char *host, const char *port, int count, int at_once)
         if (fork() == 0) {
             int bad = 0;
             for (int one = i; one < count; one += at_once) {
-                int fd = open_to(host, port);
+                /* who has waited in vain once does not wait again: the rest has failed as well */
+                int fd = bad ? -1 : open_to(host, port);
                 bad += fd < 0 || write(fd, "q", 1) != 1 || read(fd, buffer, 16) != 7;
-                close(fd);
+                if (fd >= 0)
+                    close(fd);
             }
             _exit(bad > 100 ? 100 : bad);
         }

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -92,6 +93,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     chosen = parser.parse_args()
+    # what has been started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     if os.getuid() == 0:
         start.become(chosen.user)
     directory = Path(tempfile.mkdtemp(prefix="b", dir="/var/tmp"))
