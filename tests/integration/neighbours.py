@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from conftest import Command, Place
 
 HOST4, HOST6 = "198.51.100.1", "2001:db8:1::1"
+SECOND4 = "198.51.100.2"  # another one of the host's
 NEIGHBOUR4, NEIGHBOUR6 = "198.51.100.9", "2001:db8:1::9"
 STRANGER4 = "198.51.100.10"  # another one of the neighbour's
 
@@ -95,7 +96,8 @@ def _host(link: int, other: int) -> None:
     ) as neighbour:  # fmt: skip
         socket.socket(fileno=other).close()
         assert neighbour.stdout is not None and neighbour.stdout.readline()
-        _ip("link set lo up", f"addr add {HOST4}/24 dev h0", f"addr add {HOST6}/64 dev h0 nodad",
+        _ip("link set lo up", f"addr add {HOST4}/24 dev h0",
+            f"addr add {SECOND4}/24 dev h0", f"addr add {HOST6}/64 dev h0 nodad",
             "link set h0 up", f"route add default via {NEIGHBOUR4}")  # fmt: skip
         ours = socket.socket(fileno=link)
         ours.sendall(struct.pack("=i", os.getpid()))

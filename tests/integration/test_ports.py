@@ -20,6 +20,7 @@ from integration.neighbours import (
     HOST6,
     NEIGHBOUR4,
     NEIGHBOUR6,
+    SECOND4,
     STRANGER4,
     Neighbours,
     neighbours,
@@ -192,6 +193,39 @@ def test_the_way_out_stays_open(hosts: Neighbours, image: str) -> None:
             with accepted:
                 accepted.sendall(b"welcome")
             assert going.communicate(timeout=60)[0] == b"b'welcome'\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "family", "target", "seen"),
+    [
+        (f"outbound_addr={SECOND4}", socket.AF_INET, NEIGHBOUR4, SECOND4),
+        ("enable_ipv6=true", socket.AF_INET6, NEIGHBOUR6, HOST6),
+    ],
+)
+def test_options_of_the_way_out(
+    hosts: Neighbours, image: str, option: str, family: int, target: str, seen: str
+) -> None:
+    code = f"""import socket
+while True:
+    # an address of IPv6 comes a moment after the start
+    try:
+        print(socket.create_connection(("{target}", 7000), 5).recv(9))
+        break
+    except OSError:
+        pass
+"""
+    with hosts.socket("neighbour", family) as server:
+        server.bind((target, 7000))
+        server.listen()
+        going = hosts.rootless.start(
+            "run", "--rm", *FILES, "--network", f"slirp4netns:{option}", image, SERVER[0], "-ISc",
+            code, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        accepted, peer = server.accept()
+        with accepted:
+            accepted.sendall(b"welcome")
+        assert going.communicate(timeout=60)[0] == b"b'welcome'\n"
+        assert peer[0] == seen
 
 
 def test_bytes_arrive_whole_in_both_directions(rootless: Command, busybox_image: str) -> None:
