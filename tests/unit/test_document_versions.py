@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rootless.engine.containers import lazy_server, lazy_start
 from rootless.engine.containers import record as container_record
 from rootless.engine.containers import state as container_state
+from rootless.engine.health import config as health_config
+from rootless.engine.systemd import quadlet, rollback_log
 from rootless.errors import DamagedDocument, NewerDocument
 from rootless.images import record as image_record
 from rootless.images.record import ImageRecord, Layer
@@ -168,3 +172,56 @@ def test_an_index_of_another_version_is_made_anew(store: ImageStore) -> None:
         assert store.index.read() is None
         assert [one.row() for one in store.summaries()] == [shown.row()]
         assert json.loads(Path(store.index.path).read_text()) == document
+
+
+SETBACK = {"name": "x", "image": ID, "digest": "", "time": 5, "reason": "it ended"}
+
+
+def test_setbacks_without_a_version_are_read_and_newer_ones_kept(tmp_path: Path) -> None:
+    path = tmp_path / "setbacks.json"
+    path.write_text(json.dumps({"x.service x": [SETBACK]}))
+    assert rollback_log.read(str(path)) == {"x.service x": [SETBACK]}
+    context = SimpleNamespace(data_dir=str(tmp_path))
+    known = rollback_log.Setbacks(
+        SimpleNamespace(context=context),  # type: ignore[arg-type]
+        "y.service",
+        "y",
+    )
+    known.add("y", "1" * 64, "", "it was ill")
+    document = json.loads(path.read_text())
+    assert document["version"] == rollback_log.VERSION
+    assert sorted(document["containers"]) == ["x.service x", "y.service y"]
+    assert document["containers"]["x.service x"] == [SETBACK]
+    text = changed(str(path), version=rollback_log.VERSION + 1, containers=[])
+    with pytest.raises(NewerDocument):
+        known.add("y", "2" * 64, "", "it was ill")
+    assert path.read_text() == text
+
+
+def test_a_list_of_units_without_a_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text('["/a", "/b"]')
+    assert quadlet.units_in(str(path)) == {"/a", "/b"}
+    path.write_text(json.dumps({"version": quadlet.VERSION, "units": ["/c"]}))
+    assert quadlet.units_in(str(path)) == {"/c"}
+    changed(str(path), version=quadlet.VERSION + 1)
+    with pytest.raises(NewerDocument):
+        quadlet.units_in(str(path))
+
+
+def test_health_of_another_version_does_not_count(tmp_path: Path) -> None:
+    wanted: Any = {"startup": None}
+    life: Any = SimpleNamespace(started=5, status="running")
+    path = tmp_path / "health"
+    fresh = health_config.read(str(tmp_path), wanted, life)
+    old = {**fresh, "status": health_config.HEALTHY}
+    for version, status in ((None, "healthy"), (health_config.VERSION, "healthy"),
+                            (health_config.VERSION + 1, "starting")):  # fmt: skip
+        path.write_text(json.dumps(old))
+        changed(str(path), version=version)
+        found = health_config.read(str(tmp_path), wanted, life)
+        assert (found["version"], found["status"]) == (health_config.VERSION, status)
+
+
+def test_the_server_of_late_layers_knows_the_version_of_its_orders() -> None:
+    assert lazy_server.VERSION == lazy_start.VERSION

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rootless.images.registry.client import Registry
     from rootless.images.transfer.arriving_blob import Arriving
 
+VERSION = 1  # of the orders; lazy_start has the same
 _HEADSTART = 1.0  # seconds that belong to what the container reads first
 _PAUSES = (2, 5, 15, 30, 60)
 
@@ -34,6 +35,11 @@ def main() -> int:
     from rootless.errors import RootlessError
 
     orders = documents.read(sys.argv[1])
+    try:
+        documents.refuse_newer(sys.argv[1], orders, VERSION)
+    except RootlessError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     sys.path[:] = orders["path"]
     os.environ.update(orders["environment"])
     try:

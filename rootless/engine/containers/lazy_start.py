@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lazy_server.py")
 ORDERS = "lazy.json"
+VERSION = 1
 # what of the environment the registry's client, and where things are kept, depend on
 _VARIABLES = (
     "HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "DOCKER_CONFIG",
@@ -141,6 +142,7 @@ class _Described:
                 if number + 1 == len(endpoints):
                     raise
         self._orders: Json = {
+            "version": VERSION,
             "path": sys.path,
             "environment": {key: os.environ[key] for key in _VARIABLES if key in os.environ},
             "data": request.ctx.data_dir,

@@ -13,9 +13,13 @@ from rootless.errors import Conflict, ContainerNotFound, RootlessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rootless.documents import Json
     from rootless.engine.health.checked import CheckableContainer, Life
-    from rootless.engine.health.record import HealthRecord, StageRecord
+    from rootless.engine.health.record import (
+        CheckedEntry,
+        HealthDocument,
+        HealthRecord,
+        StageRecord,
+    )
 
 STILL_STARTING = (
     3  # exit status that the monitor understands; helpers/monitor/health_checks.c has the same
@@ -83,7 +87,7 @@ def check(container: CheckableContainer) -> Outcome:
     return Outcome(code == 0, now, _starting(known, wanted, time.time() - found.started / 1e9))
 
 
-def _note(known: Json, wanted: HealthRecord, good: bool, age: float) -> bool:
+def _note(known: HealthDocument, wanted: HealthRecord, good: bool, age: float) -> bool:
     """Put a result into what is known; whether the container has failed to start up."""
     startup, stage = known["startup"], wanted["startup"]
     if stage and not startup["passed"]:
@@ -105,7 +109,7 @@ def _note(known: Json, wanted: HealthRecord, good: bool, age: float) -> bool:
     return False
 
 
-def _starting(known: Json, wanted: HealthRecord, age: float) -> bool:
+def _starting(known: HealthDocument, wanted: HealthRecord, age: float) -> bool:
     """Whether the next check is one of those that come while the container starts."""
     if not known["startup"]["passed"]:
         return True
@@ -116,14 +120,14 @@ def _starting(known: Json, wanted: HealthRecord, age: float) -> bool:
 
 def _log(
     container: CheckableContainer,
-    known: Json,
+    known: HealthDocument,
     wanted: HealthRecord,
     began: float,
     code: int,
     output: str,
 ) -> None:
     most = wanted["logSize"]
-    entry = {
+    entry: CheckedEntry = {
         "Start": humanize.rfc3339(began),
         "End": humanize.rfc3339(time.time()),
         "ExitCode": code,
@@ -139,7 +143,11 @@ def _log(
         log = log[-wanted["logCount"] :]
     known["log"] = log if place != "events_logger" else []
     if place not in ("local", "events_logger"):
-        table = {name: known[name] for name in ("status", "failingStreak", "log")}
+        table = {
+            "status": known["status"],
+            "failingStreak": known["failingStreak"],
+            "log": known["log"],
+        }
         try:
             documents.write(path, table)
         except OSError as error:

@@ -15,7 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rootless.documents import Json
     from rootless.engine.health.checked import Life
-    from rootless.engine.health.record import HealthRecord, StartupRecord, WithHealth
+    from rootless.engine.health.record import (
+        CheckedEntry,
+        HealthDocument,
+        HealthRecord,
+        StartupRecord,
+        WithHealth,
+    )
     from rootless.engine.spec.options import ContainerOptions
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
@@ -171,7 +177,9 @@ def _number(value: Json) -> bool:
 
 
 _CHECKED = {"Start": str, "End": str, "ExitCode": int, "Output": str}
+VERSION = 1
 _KNOWN: Json = {
+    "version?": int,
     "startedAt": _number,
     "status": frozenset((STARTING, HEALTHY, UNHEALTHY)),
     "failingStreak": _number,
@@ -180,7 +188,7 @@ _KNOWN: Json = {
 }
 
 
-def logged(path: str) -> list[Json]:
+def logged(path: str) -> list[CheckedEntry]:
     """Return the checks in a log of --health-log-destination; none in what is no such log."""
     try:
         found = documents.read(path)
@@ -189,21 +197,25 @@ def logged(path: str) -> list[Json]:
     return list(found["log"]) if documents.fits(found, {"log": [_CHECKED]}) else []
 
 
-def read(directory: str, wanted: HealthRecord, found: Life) -> Json:
+def read(directory: str, wanted: HealthRecord, found: Life) -> HealthDocument:
     """Return what is known about the health of a container that runs or has run; fresh after each
     start.
-
-    `startedAt`, `status`, `failingStreak`, `log` as inspect shows it, `startup`: {passed,
-    successes, failures}.
     """
     try:
         known = documents.read(os.path.join(directory, "health"))
-        # a damaged one is made anew by the next check, which says as much
-        if documents.fits(known, _KNOWN) and known["startedAt"] == found.started:
-            return known
+        # a damaged one is made anew by the next check, which says as much; so is one of another
+        # version, which counts for this start alone
+        if (
+            documents.fits(known, _KNOWN)
+            and known["startedAt"] == found.started
+            and known.setdefault("version", VERSION) == VERSION
+        ):
+            document: HealthDocument = known
+            return document
     except (OSError, ValueError):
         pass
     return {
+        "version": VERSION,
         "startedAt": found.started,
         "status": STARTING,
         "failingStreak": 0,

@@ -34,6 +34,31 @@ if TYPE_CHECKING:
         logCount: int
         logSize: int
 
+    class CheckedEntry(TypedDict):
+        """One check in the log, as inspect shows it."""
+
+        Start: str
+        End: str
+        ExitCode: int
+        Output: str
+
+    class StartupProgress(TypedDict):
+        """How the check of a container that starts has gone."""
+
+        passed: bool
+        successes: int
+        failures: int
+
+    class HealthDocument(TypedDict):
+        """`containers/ID/health`: what checks have found since the start `startedAt` (ns)."""
+
+        version: int
+        startedAt: int
+        status: str
+        failingStreak: int
+        log: list[CheckedEntry]
+        startup: StartupProgress
+
     class WithHealth(TypedDict):
         """What the record of a container says of its health check."""
 

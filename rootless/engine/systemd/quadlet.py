@@ -16,11 +16,41 @@ from rootless.quadlet import generate, generator, search_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypedDict
+
     from rootless.documents import Json
     from rootless.engine.systemd.manager import Services
     from rootless.quadlet.generate import Made
 
+    class UnitsDocument(TypedDict):
+        """The units in systemd's directory that were written from unit files, as paths."""
+
+        version: int
+        units: list[str]
+
+
 _LIST = ".rootless-units.json"
+VERSION = 1
+_SHAPE: Json = {"version": int, "units": [str]}
+
+
+def units_in(path: str) -> set[str]:
+    """Return the units that the list of those we wrote names; none where it is damaged or missing.
+
+    Raises NewerDocument.
+    """
+    try:
+        found = documents.read(path)
+    except (OSError, ValueError):
+        return set()
+    documents.refuse_newer(path, found, VERSION)
+    if type(found) is list:
+        # the first form: the paths alone
+        found = {"version": VERSION, "units": found}
+    if not documents.fits(found, _SHAPE):
+        return set()
+    document: UnitsDocument = found
+    return set(document["units"])
 
 
 def _systemd_directory() -> str:
@@ -53,11 +83,7 @@ def _write_units() -> None:
     directory = _systemd_directory()
     units = generate.all_units(generator.program())
     listed = os.path.join(directory, _LIST)
-    try:
-        found = documents.read(listed)
-        ours = set(found) if documents.fits(found, [str]) else set()
-    except (OSError, ValueError):
-        ours = set()
+    ours = units_in(listed)
     for one in units:
         path = os.path.join(directory, generate.unit_name(one))
         if one.text and os.path.lexists(path) and path not in ours and not _is_ours(path):
@@ -69,7 +95,8 @@ def _write_units() -> None:
         return
     os.makedirs(directory, exist_ok=True)
     written = generate.write(units, directory)
-    documents.write(listed, written)
+    document: UnitsDocument = {"version": VERSION, "units": written}
+    documents.write(listed, document)
     for path in sorted(ours - set(written), reverse=True):
         # the list is a file that other programs might have changed: only what lies here
         if os.path.commonpath([directory, os.path.normpath(path)]) == directory:
