@@ -65,6 +65,13 @@ def read_directory(path: Path) -> Read:
     return image
 
 
+def read_tar(path: Path) -> dict[str, Node]:
+    """Read the files of one layer."""
+    image = Read({}, {})
+    _apply(image, path.read_bytes())
+    return image.files
+
+
 def read(path: Path) -> Read:
     """Read the first image of an OCI archive."""
     with tarfile.open(path) as archive:
