@@ -32,7 +32,8 @@ def attach(service: Service, exchange: Exchange, name: str) -> None:
         raise Conflict(f"container {container.id} is paused, unpause the container before attach")
     streams = exchange.flag("stream")
     pending = None
-    if streams and not container.state().monitor:
+    before = container.state()
+    if streams and not before.monitor:
         # from here on nothing that it writes is missed, whoever starts it here
         pending = attaching.Pending()
         with service.lock:
@@ -43,7 +44,10 @@ def attach(service: Service, exchange: Exchange, name: str) -> None:
             _replay(exchange, container, wanted)
         if not streams:
             return
-        channel = _waited(pending, container, exchange) if pending else _channel(container)
+        if pending is None:
+            channel = _channel(container)
+        else:
+            channel = _waited(pending, container, exchange, wanted, before.started)
         if channel is not None:
             attaching.relay(connection, channel, wanted)
     finally:
@@ -64,23 +68,44 @@ def _channel(container: Container) -> Channel | None:
         return None  # it has ended meanwhile
 
 
-def _waited(pending: attaching.Pending, container: Container, exchange: Exchange) -> Channel | None:
-    """The channel once the container is started, by us or by another program."""
+def _waited(
+    pending: attaching.Pending,
+    container: Container,
+    exchange: Exchange,
+    wanted: attaching.Wanted,
+    before: int,
+) -> Channel | None:
+    """The channel once the container is started, by us or by another program.
+
+    `before`: when its last life began.  Who is not handed the channel of the start, because another
+    client has it, reads the log: that has the very first byte, also of a life that is over.
+    """
     while not pending.wait(exchange.connection, 1):
         try:
             container.reload()
-            if container.state().monitor:
-                return _channel(container)
+            found = container.state()
         except NotFound:
             return None
+        if found.started == before and not found.monitor:
+            continue
+        if wanted.stdin or container.record["logDriver"] == "none":
+            return _channel(container)
+        since = found.started / 1e9 if before else None
+        for stream, data in container.logs(follow=True, since=since, stop=exchange.gone):
+            _pass(exchange, wanted, stream, data)
+        return None
     return pending.channel
+
+
+def _pass(exchange: Exchange, wanted: attaching.Wanted, stream: str, data: bytes) -> None:
+    stderr = stream == "stderr"
+    if wanted.stderr if stderr else wanted.stdout:
+        exchange.connection.send(b"" if wanted.tty else attaching.frame(stderr, data), data)
 
 
 def _replay(exchange: Exchange, container: Container, wanted: attaching.Wanted) -> None:
     for stream, data in container.logs():
-        stderr = stream == "stderr"
-        if wanted.stderr if stderr else wanted.stdout:
-            exchange.connection.send(b"" if wanted.tty else attaching.frame(stderr, data), data)
+        _pass(exchange, wanted, stream, data)
 
 
 def logs(service: Service, exchange: Exchange, name: str) -> None:

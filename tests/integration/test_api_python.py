@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
 import os
+import socket
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -27,6 +30,16 @@ def client(service: Service, busybox_image: str) -> Iterator[Any]:
     for one in made.containers.list(all=True, ignore_removed=True):
         one.remove(force=True, v=True)
     made.close()
+    _close_sockets(service.path)
+
+
+def _close_sockets(path: str) -> None:
+    """Those that the library leaves open: the garbage collector would complain in other tests."""
+    for one in gc.get_objects():
+        if isinstance(one, socket.socket) and one.family == socket.AF_UNIX and one.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                if one.getpeername() == path:
+                    socket.socket._real_close(one)  # type: ignore[attr-defined]
 
 
 IMAGE = "busybox:test"
@@ -113,7 +126,7 @@ def test_attach_before_the_start_loses_nothing(client: Any) -> None:
         data = b""
         while piece := one.read(100):
             data += piece
-        assert data in (b"\1\0\0\0\0\0\0\6first\n", b"") if one is second else b"first" in data
+        assert data == b"\1\0\0\0\0\0\0\6first\n"
         one.close()
     assert made.attach(logs=True, stream=False) == b"first\n"
 
