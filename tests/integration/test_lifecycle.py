@@ -304,7 +304,7 @@ def test_top_port_and_inspect(rootless: Command, busybox_image: str) -> None:
     top = rootless("top", "t").stdout
     assert "sleep 1000" in top
     pid = rootless("inspect", "-f", "{{.State.Pid}}", "t").stdout.strip()
-    assert rootless("top", "t", "pid").stdout.split() == ["PID", pid]
+    assert rootless("top", "t", "pid", "hpid").stdout.split() == ["PID", "HPID", "1", pid]
     found = rootless("inspect", "t").json()[0]
     assert found["Name"] == "/t"
     assert found["Config"]["Cmd"] == ["sleep", "1000"]

@@ -39,7 +39,7 @@ def ask(tree: Path, code: str) -> str:
     """What a fresh interpreter prints that has the copy on its path."""
     begin = f"import sys; sys.path.insert(0, {str(tree)!r})\nfrom rootless import packed\n"
     words = [sys.executable, "-ISB", "-c", begin + code]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

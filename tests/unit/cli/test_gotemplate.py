@@ -39,7 +39,7 @@ def rendered(text: str) -> str:
         ("{{.Nothing}}", "<no value>"),
         ("{{.Labels.nothing}}", "<no value>"),
         ("{{with .Labels}}{{.nothing}}{{end}}", "<no value>"),
-        ("{{if .State.Healthcheck}}checked{{else}}no{{end}}", "no"),
+        ("{{if .State.Healthcheck}}checked{{else}}no{{end}}", "checked"),
         ("{{.Labels.nothing.deeper}}", "<no value>"),
         ("{{.Labels}}", "map[a:1 b.c:2]"),
         ("{{.Empty}}", "[]"),
