@@ -12,7 +12,7 @@ import os
 from rootless import documents, paths
 from rootless.engine.containers import state as container_state
 from rootless.engine.containers.ref import ContainerRef
-from rootless.errors import Conflict, HostError, RootlessError, RuntimeFailure
+from rootless.errors import Conflict, ContainerNotFound, HostError, RootlessError, RuntimeFailure
 from rootless.runtime import frames, plan_format
 from rootless.runtime import orders as to_monitor
 
@@ -38,6 +38,9 @@ class Started:
 
 def launch(container: ContainerRef, window: tuple[int, int] | None = None) -> Started:
     """Start a container of which nothing runs, under its lock; raises what `spawn` raises."""
+    if not os.path.exists(os.path.join(container.directory, "container.json")):
+        # removed while this waited for the lock: nothing may be made for it again
+        raise ContainerNotFound(f'no such container: "{container.name}"')
     container_state.settle(container.directory)
     ran = False
     for name in ("state", "stopping", "helpers.log", "cgroup", "health.times"):
