@@ -177,14 +177,20 @@ def test_building_again_when_something_changes(build: Build, rootless: Command) 
                 break
         return b"".join(seen)
 
+    def put(name: str, text: str) -> None:
+        # in one step: a build in between would see half of it
+        made = build.place.work / "made"
+        made.write_text(text)
+        os.replace(made, build.context / name)
+
     assert b"one" in until(b"waiting for changes")
-    build.write("ignored", "x")
-    build.write("f", "two\n")
+    put("ignored", "x")
+    put("f", "two\n")
     told = until(b"waiting for changes")
     assert b"changed: f\n" in told and b"two" in told and b"FROM busybox:test\n#1 CACHED" in told
-    (build.context / "Dockerfile").write_text("FROM busybox:test\nRNU x\n")
+    put("Dockerfile", "FROM busybox:test\nRNU x\n")
     assert b"RNU" in until(b"waiting for changes")
-    (build.context / "Dockerfile").write_text("FROM busybox:test\nRUN exit 7\n")
+    put("Dockerfile", "FROM busybox:test\nRUN exit 7\n")
     assert b"status 7" in until(b"waiting for changes")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
