@@ -191,7 +191,10 @@ def top(service: Service, exchange: Exchange, name: str) -> None:
     container = _get(service, name)
     if not container.state().alive:
         raise Conflict(f"container {container.id} is not running")
-    exchange.json(container.top(exchange.query.get("ps_args") or "-ef"))
+    asked = exchange.query.get("ps_args") or "-ef"
+    # ps(1): wide output, in any order of the letters
+    wide = "u" in asked and set(asked) <= set("-auxw")
+    exchange.json(container.top("aux" if wide else asked))
 
 
 def changes(service: Service, exchange: Exchange, name: str) -> None:
