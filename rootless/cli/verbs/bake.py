@@ -41,7 +41,7 @@ VERB = Verb(
              bare="true"),
         text("--metadata-file", "FILE", "Write the metadata of all builds to a file",
              complete="file"),
-        text("--progress", "MODE", "Progress output: auto, plain, tty, rawjson or quiet",
+        text("--progress", "MODE", "Progress output of builds: auto, plain, tty, rawjson or quiet",
              complete="auto plain tty rawjson quiet"),
     ),
     text="TARGET is a target or a group of the file (default: default). A context target:NAME is "
