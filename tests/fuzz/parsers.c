@@ -71,6 +71,11 @@ static char *borrow_text(const char *text)
 #include "monitor/sd_notify.c"
 #define malloc(size) borrow(size)
 #include "monitor/orders.c"
+#include "lib/named_network.c"
+/* what orders.c reads endpoints with; the channel has a function of the same name */
+#define grow netlink_grow
+#include "lib/netlink.c"
+#undef grow
 #include "lib/records.c"
 #undef malloc
 
@@ -223,7 +228,7 @@ static void try_orders(void)
         orders.restart, orders.pid_file, orders.error_log, orders.console, orders.notify};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         touch(texts[i]);
-    char **const lists[] = {orders.fields, orders.events, orders.sidecar, orders.udp, orders.remove,
+    char **const lists[] = {orders.fields, orders.events, orders.sidecar, orders.udp, orders.ports, orders.remove,
                             orders.unlink};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (char **word = lists[i]; word && *word; word++)
