@@ -87,11 +87,19 @@ def _containers(engine: Engine, running: bool | None = None) -> Iterable[tuple[s
 
 
 def _images(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.engine.images.local import familiar
-
     for one in engine.images.list():
         for name in one.names:
-            yield familiar(name).removesuffix(":latest"), ""
+            yield from _spellings(name)
+
+
+def _spellings(name: str) -> Iterable[tuple[str, str]]:
+    """How the name of an image may be typed: one made here is found without its localhost/."""
+    from rootless.engine.images.local import familiar
+
+    shown = familiar(name).removesuffix(":latest")
+    yield shown, ""
+    if shown.startswith("localhost/"):
+        yield shown.removeprefix("localhost/"), ""
 
 
 def _volumes(engine: Engine) -> Iterable[tuple[str, str]]:
@@ -118,10 +126,8 @@ def _anything(engine: Engine) -> Iterable[tuple[str, str]]:
 
 
 def _lists(engine: Engine) -> Iterable[tuple[str, str]]:
-    from rootless.engine.images.local import familiar
-
     for name in engine.manifests.lists.names():
-        yield familiar(name).removesuffix(":latest"), ""
+        yield from _spellings(name)
 
 
 def _registries(engine: Engine) -> Iterable[tuple[str, str]]:
