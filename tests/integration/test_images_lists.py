@@ -77,6 +77,18 @@ def test_a_list_of_images_from_here_and_there(
     assert "there is no manifest list team/list:1" in told.stderr
 
 
+def test_a_short_name_is_first_that_of_a_list_made_here(rootless: Command) -> None:
+    """As with images: `build --platform A,B -t made` makes localhost/made."""
+    rootless("manifest", "create", "localhost/made")
+    rootless("manifest", "inspect", "made")
+    assert "exists already" in rootless("manifest", "create", "made", code=125).stderr
+    rootless("manifest", "create", "docker.io/library/made")
+    rootless("manifest", "rm", "made")
+    rootless("manifest", "exists", "localhost/made", code=1)
+    rootless("manifest", "rm", "made")
+    rootless("manifest", "exists", "docker.io/library/made", code=1)
+
+
 def test_annotate_and_remove(rootless: Command, images: list[str]) -> None:
     rootless("manifest", "create", "l", *images)
     rootless("manifest", "annotate", "--arch", "riscv64", "--os", "linux", "--variant", "x",

@@ -100,7 +100,7 @@ class Delivery:
             if indexed(self.request):
                 self._index(lists)
             else:
-                for tag in self.tags:
+                for tag in map(_canonical, self.tags):
                     if lists.exists(tag):
                         lists.remove(tag)  # an index of an earlier build
             for name in self.tags:
@@ -337,9 +337,13 @@ def names(request: Request) -> list[str]:
 
 
 def _is_among(name: str, tags: list[str]) -> bool:
+    return name in map(_canonical, tags)
+
+
+def _canonical(tag: str) -> str:
     from rootless.images.names import reference
 
-    return name in [reference.parse(tag).canonical for tag in tags]
+    return reference.parse(tag).canonical
 
 
 def _unwritable(path: str, error: OSError) -> StorageError:

@@ -226,7 +226,14 @@ class Lists:
         return documents.Lock(self.directory + ".lock")
 
     def _path(self, name: str) -> str:
-        return os.path.join(self.directory, filenames.quote(_tagged(name).canonical))
+        """Where a list is, or is to be: a short name is first that of a list made here, as with
+        images."""
+        wanted = _tagged(name)
+        path = os.path.join(self.directory, filenames.quote(wanted.canonical))
+        if wanted.short:
+            here = os.path.join(self.directory, filenames.quote(filenames.candidates(wanted)[0]))
+            return here if os.path.exists(here) else path
+        return path
 
 
 class ListSource(Source):
