@@ -234,3 +234,32 @@ print("done")
 
 def test_calls_of_dockers_client(rootless: Command, place: Place, busybox_image: str) -> None:
     assert python(place, PROGRAM) == "done\n"
+
+
+APART = """
+import io, rootless, tarfile
+engine = rootless.Engine()
+for words in ({"path": "context"}, {}):
+    copy = b"COPY . /\\n" if words else b""
+    text = io.BytesIO(b"FROM scratch\\nLABEL a=b\\n" + copy)
+    image, _ = engine.images.build(fileobj=text, tag="apart", **words)
+    with open("apart.tar", "wb") as file:
+        for piece in image.save():
+            file.write(piece)
+    names = []
+    with tarfile.open("apart.tar") as archive:
+        for member in archive:
+            if tarfile.is_tarfile(found := archive.extractfile(member)):
+                found.seek(0)
+                names += tarfile.open(fileobj=found).getnames()
+    print(sorted(names))
+"""
+
+
+def test_a_dockerfile_given_to_build_apart(place: Place) -> None:
+    """What the context's .dockerignore excludes does not get into the image."""
+    context = place.work / "context"
+    context.mkdir()
+    for name in (".dockerignore", "key", "seen"):
+        (context / name).write_text("key\n.*\n")
+    assert python(place, APART) == "['seen']\n[]\n"

@@ -73,11 +73,22 @@ def open_context(
     stdin: BinaryIO | None = None,
     ignore_file: str | None = None,
     as_docker: bool = False,
+    dockerfile: bytes | None = None,
 ) -> Context:
     """The context `name` and its Dockerfile `file` (None: the usual names; `-`: from `stdin`).
 
-    Raises UsageError, NotFound.
+    `dockerfile`: its content, which is given apart; the context's ignore file holds all the same,
+    and `name` may be os.devnull, for no files.  Raises UsageError, NotFound.
     """
+    if dockerfile is not None:
+        context = _empty(givers) if name == os.devnull else _place(name, givers, stdin)
+        try:
+            _find_ignore(context, "-", ignore_file)
+        except BaseException:
+            context.close()
+            raise
+        context.dockerfile, context.dockerfile_name = dockerfile, file or "Dockerfile"
+        return context
     if name == "-" and file == "-":
         raise UsageError("the context and the Dockerfile cannot both be standard input")
     context = _place(name, givers, stdin)
@@ -156,6 +167,13 @@ def _temporary(givers: Givers) -> str:
 
     os.makedirs(givers.scratch, 0o700, exist_ok=True)
     return tempfile.mkdtemp(prefix="context-", dir=givers.scratch)
+
+
+def _empty(givers: Givers) -> Context:
+    temporary = _temporary(givers)
+    path = os.path.join(temporary, "context")
+    os.mkdir(path, 0o755)
+    return Context(path, temporary=temporary)
 
 
 def _is_archive(head: bytes) -> bool:

@@ -314,19 +314,15 @@ class _Contexts:
         self.named: dict[str, NamedContext] = {}
         self._opened: list[Context] = []
         try:
-            if request.dockerfile is not None:
-                self.main = Context(
-                    request.context, request.dockerfile, request.file or "Dockerfile"
-                )
-            else:
-                self.main = open_context(
-                    request.context,
-                    request.file,
-                    givers,
-                    stdin=request.stdin,
-                    ignore_file=request.ignore_file,
-                    as_docker=request.as_docker,
-                )
+            self.main = open_context(
+                request.context,
+                request.file,
+                givers,
+                stdin=request.stdin,
+                ignore_file=request.ignore_file,
+                as_docker=request.as_docker,
+                dockerfile=request.dockerfile,
+            )
             self._opened.append(self.main)
             if request.from_image:
                 self.named[_first_base(self.main)] = NamedContext(image=request.from_image)

@@ -71,6 +71,21 @@ def test_the_dockerfiles_own_ignore_file_comes_first(tree: Path, givers: Givers)
     }
 
 
+def test_a_dockerfile_that_is_given_apart_leaves_the_ignore_file_in_force(
+    tree: Path, givers: Givers
+) -> None:
+    (tree / ".dockerignore").write_text("secret\n")
+    with open_context(str(tree), "-", givers, stdin=io.BytesIO(b"FROM s\n")) as context:
+        assert (context.dockerfile, context.ignore_name) == (b"FROM s\n", ".dockerignore")
+    with open_context(str(tree), None, givers, dockerfile=b"FROM g\n") as context:
+        assert (context.dockerfile, context.ignore_name) == (b"FROM g\n", ".dockerignore")
+        assert context.path == str(tree)
+    with open_context(os.devnull, None, givers, dockerfile=b"FROM g\n") as context:
+        assert os.listdir(context.path) == []
+        made = context.path
+    assert not os.path.exists(made)
+
+
 def test_a_link_out_of_the_context_is_no_dockerfile(tree: Path, givers: Givers) -> None:
     (tree.parent / "secret").write_text("FROM secret\n")
     (tree / "Dockerfile").unlink()
