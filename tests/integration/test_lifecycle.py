@@ -47,7 +47,7 @@ def test_a_container_in_the_background(rootless: Command, busybox_image: str) ->
     assert row["Names"] == ["bg"]
     assert row["State"] == "running"
     assert row["Status"].startswith("Up ")
-    rootless("rm", "bg", code=125)
+    rootless("rm", "bg", code=2)
     assert rootless("stop", "-t", "10", "bg").stdout == "bg\n"
     state = rootless("inspect", "bg").json()[0]["State"]
     assert state["ExitCode"] == 0
@@ -209,7 +209,7 @@ def test_names(rootless: Command, busybox_image: str) -> None:
 
 def test_remove(rootless: Command, busybox_image: str) -> None:
     rootless("run", "-d", "--name", "busy", busybox_image, "sleep", "1000")
-    busy = rootless("rm", "busy", code=125)
+    busy = rootless("rm", "busy", code=2)
     assert "is running" in busy.stderr
     assert rootless("rm", "-f", "busy", "not-there").stdout == "busy\n"
     missing = rootless("rm", "not-there", code=1)
