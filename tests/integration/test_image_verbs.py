@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tarfile
 from typing import Any
 
 import pytest
@@ -74,13 +76,14 @@ def test_sizes_are_those_of_the_files(rootless: Command, busybox_image: str) -> 
 
 def test_tree(rootless: Command, stack: str) -> None:
     lines = rootless("image", "tree", stack).stdout.splitlines()
-    assert lines[1] == "Tags:     [step:2]"
+    assert lines[1] == "Tags:     [localhost/step:2]"
     assert [line[:3] for line in lines[4:]] == ["├──"] * 3 + ["└──"]
-    assert lines[4].endswith("Top Layer of: [busybox:test]")
-    assert lines[-1].endswith("Top Layer of: [step:2]")
+    assert lines[4].endswith("Top Layer of: [localhost/busybox:test]")
+    assert lines[-1].endswith("Top Layer of: [localhost/step:2]")
     found = rootless("image", "tree", "--whatrequires", "--format", "json", "busybox:test").json()
     tops = [name for row in found["Layers"] for name in row["Top"]]
-    assert tops[:1] == ["busybox:test"] and {"step:0", "step:1", "step:2"} <= set(tops)
+    assert tops[:1] == ["localhost/busybox:test"]
+    assert {f"localhost/step:{number}" for number in range(3)} <= set(tops)
 
 
 def test_diff(rootless: Command, stack: str) -> None:
@@ -106,6 +109,35 @@ def test_names(rootless: Command, busybox_image: str) -> None:
     found = rootless("image", "inspect", identity).json()[0]
     assert found["RepoTags"] == []
     rootless("untag", "a:1", code=125)
+
+
+def test_a_short_name_is_that_of_an_image_here(rootless: Command, place: Place) -> None:
+    """Found by its last part, as with podman; several names do not take each other's place."""
+    for name in ("first:1", "team/small:2", "docker.io/library/small:3", "localhost/small:1"):
+        rootless("import", "-c", f"LABEL n={name}", "-", name, input=bytes(10240))
+    rootless("tag", "first:1", "zz:1")
+
+    def found(pattern: str) -> list[str]:
+        listed = rootless("images", "--format", "{{.Repository}}:{{.Tag}}", pattern).stdout.split()
+        by_filter = rootless("images", "-f", f"reference={pattern}", "--format",
+                             "{{.Repository}}:{{.Tag}}").stdout.split()  # fmt: skip
+        assert by_filter == listed
+        return sorted(listed)
+
+    three = ["localhost/small:1", "localhost/team/small:2", "small:3"]
+    assert found("small") == found("sm*") == three
+    assert found("small:1") == found("localhost/small") == found("localhost/*ll") == three[:1]
+    assert found("team/small") == found("team/*:2") == found("small:2") == three[1:2]
+    assert found("library/small") == found("docker.io/library/small:3") == three[2:]
+    assert found("other") == found("localhost/*/*/*") == []
+    rootless("create", "--name", "c", "--network", "none", "zz:1", "x")
+    assert rootless("ps", "-a", "--format", "{{.Image}}").stdout == "localhost/zz:1\n"
+    # in an archive is the name by which the image was found
+    rootless("tag", "localhost/small:1", "docker.io/library/small:1")
+    rootless("save", "-q", "-o", "s.tar", "small:1")
+    with tarfile.open(place.work / "s.tar") as archive:
+        listed = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+    assert listed[0]["RepoTags"] == ["localhost/small:1"]
 
 
 def imported(rootless: Command, name: str) -> str:
@@ -135,7 +167,7 @@ def test_mount(rootless: Command, stack: str, place: Place) -> None:
     m=$({words} image mount {stack}); test "$m" = "$({words} image mount {stack})"
     test -e $m/two -a ! -e $m/one -a -x $m/bin/busybox
     ! touch $m/new 2>/dev/null
-    {words} image mount | grep -q "step:2  $m"
+    {words} image mount | grep -q "^localhost/step:2  $m"
     ({words} image mount busybox:test; {words} image mount --format json) >/dev/null
     {words} image unmount {stack} >/dev/null; test ! -e $m
     ! {words} image unmount {stack} 2>/dev/null

@@ -535,12 +535,18 @@ def _health(options: ContainerOptions, image: Json) -> HealthRecord | None:
 
 
 def _image_name(given: str, image: ImageRecord) -> str:
-    from rootless.images.names import reference
+    """The name by which it was found: as it was typed, or in full where that is under localhost/.
+
+    An id finds the first name.
+    """
+    from rootless.images.names import filenames, reference
 
     try:
-        canonical = reference.parse(given).canonical
+        wanted = reference.parse(given)
     except RootlessError:
-        canonical = ""
-    if canonical in image.names:
-        return given  # as it was typed
+        known = []
+    else:
+        known = [name for name in filenames.candidates(wanted) if name in image.names]
+    if known:
+        return given if known[0] == wanted.canonical else known[0]
     return reference.parse(image.names[0]).familiar if image.names else given

@@ -26,8 +26,6 @@ def passing(store: ImageStore, found: list[ImageRecord], filters: Filters) -> li
 
 
 def _passes(store: ImageStore, one: ImageRecord, key: str, values: list[str]) -> bool:
-    from rootless.images.names import reference
-
     if key == "dangling":
         return any((value in ("true", "1")) == (not one.names) for value in values)
     if key == "label":
@@ -39,12 +37,25 @@ def _passes(store: ImageStore, one: ImageRecord, key: str, values: list[str]) ->
     if key == "until":
         return all(index.moment(one.created) < times.moment(value) for value in values)
     if key == "reference":
-        import fnmatch
-
-        familiar = [reference.parse(name) for name in one.names]
-        texts = [ref.familiar for ref in familiar] + [
-            ref.familiar.rpartition(":")[0] for ref in familiar
-        ]
-        return any(fnmatch.fnmatchcase(text, value) for text in texts for value in values)
+        return any(_is_called(name, value) for name in one.names for value in values)
     other = store.resolve(values[0]).created
     return one.created < other if key == "before" else one.created > other
+
+
+def _is_called(name: str, pattern: str) -> bool:
+    """Whether a pattern matches a name: whole, without its registry, or its last part alone.
+
+    Each with the tag and without it, as with podman, so that `small` finds localhost/small:1.
+    A `*` matches no `/`.
+    """
+    import fnmatch
+
+    from rootless.images.names import reference
+
+    ref = reference.parse(name)
+    wanted = pattern.split("/")
+    return any(
+        len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
+        for text in (ref.name, ref.repository, ref.repository.rpartition("/")[2], ref.familiar_name)
+        for parts in (text.split("/"), f"{text}:{ref.tag}".split("/"))
+    )

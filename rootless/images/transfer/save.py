@@ -20,7 +20,7 @@ from typing import BinaryIO
 from rootless import disks, documents
 from rootless.errors import Conflict, DigestMismatch, StorageError, UsageError
 from rootless.images.formats import compression, manifests
-from rootless.images.names import reference
+from rootless.images.names import filenames, reference
 from rootless.images.record import ImageRecord, Layer
 from rootless.images.store import assemble, ingest, layer_ingest
 from rootless.images.store.store import ImageStore
@@ -70,11 +70,10 @@ def choose(store: ImageStore, words: list[str]) -> list[Chosen]:
 def _name_of(record: ImageRecord, word: str) -> str:
     if record.id.startswith(word.removeprefix("sha256:")):
         return ""
-    parsed = reference.parse(word)
-    if parsed.canonical in record.names:
-        return parsed.canonical
-    local = f"localhost/{parsed.repository.removeprefix('library/')}:{parsed.tag}"
-    return local if local in record.names else ""
+    for name in filenames.candidates(reference.parse(word)):
+        if name in record.names:
+            return name
+    return ""
 
 
 def save(
