@@ -1,7 +1,7 @@
 """`container.json` again, from what else a container's directory holds.
 
-The launch plan, the monitor's orders and config.json say all that a start needs; labels of its own,
-a health check and the words of `create` are in none of them.
+The launch plan, the monitor's orders and config.json say nearly all that a start needs; `LOST`, and
+the words of `create`, are in none of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Decoded = list[tuple[str, list[str]]]
 
-LOST = "its own labels, health check, network options and cgroup parent"
+LOST = "its own labels, health check, networks and their options, secrets and cgroup parent"
 
 
 def rebuild(one: ContainerRef, images: list[ImageRecord]) -> str:
