@@ -156,7 +156,7 @@ def test_killed(rootless: Command, place: Place, doomed: str, verb: str, points:
         assert rootless("image", "inspect", "kept:1").json() == kept
         found = check(rootless)
         names = set(rootless("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split())
-        assert names <= {"kept:1", doomed}, number
+        assert names <= {"localhost/kept:1", doomed}, number
         # what is seen can be used
         for name in names:
             rootless("save", "-q", "-o", "out.tar", name)
@@ -241,13 +241,15 @@ def test_full_disk(
     afterwards is enough."""
     script = FULL.replace("{{{{", "{{").replace("}}}}", "}}")
     if verb == "pull":
-        name = registry.push(f"docker-archive:{archive}", "team/big:1")
-        words = ("pull", "-q", name)
+        big = registry.push(f"docker-archive:{archive}", "team/big:1")
+        words = ("pull", "-q", big)
         script = script.replace("{prepare}", "import small.tar small:1")
     elif verb == "load":
+        big = "big:1"
         words = ("load", "-q", "-i", str(archive))
         script = script.replace("{prepare}", "import small.tar small:1")
     else:
+        big = "localhost/big:1"
         words = ("commit", "-q", "c", "big:1")
         script = script.replace(
             "{prepare}",
@@ -272,8 +274,7 @@ def test_full_disk(
             assert f"of the file system at {place.data} " in said, (room, said)
             assert "hint: `rootless system prune` frees room" in done.stderr, (room, done)
         listed = (place.work / "listed").read_text().split()
-        big = name if verb == "pull" else "big:1"
-        assert set(listed) <= {"small:1", big} and "small:1" in listed
+        assert set(listed) <= {"localhost/small:1", big} and "localhost/small:1" in listed
         assert (big in listed) == (done.returncode == 0)
     assert codes[0] == 125 and (codes[-1] == 0 or 1000 not in rooms)
 
@@ -320,13 +321,13 @@ exit $code
 @pytest.mark.parametrize(
     ("script", "left", "freed"),
     [
-        ("{words} rmi big:1 other:1", {"small:1", "c"}, 80),
+        ("{words} rmi big:1 other:1", {"localhost/small:1", "c"}, 80),
         ("{words} rmi -f big:1 && {words} untag other:1 && {words} image prune -f",
-         {"small:1", "c"}, 80),
-        ("{words} image prune -a -f", {"small:1", "c"}, 80),
+         {"localhost/small:1", "c"}, 80),
+        ("{words} image prune -a -f", {"localhost/small:1", "c"}, 80),
         ("{words} system prune -a -f", set(), 90),
-        ("{words} rm c && {words} rmi small:1", {"big:1", "other:1"}, 4),
-        ("{words} container prune -f", {"big:1", "other:1", "small:1"}, 4),
+        ("{words} rm c && {words} rmi small:1", {"big:1", "localhost/other:1"}, 4),
+        ("{words} container prune -f", {"big:1", "localhost/other:1", "localhost/small:1"}, 4),
     ],
 )  # fmt: skip
 def test_room_is_made_where_there_is_none(
