@@ -108,6 +108,12 @@ class Layers(Protocol):
     def fetch(self, address: str, checksum: str) -> tuple[str, str, str, int | None]:
         """(path, name, digest, time in ns or None) of a file at an http address."""
 
+    def reach(self, address: str) -> tuple[str, list[tuple[str, str]]]:
+        """The address that git is to be given for that of a repository, and settings of git.
+
+        Raises UsageError for one that is not to be asked.
+        """
+
 
 @dataclass(frozen=True)
 class StepMount:

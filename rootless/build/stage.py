@@ -338,7 +338,7 @@ class StageRun:
         found.temporary.append(temporary)
         fetched = git.checkout(
             word, temporary, keep_git=bool(instruction.keep_git_dir), secret=self._secret,
-            ssh_agent=self.room.options.ssh.get("default", ""),
+            ssh_agent=self.room.options.ssh.get("default", ""), reach=self.room.layers.reach,
         )  # fmt: skip
         if instruction.checksum and not fetched.commit.startswith(instruction.checksum):
             raise UsageError(

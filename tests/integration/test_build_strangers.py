@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import io
 import json
 import os
 import socket
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import image_reader
 import pytest
@@ -56,6 +60,62 @@ def test_a_file_that_comes_to_an_early_end(rootless: Command, context: Path) -> 
         told = rootless("build", "-q", "--allow", "network.host", context, code=125)
         thread.join()
     assert f"{address} ended 95 bytes too early" in told.stderr
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    """Files below a directory; notes what is asked for, and sends /moved to them."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/moved"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_repositories_of_this_machine(rootless: Command, place: Place, context: Path) -> None:
+    """They are asked with leave only, also those that are submodules of others."""
+    make = """
+        git() { command git -c user.name=n -c user.email=e@x -c init.defaultBranch=main "$@"; }
+        git init -q inner && cd inner && echo inner >f && git add f && git commit -qm m && cd ..
+        git clone -q --bare inner inner.git && git -C inner.git update-server-info
+        git init -q outer && cd outer && echo outer >f && git add f
+        printf '[submodule "s"]\\npath = s\\nurl = ../inner.git\\n' >.gitmodules
+        git add .gitmodules
+        git update-index --add --cacheinfo "160000,$(git -C ../inner rev-parse HEAD),s"
+        git commit -qm m && cd ..
+        git clone -q --bare outer outer.git && git -C outer.git update-server-info
+    """
+    top = place.work / "served"
+    top.mkdir()
+    subprocess.run(["sh", "-ec", make], cwd=top, env=place.env, check=True, capture_output=True)
+    handler: Any = type("Noting", (_Files,), {"asked": []})
+    serve = functools.partial(handler, directory=str(top))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_port
+        here = f"http://127.0.0.1:{port}/outer.git", f"http://localhost:{port}/outer.git"
+        others = "git://127.0.0.1:1/o.git", "ssh://u@[::1]:1/o.git", "u@localhost:o.git"
+        for where in here + others:
+            (context / "Dockerfile").write_text(f"FROM scratch\nADD {where} /\n")
+            told = rootless("build", "-q", context, code=125)
+            assert "--allow network.host" in told.stderr, where
+        assert handler.asked == []
+        where = f"http://localhost:{port}/moved/outer.git"
+        (context / "Dockerfile").write_text(f"FROM scratch\nADD {where} /\n")
+        rootless("build", "-q", "-t", "made", "--allow", "network.host", context)
+        server.shutdown()
+    rootless("save", "-q", "--format", "oci-archive", "-o", place.work / "made.tar", "made")
+    files = image_reader.read(place.work / "made.tar").files
+    assert files["/f"].content == b"outer\n" and files["/s/f"].content == b"inner\n"
 
 
 def test_an_address_that_is_none(rootless: Command, context: Path) -> None:

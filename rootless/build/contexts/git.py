@@ -17,6 +17,10 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 from rootless.errors import HostError, StorageError, UsageError
 
 _SECONDS = 600
+_DEEPEST = 16  # submodules of submodules
+
+# from the address of a repository to the one that git is given, and settings for it
+Reach = Callable[[str], tuple[str, list[tuple[str, str]]]]
 
 
 @dataclass(frozen=True)
@@ -116,19 +120,27 @@ def checkout(
     keep_git: bool = False,
     secret: Callable[[str], bytes | None] = lambda _: None,
     ssh_agent: str = "",
+    reach: Reach | None = None,
 ) -> Checkout:
     """Fetch a repository into an existing directory.
 
     `secret`: asked for GIT_AUTH_TOKEN and GIT_AUTH_HEADER.  `ssh_agent`: the socket for ssh://.
+    `reach`: asked for each address that git is to go to, also those that submodules have.
     Raises UsageError, HostError (no git), StorageError (git failed).
     """
     address = parse(text) if isinstance(text, str) else text
-    environment = _environment(address, secret, ssh_agent)
+    header = _header(address, secret)
+    remote, more = address.remote, list[tuple[str, str]]()
+    if reach is not None:
+        remote, more = reach(remote)
+        if header:
+            remote = address.remote  # a token goes nowhere else
+    environment = _environment(address, header, ssh_agent, more)
     tree = os.path.join(directory, "tree")
     os.mkdir(tree, 0o755)
     run = _Runner(tree, environment, address)
     run("init", "--quiet", "--template=", ".")
-    run("remote", "add", "origin", address.remote)
+    run("remote", "add", "origin", remote)
     wanted = address.reference or "HEAD"
     _fetch(run, wanted)
     commit = run("rev-parse", "HEAD").strip()
@@ -137,7 +149,9 @@ def checkout(
             f"the git repository {shown(address.remote)} has the commit {commit} there, not "
             f"{address.checksum}"
         )
-    if address.submodules and os.path.exists(os.path.join(tree, ".gitmodules")):
+    if address.submodules and reach is not None:
+        _submodules(run, reach)
+    elif address.submodules and os.path.exists(os.path.join(tree, ".gitmodules")):
         run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
     if not (keep_git or address.keep):
         _forget_git(tree)
@@ -157,6 +171,36 @@ def checkout(
             )
         path = os.path.join(tree, real)
     return Checkout(path, commit, shown(address.remote))
+
+
+def _submodules(run: _Runner, reach: Reach, level: int = 0) -> None:
+    """Fetch what a tree has in it, one level after the other: a stranger's repository could name
+    services of this machine there."""
+    if not os.path.exists(os.path.join(run.tree, ".gitmodules")):
+        return
+    if level == _DEEPEST:
+        raise StorageError(f"the git repository has submodules {_DEEPEST} levels deep")
+    run("submodule", "--quiet", "init")
+    try:
+        listed = run("config", "--local", "--null", "--get-regexp", r"^submodule\..*\.url$")
+    except StorageError:
+        return  # git knows of none
+    for one in listed.split("\0"):
+        name, newline, remote = one.partition("\n")
+        if newline:
+            found, more = reach(remote)
+            run.add(more)
+            run("config", "--local", name, found)
+    try:
+        run("submodule", "--quiet", "update", "--depth=1")
+    except StorageError:
+        # servers of plain files give no part of a history
+        run("submodule", "--quiet", "update")
+    # from the index, whose paths git has looked at
+    for one in run("ls-files", "--stage", "-z").split("\0"):
+        head, _, path = one.partition("\t")
+        if head.startswith("160000 "):
+            _submodules(run.below(path), reach, level + 1)
 
 
 def _fetch(run: _Runner, wanted: str) -> None:
@@ -190,7 +234,7 @@ def _fetch(run: _Runner, wanted: str) -> None:
 
 
 def _environment(
-    address: Address, secret: Callable[[str], bytes | None], ssh_agent: str
+    address: Address, header: str, ssh_agent: str, more: list[tuple[str, str]]
 ) -> dict[str, str]:
     made = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -221,18 +265,23 @@ def _environment(
         ("advice.detachedHead", "false"),
         ("init.defaultBranch", "main"),
     ]
-    header = _header(address, secret)
     if header:
         parts = urlsplit(address.remote)
         server = f"http.{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
         settings.append((f"{server}.extraHeader", header))
         # curl sends the header again to wherever the server redirects, another host included
         settings.append((f"{server}.followRedirects", "false"))
-    for number, (name, value) in enumerate(settings):
-        made[f"GIT_CONFIG_KEY_{number}"] = name
-        made[f"GIT_CONFIG_VALUE_{number}"] = value
-    made["GIT_CONFIG_COUNT"] = str(len(settings))
+    made["GIT_CONFIG_COUNT"] = "0"
+    _add_settings(made, [*settings, *more])
     return made
+
+
+def _add_settings(environment: dict[str, str], settings: list[tuple[str, str]]) -> None:
+    first = int(environment["GIT_CONFIG_COUNT"])
+    for number, (name, value) in enumerate(settings, first):
+        environment[f"GIT_CONFIG_KEY_{number}"] = name
+        environment[f"GIT_CONFIG_VALUE_{number}"] = value
+    environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
 
 
 def _header(address: Address, secret: Callable[[str], bytes | None]) -> str:
@@ -253,14 +302,22 @@ def _header(address: Address, secret: Callable[[str], bytes | None]) -> str:
 
 class _Runner:
     def __init__(self, tree: str, environment: dict[str, str], address: Address) -> None:
-        self._tree = tree
+        self.tree = tree
         self._environment = environment
         self._address = address
+
+    def add(self, settings: list[tuple[str, str]]) -> None:
+        """Settings for all that follows."""
+        _add_settings(self._environment, settings)
+
+    def below(self, path: str) -> _Runner:
+        """The same for the repository of a submodule."""
+        return _Runner(os.path.join(self.tree, path), dict(self._environment), self._address)
 
     def __call__(self, *words: str) -> str:
         import subprocess
 
-        argv = ["git", "-C", self._tree, *words]
+        argv = ["git", "-C", self.tree, *words]
         try:
             done = subprocess.run(
                 argv, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True,

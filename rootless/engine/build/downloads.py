@@ -24,13 +24,15 @@ _WINDOW = 60  # seconds
 _LEAST = 100  # bytes a second
 
 
-class _Rule:
+class Rule:
     """What one download may connect to."""
 
     def __init__(self, own_host: bool) -> None:
         self._own: set[str] = set()
         self._first = True
         self._own_host = own_host
+        # the address of whom the last connection led to
+        self.peer = ""
 
     def check(self, address: str, host: str) -> None:
         """Raise UsageError for an address (as the kernel has it) that is not to be asked."""
@@ -58,14 +60,15 @@ class _Rule:
     def checked(self, connection: http.client.HTTPConnection) -> None:
         """Look at where a connection leads; it is closed if nothing is to be asked there."""
         try:
-            self.check(connection.sock.getpeername()[0], connection.host)
+            self.peer = connection.sock.getpeername()[0]
+            self.check(self.peer, connection.host)
         except BaseException:
             connection.close()
             raise
 
 
 class _Http(http.client.HTTPConnection):
-    def __init__(self, *words: Any, rule: _Rule | None, **more: Any) -> None:
+    def __init__(self, *words: Any, rule: Rule | None, **more: Any) -> None:
         super().__init__(*words, **more)
         self._rule = rule
 
@@ -76,7 +79,7 @@ class _Http(http.client.HTTPConnection):
 
 
 class _Https(http.client.HTTPSConnection):
-    def __init__(self, *words: Any, rule: _Rule, **more: Any) -> None:
+    def __init__(self, *words: Any, rule: Rule, **more: Any) -> None:
         super().__init__(*words, **more)
         self._rule = rule
 
@@ -87,7 +90,7 @@ class _Https(http.client.HTTPSConnection):
 
 
 class _HttpHandler(urllib.request.HTTPHandler):
-    def __init__(self, rule: _Rule) -> None:
+    def __init__(self, rule: Rule) -> None:
         super().__init__()
         self._rule = rule
 
@@ -97,7 +100,7 @@ class _HttpHandler(urllib.request.HTTPHandler):
 
 
 class _HttpsHandler(urllib.request.HTTPSHandler):
-    def __init__(self, rule: _Rule) -> None:
+    def __init__(self, rule: Rule) -> None:
         super().__init__()
         self._rule = rule
 
@@ -105,12 +108,14 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
         return self.do_open(partial(_Https, rule=self._rule), req)
 
 
-def opened(address: str, seconds: float, *, own_host: bool = True) -> http.client.HTTPResponse:
+def opened(
+    address: str, seconds: float, *, own_host: bool = True, rule: Rule | None = None
+) -> http.client.HTTPResponse:
     """The answer of an address; a context manager.  `own_host`: it may be one of this machine.
 
     Raises UsageError, HTTPError, OSError.
     """
-    rule = _Rule(own_host)
+    rule = rule or Rule(own_host)
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(), _HttpHandler(rule), _HttpsHandler(rule),

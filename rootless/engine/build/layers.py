@@ -466,6 +466,12 @@ class BuildLayers:
 
         return fetching.fetch(self.engine, self.scratch, address, checksum, own_host=self.own_host)
 
+    def reach(self, address: str) -> tuple[str, list[tuple[str, str]]]:
+        """Where git is to go for a repository."""
+        from rootless.engine.build import repositories
+
+        return repositories.reach(address, own_host=self.own_host)
+
     # ------------------------------------------------------------ packing
 
     def pack_request(self, layer: str, below: Chain, clamp: int | None, stamp: int | None) -> Json:

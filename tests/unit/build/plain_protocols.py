@@ -116,6 +116,9 @@ class PlainLayers:
     def fetch(self, address: str, checksum: str) -> tuple[str, str, str, int | None]:
         raise NotImplementedError
 
+    def reach(self, address: str) -> tuple[str, list[tuple[str, str]]]:
+        raise NotImplementedError
+
 
 class PlainImages:
     """Images that a test made."""
