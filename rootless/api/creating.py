@@ -44,7 +44,10 @@ def create(service: Service, exchange: Exchange, _: str) -> None:
             )
     if not body:
         raise UsageError("Config cannot be empty in order to create a container")
-    for one in (body.get("HostConfig") or {}).get("Mounts") or ():
+    host = body.get("HostConfig")
+    if host is not None and not isinstance(host, dict):
+        raise UsageError("HostConfig is no object")
+    for one in (host or {}).get("Mounts") or ():
         _volume_of(engine, one)
     words = options(body, service.socket_path, engine.networks)
     warnings = words.pop("warnings", [])

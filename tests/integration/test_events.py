@@ -55,7 +55,7 @@ def test_the_life_of_a_container(rootless: Command, busybox_image: str) -> None:
     assert died["Name"] == "two"
     assert died["ContainerExitCode"] == 137
     assert died["Actor"]["Attributes"]["team"] == "a"
-    assert died["from"] == busybox_image
+    assert died["from"] == "localhost/busybox:test"
     assert 0 <= time.time() - died["timeNano"] / 1e9 < 600
     assert actions(rootless, "--filter", "volume=kept") == ["create", "mount", "unmount", "destroy"]
     assert actions(rootless, "--filter", "container=one", "--filter", "event=create") == ["create"]
@@ -63,7 +63,7 @@ def test_the_life_of_a_container(rootless: Command, busybox_image: str) -> None:
     text = rootless("events", "--no-stream", "--filter", "event=rename").stdout
     identifier = found[0]["id"]
     assert text.endswith(
-        f" container rename {identifier} (image={busybox_image}, name=two, oldName=/one, "
+        f" container rename {identifier} (image=localhost/{busybox_image}, name=two, oldName=/one, "
         "team=a, x=a\\n2026 b)\n"
     )
     short = rootless("events", "--no-stream", "--no-trunc=false", "--filter", "event=stop").stdout
@@ -94,8 +94,8 @@ def test_images_are_told(rootless: Command, busybox_image: str, place: Place) ->
     rootless("rmi", busybox_image)
     found = told(rootless, "--filter", "type=image")
     pairs = [(one["Action"], one["Name"]) for one in found][-4:]
-    assert pairs == [("tag", "again:1"), ("untag", "again:1"), ("untag", busybox_image),
-                     ("delete", busybox_image)]  # fmt: skip
+    again, first = "localhost/again:1", "localhost/busybox:test"
+    assert pairs == [("tag", again), ("untag", again), ("untag", first), ("delete", first)]
     assert actions(rootless, "--filter", "image=again", "--filter", "event=tag") == ["tag"]
     assert told(rootless, "--filter", "event=remove", "--filter", "type=image")
 

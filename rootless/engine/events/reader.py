@@ -265,7 +265,12 @@ def _of_image(one: Event, value: str) -> bool:
     wanted = value if ":" in value.rpartition("/")[2] or "@" in value else f"{value}:"
     return any(
         form == value or (wanted.endswith(":") and form.startswith(wanted))
-        for form in (name, name.removeprefix("docker.io/"), name.removeprefix("docker.io/library/"))
+        for form in (
+            name,
+            name.removeprefix("docker.io/"),
+            name.removeprefix("docker.io/library/"),
+            name.removeprefix("localhost/"),
+        )  # fmt: skip
     )
 
 
