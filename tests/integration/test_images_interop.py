@@ -110,7 +110,7 @@ def test_saved_here_unpacked_by_umoci_and_run(
     (place.work / "layout").mkdir()
     for words in (
         ["tar", "-C", "layout", "-xf", "app.tar"],
-        ["umoci", "unpack", "--rootless", "--image", "layout:docker.io/library/app:1", "bundle"],
+        ["umoci", "unpack", "--rootless", "--image", "layout:localhost/app:1", "bundle"],
     ):
         subprocess.run(words, cwd=place.work, check=True, capture_output=True, timeout=100)
     path = place.work / "bundle/config.json"
@@ -212,8 +212,8 @@ def test_podman_runs_what_is_made_here(
     assert printed == (
         f"0\n{expected}  -\n" * 3
         + f"{ran}{identifier[7:]}\n"
-        + f"Loaded image: docker.io/library/many:1\n{ran}{identifier[7:]} {digest}\n"
-        + "Loaded image: docker.io/library/many:1\nLoaded image: example.test/star:1\n"
+        + f"Loaded image: localhost/many:1\n{ran}{identifier[7:]} {digest}\n"
+        + "Loaded image: localhost/many:1\nLoaded image: example.test/star:1\n"
         + f"{ran}0\n{expected}  /{path}\n"
     )
 
