@@ -34,7 +34,7 @@ def test_one(server, container):
 
 def test_two(server, rootless_engine, image):
     assert [one.name for one in rootless_engine.containers.list(all=True)] == ["server"]
-    assert image("busybox:test").tags == ["busybox:test"]
+    assert image("busybox:test").tags == ["localhost/busybox:test"]
 
 
 def test_that_fails(container):

@@ -186,6 +186,6 @@ def test_start_by_restart_policy(rootless: Command, busybox_image: str) -> None:
     assert named.stdout == "n\n"
     assert rootless("start", "--all", *boot).stdout == ""
     found = rootless("start", "--all", "n", code=125)
-    assert "take no names" in found.stderr
+    assert "--all takes no names" in found.stderr
     rootless("start", code=125)
     rootless("rm", "-f", "-a")
