@@ -314,7 +314,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(rootless: Command, busybox_i
     [
         (["-p", "99999:80"], "99999"),
         (["--memory", "much"], 'invalid size "much"'),
-        (["--network", "moon"], 'unknown network "moon"'),
+        (["--network", "moon"], 'no such network: "moon"'),
         (["--userns", "moon"], 'unknown --userns "moon"'),
         (["--restart", "sometimes"], 'unknown --restart "sometimes"'),
         (["--log-driver", "stone"], 'unknown --log-driver "stone"'),
