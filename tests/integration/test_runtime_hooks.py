@@ -109,10 +109,11 @@ def test_programs_that_map_ids(seen: Seen, place: Place) -> None:  # noqa: F811
 
 
 def test_a_network_that_stays(rootless: Command, busybox_image: str, place: Place) -> None:
-    """slirp4netns has the two descriptors that tell of its beginning and its end."""
+    """slirp4netns has the descriptors that tell of its beginning and its end, and the network
+    namespace, by which it is started again without the container."""
     log = listing(place.base, "slirp4netns", "/usr/bin/slirp4netns")
     env = {"PATH": f"{place.base}:{place.env['PATH']}"}
     words = ["run", "--rm", "--network", "slirp4netns", busybox_image, "true"]
     started = rootless.start(*words, env=env, preexec_fn=leak, close_fds=False)
     assert started.wait(60) == 0
-    assert numbers(log) <= {0, 1, 2, 3, 4, *SHELL}
+    assert numbers(log) <= {0, 1, 2, 3, 4, 5, *SHELL}

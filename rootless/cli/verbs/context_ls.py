@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, output_format
+from rootless.cli.options import Verb, output_format
+from rootless.cli.verbs._shared_options import NAMES_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ VERB = Verb(
     "context ls",
     "",
     "List contexts: this host is the only one",
-    (flag("-q --quiet", "Print only names"), output_format("{{.Name}}", table=True)),
+    (NAMES_ONLY, output_format("{{.Name}}", table=True)),
     maximum=0,
 )
 

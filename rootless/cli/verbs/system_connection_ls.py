@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rootless.cli.options import Verb, flag, text
+from rootless.cli.options import Verb, text
+from rootless.cli.verbs._shared_options import NAMES_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ VERB = Verb(
     "List connections: there are none",
     (
         text("-f --format", "FORMAT", "Output format: json, or a Go template", complete="json"),
-        flag("-q --quiet", "Print only names"),
+        NAMES_ONLY,
     ),
     maximum=0,
     text="No other host is talked to: ssh HOST rootless ... does it.",

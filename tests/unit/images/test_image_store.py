@@ -53,6 +53,7 @@ def test_names_and_ids(store: ImageStore) -> None:
 
 
 def test_resolving_a_tag_reads_two_files(store: ImageStore) -> None:
+    """And looks in vain for the name under localhost/, which comes first."""
     store.put(image(store, "a"), ["debian"])
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); opened = []\n"
@@ -69,7 +70,7 @@ def test_resolving_a_tag_reads_two_files(store: ImageStore) -> None:
         text=True,
         check=False,
     )
-    assert (done.stdout.strip(), done.stderr) == ("2", "")
+    assert (done.stdout.strip(), done.stderr) == ("3", "")
 
 
 def test_a_local_name_is_found_by_its_short_form(store: ImageStore) -> None:
