@@ -47,6 +47,8 @@ VERSION = 1
 BUILT_IN = "bridge"
 ALIASES = {"podman": BUILT_IN}
 """Other names of the network that is always there."""
+METRIC = 100
+"""Of a network that was made without one, as netavark's."""
 
 SHAPE: Json = {
     "version": int,

@@ -296,6 +296,34 @@ def test_a_container_that_starts_again_has_its_address(
     assert len(lines) == 3 and len(set(lines)) == 1, lines
 
 
+def test_options_choose_the_way_out(rootless: Command, busybox_image: str) -> None:
+    made = {"plain": (), "far": ("metric=200",), "near": ("metric=50",),
+            "never": ("no_default_route=true", "metric=1")}  # fmt: skip
+    for name, options in made.items():
+        words = [word for one in options for word in ("-o", one)]
+        rootless("network", "create", *words, name)
+
+    def way_out(*names: str) -> list[str]:
+        words = [word for one in names for word in ("--network", one)]
+        said = rootless("run", "--rm", *words, busybox_image, "ip", "route").stdout
+        return [line.split()[4] for line in said.splitlines() if line.startswith("default")]
+
+    assert way_out("never", "far", "plain", "near") == ["eth3"]
+    assert way_out("far", "never", "plain") == ["eth2"]
+    assert way_out("plain", "far") == ["eth0"]
+    assert way_out("never") == []
+
+
+def test_options_that_cannot_be_are_refused(rootless: Command) -> None:
+    for option, why in (("isolate=false", "networks never reach each other"),
+                        ("metric=0", "no number between"), ("metric=soon", "no number between"),
+                        ("mtu=" + "9" * 5000, "no number between"),
+                        ("no_default_route=perhaps", "true or false")):  # fmt: skip
+        said = rootless("network", "create", "-o", option, "web", code=125).stderr
+        assert said.startswith("error: ") and why in said
+    rootless("network", "create", "-o", "isolate=true", "web")
+
+
 def test_nobody_takes_a_neighbours_mac_address(rootless: Command, busybox_image: str) -> None:
     rootless("network", "create", "web")
     run = ("run", "-d", "--network", "web", "--name")

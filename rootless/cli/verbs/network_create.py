@@ -21,7 +21,11 @@ VERB = Verb(
         flag("--disable-dns", "Answer no names of containers"),
         several("--dns", "ADDRESS", "Ask this name server for names outside"),
         several("--label", "NAME=VALUE", "Set metadata for the network"),
-        several("-o --opt", "NAME=VALUE", "Set driver options: mtu=, isolate="),
+        several(
+            "-o --opt",
+            "NAME=VALUE",
+            "Set driver options: mtu=, metric=, no_default_route=, isolate=true",
+        ),
         text("-d --driver", "NAME", "Network driver: bridge", complete="bridge"),
         text("--interface-name", "NAME", "Set the name of the bridge"),
         flag("--ignore", "Do not fail if the network exists"),

@@ -191,17 +191,15 @@ def start(container: ContainerRef, places: list[PlaceRecord]) -> Started:
     addresses: list[AddressRecord] = []
     files: list[str] = []
     try:
-        default = True
-        for number, place in enumerate(places):
-            found = definitions.read(data_dir, place["name"])
+        networks = [definitions.read(data_dir, one["name"]) for one in places]
+        way_out = _leading(networks)
+        for number, (place, found) in enumerate(zip(places, networks, strict=True)):
             held = _lease(directory, found, place)
             made.fds += [one.fd for one in held]
             files += [one.path for one in held]
             _rules(directory, found)
             one = _address(found, place, held, number)
-            leads = default and not found["internal"] and one["gateway"] != ""
-            default = default and not leads
-            made.orders.append(_endpoint(container, found, one, leads=leads))
+            made.orders.append(_endpoint(container, found, one, leads=found is way_out))
             names = [container.name, container.id[:12], container.record["hostname"]]
             names += place["aliases"]
             each = [text for text in (one["address"], one["address6"]) if text]
@@ -217,6 +215,22 @@ def start(container: ContainerRef, places: list[PlaceRecord]) -> Started:
         made.close()
         raise
     return made
+
+
+def _leading(networks: list[NetworkDocument]) -> NetworkDocument | None:
+    """Which of a container's networks has its default route: the first of the lowest metric."""
+    ways = [
+        one for one in networks
+        if not one["internal"] and any(each["gateway"] for each in one["subnets"])
+        and one["options"].get("no_default_route") not in ("true", "1")
+    ]  # fmt: skip
+    return min(ways, key=_metric, default=None)
+
+
+def _metric(found: NetworkDocument) -> int:
+    text = found["options"].get("metric", "")
+    # documents of earlier versions may have any text
+    return int(text) if text.isdecimal() and len(text) < 12 else definitions.METRIC
 
 
 def _ports(container: ContainerRef, addresses: list[AddressRecord]) -> Record:

@@ -261,12 +261,24 @@ def _options(given: dict[str, str]) -> dict[str, str]:
                 f'unknown option "{key}" of a network', hint=", ".join(sorted(_OPTIONS))
             )
         name = _OPTIONS[key]
-        if name == "mtu" and not (value.isdigit() and 68 <= int(value) <= 65535):
+        if name == "mtu" and not (_is_number(value) and 68 <= int(value) <= 65535):
             raise UsageError(f'the mtu "{value}" is no number between 68 and 65535')
-        if name in ("isolate", "no_default_route") and value not in ("true", "false", "1", "0"):
+        if name == "metric" and not (_is_number(value) and 0 < int(value) < 1 << 32):
+            raise UsageError(f'the metric "{value}" is no number between 1 and 4294967295')
+        if name == "no_default_route" and value not in ("true", "false", "1", "0"):
             raise UsageError(f'the option {key} is true or false, not "{value}"')
+        if name == "isolate" and value not in ("true", "1", "strict"):
+            raise UsageError(
+                f'the option isolate cannot be "{value}": networks never reach each other here',
+                hint="isolate=true, or a container that is on both networks",
+            )
         made[name] = value
     return made
+
+
+def _is_number(text: str) -> bool:
+    # int() refuses texts of thousands of digits
+    return text.isascii() and text.isdigit() and len(text) < 12
 
 
 def _interface(wanted: str, known: list[NetworkDocument]) -> str:
