@@ -99,7 +99,7 @@ def test_strings_are_words_and_not_letters(
     assert told["entry point"] == "hello there\n"
     assert "A=1" in told["run env"]
     assert told["untag"] == ["abc:1"]
-    assert told["images"] == [["abc:2", "busybox:test"]]
+    assert told["images"] == [["abc:2", "localhost/busybox:test"]]
     assert told["volumes"] == told["dangling"] == ["wanted"]
     assert told["image"] == {"a": "b", "made": "here"}
     assert told["gone"]

@@ -234,8 +234,13 @@ def test_ids_of_its_own_without_copies(rootless: Command, busybox_image: str, pl
     rootless("rm", "-f", "c")
     assert not directory.exists()
     # the image has the ids that the container saw, whoever runs it
-    for words in ([], ["--userns", "auto"], ["--userns", "auto", "--network", "slirp4netns"]):
-        run = ["run", "--rm", "--network", "none", *words, "made:1"]
+    none = ["--network", "none"]
+    for words in (
+        none,
+        [*none, "--userns", "auto"],
+        ["--userns", "auto", "--network", "slirp4netns"],
+    ):
+        run = ["run", "--rm", *words, "made:1"]
         assert rootless(*run, *look[:-1]).stdout.split()[:6] == owners[:6]
     # in another container's namespaces it has the ids of that one, and its files belong to them
     rootless("run", "-d", "--name", "other", "--network", "none", busybox_image, "sleep", "1000")

@@ -72,13 +72,15 @@ def test_df(rootless: Command, busybox_image: str) -> None:
     assert found["Containers"]["Reclaimable"].endswith("(100%)")
     every = rootless("system", "df", "-v", "--format", "json").json()
     images = {name: one for one in every["Images"] for name in one["RepoTags"]}
-    assert images["busybox:test"]["SharedSize"] == images["busybox:test"]["Size"]
-    assert images["plain:1"]["SharedSize"] == 0
+    assert (
+        images["localhost/busybox:test"]["SharedSize"] == images["localhost/busybox:test"]["Size"]
+    )
+    assert images["localhost/plain:1"]["SharedSize"] == 0
     # its files, as in `images`, and beside them the blob
-    assert images["plain:1"]["Size"] == 400_000
-    assert 400_000 <= images["plain:1"]["BlobSize"] < 450_000
+    assert images["localhost/plain:1"]["Size"] == 400_000
+    assert 400_000 <= images["localhost/plain:1"]["BlobSize"] < 450_000
     assert rootless("images", "--format", "{{.Size}}", "plain").stdout == "400kB\n"
-    own = images["upper:1"]["Size"] - images["upper:1"]["SharedSize"]
+    own = images["localhost/upper:1"]["Size"] - images["localhost/upper:1"]["SharedSize"]
     assert 300_000 <= own < 310_000
     assert 300_000 <= every["Containers"][0]["SizeRw"] < 700_000
     assert 200_000 <= every["Volumes"][0]["UsageData"]["Size"] < 300_000
@@ -140,7 +142,7 @@ def test_prune_frees_what_nothing_needs(
     rootless("image", "prune", "-f")
     rootless("start", "-a", "kept")
     done = rootless("image", "prune", "-a", "-f").stdout
-    assert "untagged: mine:1" in done and "untagged: old:1" in done
+    assert "untagged: localhost/mine:1" in done and "untagged: localhost/old:1" in done
     rootless("start", "-a", "kept")
     rootless("rm", "kept")
     rootless("system", "prune", "-a", "--volumes", "-f")
@@ -153,8 +155,14 @@ def test_prune_by_age_and_kind(rootless: Command, place: Place) -> None:
     rootless("import", "-", "a:1", input=tar_of({"a": b"1"}))
     rootless("import", "-c", "LABEL team=x", "-", "b:1", input=tar_of({"a": b"2"}))
     assert "deleted" not in rootless("image", "prune", "-af", "--filter", "until=1h").stdout
-    assert "untagged: b:1" in rootless("image", "prune", "-af", "--filter", "label=team=x").stdout
-    assert "untagged: a:1" in rootless("image", "prune", "-f", "--filter", "dangling=false").stdout
+    assert (
+        "untagged: localhost/b:1"
+        in rootless("image", "prune", "-af", "--filter", "label=team=x").stdout
+    )
+    assert (
+        "untagged: localhost/a:1"
+        in rootless("image", "prune", "-f", "--filter", "dangling=false").stdout
+    )
 
 
 def test_rmi_tells_its_layers(rootless: Command, busybox_image: str, place: Place) -> None:
@@ -165,7 +173,7 @@ def test_rmi_tells_its_layers(rootless: Command, busybox_image: str, place: Plac
         ::-1
     ]
     done = rootless("rmi", "mine:1").stdout
-    assert done.startswith("Untagged: mine:1\nDeleted: sha256:")
+    assert done.startswith("Untagged: localhost/mine:1\nDeleted: sha256:")
     assert own in done and shared not in done
     rootless("run", "--rm", "--network", "none", busybox_image, "true")
 
@@ -319,7 +327,9 @@ def test_damage_that_cannot_be_mended(rootless: Command, busybox_image: str, pla
     data = path.read_bytes()
     path.write_bytes(b"#" + data[1:])
     bad = rootless("system", "check", "--repair", code=125)
-    assert "no registry is known" in bad.stdout and "rootless rmi busybox:test" in bad.stdout
+    assert (
+        "no registry is known" in bad.stdout and "rootless rmi localhost/busybox:test" in bad.stdout
+    )
     assert path.exists()
     # the layer that was unpacked before serves on
     rootless("run", "--rm", "--network", "none", busybox_image, "true")

@@ -79,7 +79,7 @@ def merged(found: list[Network]) -> Network:
     for one in found:
         if not one.backend.named:
             raise UsageError(
-                f"--network {one.name} cannot be had together with another network",
+                f"--network {one.name} cannot be combined with another network",
                 hint="several networks: those of `rootless network ls`",
             )
         places += one.places
