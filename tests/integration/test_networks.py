@@ -141,7 +141,8 @@ def test_networks_are_apart(rootless: Command, busybox_image: str) -> None:
         for target in (there["IPAddress"], there["GlobalIPv6Address"], there["Gateway"],
                        there["IPv6Gateway"], "169.254.169.254"):  # fmt: skip
             assert target
-            rootless("exec", mine, "ping", "-c", "1", "-w", "1", target, code=1)
+            # -w ends no wait for the answer to the last packet: that is 10 seconds without -W
+            rootless("exec", mine, "ping", "-c", "1", "-W", "1", target, code=1)
 
 
 def test_an_internal_network_reaches_nothing_outside(rootless: Command, busybox_image: str) -> None:
@@ -333,9 +334,9 @@ def test_nobody_takes_a_neighbours_mac_address(rootless: Command, busybox_image:
     there = address(rootless, "a", "web")
     rootless("exec", "thief", "ping", "-c", "1", "-w", "20", there)
     shown = json.loads(rootless("inspect", "a").stdout)[0]["NetworkSettings"]["Networks"]["web"]
-    take = f"ip link set eth0 address {shown['MacAddress']}; ip route; ping -c 1 -w 2 {there}"
+    take = f"ip link set eth0 address {shown['MacAddress']}; ip route; ping -c 1 -W 2 {there}"
     rootless("exec", "thief", "sh", "-c", take, code=1)
     # the bridge brings it nothing that is meant for the other
     rootless("exec", "b", "ping", "-c", "1", "-w", "20", there)
     back = "ip link set eth0 address 02:77:00:00:00:01"
-    rootless("exec", "thief", "sh", "-c", f"{back}; ping -c 1 -w 2 {there}", code=1)
+    rootless("exec", "thief", "sh", "-c", f"{back}; ping -c 1 -W 2 {there}", code=1)
