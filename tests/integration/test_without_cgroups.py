@@ -126,5 +126,5 @@ def test_tags_of_the_journal(rootless: Command, busybox_image: str) -> None:
     found = rootless("run", "--log-driver", "journald", "--log-opt", "tag={{.Colour}}",
                      busybox_image, "true", code=125)  # fmt: skip
     assert 'invalid --log-opt tag "{{.Colour}}"' in found.stderr
-    found = rootless("run", "--log-opt", "labels=a", busybox_image, "true", code=125)
+    found = rootless("run", "--log-opt", "tag=a", busybox_image, "true", code=125)
     assert "--log-opt tag needs --log-driver journald" in found.stderr
