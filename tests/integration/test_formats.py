@@ -38,7 +38,7 @@ def test_ps_for_podmans_scripts(rootless: Command, two: str) -> None:
     assert oldest["Labels"] == {"team": "a"} and newest["Labels"] is None
     assert newest["Mounts"] == ["/data", "/w"]
     assert (oldest["State"], oldest["AutoRemove"], oldest["Exited"]) == ("running", True, False)
-    assert oldest["Image"] == f"docker.io/library/{two}"
+    assert oldest["Image"] == f"localhost/{two}"
     assert oldest["Id"] == rootless("inspect", "-f", "{{.Id}}", "one").stdout.strip()
     assert 0 <= oldest["StartedAt"] - oldest["Created"] < 600
     assert newest["StartedAt"] == newest["ExitedAt"] == -62135596800
@@ -107,15 +107,16 @@ def test_sorted_containers(rootless: Command, busybox_image: str) -> None:
 
 def test_the_image_as_it_was_typed(rootless: Command, busybox_image: str) -> None:
     rootless("tag", busybox_image, "latestbox")
-    names = ["latestbox", "latestbox:latest", "docker.io/library/latestbox"]
+    names = ["latestbox", "latestbox:latest", "localhost/latestbox"]
     for name in names:
         rootless("create", name, "true")
     told = rootless("ps", "-a", "--sort", "created", "--format", "{{.Image}}").stdout
-    assert told.split() == names
+    # A short name is shown by the name under localhost/ that it found; a long one as typed.
+    assert told.split() == ["localhost/latestbox:latest"] * 2 + ["localhost/latestbox"]
     found = rootless("ps", "-a", "--filter", "ancestor=latestbox", "-q").stdout
     assert found.count("\n") == 3
     assert {row["Image"] for row in rootless("ps", "-a", "--format", "json").json()} == {
-        "docker.io/library/latestbox:latest"
+        "localhost/latestbox:latest"
     }
 
 
@@ -126,10 +127,7 @@ def test_images_for_podmans_scripts(rootless: Command, busybox_image: str) -> No
     assert len(rows) == 2  # one for each name, as podman
     (row, other) = rows
     assert row == other
-    assert set(row["Names"]) == {
-        f"docker.io/library/{busybox_image}",
-        "docker.io/library/another:1",
-    }
+    assert set(row["Names"]) == {f"localhost/{busybox_image}", "localhost/another:1"}
     assert row["Containers"] == 1 and row["Size"] > 500_000
     assert len(row["Id"]) == 64 and row["Digest"].startswith("sha256:")
     assert isinstance(row["Created"], int) and row["CreatedAt"].endswith("Z")
@@ -137,8 +135,8 @@ def test_images_for_podmans_scripts(rootless: Command, busybox_image: str) -> No
     def by(key: str) -> str:
         return rootless("images", "--sort", key, "--format", "{{.Repository}}").stdout
 
-    assert by("repository") == "another\nbusybox\n"
-    assert by("tag").split()[0] == "another"
+    assert by("repository") == "localhost/another\nlocalhost/busybox\n"
+    assert by("tag").split()[0] == "localhost/another"
     assert by("size").count("\n") == by("id").count("\n") == by("created").count("\n") == 2
     assert "cannot be sorted" in rootless("images", "--sort", "x", code=125).stderr
     head = rootless("images", "--history").stdout.splitlines()[0]
