@@ -174,7 +174,11 @@ class Tool:
 
     def _empty(self) -> None:
         # what others depend on goes with the second
-        self.sh("podman rm -f -t 0 -a || podman rm -f -t 0 -a; podman volume rm -f -a")
+        line = "podman rm -f -t 0 -a || podman rm -f -t 0 -a; podman volume rm -f -a"
+        if self.rare:
+            line += "; podman secret rm -a; podman network prune -f"
+        self.rare = False
+        self.sh(line)
 
     # ------------------------------------------------- answers
 

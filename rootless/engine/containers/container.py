@@ -104,7 +104,10 @@ class Container(ContainerRef):
         return Session(self, path=os.path.join(paths.socket_directory(self.id), "attach"))
 
     def kill(self, signal: str | int = "SIGKILL") -> None:
-        """Send a signal to the first process.  Raises Conflict when it does not run."""
+        """Send a signal to the first process; return after the end if it is SIGKILL.
+
+        Raises Conflict when it does not run.
+        """
         from rootless.engine.common import signals
         from rootless.engine.containers import stop as container_stop
 
@@ -119,6 +122,8 @@ class Container(ContainerRef):
             container_stop.ask(self.directory)
         signals.send(found.pid, found.pid_start, number)
         self.emit("kill", signal=str(number))
+        if number == 9:
+            container_stop.wait_killed(self.directory)
 
     def stop(self, timeout: int | None = None, signal: str | None = None) -> None:
         """Send the stop signal, wait `timeout` seconds (by default the container's own), then kill.

@@ -69,6 +69,14 @@ def end(container: ContainerRef, found: State, grace: float, signal: str) -> Non
         )
 
 
+def wait_killed(directory: str) -> None:
+    """Return when a container that was sent SIGKILL has ended, as docker's and podman's kill do.
+
+    A process that hangs in the kernel is not waited for longer than some seconds.
+    """
+    _ended(directory, _BETWEEN)
+
+
 def _between(directory: str) -> State:
     """The state once the monitor has read our word or has begun another life all the same."""
     end = time.monotonic() + _BETWEEN
