@@ -5,6 +5,8 @@ Scope: which method an event goes to, and text that is safe to show.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from rootless.build.progress import Event, LogEvent, StepEvent, WarningEvent
 from rootless.cli.output import harmless as harmless
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-class Display:
+class Display(ABC):
     """Shows steps and what they print as it comes, and warnings at the end."""
 
     def __init__(self, out: TextIO) -> None:
@@ -29,11 +31,13 @@ class Display:
         elif isinstance(event, WarningEvent):
             self._warnings.append(event)
 
+    @abstractmethod
     def _step(self, event: StepEvent) -> None:
-        raise NotImplementedError
+        """Show that a step has begun, goes on or has ended."""
 
+    @abstractmethod
     def _log(self, event: LogEvent) -> None:
-        raise NotImplementedError
+        """Show what a step printed."""
 
     def close(self) -> None:
         """Show the warnings."""
