@@ -172,7 +172,7 @@ def remove(trees: Iterable[str]) -> Record:
 
 
 def unlink(files: Iterable[str]) -> Record:
-    """Remove files at the end."""
+    """Remove files at the end.  A link is a container's name, and goes only if it is its own."""
     return "unlink", tuple(files)
 
 

@@ -216,6 +216,25 @@ def test_remove(rootless: Command, busybox_image: str) -> None:
     assert 'no such container: "not-there"' in missing.stderr
 
 
+def test_a_removed_container_takes_only_its_own_name(
+    rootless: Command, busybox_image: str, place: Place
+) -> None:
+    """Its monitor removes it, and knows the name that it began with."""
+    run = ("run", "-d", "--network", "none")
+    rootless(*run, "--rm", "--name", "a", busybox_image, "sleep", "1000")
+    rootless("rename", "a", "b")
+    second = rootless(*run, "--name", "a", busybox_image, "sleep", "1000").stdout.strip()
+    rootless("rm", "-f", "b")
+    rootless(*run, "--rm", "--name", "b", busybox_image, "sleep", "1000")
+    rootless("rename", "b", "c")
+    rootless("kill", "c")
+    names = place.data / "containers/names"
+    end = time.monotonic() + 60
+    while len(list(names.iterdir())) > 1 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert {one.name: os.readlink(one) for one in names.iterdir()} == {"a": second}
+
+
 def test_an_id_may_be_shortened_while_it_is_unique(rootless: Command, busybox_image: str) -> None:
     identifier = rootless("create", busybox_image, "true").stdout.strip()
     assert rootless("inspect", "-f", "{{.Id}}", identifier[:3]).stdout.strip() == identifier

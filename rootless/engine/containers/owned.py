@@ -19,7 +19,6 @@ import os
 
 from rootless import documents, paths
 from rootless.engine.containers import names as container_names
-from rootless.engine.containers import secrets
 from rootless.runtime import orders as to_monitor
 
 TYPE_CHECKING = False
@@ -59,7 +58,9 @@ class Owned:
                 container_names.release(containers, name, self.identifier)
         trees_remove.remove(os.path.join(containers, self.identifier), self.maps)
         _remove_sockets(paths.socket_directory(self.identifier))
-        if os.path.isdir(secrets.directory(self.identifier)):
+        if os.path.isdir(os.path.join(paths.runtime_dir(), "secrets")):
+            from rootless.engine.containers import secrets
+
             secrets.take_back(self.identifier)
         if self.cgroup:
             from rootless.cgroups import tree
@@ -90,6 +91,8 @@ def orders(draft: Draft) -> list[Record]:
     volumes = request.stores.volumes.store
     trees = [place.directory] if draft.spaces.maps.root_is_caller else _pieces(draft)
     if request.options.secret:
+        from rootless.engine.containers import secrets
+
         trees.append(secrets.directory(place.identifier))
     trees += [volumes.directory(name) for name in draft.binds.anonymous]
     name = os.path.join(request.ctx.containers_dir, "names", place.name)
