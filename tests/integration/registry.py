@@ -329,8 +329,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) if promised is None else promised))
         self.end_headers()
         if self.command != "HEAD":
+            # before the client has it: a test asks when the client has ended
+            with self.server.counting:
+                self.server.served += len(data)
             self.wfile.write(data)
-            self.server.served += len(data)
         if promised is not None:
             self.close_connection = True
 
@@ -350,6 +352,7 @@ class Server(ThreadingHTTPServer):
         self.fault: Answer | None = None
         self.ranges = True
         self.served = 0
+        self.counting = threading.Lock()
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.release = threading.Event()
 
