@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from conftest import Command
+from conftest import Command, Place
 
 OFFLINE = ("--network", "none")
 VALUE = "hush-that-nobody-else-writes"
@@ -92,3 +92,18 @@ def test_uses_that_are_refused(rootless: Command, busybox_image: str) -> None:
         told = rootless("run", "--secret", use, *OFFLINE, busybox_image, "true", code=125)
         assert said in told.stderr
     assert rootless("ps", "-a", "-q").stdout == ""
+
+
+def test_a_damaged_document_hurts_its_own_secret_alone(rootless: Command, place: Place) -> None:
+    directory = place.data / "secrets"
+    for text in ("", "[]", "{}", '{"version": 1, "id": 3}'):
+        rootless("secret", "create", "good", "-", input=VALUE)
+        rootless("secret", "create", "bad", "-", input="hidden")
+        (directory / "bad.json").write_text(text)
+        shown = rootless("secret", "ls", "--format", "{{.Name}} {{.Driver}}").stdout
+        assert shown == "bad damaged\ngood file\n"
+        assert "is damaged" in rootless("secret", "inspect", "bad", code=125).stderr
+        assert rootless("secret", "rm", "bad").stdout == "bad\n"
+        assert files_with("hidden", directory) == []
+        assert rootless("secret", "rm", "good").code == 0
+        assert [one.name for one in directory.iterdir()] == ["lock"]

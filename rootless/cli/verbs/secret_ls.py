@@ -47,6 +47,6 @@ def run(call: Call) -> None:
     if given["quiet"]:
         output.write("".join(one["ID"] + "\n" for one in found))
         return
-    rows = [{**one, "Driver": "file"} for one in found]
+    rows = [{**one, "Driver": one["Spec"]["Driver"]["Name"]} for one in found]
     output.write(output.rows(rows, given["format"], tuple(_TITLES), _TITLES,
                              heading=not given["noheading"]))  # fmt: skip

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from rootless.engine.spec.option_values import ExecOptions
 
 VERSION = 1
+_SHAPE: Json = {
+    "version": int, "id": str, "created": float, "started": float, "streams": [str],
+    "options": {"*": lambda _: True}, "failed?": int, "pid?": int,
+}  # fmt: skip
 _OWN = 40  # digits of an id that are random; the rest are the container's
 _KEPT_SECONDS = 600
 _HEX = frozenset("0123456789abcdef")
@@ -49,7 +53,10 @@ class ExecObject:
             raise _missing(identifier) from None
         except ValueError as error:
             raise documents.damaged(self._path, str(error), "start another exec") from None
-        if not isinstance(document, dict) or document.get("id") != identifier:
+        if not documents.fits(document, _SHAPE):
+            fault = documents.fault(document, _SHAPE)
+            raise documents.damaged(self._path, fault, "start another exec")
+        if document["id"] != identifier:
             raise _missing(identifier)
         self.document: Json = document
 

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 
 ADDRESSES = "addresses"
+_ADDRESS: Json = {
+    "name": str, "interface": str, "bridge": str, "mac": str, "address": str, "bits": int,
+    "gateway": str, "address6": str, "bits6": int, "gateway6": str, "aliases": [str],
+}  # fmt: skip
 """The document of what a running container has, in its directory."""
 
 
@@ -349,7 +353,7 @@ def addresses(directory: str) -> list[AddressRecord]:
         found: list[AddressRecord] = documents.read(os.path.join(directory, ADDRESSES))
     except (OSError, ValueError):
         return []
-    return found
+    return found if documents.fits(found, [_ADDRESS]) else []
 
 
 def shown(one: AddressRecord) -> Json:

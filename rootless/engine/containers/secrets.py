@@ -13,7 +13,7 @@ import time
 
 from rootless import documents, paths
 from rootless.engine.containers import names as container_names
-from rootless.errors import Conflict, NotFound, UsageError
+from rootless.errors import Conflict, DamagedDocument, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST = 512000  # bytes, as podman's
 _VERSION = 1
+_SHAPE: Json = {"version": int, "id": str, "name": str, "created": float, "labels": {"*": str}}
 _KEYS = ("type", "target", "uid", "gid", "mode", "source", "name", "id")
 
 
@@ -72,7 +73,9 @@ class Secrets:
 
     def _read(self, name: str) -> Json:
         try:
-            return documents.read(self._about(name))
+            return documents.read_as(
+                self._about(name), _SHAPE, f"rootless secret rm {name}", newest=_VERSION
+            )
         except FileNotFoundError:
             raise NotFound(f'no such secret: "{name}"', hint="rootless secret ls") from None
 
@@ -80,17 +83,35 @@ class Secrets:
         """The name that is meant by a name, an id, or the unique beginning of one."""
         if container_names.is_valid(word) and os.path.exists(self._about(word)):
             return word
-        found = [name for name in self._names() if word and self._read(name)["id"].startswith(word)]
+        found = [name for name in self._names() if word and self._id(name).startswith(word)]
         if len(found) != 1:
             raise NotFound(f'no such secret: "{word}"', hint="rootless secret ls")
         return found[0]
+
+    def _id(self, name: str) -> str:
+        """Its id; empty if its document is damaged, which hurts no other secret."""
+        try:
+            return str(self._read(name)["id"])
+        except DamagedDocument:
+            return ""
 
     def _names(self) -> list[str]:
         names = documents.names_in(self.directory)
         return sorted(one[:-5] for one in names if one.endswith(".json"))
 
+    def _contents(self, name: str, identifier: str) -> list[str]:
+        """Files with the content; without an id those that no other secret has."""
+        if identifier:
+            return [identifier]
+        others = [self._id(one) for one in self._names() if one != name]
+        if not all(others):
+            return []
+        kept = {"lock", *others}
+        names = documents.names_in(self.directory)
+        return [one for one in names if one not in kept and not one.endswith(".json")]
+
     def get(self, word: str) -> Json:
-        """What is known of a secret, without its content.  Raises NotFound."""
+        """What is known of a secret, without its content.  Raises NotFound, DamagedDocument."""
         found = self._read(self._name(word))
         from rootless.engine.common import humanize
 
@@ -108,8 +129,8 @@ class Secrets:
         }
 
     def list(self) -> list[Json]:
-        """All secrets, by name."""
-        return [self.get(name) for name in self._names()]
+        """All secrets, by name; a damaged one has no id and the driver `damaged`."""
+        return [self.get(name) if self._id(name) else _damaged(name) for name in self._names()]
 
     def content(self, word: str) -> bytes:
         """The secret itself.  Raises NotFound."""
@@ -124,13 +145,20 @@ class Secrets:
             return self._forget(name)
 
     def _forget(self, name: str) -> str:
-        identifier = str(self._read(name)["id"])
-        for path in (self._about(name), os.path.join(self.directory, identifier)):
+        identifier = self._id(name)
+        gone = [self._about(name)]
+        gone += [os.path.join(self.directory, one) for one in self._contents(name, identifier)]
+        for path in gone:
             try:
                 os.unlink(path)
             except FileNotFoundError:
                 pass
-        return identifier
+        return identifier or name
+
+
+def _damaged(name: str) -> Json:
+    spec = {"Name": name, "Driver": {"Name": "damaged", "Options": {}}, "Labels": {}}
+    return {"ID": "", "Name": name, "CreatedAt": "", "UpdatedAt": "", "Spec": spec}
 
 
 def _write(fd: int, content: bytes) -> None:
